@@ -1,0 +1,29 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test dev lint clean
+
+demo: .venv/installed
+	$(BIN)/paris run --profile demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+dev: .venv/installed
+	$(BIN)/paris dev --root data/runs/demo
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+.venv/installed: requirements.lock pyproject.toml setup.cfg
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf .venv data/runs

@@ -1,0 +1,64 @@
+"""Text embeddings of the captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from paris_assets.models.batches import BatchStats, float16, run_padded
+from paris_assets.models.protocols import TextEncoder
+
+
+def encode(
+    rows: pl.DataFrame, encoder: TextEncoder, tokens: int, stats: BatchStats | None = None
+) -> Iterator[pl.DataFrame]:
+    """Encode captions with fixed padding.
+
+    Args:
+        rows: image_id and caption, sorted by image_id.
+        encoder: the network.
+        tokens: every caption is cut or padded to this many tokens, special tokens included.
+        stats: counts and out-of-memory halvings are added here.
+
+    Yields:
+        image_id, caption, embedding Array(Float16, (tokens, dim)), pooled Array(Float16, pooled_dim), tokens Int32 (true
+        count: the mask is position < tokens); at least one frame, which may be empty.
+
+    Raises:
+        ValueError: an empty caption, or values that are not finite in float16; names the image.
+    """
+    stats = stats or BatchStats()
+    empty = rows.filter(pl.col("caption").fill_null("").str.strip_chars() == "")
+    if empty.height:
+        raise ValueError(f"{empty.height} images have no caption, first {empty['image_id'][0]}")
+    yield pl.DataFrame(
+        schema={
+            "image_id": pl.String,
+            "caption": pl.String,
+            "embedding": pl.Array(pl.Float16, (tokens, encoder.dim)),
+            "pooled": pl.Array(pl.Float16, encoder.pooled_dim),
+            "tokens": pl.Int32,
+        }
+    )
+    for part in rows.select("image_id", "caption").iter_slices(encoder.batch_size):
+        ids = part["image_id"].to_list()
+        embedding, pooled, counts = run_padded(
+            encoder.name,
+            lambda texts: encoder.encode(texts, tokens),
+            encoder.batch_size,
+            stats,
+            part["caption"].to_list(),
+        )
+        yield part.with_columns(
+            embedding=pl.Series(float16(embedding, ids, encoder.name)),
+            pooled=pl.Series(float16(pooled, ids, encoder.name)),
+            tokens=pl.Series(counts.astype(np.int32)),
+        )
+
+
+def empty_prompt(encoder: TextEncoder, tokens: int) -> np.ndarray:
+    """(tokens, dim) float16: the embedding of "", which classifier-free guidance subtracts from."""
+    embedding = encoder.encode([""] * encoder.batch_size, tokens).embedding
+    return float16(embedding[:1], ["(empty prompt)"], encoder.name)[0]

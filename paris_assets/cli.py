@@ -1,0 +1,124 @@
+"""The command line: `paris run | dev | inspect | doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from paris_assets.config import Profile, ProfileError, load_profile, parse_overrides
+
+
+class UsageError(ValueError):
+    """The command cannot be carried out as given."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0 done, 1 something failed, 2 wrong usage."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except (ProfileError, ValueError, FileNotFoundError) as error:
+        print(f"paris: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("paris: stopped; the next `paris run` goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="paris", description="Image lists to training shards for diffusion experts.")
+    commands = parser.add_subparsers(required=True, metavar="run | dev | inspect | doctor")
+    run = commands.add_parser("run", help="bring every partition up to date")
+    run.add_argument("--profile", metavar="NAME|FILE", help="shipped profile or YAML file (default: the root's, else demo)")
+    run.add_argument("--source", metavar="PATH|GLOB|URL", help="table, folder of images or WebDataset tars")
+    run.add_argument("--root", metavar="DIR|URL", help="where results go (default: $PARIS_ROOT or data/runs/<profile>)")
+    run.add_argument("--select", action="append", default=[], metavar="ASSETS", help="only these assets, comma separated")
+    run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
+    run.add_argument("--shards", default="", metavar="KEYS", help="only these shards, comma separated")
+    run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
+    run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
+    run.set_defaults(command=_run)
+    dev = commands.add_parser("dev", help="open `dagster dev` on a root")
+    dev.add_argument("--root", metavar="DIR|URL")
+    dev.add_argument("--port", default="3000")
+    dev.set_defaults(command=_dev)
+    inspect = commands.add_parser("inspect", help="one image's story, from row to shard")
+    inspect.add_argument("image", metavar="IMAGE_ID|URL")
+    inspect.add_argument("--root", metavar="DIR|URL")
+    inspect.set_defaults(command=_inspect)
+    doctor = commands.add_parser("doctor", help="what this machine can run and what is missing")
+    doctor.add_argument("--profile", metavar="NAME|FILE", default=None)
+    doctor.add_argument("--root", metavar="DIR|URL")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _root_url(options: argparse.Namespace, profile: str) -> str:
+    return options.root or os.environ.get("PARIS_ROOT") or f"data/runs/{profile}"
+
+
+def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
+    """The profile of this command and its root: the root's own profile unless another is named."""
+    from paris_assets.storage.root import Root
+    from paris_assets.storage.store import stored_profile
+
+    overrides = parse_overrides(options.set)
+    if options.source:
+        overrides["source.path"] = options.source
+    name = Path(options.profile).stem if options.profile else "demo"
+    url = _root_url(options, name)
+    stored = stored_profile(Root(url)) if options.profile is None else None
+    if stored is None:
+        return load_profile(options.profile or "demo", overrides), url
+    from paris_assets.config import dump_profile, parse_profile
+
+    return parse_profile(dump_profile(stored), f"{url}/profile.yaml", overrides), url
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.workers < 1:
+        raise UsageError(f"--workers must be at least 1, got {options.workers}")
+    profile, url = _resolve(options)
+    from paris_assets.runs.command import run_command
+    from paris_assets.runs.run import Request
+
+    split = [part.strip() for text in options.select for part in text.split(",") if part.strip()]
+    request = Request(
+        select=tuple(split),
+        start=options.start,
+        shards=tuple(key.strip() for key in options.shards.split(",") if key.strip()),
+        workers=options.workers,
+        force=options.force,
+    )
+    return run_command(profile, url, request, options.dry_run)
+
+
+def _dev(options: argparse.Namespace) -> int:
+    from paris_assets.runs.command import open_ui
+
+    return open_ui(_root_url(options, "demo"), options.port)
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from paris_assets.runs.story import print_story
+    from paris_assets.storage.store import open_store
+
+    return print_story(open_store(_root_url(options, "demo")), options.image)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from paris_assets.runs.doctor import examine
+
+    return examine(load_profile(options.profile or "demo"), _root_url(options, options.profile or "demo"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

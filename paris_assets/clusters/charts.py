@@ -1,0 +1,120 @@
+"""Charts of a clustering: sizes, silhouettes, and a map in two dimensions."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
+
+# Okabe & Ito (2008), told apart with any colour vision; the yellow is darkened for white paper.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#C8B400", "#7F7F7F")
+MAP_POINTS = 2000
+INK, SOFT, LINE = "#1c1b1a", "#6b6762", "#d9d5cf"
+
+
+def colour(cluster: int) -> str:
+    """``#rrggbb`` of a cluster; after eight the palette comes again, lighter, then darker: numbers tell those apart."""
+    base, turn = PALETTE[cluster % len(PALETTE)], cluster // len(PALETTE) % 3
+    if not turn:
+        return base
+    red, green, blue = (int(base[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
+    shade = colorsys.hls_to_rgb(hue, light + (1 - light) * 0.45 if turn == 1 else light * 0.55, saturation)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in shade)
+
+
+def positions(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """(n, 2) float64 in [0, 1]: neighbours of the vectors as neighbours on a plane (PCA to 50, then t-SNE).
+
+    Args:
+        vectors: (n, D) float32, at most ``MAP_POINTS`` of them (its cost grows faster than n).
+    """
+    n = len(vectors)
+    if n < 3:
+        return np.column_stack([np.linspace(0.25, 0.75, n), np.full(n, 0.5)])
+    # One thread: t-SNE sums its forces in the order in which threads finish, and small differences grow.
+    with threadpool_limits(limits=1):
+        reduced = PCA(min(50, n - 1, vectors.shape[1]), svd_solver="full").fit_transform(vectors.astype(np.float64))
+        perplexity = min(30.0, max(1.0, (n - 1) / 4))
+        start = reduced[:, :2] * _scale(reduced)
+        placed = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(reduced)
+    low, high = placed.min(axis=0), placed.max(axis=0)
+    return (placed - low) / np.where(high > low, high - low, 1)
+
+
+def sizes_chart(shares: Sequence[float], images: Sequence[int], names: Sequence[str]) -> bytes:
+    """PNG: one bar per cluster, with the even share as a line."""
+    figure = Figure(figsize=(9, 1.2 + 0.34 * len(shares)), layout="constrained")
+    axes = figure.subplots()
+    rows = np.arange(len(shares))
+    axes.barh(rows, [100 * share for share in shares], color=[colour(row) for row in range(len(shares))], height=0.72)
+    for row, (share, count) in enumerate(zip(shares, images, strict=True)):
+        axes.text(100 * share, row, f"  {count:,} · {share:.1%}", va="center", fontsize=8.5, color=INK)
+    axes.axvline(100 / len(shares), color=INK, lw=0.9, ls=(0, (4, 3)))
+    axes.set_yticks(rows, [_label(row, name) for row, name in enumerate(names)], parse_math=False, fontsize=8.5)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(100 * max(shares) * 1.2, 1))
+    axes.set_xlabel("share of images, % (dashed: an even split)", fontsize=8.5)
+    return _png(figure, axes, "Cluster sizes")
+
+
+def silhouette_chart(silhouettes: np.ndarray, labels: np.ndarray, k: int) -> bytes:
+    """PNG: the sorted silhouettes (n,) of each cluster's sample images, one band per cluster."""
+    figure = Figure(figsize=(9, 1.4 + 0.5 * k), layout="constrained")
+    axes = figure.subplots()
+    height = max(4.0, len(labels) / max(k, 1) * 0.12)
+    base, ticks = 0.0, []
+    for cluster in range(k):
+        values = np.sort(silhouettes[labels == cluster])[::-1]
+        axes.fill_betweenx(base + np.arange(len(values)), 0, values, color=colour(cluster), lw=0, step="mid")
+        ticks.append(base + len(values) / 2)
+        base += len(values) + height
+    if np.isfinite(silhouettes).any():
+        axes.axvline(float(np.nanmean(silhouettes)), color=INK, lw=0.9, ls=(0, (4, 3)))
+    axes.axvline(0, color=INK, lw=0.6)
+    axes.set_yticks(ticks, [str(cluster) for cluster in range(k)], fontsize=8.5)
+    axes.invert_yaxis()
+    axes.set_xlabel("silhouette (cosine) of each image; dashed: the mean", fontsize=8.5)
+    return _png(figure, axes, "Silhouette per cluster")
+
+
+def map_chart(places: np.ndarray, labels: np.ndarray, k: int) -> bytes:
+    """PNG: the images at ``places`` (n, 2), coloured by cluster, each cluster's number at its middle."""
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(*places.T, s=16, c=[colour(label) for label in labels], lw=0, alpha=0.85)
+    for cluster in range(k):
+        if (labels == cluster).any():
+            middle = np.median(places[labels == cluster], axis=0)
+            box = {"boxstyle": "round,pad=0.3", "fc": "white", "ec": colour(cluster), "lw": 1.4}
+            axes.text(middle[0], middle[1], str(cluster), ha="center", va="center", fontsize=10, color=INK, bbox=box)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return _png(figure, axes, "Map of the images (t-SNE)")
+
+
+def _label(cluster: int, name: str) -> str:
+    return f"{cluster}  {name[:36]}"
+
+
+def _scale(reduced: np.ndarray) -> float:
+    """Factor that gives the first component the deviation 1e-4 that t-SNE wants to start from."""
+    return 1e-4 / max(float(reduced[:, 0].std()), 1e-12)
+
+
+def _png(figure: Figure, axes: Axes, title: str) -> bytes:
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_color(LINE)
+    axes.tick_params(color=LINE, labelcolor=SOFT)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=120, metadata={"Software": None}, facecolor="white")
+    return file.getvalue()

@@ -1,0 +1,120 @@
+"""Nearest centroids, exact and independent of batching, order and threads.
+
+A float32 matrix product only proposes candidates, with its worst-case rounding error allowed for; distances that decide
+are then summed coordinate by coordinate in float64, row by row. So there is no cancellation for points close to their
+centroid, and every bit of a row's result depends on that row and the centroids alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+BLOCK_ROWS = 4096
+PAIR_BYTES = 32 << 20
+HALF_ULP = float(np.finfo(np.float32).eps) / 2
+
+
+class Nearest(NamedTuple):
+    """Own centroid and squared Euclidean distances to it and to the nearest other one."""
+
+    labels: np.ndarray  # (N,) int32
+    own: np.ndarray  # (N,) float64
+    other: np.ndarray  # (N,) float64; NaN with a single centroid
+
+
+def nearest(
+    vectors: np.ndarray,
+    centroids: np.ndarray,
+    prices: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+) -> Nearest:
+    """For each vector its centroid and the nearest other centroid.
+
+    Args:
+        vectors: (N, D) float32.
+        centroids: (K, D) float32.
+        prices: (K,) float64 added to the squared distances when the own centroid is chosen (not to those returned).
+        labels: (N,) own centroids when they are already decided.
+
+    Raises:
+        ValueError: shapes that do not fit, or vectors that are not finite.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != centroids.shape[1]:
+        raise ValueError(f"vectors {vectors.shape} and centroids {centroids.shape} must be (N, D) and (K, D)")
+    cost = np.zeros(len(centroids)) if prices is None else np.asarray(prices, dtype=np.float64)
+    result = Nearest(np.empty(len(vectors), np.int32), np.empty(len(vectors)), np.empty(len(vectors)))
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        block = _nearest_block(vectors[rows], centroids, cost, None if labels is None else labels[rows])
+        for whole, part in zip(result, block, strict=True):
+            whole[rows] = part
+    return result
+
+
+def _nearest_block(vectors: np.ndarray, centroids: np.ndarray, cost: np.ndarray, labels: np.ndarray | None) -> Nearest:
+    about, slack = _estimate(vectors, centroids)
+    if not np.isfinite(slack).all():
+        raise ValueError("vectors must be finite")
+    priced = about + cost
+    candidates = priced <= priced.min(axis=1, keepdims=True) + slack
+    if len(centroids) > 1:
+        candidates |= about <= np.partition(about, 1, axis=1)[:, 1:2] + slack
+    every = np.arange(len(vectors))
+    if labels is not None:
+        candidates[every, labels] = True
+    exact = _exact(vectors, centroids, candidates)
+    own = (exact + cost).argmin(axis=1) if labels is None else labels
+    distance = exact[every, own]
+    exact[every, own] = np.inf
+    other = exact.min(axis=1)
+    return Nearest(own.astype(np.int32), distance, np.where(np.isfinite(other), other, np.nan))
+
+
+def _estimate(vectors: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, K) squared distances by one float32 product, and (n, 1) twice the most that they may be wrong."""
+    lengths = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)[:, None]
+    centroid_lengths = np.einsum("kd,kd->k", centroids, centroids, dtype=np.float64)
+    product = (vectors @ centroids.T).astype(np.float64)
+    reach = np.sqrt(lengths * centroid_lengths.max())
+    # |fl(x.c) - x.c| <= D u |x||c| for any order of summation (Higham, 3.1); two such products are compared.
+    slack = 4 * (vectors.shape[1] + 2) * HALF_ULP * reach + 1e-12 * (lengths + centroid_lengths.max())
+    return lengths - 2 * product + centroid_lengths, slack
+
+
+def _exact(vectors: np.ndarray, centroids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(n, K) float64 squared distances where ``wanted``, infinity elsewhere."""
+    exact = np.full(wanted.shape, np.inf)
+    rows, columns = np.nonzero(wanted)
+    step = max(1, PAIR_BYTES // (8 * vectors.shape[1]))
+    for start in range(0, len(rows), step):
+        row, column = rows[start : start + step], columns[start : start + step]
+        difference = vectors[row].astype(np.float64)
+        difference -= centroids[column]
+        exact[row, column] = np.square(difference, out=difference).sum(axis=1)
+    return exact
+
+
+def means(vectors: np.ndarray, labels: np.ndarray, k: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """(k, D) float32 means of the rows of each label, summed in float64 in row order; NaN for an empty label.
+
+    Args:
+        vectors: (N, D) float32.
+        labels: (N,) int.
+        weights: (N,) of each row, 1 when None.
+    """
+    order = np.argsort(labels, kind="stable")
+    bounds = np.searchsorted(labels[order], np.arange(k + 1))
+    result = np.full((k, vectors.shape[1]), np.nan)
+    for label in range(k):
+        members = order[bounds[label] : bounds[label + 1]]
+        total, mass = np.zeros(vectors.shape[1]), 0.0
+        for start in range(0, len(members), BLOCK_ROWS):
+            part = members[start : start + BLOCK_ROWS]
+            weight = np.ones(len(part)) if weights is None else weights[part].astype(np.float64)
+            total += (vectors[part] * weight[:, None]).sum(axis=0)
+            mass += float(weight.sum())
+        if mass:
+            result[label] = total / mass
+    return result.astype(np.float32)

@@ -1,0 +1,33 @@
+"""Image embeddings: what the experts are clustered on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from paris_assets.models.batches import BatchStats, Images, float16, run_batches
+from paris_assets.models.protocols import ImageEmbedder
+
+
+def embed(
+    images: Images, embedder: ImageEmbedder, threads: int = 0, stats: BatchStats | None = None
+) -> Iterator[pl.DataFrame]:
+    """One vector per image, as the network gives it (not normalised).
+
+    Args:
+        images: (image_id, file bytes), sorted by image_id.
+        embedder: the network.
+        threads: decode threads; 0: one per core.
+        stats: counts and out-of-memory halvings are added here.
+
+    Yields:
+        image_id, embedding Array(Float16, dim); at least one frame, which may be empty.
+
+    Raises:
+        Undecodable: names the image.
+        ValueError: a value that is not finite in float16; names the image.
+    """
+    yield pl.DataFrame(schema={"image_id": pl.String, "embedding": pl.Array(pl.Float16, embedder.dim)})
+    for ids, vectors in run_batches(images, embedder, threads, stats):
+        yield pl.DataFrame({"image_id": ids, "embedding": pl.Series(float16(vectors, ids, embedder.name))})

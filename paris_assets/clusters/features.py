@@ -1,0 +1,103 @@
+"""Cluster features: image and text vectors joined into one float32 matrix, rows in image_id order."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+import numpy as np
+
+from paris_assets.config import Clusters
+
+Chunk = tuple[Sequence[str], np.ndarray, np.ndarray | None]
+"""image_ids (n), image vectors (n, D), text vectors (n, Dt) or None where the settings do not ask for text."""
+
+
+def choose(image_ids: Iterable[str], size: int, seed: int) -> list[str]:
+    """At most ``size`` of the ids, sorted: those whose hash with ``seed`` is smallest.
+
+    A uniform sample that depends on nothing but the set of ids; a smaller ``size`` gives a subset. Streams: memory is
+    that of the ids chosen.
+    """
+    salt = seed.to_bytes(8, "little")
+    keyed = ((blake2b(name.encode(), digest_size=8, salt=salt).digest(), name) for name in image_ids)
+    return sorted(name for _, name in heapq.nsmallest(size, keyed))
+
+
+def join(
+    image_ids: Sequence[str], image: np.ndarray | None, text: np.ndarray | None, settings: Clusters
+) -> np.ndarray:
+    """Parts named by ``settings.features`` side by side, each L2-normalised when ``settings.normalize``.
+
+    Args:
+        image_ids: (n) names for error messages.
+        image: (n, D) float vectors, or None when not among the features.
+        text: (n, Dt) float vectors, or None when not among the features.
+
+    Returns:
+        (n, D [+ Dt]) float32, C-contiguous. Every row depends on its own inputs only.
+
+    Raises:
+        ValueError: a part is missing or has another number of rows, is not finite, or has length zero (which has no
+            direction to normalise).
+    """
+    given = {"image": image, "text": text}
+    parts = [_part(name, given[name], image_ids, settings.normalize) for name in settings.features]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+
+def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Clusters) -> np.ndarray:
+    """Joined vectors of ``image_ids`` (N), in that order, from chunks in any order that may hold more images.
+
+    Only one chunk and the (N, D) float32 result are in memory: 3 GB for the default million of 768-d vectors.
+
+    Raises:
+        ValueError: an id comes twice or never, or a chunk cannot be joined.
+    """
+    position: dict[str, int] = {name: row for row, name in enumerate(image_ids)}
+    vectors: np.ndarray | None = None
+    filled = np.zeros(len(image_ids), dtype=bool)
+    for ids, image, text in chunks:
+        rows = np.array([row for row, name in enumerate(ids) if name in position], dtype=np.int64)
+        if not len(rows):
+            continue
+        names = [str(ids[row]) for row in rows.tolist()]
+        target = np.array([position[name] for name in names])
+        again = filled[target] | ~_first(target)
+        if again.any():
+            raise ValueError(f"image_id {names[int(again.argmax())]} has more than one vector: ids must be unique")
+        joined = join(names, *[None if part is None else part[rows] for part in (image, text)], settings=settings)
+        if vectors is None:
+            vectors = np.empty((len(image_ids), joined.shape[1]), dtype=np.float32)
+        if joined.shape[1] != vectors.shape[1]:
+            raise ValueError(f"vectors of {joined.shape[1]} and of {vectors.shape[1]} dimensions cannot be joined")
+        vectors[target], filled[target] = joined, True
+    if vectors is None or not filled.all():
+        missing = [name for name, done in zip(image_ids, filled, strict=True) if not done]
+        raise ValueError(f"{len(missing)} of {len(image_ids)} images have no vector, first: {missing[:3]}")
+    return vectors
+
+
+def _first(values: np.ndarray) -> np.ndarray:
+    """(n) bool: whether a value occurs for the first time."""
+    first = np.zeros(len(values), dtype=bool)
+    first[np.unique(values, return_index=True)[1]] = True
+    return first
+
+
+def _part(name: str, part: np.ndarray | None, image_ids: Sequence[str], normalize: bool) -> np.ndarray:
+    if part is None:
+        raise ValueError(f"clusters.features names {name!r}, but no {name} vectors were given")
+    if part.ndim != 2 or len(part) != len(image_ids):
+        raise ValueError(f"{name} vectors have shape {part.shape} for {len(image_ids)} image_ids")
+    wide = part.astype(np.float64)
+    finite = np.isfinite(wide).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"{name} vector of image {image_ids[int(np.argmin(finite))]} is not finite")
+    if normalize:
+        norms = np.sqrt(np.square(wide).sum(axis=1, keepdims=True))
+        if not norms.all():
+            raise ValueError(f"{name} vector of image {image_ids[int(np.argmin(norms[:, 0]))]} is zero: no direction")
+        wide /= norms
+    return wide.astype(np.float32)

@@ -1,0 +1,241 @@
+"""The fit: k-means by faiss, direct or in two stages.
+
+Always Euclidean, in the space that ``features.join`` made: for L2-normalised parts that is the space in which the
+distances of ``cluster_assignments`` are measured, and centroids stay plain means (no spherical projection).
+
+faiss does the search; ``_settle`` then runs Lloyd's iterations with exact distances to the fixed point, so the result
+does not carry the rounding of one machine's threads.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import faiss
+import numpy as np
+
+from paris_assets.clusters.assignment import own_clusters
+from paris_assets.clusters.balance import capped_labels, capped_lloyd
+from paris_assets.clusters.distances import means, nearest
+from paris_assets.clusters.model import ClusterModel, CollapsedClustering
+from paris_assets.config import Clusters
+
+SETTLE = 10
+THREADED_WORK = 1 << 17
+
+
+def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None = None) -> ClusterModel:
+    """Cluster the rows of ``vectors`` by ``settings``.
+
+    Direct when ``settings.fine`` is null. Otherwise fine centroids first, then k-means over these, weighted by their
+    images; ``settings.restarts`` then apply to the second stage, and the fine one runs once.
+
+    Args:
+        vectors: (N, D) float32 of ``features.join``, in image_id order (so the source's order plays no role). All of
+            them are used: choose at most ``settings.max_train`` with ``features.choose``.
+        images: images of the whole set, for the statistics; N when None.
+
+    Returns:
+        The model; clusters and fine centroids are numbered by falling size. ``statistics``: ``images``,
+        ``trained_on``, ``dimensions``, ``k``, ``fine``, ``inertia`` (sum of squared distances to the own centroid),
+        ``mean_distance``, ``iterations``, ``restarts``, ``seed``, ``sizes`` and ``shares`` (of the rows fitted on),
+        ``max_share``.
+
+    Raises:
+        CollapsedClustering: a cluster without images, or one that holds them all.
+        ValueError: fewer rows than centroids, rows that are not finite, or a cap that cannot be met.
+    """
+    _validate(vectors, settings)
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    fine = fine_count(len(vectors), settings)
+    if fine is None:
+        model, iterations = _direct(vectors, settings, seed)
+    else:
+        model, iterations = _two_stage(vectors, fine, settings, seed)
+    found, _ = own_clusters(vectors, model)
+    sizes = np.bincount(found.labels, minlength=settings.k)
+    _check_sizes(sizes.tolist())
+    order = _order(model.coarse, sizes)
+    sizes = sizes[order].tolist()
+    statistics = {
+        "images": len(vectors) if images is None else images,
+        "trained_on": len(vectors),
+        "dimensions": vectors.shape[1],
+        "k": settings.k,
+        "fine": fine,
+        "inertia": float(found.own.sum()),
+        "mean_distance": float(np.sqrt(found.own).mean()),
+        "iterations": iterations,
+        "restarts": settings.restarts,
+        "seed": seed,
+        "sizes": sizes,
+        "shares": [size / len(vectors) for size in sizes],
+        "max_share": settings.max_share,
+    }
+    return _renumbered(model, order, statistics)
+
+
+def fine_count(n: int, settings: Clusters) -> int | None:
+    """Fine centroids of a two-stage fit on ``n`` rows; None for a direct fit.
+
+    ``auto``: 1024 from a million rows on (Decentralized Diffusion Models), fewer by the square root of the rows below
+    (102 at 10,000), but at least 4 per expert, as long as four rows remain for each.
+    """
+    if settings.fine != "auto":
+        return settings.fine
+    wanted = max(round(1024 * min(1.0, math.sqrt(n / 1_000_000))), 4 * settings.k)
+    return max(settings.k, min(wanted, n // 4))
+
+
+def _validate(vectors: np.ndarray, settings: Clusters) -> None:
+    if vectors.ndim != 2:
+        raise ValueError(f"vectors must be (N, D), not {vectors.shape}")
+    if len(vectors) < settings.k:
+        raise ValueError(f"clusters.k is {settings.k}, but there are only {len(vectors)} images: lower it")
+    fine = fine_count(len(vectors), settings)
+    if fine is not None and not settings.k <= fine <= len(vectors):
+        raise ValueError(
+            f"clusters.fine is {fine}; it must lie between clusters.k ({settings.k}) and the {len(vectors)} images"
+        )
+    if not all(np.isfinite(vectors[start : start + 65536]).all() for start in range(0, len(vectors), 65536)):
+        raise ValueError("vectors must be finite")
+
+
+def _direct(vectors: np.ndarray, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
+    start = _faiss(vectors, settings.k, settings, seed)
+    centroids, _, steps = _settle(vectors, start)
+    prices = None
+    if settings.max_share is not None:
+        # Rows are in image_id order, which is random: evenly spaced ones are a fair sample.
+        centroids, _, prices = capped_lloyd(_spaced(vectors, settings.k), centroids, settings.max_share)
+    model = ClusterModel(centroids, None, None, "nearest", settings.normalize, prices)
+    return model, settings.iterations + steps
+
+
+def _two_stage(vectors: np.ndarray, fine: int, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
+    small, labels, first = _settle(vectors, _faiss(vectors, fine, settings.model_copy(update={"restarts": 1}), seed))
+    sizes = np.bincount(labels, minlength=fine)
+    _check_sizes(sizes.tolist())
+    order = _order(small, sizes)
+    small, weights = np.ascontiguousarray(small[order]), sizes[order].astype(np.float64)
+    centroids, groups, second = _weighted(small, weights, settings, seed)
+    prices = None
+    if settings.max_share is not None:
+        centroids, groups, _ = capped_lloyd(small, centroids, settings.max_share, weights)
+        if settings.assignment == "nearest":
+            sample = _spaced(vectors, settings.k)
+            _, prices = capped_labels(sample, centroids, settings.max_share, np.ones(len(sample)))
+    model = ClusterModel(centroids, small, groups, settings.assignment, settings.normalize, prices)
+    return model, 2 * settings.iterations + first + second
+
+
+def _spaced(vectors: np.ndarray, k: int) -> np.ndarray:
+    """Evenly spaced rows, as many as prices are decided on: 20,000, or 50 per cluster (their cost grows with K^2)."""
+    wanted = max(50 * k, 20_000)
+    if len(vectors) <= wanted:
+        return vectors
+    return vectors[np.linspace(0, len(vectors) - 1, wanted).astype(np.int64)]
+
+
+def _faiss(
+    vectors: np.ndarray,
+    k: int,
+    settings: Clusters,
+    seed: int,
+    weights: np.ndarray | None = None,
+    start: np.ndarray | None = None,
+) -> np.ndarray:
+    """(k, D) float32 centroids: the best of ``settings.restarts``, or one run from ``start``."""
+    search = faiss.Kmeans(
+        vectors.shape[1],
+        k,
+        niter=settings.iterations,
+        nredo=1 if start is not None else settings.restarts,
+        seed=seed % 2**31,
+        min_points_per_centroid=1,
+        max_points_per_centroid=len(vectors),  # the default sub-samples to 256 per centroid, silently
+        init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
+    )
+    threads = faiss.omp_get_max_threads()
+    # Few centroids leave little work between barriers: on two busy cores two threads took nine times as long as one.
+    faiss.omp_set_num_threads(threads if k * vectors.shape[1] >= THREADED_WORK else 1)
+    try:
+        search.train(vectors, weights=None if weights is None else weights.astype(np.float32), init_centroids=start)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return np.array(search.centroids, dtype=np.float32).reshape(k, -1)
+
+
+def _weighted(
+    vectors: np.ndarray, weights: np.ndarray, settings: Clusters, seed: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """The restart with the least weighted inertia; faiss picks its starts and its best restart without the weights."""
+    best, least = None, np.inf
+    for restart in range(settings.restarts):
+        start = _plus_plus(vectors, weights, settings.k, np.random.default_rng([seed, restart]))
+        found = _settle(vectors, _faiss(vectors, settings.k, settings, seed, weights, start), weights)
+        inertia = float(nearest(vectors, found[0]).own @ weights)
+        if best is None or inertia < least:
+            best, least = found, inertia
+    assert best is not None
+    return best
+
+
+def _plus_plus(vectors: np.ndarray, weights: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """(k, D) starts of weighted k-means++ (Arthur & Vassilvitskii 2007)."""
+    chosen: list[int] = []
+    reach = np.ones(len(vectors))
+    for _ in range(k):
+        mass = np.cumsum(reach * weights)
+        chosen.append(int(np.searchsorted(mass, rng.random() * mass[-1], side="right").clip(0, len(vectors) - 1)))
+        reach = nearest(vectors, vectors[chosen]).own
+    return vectors[chosen]
+
+
+def _settle(
+    vectors: np.ndarray, centroids: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Lloyd's iterations with exact distances, from faiss's centroids to the fixed point (at most ``SETTLE``).
+
+    Returns:
+        centroids (K, D) float32, labels (N,) int32, iterations.
+    """
+    labels = nearest(vectors, centroids).labels
+    steps = 0
+    while steps < SETTLE:
+        steps += 1
+        _check_sizes(np.bincount(labels, minlength=len(centroids)).tolist())
+        centroids = means(vectors, labels, len(centroids), weights)
+        before, labels = labels, nearest(vectors, centroids).labels
+        if np.array_equal(before, labels):
+            break
+    return centroids, labels, steps
+
+
+def _order(centroids: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(K,) clusters by falling size, equal sizes by their centroid's coordinates."""
+    return np.array(sorted(range(len(sizes)), key=lambda cluster: (-sizes[cluster], centroids[cluster].tolist())))
+
+
+def _renumbered(model: ClusterModel, order: np.ndarray, statistics: dict[str, Any]) -> ClusterModel:
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order))
+    return replace(
+        model,
+        coarse=np.ascontiguousarray(model.coarse[order]),
+        fine_to_coarse=None if model.fine_to_coarse is None else rank[model.fine_to_coarse],
+        prices=None if model.prices is None else model.prices[order],
+        statistics=statistics,
+    )
+
+
+def _check_sizes(sizes: list[int]) -> None:
+    dead = [cluster for cluster, size in enumerate(sizes) if size == 0]
+    if dead or (len(sizes) > 1 and max(sizes) == sum(sizes)):
+        raise CollapsedClustering(
+            f"{len(dead)} of {len(sizes)} clusters hold no images (largest: {max(sizes)} of {sum(sizes)}); "
+            "the vectors are alike, or clusters.k or clusters.fine is too large for them",
+            sizes,
+        )

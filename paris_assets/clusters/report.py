@@ -1,0 +1,151 @@
+"""The cluster report: grids, charts, and the findings as JSON, Markdown and one HTML page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from paris_assets.clusters import charts, grids
+from paris_assets.clusters.contents import Contents, gather
+from paris_assets.clusters.model import ClusterModel
+from paris_assets.clusters.page import Pictures, render
+from paris_assets.clusters.quality import Quality
+from paris_assets.clusters.verdicts import summary, verdicts
+from paris_assets.config import Clusters
+
+
+def write_report(
+    folder: Path,
+    model: ClusterModel,
+    quality: Quality,
+    assignments: pl.LazyFrame | pl.DataFrame,
+    captions: pl.LazyFrame | pl.DataFrame,
+    sample_ids: Sequence[str],
+    vectors: np.ndarray,
+    read: Callable[[str], bytes],
+    settings: Clusters,
+    seed: int,
+) -> list[str]:
+    """Write the report of a clustering into ``folder``.
+
+    Args:
+        quality: ``quality.measure`` of the same sample.
+        assignments: ``image_id``, ``cluster``, ``distance`` of the whole set.
+        captions: ``image_id``, ``caption``.
+        sample_ids: (n) ``features.choose(all image_ids, settings.sample, seed)``.
+        vectors: (n, D) float32 ``features.collect`` of these.
+        read: image_id -> file bytes; called once for each image shown (25 per cluster and at most 252 more).
+
+    Returns:
+        Names of the files, sorted: ``cluster_{k}_grid.png``, ``cluster_{sizes,map,silhouette}.png``,
+        ``cluster_report.{json,md,html}``. The HTML needs no other file. The same input gives the same bytes; no times,
+        hosts or paths are written.
+
+    Raises:
+        ValueError: an image of the sample is not assigned.
+        Undecodable: an image shown cannot be decoded.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = gather(assignments, captions, sample_ids, vectors, model)
+    pictures = Pictures(read)
+    files: dict[str, bytes] = {}
+    for cluster, row in enumerate(quality.clusters):
+        files[f"cluster_{cluster}_grid.png"] = _grid(cluster, row, contents, pictures)
+    labels, k = contents.labels, model.k
+    mapped = slice(0, charts.MAP_POINTS)
+    places = charts.positions(vectors[mapped], seed)
+    shares, images = [row["share"] for row in quality.clusters], [row["images"] for row in quality.clusters]
+    files["cluster_sizes.png"] = charts.sizes_chart(shares, images, [contents.name(cluster) for cluster in range(k)])
+    files["cluster_silhouette.png"] = charts.silhouette_chart(quality.silhouettes, labels, k)
+    files["cluster_map.png"] = charts.map_chart(places, labels[mapped], k)
+    findings = _findings(model, quality, contents, settings, seed)
+    files["cluster_report.json"] = (json.dumps(findings, indent=2, ensure_ascii=False) + "\n").encode()
+    files["cluster_report.md"] = _markdown(findings).encode()
+    files["cluster_report.html"] = render(findings, contents, quality.silhouettes, places, pictures).encode()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return sorted(files)
+
+
+def _grid(cluster: int, row: dict[str, Any], contents: Contents, pictures: Pictures) -> bytes:
+    names = contents.nearest[cluster]
+    title = f"Cluster {cluster}" + (f"  ·  {contents.name(cluster)}" if contents.name(cluster) else "")
+    shown = f"the {len(names)} nearest to its centroid, nearest first" if names else "nothing to show"
+    subtitle = f"{row['images']:,} images ({row['share']:.1%}); {shown}"
+    tiles = [pictures.tile(name) for name in names]
+    return grids.grid(tiles, [contents.caption(name) for name in names], title, subtitle, charts.colour(cluster))
+
+
+def _findings(
+    model: ClusterModel, quality: Quality, contents: Contents, settings: Clusters, seed: int
+) -> dict[str, Any]:
+    """The report as JSON values; what the Markdown and the page are made from."""
+    judged = verdicts(quality.figures)
+    clusters = [
+        {
+            **row,
+            "words": contents.words[row["cluster"]],
+            "neighbour": contents.neighbours[row["cluster"]],
+            "nearest": [
+                {"image_id": name, "caption": contents.caption(name)} for name in contents.nearest[row["cluster"]]
+            ],
+        }
+        for row in quality.clusters
+    ]
+    between = [{**asdict(item), "caption": contents.caption(item.image_id)} for item in contents.between]
+    return {
+        "summary": summary(judged),
+        "figures": quality.figures,
+        "verdicts": [asdict(item) for item in judged],
+        "clusters": clusters,
+        "between": [{**item, "ratio": float(f"{item['ratio']:.6g}")} for item in between],
+        "fit": {"assignment": model.assignment, "normalize": model.normalize, **model.statistics},
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+    }
+
+
+def _markdown(findings: dict[str, Any]) -> str:
+    figures, lines = findings["figures"], [f"# {findings['figures']['k']} clusters of {findings['figures']['images']:,} images"]
+    lines += ["", findings["summary"], "", "| figure | value | | meaning |", "|---|---:|---|---|"]
+    lines += [f"| {item['name']} | {item['value']} | {item['verdict']} | {item['meaning']} |" for item in findings["verdicts"]]
+    lines += ["", "![sizes](cluster_sizes.png)", "", "![map](cluster_map.png)", "", "![silhouettes](cluster_silhouette.png)", ""]
+    lines += ["| cluster | words | images | share | cohesion | silhouette | at a boundary | mean distance |"]
+    lines += ["|---:|---|---:|---:|---:|---:|---:|---:|"]
+    for row in findings["clusters"]:
+        numbers = [_number(row[name], form) for name, form in COLUMNS]
+        lines.append(f"| {row['cluster']} | {_escaped(', '.join(row['words']))} | {row['images']:,} | {' | '.join(numbers)} |")
+    for row in findings["clusters"]:
+        lines += ["", f"## Cluster {row['cluster']}: {_escaped(', '.join(row['words'][:3]))}".rstrip(": "), ""]
+        lines += [f"![the images nearest to centroid {row['cluster']}](cluster_{row['cluster']}_grid.png)", ""]
+        lines += [f"- {_escaped(image['caption'])}" for image in row["nearest"][:5] if image["caption"]]
+    lines += ["", "## Every figure", "", "| figure | value |", "|---|---:|"]
+    lines += [f"| {name} | {value if value is not None else '–'} |" for name, value in sorted(figures.items())]
+    lines += ["", "## How it was made", "", "| setting | value |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in [*findings["settings"].items(), ("seed", findings["seed"])]]
+    return "\n".join(lines) + "\n"
+
+
+COLUMNS = (
+    ("share", ".1%"),
+    ("cohesion", ".3f"),
+    ("silhouette", ".3f"),
+    ("boundary_fraction", ".0%"),
+    ("mean_distance", ".3f"),
+)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _escaped(text: str) -> str:
+    """Text without meaning for Markdown or HTML, on one line."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$-])", r"\\\1", " ".join(text.split())[:200])

@@ -1,0 +1,338 @@
+"""The profile: one validated object describes a whole run.
+
+A profile is read from YAML (a shipped name such as ``demo`` or a file), then overridden by ``PARIS_SET`` and by
+``--set key=value``. Settings marked ``tuning`` change speed or reach, never results: they enter no fingerprint and no
+manifest, so changing them redoes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import reduce
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class ProfileError(ValueError):
+    """The profile cannot be used; the message names the setting and what is accepted."""
+
+
+def tuning(default: Any, description: str, **bounds: Any) -> Any:
+    """A setting that changes speed or reach, never the bytes of a result."""
+    return Field(default, description=description, json_schema_extra={"tuning": True}, **bounds)
+
+
+class Section(BaseModel):
+    """A part of the profile; unknown keys are errors and values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Section):
+    """A pretrained network: which implementation, which weights, how it runs."""
+
+    implementation: str = Field(description="name in models/registry.py, or import path `package.module:Class`")
+    path: str | None = Field(None, description="hub name or local folder; null for models shipped in a package")
+    revision: str | None = Field(None, description="hub revision (commit hash) of `path`")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where it is native")
+    device: str = Field("auto", description="torch device; auto: cuda, then cpu")
+    batch_size: int = Field(16, ge=1, description="images or texts per padded batch (part of the result in bf16)")
+    options: dict[str, Any] = Field(default_factory=dict, description="further arguments of the implementation")
+
+
+class Source(Section):
+    """Where rows come from and how they are cut into shards."""
+
+    path: str = Field("data/sample/photos.parquet", description="table, glob, folder, tars or URL of the source")
+    rows_per_shard: int = Field(10_000, ge=1, description="source rows per image shard; fixed at registration")
+    columns: dict[str, str] = Field(default_factory=dict, description="our column -> the source's, before aliases")
+
+
+class Ingest(Section):
+    """How images are fetched."""
+
+    max_bytes: int = Field(20_000_000, ge=1, description="largest body accepted, bytes")
+    max_pixels: int = Field(100_000_000, ge=1, description="largest width x height accepted, read from the header")
+    max_redirects: int = Field(5, ge=0, description="redirects followed per URL")
+    timeout_s: float = tuning(10.0, "seconds for one attempt, connection and body together", gt=0)
+    retries: int = tuning(2, "further attempts after a transient failure (timeout, connection, 429, 5xx)", ge=0)
+    backoff_s: float = tuning(0.5, "wait before the first retry; doubled for each further one", ge=0)
+    max_wait_s: float = tuning(30.0, "longest Retry-After that is waited for; a longer one ends the attempts", ge=0)
+    concurrency: int = tuning(64, "requests in flight per shard", ge=1)
+    user_agent: str = tuning("paris_assets", "User-Agent header")
+    serve: str | None = tuning(None, "folder that a loopback web server serves while images are fetched")
+    resolve: dict[str, str] = tuning({}, "host name -> `serve` or `127.0.0.1:port`: the only private addresses allowed")
+
+
+class Signals(Section):
+    """CPU measurements of one decode."""
+
+    measures: list[str] = Field(
+        [
+            "paris_assets.signals.entropy:Entropy",
+            "paris_assets.signals.blocking:Blocking",
+            "paris_assets.signals.degradation:Degradation",
+            "paris_assets.signals.perceptual_hash:PerceptualHash",
+        ],
+        description="signal classes by import path; each adds its columns",
+    )
+    threads: int = tuning(0, "decode threads; 0: one per core", ge=0)
+
+
+class Rule(Section):
+    """Keeps images whose `column` lies within [min, max]."""
+
+    name: str = Field(description="the reason recorded when the rule rejects")
+    column: str = Field(description="column of raw_images, image_signals, content_scores or source_rows")
+    min: float | None = Field(None, description="smallest value kept")
+    max: float | None = Field(None, description="largest value kept")
+    null: Literal["keep", "reject"] = Field("reject", description="verdict where the value is unknown")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Rule:
+        if self.min is None and self.max is None:
+            raise ValueError(f"rule {self.name!r} has neither min nor max")
+        return self
+
+
+class Curation(Section):
+    """Rules that decide which images stay."""
+
+    signal_rules: list[Rule] = Field(
+        [Rule(name="short_side", column="short_side", min=160), Rule(name="aspect", column="aspect", max=3.0)],
+        description="rules on the file and its signals; images that fail are not scored by models",
+    )
+    score_rules: list[Rule] = Field(default_factory=list, description="rules on model scores and source scores")
+
+
+class Duplicates(Section):
+    """Near-duplicates: all pairs within a Hamming radius of the 64-bit pHash, verified by a second measure."""
+
+    radius: int = Field(10, ge=0, le=20, description="largest pHash distance of a candidate pair, bits")
+    verify_correlation: float = Field(
+        0.9, ge=-1, le=1, description="smallest correlation of the aligned thumbnails that confirms a pair"
+    )
+    growth: Literal["keep_published", "rerank"] = Field(
+        "keep_published", description="whether a curated image stays keeper when a better copy arrives later"
+    )
+
+
+class Captions(Section):
+    """Source text where it is a caption, else a captioner."""
+
+    min_words: int = Field(3, ge=1, description="fewest words of a source text that is used as a caption")
+    captioner: Model = Field(Model(implementation="imagenet-labels"), description="captions the other images")
+
+
+class Text(Section):
+    """Text encoder of the captions."""
+
+    encoder: Model = Field(Model(implementation="minilm", batch_size=32), description="text encoder")
+    tokens: int = Field(77, ge=1, description="fixed padding, tokens")
+
+
+class Clusters(Section):
+    """How image embeddings are split between experts."""
+
+    k: int = Field(8, ge=1, description="number of experts")
+    features: list[Literal["image", "text"]] = Field(["image"], description="parts joined, each L2-normalised")
+    normalize: bool = Field(True, description="L2-normalise before the fit (distances are Euclidean there)")
+    fine: int | Literal["auto"] | None = Field(
+        None, description="fine centroids of a two-stage fit; auto scales with the images; null fits k directly"
+    )
+    assignment: Literal["nearest", "inherit"] = Field(
+        "nearest", description="nearest coarse centroid, or the group of the image's nearest fine centroid"
+    )
+    max_share: float | None = Field(None, gt=0, le=1, description="cap on the share of the largest cluster in the fit")
+    max_train: int = Field(1_000_000, ge=1, description="most embeddings the fit reads, chosen by image_id hash")
+    iterations: int = Field(50, ge=1, description="k-means iterations")
+    restarts: int = Field(10, ge=1, description="k-means restarts; the lowest inertia wins")
+    stability_seeds: int = Field(5, ge=2, description="seeds compared by adjusted Rand index in the report")
+    sample: int = Field(5000, ge=100, description="most images used for silhouette, map and stability")
+    min_images: int = Field(2, ge=1, description="clusters smaller than this are of low value and not selected")
+    min_caption_diversity: float = Field(0.05, ge=0, le=1, description="least distinct captions per image of a cluster")
+    keep_fraction: float = Field(1.0, gt=0, le=1, description="share of each valued cluster selected for training")
+    prefer: Literal["near", "far"] = Field("near", description="images kept first, by distance to their centroid")
+
+
+class Latents(Section):
+    """Latents of the VAE."""
+
+    codec: Model = Field(Model(implementation="autoencoder-kl", path="small-vae"), description="latent codec")
+    resolutions: list[int] = Field([256], min_length=1, description="square sizes encoded, pixels")
+    upscale: bool = Field(False, description="upscale smaller images (recorded); otherwise they get no latent")
+    posterior: Literal["mean", "sample"] = Field("mean", description="latent = mean, or a sample seeded per image")
+    report_images: int = Field(16, ge=1, description="images shown in the latent report")
+
+
+class Experts(Section):
+    """Training shards."""
+
+    max_samples: int = Field(10_000, ge=1, description="most samples per tar")
+    validation_fraction: float = Field(0.05, ge=0, lt=1, description="share held out, by hash of the duplicate group")
+    consolidate_max_bytes: int = Field(2_000_000_000, ge=1, description="router files above this are numbered")
+
+
+class Checks(Section):
+    """Bounds of the asset checks."""
+
+    min_fetched: float = Field(0.5, ge=0, le=1, description="least share of a shard's rows that is fetched")
+    min_kept: float = Field(0.3, ge=0, le=1, description="least share of a shard's images that pass the rules")
+    max_kept: float = Field(1.0, ge=0, le=1, description="largest share of a shard's images that pass the rules")
+    max_duplicates: float = Field(0.5, ge=0, le=1, description="largest share of images that are dropped as copies")
+    max_top_caption: float = Field(0.5, gt=0, le=1, description="largest share of one caption within a shard")
+    max_embedding_norm: float = Field(1000.0, gt=0, description="largest L2 norm of an embedding")
+    min_embedding_std: float = Field(1e-4, gt=0, description="least mean per-dimension deviation within a shard")
+    min_silhouette: float = Field(0.0, ge=-1, le=1, description="least mean silhouette (cosine)")
+    min_share: float = Field(0.01, ge=0, le=1, description="least share of the smallest cluster")
+    max_share: float = Field(0.5, ge=0, le=1, description="largest share of the largest cluster")
+    max_boundary: float = Field(0.9, ge=0, le=1, description="largest share of images with d2 / d1 < 1.2")
+    max_latent_mean: float = Field(0.5, gt=0, description="largest absolute mean of a shard's scaled latents")
+    min_latent_std: float = Field(0.5, gt=0, description="least deviation of a shard's scaled latents")
+    max_latent_std: float = Field(2.0, gt=0, description="largest deviation of a shard's scaled latents")
+    min_psnr_db: float = Field(20.0, gt=0, description="least mean reconstruction PSNR, dB")
+    warn_only: list[str] = Field(
+        ["silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched"],
+        description="checks that warn where they fail; the others are errors",
+    )
+
+
+class Profile(Section):
+    """Everything that a run depends on."""
+
+    name: str = Field("demo", description="name of the profile")
+    seed: int = Field(0, ge=0, description="seed from which every random choice is derived")
+    allow_missing_shards: bool = Field(False, description="global assets go on without unfinished shards and list them")
+    source: Source = Source()
+    ingest: Ingest = Ingest()
+    signals: Signals = Signals()
+    scores: dict[str, Model] = Field(default_factory=dict, description="column -> image scorer")
+    curation: Curation = Curation()
+    duplicates: Duplicates = Duplicates()
+    captions: Captions = Captions()
+    text: Text = Text()
+    embedder: Model = Field(Model(implementation="efficientnet-lite0"), description="image embedder")
+    clusters: Clusters = Clusters()
+    latents: Latents = Latents()
+    experts: Experts = Experts()
+    checks: Checks = Checks()
+
+    def at(self, path: str) -> Any:
+        """The value at a dotted path such as ``clusters.k``.
+
+        Raises:
+            ProfileError: no such setting.
+        """
+        try:
+            return reduce(getattr, path.split("."), self)
+        except AttributeError as error:
+            raise ProfileError(f"profile {self.name!r} has no setting {path!r}") from error
+
+    def results(self, path: str) -> Any:
+        """The JSON value at ``path`` without the tuning settings: what may enter a fingerprint or a manifest."""
+        return _without_tuning(self.at(path))
+
+    def published(self) -> dict[str, Any]:
+        """All settings that results depend on; of the source only its name, not where it lies on this machine."""
+        settings = _without_tuning(self)
+        settings["source"]["path"] = self.source.path.rstrip("/").rpartition("/")[2]
+        return settings
+
+
+def _without_tuning(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return {
+            name: _without_tuning(getattr(value, name))
+            for name, field in fields.items()
+            if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("tuning"))
+        }
+    if isinstance(value, list):
+        return [_without_tuning(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_tuning(item) for key, item in value.items()}
+    return value
+
+
+def profile_file(name: str) -> Path:
+    """The YAML file of a shipped profile or of a path.
+
+    Raises:
+        ProfileError: neither a shipped profile nor a file.
+    """
+    shipped = PROFILES / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
+    raise ProfileError(f"no profile {name!r}: give a YAML file or one of {known}")
+
+
+def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) -> Profile:
+    """Read a profile, then apply ``PARIS_SET`` (``key=value`` separated by ``;``) and ``overrides``.
+
+    Args:
+        name: a shipped profile's name or a YAML file.
+        overrides: dotted path -> value.
+
+    Raises:
+        ProfileError: unknown profile or setting, or a value out of bounds; the message names each of them.
+    """
+    file = profile_file(name)
+    environment = [pair for pair in os.environ.get("PARIS_SET", "").split(";") if pair.strip()]
+    return parse_profile(file.read_text(), str(file), {**parse_overrides(environment), **(overrides or {})})
+
+
+def parse_profile(text: str, where: str, overrides: dict[str, Any] | None = None) -> Profile:
+    """Validate YAML settings with overrides applied; errors name ``where`` and every wrong setting."""
+    try:
+        settings = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{where} is not valid YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise ProfileError(f"{where} must hold a mapping of settings, not {type(settings).__name__}")
+    for path, value in (overrides or {}).items():
+        _assign(settings, path, value)
+    try:
+        return Profile.model_validate(settings)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise ProfileError(f"profile {where}:\n" + "\n".join(lines)) from error
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """``["clusters.k=4"]`` -> ``{"clusters.k": 4}``; values are read as YAML.
+
+    Raises:
+        ProfileError: a pair without ``=`` or with a value that is not YAML.
+    """
+    overrides: dict[str, Any] = {}
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        if not equals:
+            raise ProfileError(f"--set takes key=value, got {pair!r}")
+        try:
+            overrides[path.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ProfileError(f"--set {path}: {text!r} is not a YAML value") from error
+    return overrides
+
+
+def _assign(settings: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        settings = settings.setdefault(parent, {})
+        if not isinstance(settings, dict):
+            raise ProfileError(f"--set {path}: {parent!r} is not a section")
+    settings[last] = value
+
+
+def dump_profile(profile: Profile) -> str:
+    """The resolved profile as YAML, readable again by ``load_profile``."""
+    return yaml.safe_dump(profile.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,87 @@
+"""The images that remain: keepers of their duplicate groups."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from paris_assets.storage.invariants import BrokenInvariant
+
+
+class UncoveredShard(BrokenInvariant):
+    """``duplicate_groups`` was made before this shard existed."""
+
+
+class RepeatedImage(BrokenInvariant):
+    """An image_id is curated twice."""
+
+
+def kept_occurrences(ledger: pl.LazyFrame, verdicts: pl.LazyFrame, signals: pl.LazyFrame, aesthetic: pl.LazyFrame) -> pl.LazyFrame:
+    """Every occurrence of a kept image of one shard, with what duplicate search and ranking need.
+
+    Args:
+        ledger: raw_images of the shard.
+        verdicts: filtered_images of the shard.
+        signals: image_signals of the shard.
+        aesthetic: source_row and aesthetic of the shard's source rows.
+    """
+    kept = verdicts.filter("kept").select("image_id")
+    return (
+        ledger.filter(pl.col("status") == "ok")
+        .select("image_id", "source_row", "width", "height")
+        .join(kept, on="image_id", how="semi")
+        .join(signals.select("image_id", "phash", "dhash", "thumbnail"), on="image_id")
+        .join(aesthetic, on="source_row", how="left")
+    )
+
+
+def add_alternative_texts(groups: pl.DataFrame, texts: pl.LazyFrame) -> pl.DataFrame:
+    """Add ``alt_texts`` to duplicate groups: on a keeper, the distinct texts of its dropped exact copies.
+
+    Args:
+        groups: columns of `duplicate_groups`.
+        texts: source_row and text of all shards.
+    """
+    exact = groups.filter(pl.col("method") == "exact").select("image_id", "source_row")
+    copies = (
+        texts.join(exact.lazy(), on="source_row")
+        .filter(pl.col("text").is_not_null() & (pl.col("text") != ""))
+        .group_by("image_id")
+        .agg(pl.col("text").unique().sort().alias("alt_texts"))
+        .collect()
+    )
+    joined = groups.join(copies, on="image_id", how="left")
+    alternatives = pl.when("keeper").then(pl.col("alt_texts")).fill_null(pl.lit([], pl.List(pl.String)))
+    return joined.with_columns(alternatives.alias("alt_texts")).sort("shard", "source_row")
+
+
+def curate(
+    shard: str, groups: pl.LazyFrame, covered: list[str], ledger: pl.LazyFrame, sources: pl.LazyFrame
+) -> pl.DataFrame:
+    """Curated rows of one shard, sorted by image_id.
+
+    Args:
+        groups: the shard's rows of `duplicate_groups`.
+        covered: shards that `duplicate_groups` covers.
+        ledger: raw_images of the shard.
+        sources: source_rows of the shard (source scores).
+
+    Raises:
+        UncoveredShard: the shard came after `duplicate_groups` was made.
+        RepeatedImage: an image_id would be curated twice.
+    """
+    if shard not in covered:
+        raise UncoveredShard(f"duplicate_groups covers {len(covered)} shards, not {shard}: materialise it again first")
+    keepers = groups.filter("keeper").select("image_id", "source_row", "group_id", "alt_texts")
+    scores = sources.select("source_row", "aesthetic", "similarity", "punsafe", "pwatermark")
+    rows = (
+        keepers.join(ledger.select("source_row", "url", "text", "width", "height"), on="source_row")
+        .join(scores, on="source_row", how="left")
+        .with_columns(pl.col("alt_texts").list.set_difference(pl.concat_list("text")))
+        .sort("image_id")
+        .collect()
+    )
+    if rows["image_id"].n_unique() != rows.height:
+        repeated = rows.filter(rows["image_id"].is_duplicated())["image_id"][0]
+        raise RepeatedImage(f"shard {shard}: image {repeated} would be curated twice")
+    order = ["image_id", "source_row", "url", "text", "alt_texts", "width", "height", "group_id"]
+    return rows.select(*order, "aesthetic", "similarity", "punsafe", "pwatermark")

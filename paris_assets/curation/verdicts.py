@@ -1,0 +1,27 @@
+"""Verdicts of one shard: rules on the file and its signals, then rules on scores."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from paris_assets.config import Curation
+from paris_assets.curation.rules import judge
+from paris_assets.rules import measured_images
+
+SOURCE_SCORES = ("aesthetic", "similarity", "punsafe", "pwatermark")
+
+
+def verdicts(
+    sources: pl.LazyFrame, ledger: pl.LazyFrame, signals: pl.LazyFrame, scores: pl.LazyFrame, settings: Curation
+) -> pl.DataFrame:
+    """Columns of `filtered_images` for every fetched image of one shard, sorted by image_id."""
+    images = measured_images(ledger, signals)
+    first = judge(images, settings.signal_rules)
+    passed = first.filter("kept").select("image_id")
+    scored = (
+        images.join(passed.lazy(), on="image_id", how="semi")
+        .join(scores, on="image_id", how="left")
+        .join(sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
+    )
+    second = judge(scored, settings.score_rules)
+    return pl.concat([first.filter(~pl.col("kept")), second]).sort("image_id")

@@ -1,0 +1,96 @@
+"""Judgement on what is published."""
+
+from __future__ import annotations
+
+import tarfile
+from collections import Counter
+
+import numpy as np
+import polars as pl
+
+from paris_assets.experts.router import ARRAYS
+from paris_assets.storage.asset_check import Judgement, all_check, shard_check
+from paris_assets.storage.store import Store
+
+MEMBERS = {"caption.txt", "clip_emb.npy", "latent.npy", "metadata.json"}
+
+
+def shards_complete(store: Store, shard: str) -> Judgement:
+    """Expert tars hold every selected image that has a latent once, in its own cluster's tar, with all its members."""
+    wanted = _published(store, shard)
+    seen: Counter[str] = Counter()
+    misplaced = torn = 0
+    for row in store.read("expert_shards", shard).iter_rows(named=True):
+        members: dict[str, set[str]] = {}
+        with tarfile.open(store.local(row["path"])) as tar:
+            for member in tar:
+                key, _, kind = member.name.partition(".")
+                members.setdefault(key, set()).add(kind)
+        seen.update(members.keys())
+        misplaced += sum(wanted.get(key) != row["cluster"] for key in members)
+        torn += sum(kinds != MEMBERS for kinds in members.values())
+    missing, twice = len(set(wanted) - set(seen)), sum(count > 1 for count in seen.values())
+    said = f"{len(seen)} samples: {missing} missing, {twice} in two tars, {misplaced} in another cluster, {torn} incomplete"
+    figures: dict[str, float | int | str] = {"missing": missing, "twice": twice, "misplaced": misplaced, "incomplete": torn}
+    return Judgement(not (missing or twice or misplaced or torn), said, figures)
+
+
+def rows_aligned(store: Store, shard: str) -> Judgement:
+    """All router arrays have the same rows, in the order of their ids, and labels are the assigned clusters."""
+    paths = {name: store.local(f"router_arrays/{shard}/{name}.npy") for name in ARRAYS}
+    arrays = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
+    lengths = {name: len(array) for name, array in arrays.items()}
+    wanted = _published(store, shard)
+    ids = [name.decode() for name in arrays["image_ids"].tolist()]
+    labels = [wanted.get(name) for name in ids]
+    wrong = sum(label != found for label, found in zip(labels, arrays["labels"].tolist(), strict=False))
+    latents = store.scan("latents", [shard]).select("image_id", f"latent_{store.profile.latents.resolutions[0]}")
+    shifted = _shifted_rows(latents, ids, arrays["latents"])
+    ordered = ids == sorted(wanted)
+    passed = ordered and not wrong and not shifted and len(set(lengths.values())) == 1
+    said = f"rows {lengths}; ids {'complete and sorted' if ordered else 'not those published'}, {wrong} wrong labels, {shifted} latents of another row"
+    return Judgement(passed, said, {"wrong_labels": wrong, "shifted_latents": shifted, "rows": len(ids)})
+
+
+def experts_filled(store: Store, shard: str) -> Judgement:
+    """Every expert that is worth training has samples in its tars."""
+    summary = store.read("expert_summary")
+    low = store.read("cluster_values").filter(value="low")["cluster"].to_list() if store.record("cluster_values") else []
+    empty = summary.filter((pl.col("samples") == 0) & ~pl.col("cluster").is_in(low))["cluster"].to_list()
+    said = f"{summary.height} experts, {summary['samples'].sum()} samples; without samples: {empty or 'none'}"
+    return Judgement(not empty, said, {"empty_experts": len(empty), "samples": int(summary["samples"].sum())})
+
+
+def files_present(store: Store, shard: str) -> Judgement:
+    """Every file that the manifest lists is there with its size."""
+    files = store.read("pipeline_manifest")
+    wrong = [path for path, size in files.select("path", "size_bytes").iter_rows() if store.root.size(path) != size]
+    said = f"{files.height} files, {len(wrong)} missing or of another size{': ' + ', '.join(wrong[:5]) if wrong else ''}"
+    return Judgement(not wrong, said, {"files": files.height, "wrong": len(wrong)})
+
+
+def _published(store: Store, shard: str) -> dict[str, int]:
+    """image_id -> cluster of what has to be published: selected images with a latent."""
+    latents = store.scan("latents", [shard]).select("image_id")
+    selection = store.scan("training_selection", [shard]).filter("selected").select("image_id")
+    clusters = store.scan("cluster_assignments", [shard]).select("image_id", "cluster")
+    rows = clusters.join(selection, on="image_id", how="semi").join(latents, on="image_id", how="semi")
+    return dict(rows.collect().iter_rows())
+
+
+def _shifted_rows(latents: pl.LazyFrame, ids: list[str], array: np.ndarray, sample: int = 64) -> int:
+    """Rows of an array, out of a spread sample, that are not the latent of the id in the same position."""
+    positions = np.unique(np.linspace(0, len(ids) - 1, min(sample, len(ids))).astype(int)) if ids else []
+    wanted = [ids[position] for position in positions]
+    table = latents.filter(pl.col("image_id").is_in(wanted)).collect()
+    rows = dict(zip(table["image_id"], table[table.columns[1]].to_numpy(), strict=True))
+    return sum(
+        position >= len(array) or ids[position] not in rows or not np.array_equal(rows[ids[position]], array[position])
+        for position in positions
+    )
+
+
+complete_check = shard_check("expert_shards")(shards_complete)
+aligned_check = shard_check("router_arrays")(rows_aligned)
+filled_check = all_check("expert_summary")(experts_filled)
+files_check = all_check("pipeline_manifest")(files_present)

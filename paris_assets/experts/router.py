@@ -1,0 +1,115 @@
+"""Router training arrays: six `.npy` files in one row order, per image shard and consolidated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from paris_assets.experts.samples import array_rows
+from paris_assets.storage.invariants import BrokenInvariant
+
+ARRAYS = ("latents", "labels", "embeddings", "clip", "image_ids", "split")
+BATCH_ROWS = 2048
+
+
+class MisalignedRows(BrokenInvariant):
+    """Router arrays do not have the same number of rows, or a shard lacks an array."""
+
+
+def write_router_arrays(
+    samples: pl.DataFrame,
+    latents: pl.LazyFrame,
+    image_embeddings: pl.LazyFrame,
+    texts: pl.LazyFrame,
+    resolution: int,
+    folder: Path,
+) -> dict[str, Path]:
+    """Write the arrays of one image shard; every row is the sample of the same position in ``samples``.
+
+    Writes:
+        latents f16 (N, 4, h, w) scaled; labels int64 (N,); embeddings f16 (N, D) as the model gave them;
+        clip f16 (N, dim) pooled text; image_ids S32 (N,); split uint8 (N,).
+    """
+    ids = samples["image_id"]
+    columns: dict[str, Iterable[np.ndarray]] = {
+        "latents": array_rows(latents, f"latent_{resolution}", ids, BATCH_ROWS),
+        "labels": [samples["cluster"].to_numpy().astype(np.int64)],
+        "embeddings": array_rows(image_embeddings, "embedding", ids, BATCH_ROWS),
+        "clip": array_rows(texts, "pooled", ids, BATCH_ROWS),
+        "image_ids": [ids.to_numpy().astype("S32")],
+        "split": [samples["split"].to_numpy().astype(np.uint8)],
+    }
+    written = {}
+    for name, parts in columns.items():
+        written[name] = folder / f"{name}.npy"
+        write_npy(written[name], parts, len(ids))
+    return written
+
+
+def write_npy(path: Path, parts: Iterable[np.ndarray], rows: int) -> None:
+    """Write one array from its parts without holding it in memory.
+
+    Raises:
+        MisalignedRows: the parts do not add up to ``rows``.
+    """
+    with open(path, "wb") as file:
+        written = 0
+        for part in parts:
+            if file.tell() == 0:
+                header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": (rows, *part.shape[1:])})
+            file.write(np.ascontiguousarray(part).tobytes())
+            written += len(part)
+    if written != rows:
+        raise MisalignedRows(f"{path.name}: {written} rows written, {rows} expected")
+
+
+def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int) -> dict[str, Path]:
+    """Join the arrays of all shards, in shard order, into ``router_training/*.npy``.
+
+    An array above ``max_bytes`` is written as numbered files (``latents-00000.npy`` ...) with the same row cuts for
+    every array, and ``index.json`` lists them. Arrays of shards without samples are skipped.
+
+    Returns:
+        file name -> local file.
+
+    Raises:
+        MisalignedRows: a shard's arrays differ in rows.
+    """
+    loaded = [{name: np.load(files[name], mmap_mode="r", allow_pickle=False) for name in ARRAYS} for files in shards]
+    for position, arrays in enumerate(loaded):
+        counts = {name: len(array) for name, array in arrays.items()}
+        if len(set(counts.values())) != 1:
+            raise MisalignedRows(f"router arrays of shard number {position} differ in rows: {counts}")
+    filled = [arrays for arrays in loaded if len(arrays["labels"])]
+    largest = max((sum(arrays[name].nbytes for arrays in filled) for name in ARRAYS), default=0)
+    parts = _cut(filled, max(1, -(-largest // max_bytes)))
+    names: Callable[[str, int], str] = lambda name, part: f"{name}.npy" if len(parts) == 1 else f"{name}-{part:05d}.npy"
+    written: dict[str, Path] = {}
+    for part, members in enumerate(parts):
+        rows = sum(len(arrays["labels"]) for arrays in members)
+        for name in ARRAYS:
+            file = names(name, part)
+            written[file] = folder / file
+            write_npy(written[file], _blocks(arrays[name] for arrays in members), rows)
+    if len(parts) > 1:
+        rows = [sum(len(arrays["labels"]) for arrays in members) for members in parts]
+        index = {name: [names(name, part) for part in range(len(parts))] for name in ARRAYS}
+        written["index.json"] = folder / "index.json"
+        written["index.json"].write_text(json.dumps({"rows": rows, "files": index}, indent=1, sort_keys=True))
+    return written
+
+
+def _cut(shards: list[dict[str, np.ndarray]], parts: int) -> list[list[dict[str, np.ndarray]]]:
+    size = max(1, -(-len(shards) // parts))
+    return [shards[start : start + size] for start in range(0, len(shards), size)] or [[]]
+
+
+def _blocks(arrays: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for array in arrays:
+        for start in range(0, len(array), BATCH_ROWS):
+            yield array[start : start + BATCH_ROWS]

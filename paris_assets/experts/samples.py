@@ -1,0 +1,102 @@
+"""The training samples of one shard: everything about an image that goes into expert tars and router arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from paris_assets.storage.invariants import BrokenInvariant
+
+TRAIN, VALIDATION = 0, 1
+
+
+@dataclass
+class Tables:
+    """The tables of one shard that samples are joined from, each with one row per image_id."""
+
+    curated: pl.LazyFrame
+    captions: pl.LazyFrame
+    assignments: pl.LazyFrame
+    selection: pl.LazyFrame
+    latents: pl.LazyFrame
+
+
+class LostRows(BrokenInvariant):
+    """A join by image_id lost rows that must be there."""
+
+
+def validation_split(group_id: pl.Expr, fraction: float) -> pl.Expr:
+    """uint8: 1 (validation) for a ``fraction`` of duplicate groups, else 0 (train).
+
+    Ids are sha256 digits, uniform already; digits 16-24 are used because rows are sorted by the first ones.
+    """
+    place = group_id.str.slice(16, 8).str.to_integer(base=16, dtype=pl.Int64)
+    return (place < int(fraction * 2**32)).cast(pl.UInt8).alias("split")
+
+
+def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
+    """One row per training sample, sorted by image_id: selected images that have a latent.
+
+    Columns: image_id, url, caption, captioner, source_text, original_width, original_height, crop_top, crop_left,
+    upscaled, aesthetic, cluster, fine_cluster, distance, second_distance, split.
+
+    Raises:
+        LostRows: a selected image without caption, assignment or curated row.
+    """
+    chosen = tables.selection.filter("selected").select("image_id")
+    placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
+    wanted = chosen.join(placed, on="image_id")
+    joined = (
+        wanted.join(tables.curated, on="image_id", how="inner")
+        .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")
+        .join(tables.assignments, on="image_id", how="inner")
+        .with_columns(validation_split(pl.col("group_id"), validation_fraction))
+        .rename({"width": "original_width", "height": "original_height"})
+        .sort("image_id")
+        .select(
+            "image_id",
+            "url",
+            "caption",
+            "captioner",
+            "source_text",
+            "original_width",
+            "original_height",
+            "crop_top",
+            "crop_left",
+            "upscaled",
+            "aesthetic",
+            "cluster",
+            "fine_cluster",
+            "distance",
+            "second_distance",
+            "split",
+        )
+        .collect()
+    )
+    count = wanted.select(pl.len()).collect().item()
+    if joined.height != count or joined["image_id"].n_unique() != count:
+        raise LostRows(f"{count} selected images with latents, but {joined.height} after joining captions and clusters")
+    return joined
+
+
+def array_rows(table: pl.LazyFrame, column: str, image_ids: pl.Series, rows: int) -> Iterator[np.ndarray]:
+    """Arrays of one column for ``image_ids`` in their order, at most ``rows`` at a time, so memory stays bounded.
+
+    Raises:
+        LostRows: an id without a row.
+    """
+    if not len(image_ids):
+        yield table.select(column).head(0).collect()[column].to_numpy()
+    for start in range(0, len(image_ids), rows):
+        wanted = image_ids.slice(start, rows)
+        low, high = wanted[0], wanted[-1]
+        found = (
+            table.filter(pl.col("image_id").is_between(pl.lit(low), pl.lit(high))).select("image_id", column).collect().sort("image_id")
+        )
+        found = found.join(pl.DataFrame({"image_id": wanted}), on="image_id", how="semi").sort("image_id")
+        if found.height != len(wanted):
+            raise LostRows(f"{len(wanted) - found.height} of {len(wanted)} images have no {column}, first id {low}")
+        yield found[column].to_numpy()

@@ -1,0 +1,122 @@
+"""Expert shards: one WebDataset tar per cluster and image shard, reproducible byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from webdataset import TarWriter
+
+from paris_assets.experts.samples import array_rows
+from paris_assets.storage.root import sha256_file
+
+INDEX = {
+    "cluster": pl.Int32,
+    "path": pl.String,
+    "samples": pl.Int64,
+    "size_bytes": pl.Int64,
+    "sha256": pl.String,
+}
+BATCH_ROWS = 256
+
+
+def write_expert_tars(
+    shard: str,
+    samples: pl.DataFrame,
+    latents: pl.LazyFrame,
+    texts: pl.LazyFrame,
+    resolution: int,
+    max_samples: int,
+    folder: Path,
+) -> tuple[pl.DataFrame, dict[str, Path]]:
+    """Write the tars of one image shard into ``folder``.
+
+    Args:
+        samples: rows of ``sample_table``, sorted by image_id.
+        latents: table with image_id and latent_<resolution> (4, h, w) float16.
+        texts: table with image_id, embedding (tokens, dim) float16 and tokens.
+        max_samples: most samples per tar; a further one is begun beyond it.
+
+    Returns:
+        the index (columns of ``INDEX``, sorted by path) and, per path below the root, the local file.
+    """
+    tars = _ClusterTars(shard, max_samples, folder)
+    try:
+        for sample in _samples(samples, latents, texts, resolution):
+            tars.write(sample["cluster"], sample["members"])
+    finally:
+        tars.close()
+    index = pl.DataFrame(
+        [
+            {
+                "cluster": cluster,
+                "path": path,
+                "samples": count,
+                "size_bytes": local.stat().st_size,
+                "sha256": sha256_file(local),
+            }
+            for path, (cluster, count, local) in sorted(tars.written.items())
+        ],
+        schema=INDEX,
+    )
+    return index, {path: local for path, (_, _, local) in tars.written.items()}
+
+
+def _samples(
+    samples: pl.DataFrame, latents: pl.LazyFrame, texts: pl.LazyFrame, resolution: int
+) -> Iterator[dict[str, Any]]:
+    ids = samples["image_id"]
+    column = f"latent_{resolution}"
+    streams = (array_rows(latents, column, ids, BATCH_ROWS), array_rows(texts, "embedding", ids, BATCH_ROWS))
+    counts = array_rows(texts, "tokens", ids, BATCH_ROWS)
+    for start, (latent, text, tokens) in enumerate(zip(*streams, counts, strict=True)):
+        rows = samples.slice(start * BATCH_ROWS, BATCH_ROWS).to_dicts()
+        for row, one_latent, one_text, count in zip(rows, latent, text, tokens, strict=True):
+            metadata = {**row, "tokens": int(count)}
+            yield {
+                "cluster": row["cluster"],
+                "members": {
+                    "__key__": row["image_id"],
+                    "caption.txt": row["caption"],
+                    "clip_emb.npy": np.ascontiguousarray(one_text),
+                    "latent.npy": np.ascontiguousarray(one_latent),
+                    "metadata.json": {name: metadata[name] for name in sorted(metadata)},
+                },
+            }
+
+
+class _ClusterTars:
+    """Open tars of one image shard, one per cluster, each cut after a number of samples."""
+
+    def __init__(self, shard: str, max_samples: int, folder: Path) -> None:
+        self.written: dict[str, tuple[int, int, Path]] = {}
+        self._shard, self._max_samples, self._folder = shard, max_samples, folder
+        self._open: dict[int, tuple[TarWriter, str]] = {}
+        self._parts: dict[int, int] = {}
+
+    def write(self, cluster: int, members: dict[str, Any]) -> None:
+        if cluster not in self._open:
+            self._begin(cluster)
+        writer, path = self._open[cluster]
+        writer.write(members)
+        _, count, local = self.written[path]
+        self.written[path] = (cluster, count + 1, local)
+        if count + 1 >= self._max_samples:
+            writer.close()
+            del self._open[cluster]
+
+    def _begin(self, cluster: int) -> None:
+        part = self._parts.get(cluster, 0)
+        self._parts[cluster] = part + 1
+        path = f"expert_shards/cluster_{cluster}/{self._shard}-{part:05d}.tar"
+        local = self._folder / f"cluster_{cluster}-{part:05d}.tar"
+        self._open[cluster] = (TarWriter(str(local), user="", group="", mode=0o644, mtime=0), path)
+        self.written[path] = (cluster, 0, local)
+
+    def close(self) -> None:
+        for writer, _ in self._open.values():
+            writer.close()
+        self._open.clear()

@@ -1,0 +1,68 @@
+"""Source rows and the images fetched for them."""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+
+from paris_assets.ingest.resource import LoopbackServer
+from paris_assets.storage.output import Output
+from paris_assets.storage.store import Store
+from paris_assets.storage.table_asset import shard_asset
+
+SOURCE_ROWS = {
+    "source_row": ("Int64", "number of the row in the whole source, fixed at registration"),
+    "url": ("String", "address of the image; null when the source holds the bytes"),
+    "locator": ("String", "place of the bytes within the source; null for urls"),
+    "text": ("String", "text of the source"),
+    "source_width": ("Int64", "width that the source claims"),
+    "source_height": ("Int64", "height that the source claims"),
+    "aesthetic": ("Float64", "aesthetic score of the source; null when unknown"),
+    "similarity": ("Float64", "image-text similarity of the source"),
+    "punsafe": ("Float64", "unsafe probability of the source"),
+    "pwatermark": ("Float64", "watermark probability of the source"),
+}
+RAW_IMAGES = {
+    "source_row": ("Int64", "source row"),
+    "image_id": ("String", "first 128 bits of the sha256 of the bytes as fetched, hex; null when failed"),
+    "url": ("String", "address asked for"),
+    "text": ("String", "text of the source"),
+    "status": ("String", "ok or failed"),
+    "reason": ("String", "why it failed"),
+    "http_status": ("Int32", "final HTTP status"),
+    "attempts": ("Int32", "requests made"),
+    "size_bytes": ("Int64", "bytes as fetched"),
+    "width": ("Int32", "pixels after EXIF orientation"),
+    "height": ("Int32", "pixels after EXIF orientation"),
+    "format": ("String", "format that the header shows"),
+    "sha256": ("String", "hash of the bytes as fetched"),
+    "offset": ("Int64", "byte position in the tar"),
+}
+
+
+@shard_asset(group="ingest", kinds={"parquet"}, settings=["source.columns"], columns=SOURCE_ROWS, pool="io")
+def source_rows(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Output:
+    """The shard's rows of the source under one set of column names. Rows are fixed to a shard when it is registered."""
+    from paris_assets.ingest.tables import source_rows as row_table
+
+    return row_table(store, context.partition_key)
+
+
+@shard_asset(
+    group="ingest",
+    kinds={"aiohttp"},
+    settings=["ingest"],
+    columns=RAW_IMAGES,
+    data_files=["raw_images/{shard}.tar"],
+    pool="io",
+)
+def raw_images(
+    context: dg.AssetExecutionContext,
+    store: dg.ResourceParam[Store],
+    loopback_server: LoopbackServer,
+    source_rows: pl.LazyFrame,
+) -> Output:
+    """A tar of image bytes as fetched, and a ledger row for every source row that says what became of it."""
+    from paris_assets.ingest.tables import raw_images as image_table
+
+    return image_table(store, context.partition_key, source_rows, loopback_server.address)

@@ -1,0 +1,120 @@
+"""The ledger of a shard: what became of every source row, beside a tar of the images that arrived."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from paris_assets.config import Ingest
+from paris_assets.ingest.fetch import Fetched
+from paris_assets.storage.decode import NotAnImage, read_header
+from paris_assets.storage.image_tars import write_tar
+
+LEDGER_SCHEMA: dict[str, type[pl.DataType]] = {
+    "source_row": pl.Int64,
+    "image_id": pl.String,
+    "url": pl.String,
+    "text": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+    "http_status": pl.Int32,
+    "attempts": pl.Int32,
+    "size_bytes": pl.Int64,
+    "width": pl.Int32,
+    "height": pl.Int32,
+    "format": pl.String,
+    "sha256": pl.String,
+    "offset": pl.Int64,
+}
+OUTCOME_SCHEMA = {name: kind for name, kind in LEDGER_SCHEMA.items() if name not in ("url", "text", "offset")}
+
+
+class Spool:
+    """Bodies on disk in the order they came, each distinct image once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._end = 0
+        self.places: dict[str, tuple[str, int, int]] = {}
+
+    def add(self, image_id: str, extension: str, body: bytes) -> None:
+        """Keep an image unless it is there already."""
+        if image_id not in self.places:
+            self._file.write(body)
+            self.places[image_id] = (f"{image_id}.{extension}", self._end, len(body))
+            self._end += len(body)
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        """(member name, body) sorted by image_id."""
+        self._file.flush()
+        for image_id in sorted(self.places):
+            name, start, size = self.places[image_id]
+            yield name, os.pread(self._file.fileno(), size, start)
+
+
+def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest, tar_path: Path) -> pl.DataFrame:
+    """Write a shard's tar and make its ledger; neither depends on the order in which bodies arrive.
+
+    Args:
+        rows: `source_row` i64 (unique), `url` and `text` Str; one row per source row of the shard.
+        bodies: one result per source row, in any order. Bodies are spooled to disk beside the tar, never collected.
+        settings: `max_bytes` and `max_pixels`.
+        tar_path: local file to write; its folder must exist.
+
+    Returns:
+        One row per source row, sorted by `source_row`, columns of `LEDGER_SCHEMA`. `image_id` is the first 32 hex
+        digits of `sha256`; `offset` is the position of the body in the tar. Both are null for rows that failed.
+
+    Raises:
+        ValueError: a source row without a result, or with more than one.
+    """
+    with tempfile.TemporaryFile(dir=tar_path.parent, prefix="spool-") as file:
+        spool = Spool(file)
+        outcomes = [_outcome(fetched, settings, spool) for fetched in bodies]
+        offsets = write_tar(tar_path, spool.members())
+    results = pl.DataFrame(outcomes, schema=OUTCOME_SCHEMA, orient="row")
+    _check_complete(rows, results)
+    schema = {"image_id": pl.String, "offset": pl.Int64}
+    positions = pl.DataFrame({"image_id": sorted(spool.places), "offset": offsets}, schema=schema)
+    ledger = rows.select("source_row", "url", "text").join(results, on="source_row", validate="1:1")
+    ledger = ledger.join(positions, on="image_id", how="left", validate="m:1")
+    return ledger.select(LEDGER_SCHEMA.keys()).sort("source_row").rechunk()
+
+
+def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> tuple[Any, ...]:
+    """One row of OUTCOME_SCHEMA; the body, if it is an image that is accepted, goes to the spool."""
+    row, status, reason = fetched.source_row, fetched.http_status, fetched.reason
+    body, attempts = fetched.body, fetched.attempts
+    if body is None:
+        return row, None, "failed", reason, status, attempts, None, None, None, None, None
+    if not body or len(body) > settings.max_bytes:
+        reason = "too_large" if body else "empty_body"
+        return row, None, "failed", reason, status, attempts, len(body), None, None, None, None
+    try:
+        header = read_header(body)
+    except NotAnImage:
+        return row, None, "failed", "not_an_image", status, attempts, len(body), None, None, None, None
+    size = (len(body), header.width, header.height, header.format)
+    if header.width * header.height > settings.max_pixels:
+        return row, None, "failed", "too_many_pixels", status, attempts, *size, None
+    sha256 = hashlib.sha256(body).hexdigest()
+    spool.add(sha256[:32], header.extension, body)
+    return row, sha256[:32], "ok", None, status, attempts, *size, sha256
+
+
+def _check_complete(rows: pl.DataFrame, results: pl.DataFrame) -> None:
+    expected, got = rows["source_row"], results["source_row"]
+    repeated = got.filter(got.is_duplicated()).unique().sort().to_list()
+    missing = sorted(set(expected.to_list()) - set(got.to_list()))
+    unknown = sorted(set(got.to_list()) - set(expected.to_list()))
+    if repeated or missing or unknown:
+        raise ValueError(
+            f"every source row needs exactly one result: {len(missing)} have none {missing[:5]}, "
+            f"{len(repeated)} have several {repeated[:5]}, {len(unknown)} are not of this shard {unknown[:5]}"
+        )

@@ -1,0 +1,193 @@
+"""The source: which rows there are, cut into shards once and for ever, and how to read one shard of them.
+
+Four kinds are accepted, at a local path or an fsspec URL: tables (parquet, csv, tsv, JSON lines; one file, a glob or a
+folder), tables that embed the images, WebDataset tars, and a folder of images. A shard never crosses files.
+
+The registry is one small table; a shard is one of its rows, and reading it needs nothing else:
+
+    shard       `00000`, `00001`, ... in the order of registration
+    file        path below the source's folder; empty for a folder of images
+    first_row   first row within the file            rows        number of rows
+    source_row  number of the first row over the whole source
+    size_bytes  size of the file when it was registered
+    offset      byte position of the first row (text tables and tars), else 0
+    members     the images of the shard, for a folder of images, else null
+
+Rows are never renumbered: what is new in a later registration becomes new shards after the known ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from paris_assets.config import Ingest, Source
+from paris_assets.ingest import folder, parquet_tables, text_tables, webdataset
+from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.fetch import Fetched, fetch_images
+from paris_assets.ingest.places import Place, kind_of, list_files, locate
+
+REGISTRY_SCHEMA = {
+    "shard": pl.String,
+    "file": pl.String,
+    "first_row": pl.Int64,
+    "rows": pl.Int64,
+    "source_row": pl.Int64,
+    "size_bytes": pl.Int64,
+    "offset": pl.Int64,
+    "members": pl.List(pl.String),
+}
+PROBE_ROWS = 100
+
+
+def register(source: Source, known: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The registry of the source: the known shards unchanged, then those of files or images that are new.
+
+    Memory is bounded: parquet is counted from its footers, text tables and tars are read through once.
+
+    Args:
+        source: path, rows per shard and column overrides.
+        known: the registry of an earlier call.
+
+    Raises:
+        SourceError: nothing to read, more than one kind of file, a file without usable columns, or a known file or
+            image that has disappeared or changed.
+    """
+    known = pl.DataFrame(schema=REGISTRY_SCHEMA) if known is None else known
+    place = locate(source.path)
+    files = list_files(place)
+    if kind_of(files[0]) == "image":
+        parts = _image_parts(place, files, known, source.rows_per_shard)
+    else:
+        _check_known(place, files, known)
+        new = [file for file in files if file not in set(known["file"])]
+        parts = (part for file in new for part in _file_parts(place, file, source))
+    first = int((known["source_row"] + known["rows"]).max() or 0)  # type: ignore[arg-type]
+    rows = []
+    for number, part in enumerate(parts, known.height):
+        rows.append({"shard": f"{number:05d}", "source_row": first, **part})
+        first += part["rows"]
+    registry = pl.concat([known, pl.DataFrame(rows, schema=REGISTRY_SCHEMA)])
+    if registry.is_empty():
+        raise SourceError(f"source {source.path} has files but no rows")
+    return registry
+
+
+def entry_of(registry: pl.DataFrame, shard: str) -> dict[str, Any]:
+    """The registry's row of one shard.
+
+    Raises:
+        SourceError: no such shard.
+    """
+    rows = registry.filter(shard=shard)
+    if rows.height != 1:
+        raise SourceError(f"shard {shard!r} is not registered; there are {registry.height} shards")
+    return rows.row(0, named=True)
+
+
+def read_rows(source: Source, entry: Mapping[str, Any]) -> pl.DataFrame:
+    """The source rows of one shard, columns of `columns.SOURCE_SCHEMA`, sorted by `source_row`.
+
+    `locator` says where the image lies for sources that hold the images, and is null where it is fetched from `url`.
+
+    Raises:
+        SourceError: the file cannot be read as it was registered.
+    """
+    place, kind = locate(source.path), kind_of(entry["file"])
+    if entry["members"] is not None:
+        return folder.read(place.fs, place.base, entry, source.columns)
+    with place.open(entry["file"]) as handle:
+        if kind == "tar":
+            return webdataset.read(handle, entry["file"], entry, source.columns)
+        if kind == "parquet":
+            return parquet_tables.read(handle, entry["file"], entry, source.columns)
+        return text_tables.read(handle, entry["file"], kind, entry, source.columns)
+
+
+def read_bodies(source: Source, entry: Mapping[str, Any], settings: Ingest) -> Iterator[Fetched]:
+    """The images of one shard of a source that holds them, in the order of their rows."""
+    place = locate(source.path)
+    if entry["members"] is not None:
+        yield from folder.read_images(place.fs, place.base, entry, settings.max_bytes)
+        return
+    with place.open(entry["file"]) as handle:
+        if kind_of(entry["file"]) == "tar":
+            yield from webdataset.read_images(handle, entry["file"], entry, settings.max_bytes)
+        else:
+            yield from parquet_tables.read_images(handle, entry["file"], entry, source.columns)
+
+
+def images_of(
+    source: Source, entry: Mapping[str, Any], rows: pl.DataFrame, settings: Ingest, server: str | None = None
+) -> Iterator[Fetched]:
+    """The images of one shard, read from the source where it holds them, else fetched from their urls.
+
+    Args:
+        entry: the shard's row of the registry; `rows` what `read_rows` gave for it.
+        settings: how to fetch; `server` is `127.0.0.1:port` of the loopback web server, if there is one.
+    """
+    if rows["locator"].null_count() < rows.height:
+        return read_bodies(source, entry, settings)
+    return fetch_images(rows.select("source_row", "url").iter_rows(), settings, server)
+
+
+def _file_parts(place: Place, file: str, source: Source) -> Iterator[dict[str, Any]]:
+    size = place.fs.size(f"{place.base}/{file}")
+    with place.open(file) as handle:
+        for first, rows, offset in _cut(handle, file, source.rows_per_shard):
+            part = _part(file, first, rows, size, offset)
+            if first == 0:  # a file without usable columns fails now, not in a run
+                read_rows(source, {**part, "rows": min(rows, PROBE_ROWS), "source_row": 0})
+            yield part
+
+
+def _cut(handle: Any, file: str, rows_per_shard: int) -> Iterable[tuple[int, int, int]]:
+    kind = kind_of(file)
+    if kind == "tar":
+        return webdataset.cut(handle, file, rows_per_shard)
+    if kind == "parquet":
+        total = parquet_tables.count_rows(handle)
+        return [(first, min(rows_per_shard, total - first), 0) for first in range(0, total, rows_per_shard)]
+    return text_tables.cut(handle, file, kind, rows_per_shard)
+
+
+def _image_parts(place: Place, files: list[str], known: pl.DataFrame, size: int) -> list[dict[str, Any]]:
+    registered = known["members"].explode().drop_nulls().to_list()
+    missing = sorted(set(registered) - set(files))
+    if missing:
+        raise SourceError(
+            f"{place.base}: {len(missing)} registered images are gone, such as {missing[0]}: put them back"
+        )
+    new = sorted(set(files) - set(registered))
+    parts = [new[first : first + size] for first in range(0, len(new), size)]
+    return [_part("", len(registered) + i * size, len(part), None, 0, part) for i, part in enumerate(parts)]
+
+
+def _part(
+    file: str, first: int, rows: int, size: int | None, offset: int, members: list[str] | None = None
+) -> dict[str, Any]:
+    return {
+        "file": file, "first_row": first, "rows": rows, "size_bytes": size, "offset": offset, "members": members,
+    }  # fmt: skip
+
+
+def _check_known(place: Place, files: list[str], known: pl.DataFrame) -> None:
+    """Registered files must be there with the rows that they had; new rows belong into new files."""
+    present = set(files)
+    for file, rows, size in known.group_by("file").agg(pl.sum("rows"), pl.first("size_bytes")).sort("file").iter_rows():
+        if file not in present:
+            raise SourceError(f"{place.base}/{file} was registered and is gone: put it back, or use another root")
+        now = place.fs.size(f"{place.base}/{file}")
+        if now == size:
+            continue
+        if kind_of(file) == "parquet":
+            with place.open(file) as handle:
+                counted = parquet_tables.count_rows(handle)
+            if counted == rows:
+                continue
+            change = f"had {rows} rows and has {counted}"
+        else:
+            change = f"had {size} bytes and has {now}"
+        raise SourceError(f"{place.base}/{file} {change} since it was registered: add new rows as new files")

@@ -1,0 +1,181 @@
+"""Images to padded batches: threads decode while the network runs, at most a few batches ahead of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from paris_assets.models.protocols import ImageNetwork
+from paris_assets.storage.decode import NotAnImage, Undecodable, decode_rgb
+
+T = TypeVar("T")
+Images = Iterable[tuple[str, bytes]]
+
+# Decoded batches waiting for the network; two hide a slow image without holding much memory.
+_BATCHES_AHEAD = 2
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory")
+
+
+@dataclass
+class BatchStats:
+    """What happened while batches ran.
+
+    Attributes:
+        rows: images or texts that went through, without padding.
+        batches: batches run.
+        halved: network -> batch size after running out of memory; bf16 results then differ from an undisturbed run.
+    """
+
+    rows: int = 0
+    batches: int = 0
+    halved: dict[str, int] = field(default_factory=dict)
+
+
+def cores() -> int:
+    """Cores that this process may use: OMP_NUM_THREADS, else its CPU affinity."""
+    bound = os.environ.get("OMP_NUM_THREADS", "")
+    if bound.isdigit() and int(bound):
+        return int(bound)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_batches(
+    images: Images, model: ImageNetwork, threads: int = 0, stats: BatchStats | None = None
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Decode, preprocess and run images through one network, in their order.
+
+    Args:
+        images: (image_id, file bytes).
+        model: the network; every batch it gets has ``batch_size`` rows.
+        threads: decode threads; 0: one per core.
+        stats: counts and out-of-memory halvings are added here.
+
+    Yields:
+        image_ids of a batch and the network's results for them, padding removed.
+
+    Raises:
+        Undecodable: names the image; such images should have been filtered before.
+    """
+
+    def prepare(image_id: str, data: bytes) -> tuple[str, np.ndarray]:
+        return image_id, model.preprocess(decode(image_id, data, model.min_side))
+
+    stats = stats or BatchStats()
+    for batch in batched(ordered_map(prepare, images, threads, model.batch_size), model.batch_size):
+        ids, rows = zip(*batch, strict=True)
+        yield list(ids), run_padded(model.name, _only(model.run), model.batch_size, stats, np.stack(rows))[0]
+
+
+def decode(image_id: str, data: bytes, min_side: int | None) -> np.ndarray:
+    """(H, W, 3) uint8 pixels of an image that passed the filters.
+
+    Raises:
+        Undecodable: names the image.
+    """
+    try:
+        # The profile's own limit on pixels was applied when the image was fetched.
+        return decode_rgb(data, min_side, max_pixels=sys.maxsize)
+    except (NotAnImage, Undecodable) as error:
+        raise Undecodable(f"image {image_id} cannot be decoded here, though it passed the filters: {error}") from error
+
+
+def ordered_map(
+    function: Callable[[str, bytes], T], images: Images, threads: int = 0, batch_size: int = 16
+) -> Iterator[T]:
+    """``function`` over images in threads; results in order, at most a few batches ahead of the consumer."""
+    ahead = _BATCHES_AHEAD * batch_size
+    pending: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads or cores(), thread_name_prefix="decode") as pool:
+        try:
+            for image_id, data in images:
+                pending.append(pool.submit(function, image_id, data))
+                if len(pending) > ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of ``size`` rows; the last may be shorter."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def run_padded(
+    name: str,
+    run: Callable[..., tuple[np.ndarray, ...]],
+    batch_size: int,
+    stats: BatchStats,
+    *columns: np.ndarray | Sequence[str],
+) -> tuple[np.ndarray, ...]:
+    """Run rows in batches that are all padded to one size (zeros, or empty texts); the padding's results are dropped.
+
+    When memory runs out the size is halved, for this and all later calls with the same ``stats``, and that is recorded
+    there.
+
+    Raises:
+        RuntimeError: out of memory with a single row, or any other failure of the network.
+    """
+    size = min(batch_size, stats.halved.get(name, batch_size))
+    rows = len(columns[0])
+    results: list[tuple[np.ndarray, ...]] = []
+    start = 0
+    while start < rows:
+        parts = [column[start : start + size] for column in columns]
+        try:
+            result = run(*(_pad(part, size) for part in parts))
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            if size == 1:
+                raise RuntimeError(f"{name} runs out of memory with a batch of one: use a larger device") from error
+            size //= 2
+            stats.halved[name] = size
+            continue
+        count = len(parts[0])
+        results.append(tuple(array[:count] for array in result))
+        start, stats.rows, stats.batches = start + count, stats.rows + count, stats.batches + 1
+    return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
+
+
+def _only(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray]]:
+    return lambda batch: (run(batch),)
+
+
+def _pad(rows: np.ndarray | Sequence[str], size: int) -> np.ndarray | list[str]:
+    missing = size - len(rows)
+    if isinstance(rows, np.ndarray):
+        return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)]) if missing else rows
+    return [*rows, *[""] * missing]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    # torch (CUDA and CPU) and onnxruntime raise RuntimeErrors of their own classes; the message is what they share.
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _OUT_OF_MEMORY)
+
+
+def float16(values: np.ndarray, image_ids: Sequence[str], what: str) -> np.ndarray:
+    """(N, ...) float32 -> float16.
+
+    Raises:
+        ValueError: values that float16 cannot hold (nan, infinite, above 65,504), naming the first image.
+    """
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float16)
+    unfit = ~np.isfinite(narrow).reshape(len(narrow), -1).all(1)
+    if unfit.any():
+        image_id = image_ids[int(unfit.argmax())]
+        raise ValueError(f"{what} gives values that are not finite in float16 for {unfit.sum()} images, first {image_id}")
+    return narrow

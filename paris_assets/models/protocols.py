@@ -1,0 +1,121 @@
+"""What the project asks of a pretrained network, whatever library runs it.
+
+Every network takes batches that are already padded to its ``batch_size``: results in bf16 depend on the shape of the
+batch, but not on which other images share it, so a padded batch gives the same bits for an image in any company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Network(Protocol):
+    """What all networks share.
+
+    Attributes:
+        name: the implementation's name in the profile.
+        batch_size: rows of every batch.
+    """
+
+    name: str
+    batch_size: int
+
+    def identity(self) -> dict[str, str | None]:
+        """What really ran: ``implementation``, ``source``, ``revision``, ``sha256`` of the weights, ``precision``."""
+        ...
+
+
+class ImageNetwork(Network, Protocol):
+    """A network on images.
+
+    Attributes:
+        min_side: shortest side, in pixels, to which a large JPEG may be decoded; None: always at full size.
+    """
+
+    min_side: int | None
+
+    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> one row of a batch. Runs in several threads at once."""
+        ...
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(batch_size, ...) preprocessed rows -> one result per row."""
+        ...
+
+
+class ImageEmbedder(ImageNetwork, Protocol):
+    """``run`` gives (batch_size, dim) float32, as the network made it (not normalised)."""
+
+    dim: int
+
+
+class ImageScorer(ImageNetwork, Protocol):
+    """``run`` gives (batch_size,) float32."""
+
+
+class Captioner(ImageNetwork, Protocol):
+    """``run`` gives (batch_size,) strings, one caption per image."""
+
+
+class TextEmbeddings(NamedTuple):
+    """A batch of texts: (B, tokens, dim) float32, (B, pooled_dim) float32 and the true token counts (B,) int32."""
+
+    embedding: np.ndarray
+    pooled: np.ndarray
+    tokens: np.ndarray
+
+
+class TextEncoder(Network, Protocol):
+    """A text encoder with right padding, so that the mask of a row is ``position < tokens``."""
+
+    dim: int
+    pooled_dim: int
+
+    def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
+        """Encode ``batch_size`` texts, each cut or padded to ``tokens`` tokens (special tokens included)."""
+        ...
+
+
+class LatentCodec(Network, Protocol):
+    """A VAE. Latents are scaled: (z - shift) * scaling_factor, near unit variance.
+
+    Attributes:
+        channels: latent channels.
+        factor: pixels per latent cell, along one side.
+        scaling_factor: multiplied after encoding, divided before decoding.
+    """
+
+    channels: int
+    factor: int
+    scaling_factor: float
+
+    def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        """(B, r, r, 3) uint8 -> (B, channels, r / factor, r / factor) float32, scaled.
+
+        Args:
+            pixels: square images.
+            noise: standard normal, shaped like the result: posterior mean + deviation * noise. None: the mean.
+        """
+        ...
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """(B, channels, h, w) scaled latents -> (B, h * factor, w * factor, 3) uint8."""
+        ...
+
+
+class ClusterVerdict(NamedTuple):
+    """Whether a cluster is worth training on, and why."""
+
+    valuable: bool
+    reason: str
+
+
+class ClusterLabeller(Network, Protocol):
+    """Judges a cluster by its captions."""
+
+    def judge(self, nearest: Sequence[str], furthest: Sequence[str]) -> ClusterVerdict:
+        """Captions nearest to and furthest from the centroid, over the whole set -> verdict."""
+        ...

@@ -1,0 +1,104 @@
+"""Names of networks in a profile -> the classes that run them.
+
+Importing this module loads no network library: the command line and the asset definitions can ask what is missing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from paris_assets.config import Model
+from paris_assets.models import weights
+from paris_assets.models.weights import Package
+
+
+class ModelError(ValueError):
+    """A network cannot be built; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A known network: import path of its class, packages it needs, or whether it reads ``path``."""
+
+    target: str
+    packages: tuple[Package, ...] = ()
+    pretrained: bool = False
+
+
+KNOWN = {
+    "efficientnet-lite0": Entry(
+        "paris_assets.models.efficientnet:EfficientNetLite0",
+        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK),
+    ),
+    "imagenet-labels": Entry(
+        "paris_assets.models.labels:ImagenetLabels",
+        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
+    ),
+    "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,)),
+    "minilm": Entry("paris_assets.models.minilm:MiniLm", (weights.MINILM,)),
+    "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
+    "clip-text": Entry("paris_assets.models.clip_text:ClipText", pretrained=True),
+    "autoencoder-kl": Entry("paris_assets.models.autoencoder:Autoencoder", pretrained=True),
+}
+
+
+def requirements(model: Model) -> list[str]:
+    """What keeps ``model`` from running here, each with what to do; empty when nothing does.
+
+    Nothing is loaded: packages, folders, the hub's cache and, for a hub name that it lacks, the hub's address are
+    looked at.
+    """
+    entry = KNOWN.get(model.implementation)
+    if entry is None:
+        return _import_problems(model.implementation)
+    if entry.pretrained:
+        problem = weights.folder_problem(model, model.options.get("subfolder", ""))
+        return [problem] if problem else []
+    problems = [problem for package in entry.packages if (problem := package.problem())]
+    if model.path or model.revision:
+        problems.append(f"{model.implementation} ships in a package: leave `path` and `revision` empty")
+    return problems
+
+
+def build(model: Model) -> Any:
+    """The network that ``model`` describes, loaded and ready; see ``protocols.py`` for what it offers.
+
+    Raises:
+        ModelError: unknown name, missing package or weights, or options that the implementation does not take.
+        WeightsError: weights with another sha256 than expected.
+    """
+    problems = requirements(model)
+    if problems:
+        raise ModelError("; ".join(problems))
+    entry = KNOWN.get(model.implementation)
+    module, _, name = (entry.target if entry else model.implementation).partition(":")
+    try:
+        network = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"{model.implementation}: {error}") from error
+    try:
+        inspect.signature(network).bind(model, **model.options)
+    except TypeError as error:
+        raise ModelError(f"options of {model.implementation}: {error}; it takes {_options(network)}") from error
+    return network(model, **model.options)
+
+
+def _options(network: Any) -> str:
+    return ", ".join(list(inspect.signature(network).parameters)[1:]) or "none"
+
+
+def _import_problems(target: str) -> list[str]:
+    """Problems of an import path ``package.module:Class``; only its parent packages are imported."""
+    module, colon, name = target.partition(":")
+    if not (module and colon and name):
+        known = ", ".join(sorted(KNOWN))
+        return [f"no network {target!r}: give one of {known}, or an import path package.module:Class"]
+    try:
+        found = find_spec(module)
+    except ModuleNotFoundError as error:
+        return [f"{target}: {error}; install the package or put it on PYTHONPATH"]
+    return [] if found else [f"{target}: no module {module!r}; install the package or put it on PYTHONPATH"]

@@ -1,0 +1,51 @@
+"""What the networks of the transformers library share: quiet loading from a folder, and right-padded tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
+
+from paris_assets.models.device import Placement, ready
+
+
+class Tokens(NamedTuple):
+    """A batch of texts: ids and mask (B, tokens) int64 on the device, true counts (B,) int32."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    counts: np.ndarray
+
+
+def load(kind: type[PreTrainedModel], folder: Path, placement: Placement) -> Any:
+    """A network from a folder with config and safetensors; no pickle is opened and nothing is fetched."""
+    # Its progress bars would break ours.
+    logging.disable_progress_bar()
+    network = kind.from_pretrained(folder, dtype=placement.dtype, use_safetensors=True, local_files_only=True)
+    return ready(network, placement)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder, padding on the right."""
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="right")
+
+
+def tokenise(tokenizer: Any, texts: Sequence[str], tokens: int, longest: int, device: torch.device) -> Tokens:
+    """Cut or pad texts to ``tokens`` tokens, special tokens included.
+
+    Raises:
+        ValueError: more tokens than the network has positions, or a mask that is no prefix of ones.
+    """
+    if tokens > longest:
+        raise ValueError(f"text.tokens is {tokens}, but this encoder has {longest} positions")
+    batch = tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="pt")
+    mask = batch["attention_mask"]
+    counts = mask.sum(1)
+    if not torch.equal(mask, (torch.arange(tokens) < counts[:, None]).to(mask.dtype)):
+        raise ValueError("the tokenizer does not pad on the right: position < tokens would not be the mask")
+    return Tokens(batch["input_ids"].to(device), mask.to(device), counts.numpy().astype(np.int32))

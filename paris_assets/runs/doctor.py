@@ -1,0 +1,99 @@
+"""`paris doctor`: what this machine can run and what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+
+from paris_assets.config import Model, Profile
+from paris_assets.models.registry import requirements
+from paris_assets.storage.root import Root
+from paris_assets.storage.store import stored_profile
+
+PACKAGES = ("dagster", "torch", "transformers", "diffusers", "faiss-cpu", "polars", "pyarrow", "simplejpeg", "webdataset")
+MIN_FREE_BYTES = 1 << 30
+
+
+def profile_models(profile: Profile) -> dict[str, Model]:
+    """Every network that the profile names, by setting."""
+    return {
+        **{f"scores.{column}": model for column, model in profile.scores.items()},
+        "captions.captioner": profile.captions.captioner,
+        "text.encoder": profile.text.encoder,
+        "embedder": profile.embedder,
+        "latents.codec": profile.latents.codec,
+    }
+
+
+def missing_for(profile: Profile) -> list[str]:
+    """What keeps the profile from running here, each with what to do; empty when nothing does."""
+    problems = [
+        f"{setting}: {problem}" for setting, model in profile_models(profile).items() for problem in requirements(model)
+    ]
+    serve = profile.ingest.serve
+    if serve and not Path(serve).is_dir():
+        problems.append(f"ingest.serve: no folder {serve}; run from the folder that holds it, or give its full path")
+    return problems
+
+
+def examine(profile: Profile, root_url: str) -> int:
+    """Print the examination; 0 when the profile can run."""
+    console = Console(highlight=False)
+    problems = missing_for(profile)
+    console.print(f"python {platform.python_version()}, {os.cpu_count()} cores, {_memory()}")
+    console.print(f"device {_device()}")
+    for name in PACKAGES:
+        console.print(f"  {name} {_version(name)}")
+    console.print(f"profile {profile.name}")
+    for setting, model in profile_models(profile).items():
+        state = "[red]missing[/red]" if requirements(model) else "ready"
+        console.print(f"  {setting}: {model.implementation} {model.path or ''} {state}")
+    problems += _root_problems(root_url)
+    for problem in problems:
+        console.print(f"[red]missing[/red] {problem}", soft_wrap=True)
+    console.print("everything that this profile needs is here" if not problems else f"{len(problems)} problems")
+    return 1 if problems else 0
+
+
+def _root_problems(root_url: str) -> list[str]:
+    root = Root(root_url)
+    stored = stored_profile(root)
+    if root.remote:
+        return []
+    folder = next(path for path in [Path(root.url), *Path(root.url).parents] if path.exists())
+    problems = [] if os.access(folder, os.W_OK) else [f"root {root.url}: {folder} is not writable"]
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        problems.append(f"root {root.url}: {free >> 20} MiB free on its disk; at least {MIN_FREE_BYTES >> 20} are wanted")
+    if stored:
+        Console(highlight=False).print(f"root {root.url} holds a run of profile {stored.name} on {stored.source.path}")
+    return problems
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return f"[red]missing[/red]: pip install {name}"
+
+
+def _memory() -> str:
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return f"{pages * size / 2**30:.0f} GiB memory"
+
+
+def _device() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "unknown: pip install torch"
+    if torch.cuda.is_available():
+        return ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    from paris_assets.models.device import _native_bf16
+
+    return "cpu, bf16 native" if _native_bf16() else "cpu, fp32"

@@ -1,0 +1,134 @@
+"""Execute one task as one in-process Dagster run, and report finished files that Dagster does not know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from paris_assets.definitions import build_definitions
+from paris_assets.partitions import image_shards
+from paris_assets.runs.plan import Task
+from paris_assets.storage.io_manager import FORCE_TAG, RESUME_TAG, record_metadata
+from paris_assets.storage.records import ALL
+from paris_assets.storage.store import Store
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+INSTANCE = {
+    "telemetry": {"enabled": False},
+    "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}, "runs": {"max_concurrent_runs": 2}},
+}
+
+
+@dataclass
+class TaskReport:
+    """What one task did: seconds per asset, failures and failed checks, in words."""
+
+    task: Task
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    failed_checks: list[str] = field(default_factory=list)
+    wall_s: float = 0.0
+
+
+def dagster_home(root_url: str, remote: bool) -> Path:
+    """DAGSTER_HOME of a root: inside it, or for a remote root below data/runs."""
+    if not remote:
+        return Path(root_url) / ".dagster"
+    import hashlib
+
+    return Path("data/runs/.dagster").absolute() / hashlib.sha256(root_url.encode()).hexdigest()[:16]
+
+
+def open_instance(store: Store) -> dg.DagsterInstance:
+    """The root's Dagster instance, created with the shipped configuration when it is new."""
+    home = dagster_home(store.root.url, store.root.remote)
+    home.mkdir(parents=True, exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(yaml.safe_dump(INSTANCE, sort_keys=False))
+    os.environ["DAGSTER_HOME"] = str(home)
+    return dg.DagsterInstance.get()
+
+
+class Executor:
+    """Runs tasks of one store in this process."""
+
+    def __init__(self, store: Store, instance: dg.DagsterInstance) -> None:
+        self.store, self.instance = store, instance
+        self._job = build_definitions(store).resolve_implicit_global_asset_job_def()
+
+    def run(self, task: Task) -> TaskReport:
+        """Materialise the task's assets with their checks; failures are reported, not raised."""
+        result = self._job.execute_in_process(
+            asset_selection=[dg.AssetKey(name) for name in task.assets],
+            partition_key=None if task.shard == ALL else task.shard,
+            instance=self.instance,
+            run_config=QUIET,
+            tags={RESUME_TAG: "true", FORCE_TAG: ",".join(task.forced)},
+            raise_on_error=False,
+        )
+        return _report(task, result.all_events)
+
+
+def _report(task: Task, events: list[dg.DagsterEvent]) -> TaskReport:
+    report = TaskReport(task)
+    for event in events:
+        step = event.step_key or ""
+        if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step in task.assets:
+            report.seconds[step] = event.step_success_data.duration_ms / 1000
+        elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            report.failures[step] = _cause(event)
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                where = "" if task.shard == ALL else f" [{task.shard}]"
+                report.failed_checks.append(f"{check.asset_key.to_user_string()}{where} {check.check_name}: {check.description}")
+    return report
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    error: Any = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "unknown" if error is None else error.message.strip()
+
+
+def report_finished(store: Store, instance: dg.DagsterInstance, tell: Callable[[str], None]) -> int:
+    """Tell Dagster of finished partitions that it has no event for (its home was deleted, or files were brought in)."""
+    shards = store.shards()
+    instance.add_dynamic_partitions(str(image_shards.name), shards)
+    count = 0
+    for name, node in store.graph.items():
+        key = dg.AssetKey(name)
+        known: set[str] = set()
+        if node.partitioned:
+            known = set(instance.get_materialized_partitions(key))
+        elif instance.get_latest_materialization_event(key):
+            known = {ALL}
+        for shard in set(shards if node.partitioned else [ALL]) - known:
+            record = store.record(name, shard)
+            if record is not None:
+                _report_runless(store, instance, name, shard)
+                count += 1
+    if count:
+        tell(f"told Dagster of {count} finished partitions that it did not know")
+    return count
+
+
+def _report_runless(store: Store, instance: dg.DagsterInstance, name: str, shard: str) -> None:
+    record = store.record(name, shard)
+    assert record is not None
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            asset_key=name,
+            partition=None if shard == ALL else shard,
+            metadata=record_metadata(store, record),
+            tags={"dagster/data_version": record.content, "dagster/code_version": store.graph[name].code_version},
+        )
+    )

@@ -1,0 +1,120 @@
+"""`paris run`: bring every selected partition up to date, wave by wave."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from paris_assets.runs.execution import TaskReport, open_instance, report_finished
+from paris_assets.runs.plan import Task, Wave, descendants, wave_tasks, waves
+from paris_assets.runs.progress import RunProgress
+from paris_assets.runs.workers import Workers
+from paris_assets.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    select: tuple[str, ...] = ()
+    start: str | None = None
+    shards: tuple[str, ...] = ()
+    workers: int = 1
+    force: bool = False
+
+
+@dataclass
+class RunReport:
+    """What a run did."""
+
+    tasks: list[TaskReport] = field(default_factory=list)
+    wall_s: float = 0.0
+    blocked: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether any partition could not be made."""
+        return bool(self.blocked) or any(task.failures for task in self.tasks)
+
+
+class UnknownName(ValueError):
+    """An asset or shard that does not exist; the message lists what does."""
+
+
+def selected_assets(store: Store, request: Request) -> tuple[set[str], set[str]]:
+    """(assets to bring up to date, assets to make even if they are done).
+
+    Raises:
+        UnknownName: an asset that does not exist.
+    """
+    names = set(store.graph)
+    chosen = resolve_selection(request.select, names) if request.select else set(names)
+    forced: set[str] = set(chosen) if request.force else set()
+    if request.start:
+        if request.start not in names:
+            raise UnknownName(f"--from: no asset {request.start!r}; assets: {', '.join(sorted(names))}")
+        chosen &= descendants(store.graph, request.start)
+        forced |= chosen
+    return chosen, forced
+
+
+def resolve_selection(select: tuple[str, ...], names: set[str]) -> set[str]:
+    """Asset names, or Dagster's selection syntax (``group:curation``, ``latents+``), as a set of names."""
+    from paris_assets.definitions import ASSET_MODULES
+
+    chosen: set[str] = set()
+    for text in select:
+        if text in names:
+            chosen.add(text)
+            continue
+        try:
+            assets = dg.load_assets_from_modules(ASSET_MODULES)
+            keys = dg.AssetSelection.from_string(text).resolve(assets)
+        except (dg.DagsterError, ValueError) as error:
+            raise UnknownName(f"--select: no asset {text!r}; assets: {', '.join(sorted(names))}") from error
+        chosen |= {key.to_user_string() for key in keys}
+    return chosen
+
+
+def selected_shards(store: Store, request: Request) -> list[str]:
+    """Shards whose waves run; all registered ones unless `--shards` names some."""
+    shards = store.shards()
+    unknown = sorted(set(request.shards) - set(shards))
+    if unknown:
+        raise UnknownName(f"--shards: no shard {', '.join(unknown)}; registered are {shards[0]} to {shards[-1]}")
+    return [shard for shard in shards if not request.shards or shard in request.shards]
+
+
+def plan(store: Store, request: Request) -> list[tuple[Wave, list[Task]]]:
+    """What would be made now, by wave; later waves may turn out smaller."""
+    chosen, forced = selected_assets(store, request)
+    shards = selected_shards(store, request)
+    found = [(wave, wave_tasks(store, wave, shards, chosen, forced)) for wave in waves(store.graph)]
+    return [(wave, tasks) for wave, tasks in found if tasks]
+
+
+def run(store: Store, request: Request, progress: RunProgress) -> RunReport:
+    """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
+    report, start = RunReport(), time.monotonic()
+    chosen, forced = selected_assets(store, request)
+    shards = selected_shards(store, request)
+    report_finished(store, open_instance(store), progress.console.print)
+    workers = Workers(store, request.workers, progress.listen)
+    try:
+        for wave in waves(store.graph):
+            tasks = wave_tasks(store, wave, shards, chosen, forced)
+            ready = [task for task in tasks if store.wanted(task.assets[0], task.shard) is not None]
+            report.blocked += [f"{task.assets[0]} [{task.shard}]" for task in tasks if task not in ready]
+            if not ready:
+                continue
+            progress.begin_wave(wave.assets, sum(len(task.assets) for task in ready))
+            for done in workers.run(ready):
+                report.tasks.append(done)
+                for asset, cause in done.failures.items():
+                    progress.console.print(f"[red]failed[/red] {asset} [{done.task.shard}]: {cause}", markup=True)
+    finally:
+        workers.close()
+    report.wall_s = time.monotonic() - start
+    return report

@@ -1,0 +1,91 @@
+"""The summary that ends a run."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from paris_assets.runs.plan import order
+from paris_assets.runs.run import RunReport
+from paris_assets.storage.records import ALL
+from paris_assets.storage.store import Store
+
+
+@dataclass
+class AssetSummary:
+    """One asset over all its partitions."""
+
+    asset: str
+    rows_in: int = 0
+    rows_out: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    made: int = 0
+    finished: int = 0
+
+
+def summarise(store: Store, report: RunReport) -> list[AssetSummary]:
+    """Rows in and out, rejects and seconds of every asset, from the records and this run."""
+    seconds: dict[str, float] = defaultdict(float)
+    made: Counter[str] = Counter()
+    for task in report.tasks:
+        for asset, spent in task.seconds.items():
+            seconds[asset] += spent
+            made[asset] += 1
+    rows = []
+    shards = store.shards()
+    for name in order(store.graph):
+        line = AssetSummary(name, seconds=seconds[name], made=made[name])
+        for shard in shards if store.graph[name].partitioned else [ALL]:
+            record = store.record(name, shard)
+            if record:
+                line.finished += 1
+                line.rows_in += record.counts.get("rows_in", record.rows)
+                line.rows_out += record.facts.get("kept", record.rows)
+                line.rejects.update(record.rejects)
+        rows.append(line)
+    return rows
+
+
+def print_summary(store: Store, report: RunReport, console: Console) -> None:
+    """Stages, rejects, clusters, failed checks, and where the results lie."""
+    rows = summarise(store, report)
+    console.print(_stages(rows))
+    _print_clusters(store, console)
+    checks = [check for task in report.tasks for check in task.failed_checks]
+    for check in checks:
+        console.print(f"[yellow]check[/yellow] {check}")
+    spent = sum(line.seconds for line in rows)
+    outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
+    console.print(f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up)")
+    console.print(f"results: {store.root.url}")
+    for name in ("analysis/cluster_report.html", "analysis/vae_reconstruction_samples.png", "pipeline_manifest.json"):
+        if store.root.size(name) is not None:
+            console.print(f"         {store.root.uri(name)}", soft_wrap=True)
+
+
+def _stages(rows: list[AssetSummary]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("asset", "in", "out", "seconds", "per s"):
+        table.add_column(column, justify="left" if column == "asset" else "right", no_wrap=True)
+    table.add_column("rejected", overflow="fold")
+    for line in rows:
+        rejected = ", ".join(f"{reason} {count}" for reason, count in sorted(line.rejects.items()))
+        timed = (f"{line.seconds:.2f}", f"{line.rows_in / line.seconds:.0f}") if line.made and line.seconds else ("-", "-")
+        table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", *timed, rejected)
+    return table
+
+
+def _print_clusters(store: Store, console: Console) -> None:
+    record = store.record("cluster_report")
+    if record is None:
+        return
+    facts: dict[str, Any] = record.facts
+    sizes = facts.get("sizes", [])
+    console.print(f"clusters: {', '.join(map(str, sizes))} images")
+    figures = ("silhouette", "davies_bouldin", "calinski_harabasz", "boundary_fraction", "stability_mean")
+    console.print("          " + ", ".join(f"{name} {facts[name]:.3f}" for name in figures if name in facts))

@@ -1,0 +1,136 @@
+"""Worker processes: each takes tasks of a wave until none is left; one that dies is reported and replaced."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from paris_assets.config import Profile
+from paris_assets.runs.execution import Executor, TaskReport, open_instance
+from paris_assets.runs.plan import Task
+from paris_assets.storage.root import Root
+from paris_assets.storage.store import Store
+
+PRELOAD = ["dagster", "torch", "paris_assets.runs.execution"]
+Listener = Callable[[str, str, str], None]
+
+
+@dataclass
+class _Worker:
+    process: ForkServerProcess
+    pipe: Connection
+    task: Task | None = None
+
+
+class Workers:
+    """N forkserver processes, or this process itself when N is 1."""
+
+    def __init__(self, store: Store, count: int, listener: Listener) -> None:
+        self._store, self._count, self._listener = store, count, listener
+        self._pool: list[_Worker] = []
+        self._here: Executor | None = None
+        self._context = multiprocessing.get_context("forkserver")
+        if count > 1:
+            self._context.set_forkserver_preload(PRELOAD)
+
+    def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
+        """Reports as tasks end, in any order."""
+        if self._count == 1 or len(tasks) == 1:
+            yield from self._run_here(tasks)
+            return
+        waiting = deque(tasks)
+        while len(self._pool) < min(self._count, len(tasks)):
+            self._pool.append(self._start())
+        for worker in self._pool:
+            self._hand_out(worker, waiting)
+        while any(worker.task for worker in self._pool):
+            busy = {worker.pipe: worker for worker in self._pool if worker.task}
+            for pipe in wait(list(busy)):
+                report = self._receive(busy[pipe], waiting)  # type: ignore[index]
+                if report:
+                    yield report
+
+    def close(self) -> None:
+        """Let the workers end."""
+        for worker in self._pool:
+            worker.pipe.close()
+        for worker in self._pool:
+            worker.process.join(timeout=10)
+            if worker.process.is_alive():
+                worker.process.terminate()
+
+    def _run_here(self, tasks: list[Task]) -> Iterator[TaskReport]:
+        if self._here is None:
+            self._store.listener = self._listener
+            self._here = Executor(self._store, open_instance(self._store))
+        for task in tasks:
+            yield timed(self._here, task)
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_serve, args=(theirs, self._store.root.url, self._store.profile, self._count), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _hand_out(self, worker: _Worker, waiting: deque[Task]) -> None:
+        worker.task = waiting.popleft() if waiting else None
+        if worker.task:
+            worker.pipe.send(worker.task)
+
+    def _receive(self, worker: _Worker, waiting: deque[Task]) -> TaskReport | None:
+        try:
+            message: Any = worker.pipe.recv()
+        except EOFError:
+            return self._replace(worker, waiting)
+        if not isinstance(message, TaskReport):
+            self._listener(*message)
+            return None
+        self._hand_out(worker, waiting)
+        return message
+
+    def _replace(self, worker: _Worker, waiting: deque[Task]) -> TaskReport:
+        worker.process.join()
+        task = worker.task
+        assert task is not None
+        self._pool.remove(worker)
+        if waiting:
+            fresh = self._start()
+            self._pool.append(fresh)
+            self._hand_out(fresh, waiting)
+        code = worker.process.exitcode
+        return TaskReport(task, failures={task.assets[0]: f"the worker process died (exit code {code}); run again to go on"})
+
+
+def timed(executor: Executor, task: Task) -> TaskReport:
+    """Run a task and note its wall time."""
+    start = time.monotonic()
+    report = executor.run(task)
+    report.wall_s = time.monotonic() - start
+    return report
+
+
+def _serve(pipe: Connection, root_url: str, profile: Profile, workers: int) -> None:
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    sys.stdin.close()
+    store = Store(Root(root_url), profile)
+    store.listener = lambda asset, shard, event: pipe.send((asset, shard, event))
+    executor = Executor(store, open_instance(store))
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(timed(executor, task))

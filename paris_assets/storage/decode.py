@@ -1,0 +1,173 @@
+"""Image bytes to pixels: one decoder for the whole project.
+
+JPEGs are decoded by libjpeg-turbo through simplejpeg, everything else, and every JPEG it refuses, by Pillow. Both give
+the same RGB pixels at full size.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+# Pillow's own limit raises before the size can be reported; `max_pixels` is checked here, before any pixel is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+# Raster formats that Pillow reads in-process (EPS, for one, would start Ghostscript on bytes from the web).
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+_NAMES = {"MPO": "jpeg"}  # a JPEG that holds further frames
+_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif", "jpeg2000": "jp2"}
+
+# What Pillow raises on damaged files, over its formats.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, RuntimeError,
+    struct.error, zlib.error,
+)  # fmt: skip
+
+_ORIENTATION = 0x0112
+_METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
+
+
+class NotAnImage(ValueError):
+    """The bytes are no image in a format that is read here."""
+
+
+class Undecodable(ValueError):
+    """The bytes look like an image, but give no pixels (truncated, damaged, or too large)."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the start of a file says. `width` and `height` are pixels after EXIF orientation."""
+
+    width: int
+    height: int
+    format: str
+
+    @property
+    def extension(self) -> str:
+        """File name extension without the dot."""
+        return _EXTENSIONS.get(self.format, self.format)
+
+
+def read_header(data: bytes) -> Header:
+    """Size and format of an image, without decoding its pixels.
+
+    Raises:
+        NotAnImage: no format that is read here, or a header that is damaged.
+    """
+    image = _open(data)
+    width, height = image.size
+    if _orientation(image) >= 5:
+        width, height = height, width
+    name = image.format or ""
+    return Header(width, height, _NAMES.get(name, name.lower()))
+
+
+def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_000_000) -> np.ndarray:
+    """Pixels of an image (the first frame of an animation), as a person would see it on white paper.
+
+    EXIF orientation is applied, transparency is laid over white, 16-bit samples are rounded to 8, and CMYK, palette and
+    grey images become RGB.
+
+    Args:
+        data: the file.
+        min_side: allows a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size (several times faster), as long as its
+            short side stays at least this long. Other formats, and small images, are decoded at full size.
+        max_pixels: largest width x height that is decoded, judged by the header.
+
+    Returns:
+        (H, W, 3) uint8, contiguous and writable.
+
+    Raises:
+        Undecodable: not an image, truncated, damaged, or more than `max_pixels`.
+    """
+    pixels = _decode_jpeg(data, min_side, max_pixels) if data[:3] == b"\xff\xd8\xff" else None
+    return _decode_other(data, max_pixels) if pixels is None else pixels
+
+
+def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray | None:
+    """The fast path; None where Pillow must decide (CMYK, warnings that Pillow ignores, truncation)."""
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        height, width = int(height), int(width)
+        _check_size(width, height, max_pixels)
+        if colorspace in ("CMYK", "YCCK"):
+            return None
+        factor = next((f for f in (8, 4, 2) if min_side and -(-min(width, height) // f) >= min_side), 1)
+        rgb = simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor))
+    except Undecodable:
+        raise
+    except ValueError:
+        return None
+    # Opening the file a second time costs more than looking for the only segments that can hold an orientation.
+    if any(mark in data for mark in _METADATA_MARKS):
+        return _oriented(rgb, _orientation(_open(data)))
+    return rgb
+
+
+def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
+    try:
+        image = _open(data)
+        _check_size(*image.size, max_pixels)
+        orientation = _orientation(image)
+        image.load()
+        return _oriented(_flatten(image), orientation)
+    except Undecodable:
+        raise
+    except _DAMAGE as error:
+        raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except _DAMAGE as error:
+        raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise Undecodable(f"{width} x {height} pixels are more than the {max_pixels} that are decoded")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where the metadata is damaged, as viewers do."""
+    if image.format == "TIFF":  # Pillow's TIFF reader turns the image itself
+        return 1
+    try:
+        # The base class's method: the PNG reader's own would decode all pixels to look for metadata behind them.
+        orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
+    except _DAMAGE:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _oriented(rgb: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels as stored -> pixels as shown (EXIF 2.3, tag 0x0112)."""
+    if orientation >= 5:
+        rgb = rgb.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        rgb = rgb[::-1]
+    if orientation in (2, 3, 6, 7):
+        rgb = rgb[:, ::-1]
+    return np.ascontiguousarray(rgb)
+
+
+def _flatten(image: Image.Image) -> np.ndarray:
+    """Any mode -> (H, W, 3) uint8 over white."""
+    if image.mode.startswith("I"):
+        # 257 = 65535 / 255; Pillow's own conversion would clip at 255.
+        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
+        return np.repeat(((grey + 128) // 257).astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode == "F":
+        raise Undecodable("floating-point pixels have no defined white")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))

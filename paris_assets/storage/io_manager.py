@@ -1,0 +1,72 @@
+"""The IO manager of every table: lazy scans in, committed partitions out."""
+
+from __future__ import annotations
+
+import time
+
+import dagster as dg
+import polars as pl
+
+from paris_assets.storage.output import Output
+from paris_assets.storage.records import ALL, Record, table_path
+from paris_assets.storage.store import Store
+from paris_assets.storage.table_asset import invariants_stop_the_run
+
+RESUME_TAG = "paris/resume"
+FORCE_TAG = "paris/force"
+
+
+class TableIOManager(dg.IOManager):
+    """Loads an input as one lazy scan over the wanted partitions and commits what an asset returns.
+
+    In a run tagged ``paris/resume`` (those that `paris run` starts) a partition that is finished under the wanted
+    fingerprint is left as it is, unless ``paris/force`` names it; a materialisation asked for by hand is always made.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        """The rows of the upstream partitions, shards in order."""
+        asset = context.asset_key.to_user_string()
+        if not self._store.graph[asset].partitioned:
+            return self._store.scan(asset, [ALL])
+        shards = sorted(context.asset_partition_keys) if context.has_asset_partitions else self._store.shards()
+        return self._store.scan(asset, shards)
+
+    def handle_output(self, context: dg.OutputContext, obj: Output) -> None:
+        """Make and commit the rows; metadata and data version come from the record."""
+        if not isinstance(obj, Output):
+            raise dg.DagsterInvariantViolationError(f"{context.asset_key} must return an Output, not {type(obj).__name__}")
+        asset = context.asset_key.to_user_string()
+        shard = context.asset_partition_key if context.has_asset_partitions else ALL
+        tags = context.step_context.run_tags
+        start = time.monotonic()
+        asked = tags.get(RESUME_TAG) is None or asset in tags.get(FORCE_TAG, "").split(",")
+        made = asked or not self._store.done(asset, shard)
+        self._store.listener(asset, shard, "start")
+        with invariants_stop_the_run():
+            record = self._store.commit(asset, shard, obj) if made else self._store.record(asset, shard)
+        assert record is not None
+        seconds = time.monotonic() - start
+        self._store.listener(asset, shard, "made" if made else "kept")
+        context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
+        context.add_output_metadata({**record_metadata(self._store, record), **(obj.display if made else {})})
+        if made:
+            rate = (record.counts.get("rows_in") or record.rows) / max(seconds, 1e-9)
+            context.add_output_metadata({"seconds": round(seconds, 3), "rows_per_second": round(rate, 1)})
+
+
+def record_metadata(store: Store, record: Record) -> dict[str, dg.MetadataValue | int | float | str]:
+    """What a record shows on its materialisation: numbers that plot, rejects by reason, where the file lies."""
+    size = (store.root.size(table_path(record.asset, record.shard)) or 0) + sum(file.size_bytes for file in record.files)
+    shown: dict[str, dg.MetadataValue | int | float | str] = {
+        "dagster/row_count": record.rows,
+        "dagster/uri": store.root.uri(table_path(record.asset, record.shard)),
+        "bytes_on_disk": size,
+        **{name: count for name, count in record.counts.items()},
+        **{f"rejected {reason}": count for reason, count in record.rejects.items()},
+    }
+    for name, value in record.facts.items():
+        shown[name] = value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
+    return shown

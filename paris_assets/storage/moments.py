@@ -1,0 +1,46 @@
+"""Whether a column of arrays is finite and of sane scale, read in bounded batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+BATCH_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Figures over all rows of an array column."""
+
+    rows: int
+    not_finite: int
+    mean: float
+    std: float
+    largest_norm: float
+    smallest_norm: float
+    spread: float
+
+
+def scale(table: pl.LazyFrame, column: str) -> Scale:
+    """Rows that are not finite; mean and deviation of all finite values; extreme L2 norms; mean per-dimension deviation."""
+    rows = bad = count = 0
+    total = squares = np.float64(0)
+    norms: list[float] = []
+    sums = sums2 = np.zeros(1)
+    for frame in table.select(column).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        values = frame[column].drop_nulls().to_numpy().reshape(frame[column].drop_nulls().len(), -1).astype(np.float64)
+        finite = np.isfinite(values).all(1)
+        rows, bad, values = rows + len(values), bad + int((~finite).sum()), values[finite]
+        if not len(values):
+            continue
+        count, total, squares = count + values.size, total + values.sum(), squares + (values**2).sum()
+        lengths = np.sqrt((values**2).sum(1))
+        norms += [float(lengths.max()), float(lengths.min())]
+        sums, sums2 = sums + values.sum(0), sums2 + (values**2).sum(0)
+    good = max(rows - bad, 1)
+    mean = float(total / max(count, 1))
+    spread = float(np.sqrt(np.maximum(sums2 / good - (sums / good) ** 2, 0)).mean())
+    std = float(np.sqrt(max(squares / max(count, 1) - mean**2, 0)))
+    return Scale(rows, bad, mean, std, max(norms, default=0.0), min(norms, default=0.0), spread)

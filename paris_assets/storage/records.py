@@ -1,0 +1,64 @@
+"""Commit records: what a Parquet file's footer says about the partition that it completes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from paris_assets.storage.root import Root
+
+FOOTER_KEY = b"paris_assets"
+ALL = "all"
+
+
+class DataFile(BaseModel):
+    """A file beside the table: path relative to the root, size and hash."""
+
+    model_config = ConfigDict(frozen=True)
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+class Record(BaseModel):
+    """Footer metadata of ``<root>/<asset>/<shard>.parquet``; the partition is done when its fingerprint is wanted."""
+
+    asset: str
+    shard: str
+    fingerprint: str
+    rows_fingerprint: str
+    content: str
+    rows: int
+    counts: dict[str, int] = {}
+    rejects: dict[str, int] = {}
+    facts: dict[str, Any] = {}
+    slices: dict[str, str] = {}
+    files: list[DataFile] = []
+
+
+class TornFile(RuntimeError):
+    """A finished file does not hold what its record says."""
+
+
+def table_path(asset: str, shard: str = ALL) -> str:
+    """Path of a partition's table, relative to the root."""
+    return f"{asset}/{shard}.parquet"
+
+
+def read_record(root: Root, asset: str, shard: str = ALL) -> Record | None:
+    """The record of a partition, or None when it is absent or cannot be read (it is then written again)."""
+    try:
+        with root.open(table_path(asset, shard)) as file:
+            metadata = pq.read_metadata(file).metadata or {}
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+    footer = metadata.get(FOOTER_KEY)
+    return Record.model_validate_json(footer) if footer else None
+
+
+def files_present(root: Root, record: Record) -> bool:
+    """Whether every data file that the record names exists with its size."""
+    return all(root.size(file.path) == file.size_bytes for file in record.files)

@@ -1,0 +1,91 @@
+"""The decorators of all assets: one Parquet table per partition, with what the storage and the UI need to know."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, get_type_hints
+
+import dagster as dg
+
+from paris_assets.partitions import image_shards
+from paris_assets.storage.fingerprint import DATA_FILES, FROM_SETTINGS, SETTINGS
+from paris_assets.storage.invariants import BrokenInvariant
+
+IO_MANAGER = "tables"
+
+
+def shard_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset with one partition per image shard; see ``all_asset`` for the arguments."""
+    return _table_asset(partitions_def=image_shards, **declared)
+
+
+def all_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An unpartitioned asset that reads every shard.
+
+    Args:
+        group: asset group, named like the stage.
+        kinds: what it is made with, shown in the UI.
+        settings: dotted paths of the profile on which the rows depend.
+        columns: column -> (type, description).
+        code_version: raised whenever the same inputs would give other rows.
+        data_files: patterns of files beside the table (``{shard}`` is filled in), for removing leftovers.
+        refit_on_settings_only: the asset is made again when settings change, not when its inputs grow.
+        pool: concurrency pool of the instance (``gpu``, ``fit``, ``io``).
+    """
+    return _table_asset(partitions_def=None, **declared)
+
+
+def _table_asset(
+    *,
+    group: str,
+    kinds: set[str],
+    settings: Sequence[str],
+    columns: dict[str, tuple[str, str]],
+    code_version: str = "1",
+    data_files: Sequence[str] = (),
+    refit_on_settings_only: bool = False,
+    partitions_def: dg.PartitionsDefinition | None = None,
+    pool: str | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    schema = [dg.TableColumn(name, kind, description=text) for name, (kind, text) in columns.items()]
+    metadata = {
+        "dagster/column_schema": dg.TableSchema(columns=schema),
+        SETTINGS: list(settings),
+        DATA_FILES: list(data_files),
+        FROM_SETTINGS: refit_on_settings_only,
+    }
+    asset = dg.asset(
+        group_name=group,
+        kinds=kinds,
+        code_version=code_version,
+        metadata=metadata,
+        io_manager_key=IO_MANAGER,
+        partitions_def=partitions_def,
+        pool=pool,
+    )
+    return lambda body: asset(_stopping_on_broken_invariants(body))
+
+
+def _stopping_on_broken_invariants(body: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(body)
+    def run(*arguments: Any, **named: Any) -> Any:
+        with invariants_stop_the_run():
+            return body(*arguments, **named)
+
+    # Dagster reads parameter types from the function that it is given, as objects.
+    run.__signature__ = inspect.signature(body, eval_str=True)  # type: ignore[attr-defined]
+    run.__annotations__ = get_type_hints(body, include_extras=True)
+    del run.__wrapped__  # type: ignore[attr-defined]
+    return run
+
+
+@contextmanager
+def invariants_stop_the_run() -> Iterator[None]:
+    """Turn a broken invariant into a failure that Dagster does not retry."""
+    try:
+        yield
+    except BrokenInvariant as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paris_assets.config import Duplicates
+from paris_assets.curation import duplicates
+from paris_assets.curation.duplicates import SCHEMA, find_duplicates
+from paris_assets_tests.curation.variants import COPIES, half, hashed, patched, saved
+from paris_assets_tests.photographs import photographs
+
+SETTINGS = Duplicates()
+
+
+def rows(*images: dict[str, object]) -> pl.DataFrame:
+    """A table of occurrences; thumbnails by default are textured and all alike, so pHash alone decides."""
+    texture = np.random.default_rng(0).integers(0, 256, 384, dtype=np.uint8)
+    defaults = {"shard": "00000", "width": 100, "height": 100, "aesthetic": None, "thumbnail": texture, "phash": 0}
+    filled = [{**defaults, "source_row": i, **image} for i, image in enumerate(images)]
+    schema = {
+        "image_id": pl.String, "shard": pl.String, "source_row": pl.Int64, "phash": pl.UInt64,
+        "thumbnail": pl.Array(pl.UInt8, 384), "width": pl.Int32, "height": pl.Int32, "aesthetic": pl.Float32,
+    }  # fmt: skip
+    return pl.DataFrame({name: pl.Series([row[name] for row in filled], dtype=dtype) for name, dtype in schema.items()})
+
+
+def flipped(phash: int, *bits: int) -> int:
+    return phash ^ sum(1 << bit for bit in bits)
+
+
+def groups(result: pl.DataFrame) -> dict[str, set[str]]:
+    """Keeper -> all ids of its group."""
+    keepers = dict(result.filter("keeper").select("group_id", "image_id").rows())
+    members: dict[str, set[str]] = {}
+    for group, image_id in result.select("group_id", "image_id").rows():
+        members.setdefault(keepers[group], set()).add(image_id)
+    return members
+
+
+def assert_sound(result: pl.DataFrame, images: pl.DataFrame) -> None:
+    assert result.schema == SCHEMA
+    occurrences = ["image_id", "shard", "source_row"]
+    assert result.select(occurrences).sort(occurrences).equals(images.select(occurrences).sort(occurrences))
+    assert result.equals(result.sort("shard", "image_id", "source_row"))
+    per_group = result.group_by("group_id").agg(pl.col("keeper").sum(), pl.col("image_id").min())
+    assert (per_group["keeper"] == 1).all()
+    assert (per_group["group_id"] == per_group["image_id"]).all()
+    assert result.filter(pl.col("keeper") != pl.col("method").is_null()).is_empty()
+    assert result.filter(pl.col("keeper") != pl.col("distance").is_null()).is_empty()
+
+
+@pytest.fixture(scope="module")
+def web() -> pl.DataFrame:
+    """60 photographs with every variant, in four shards, with some byte-identical repeats."""
+    images, names = [], []
+    for number, photo in enumerate(photographs()[20:80]):
+        for name, copy in {"original": lambda image: image, **COPIES}.items():
+            images.append(copy(photo))
+            names.append((number, name))
+    phashes, thumbnails = hashed(images)
+    table = pl.DataFrame(
+        {
+            "image_id": [f"{(number * 7919 + i * 104729) % 99991:05}" for i, (number, _) in enumerate(names)],
+            "photo": [number for number, _ in names],
+            "variant": [name for _, name in names],
+            "shard": [f"{i % 4:05}" for i in range(len(names))],
+            "source_row": range(len(names)),
+            "phash": phashes,
+            "thumbnail": pl.Series(thumbnails, dtype=pl.Array(pl.UInt8, 384)),
+            "width": [image.width for image in images],
+            "height": [image.height for image in images],
+            "aesthetic": pl.Series([None if i % 3 else i % 7 / 2 for i in range(len(names))], dtype=pl.Float64),
+        }
+    )
+    again = table[::9].with_columns(shard=pl.lit("00003"), source_row=pl.col("source_row") + 10_000)
+    return pl.concat([table, again])
+
+
+def test_variants_of_real_photographs(web: pl.DataFrame) -> None:
+    result = find_duplicates(web, SETTINGS)
+    assert_sound(result, web)
+    photos = result.join(web.select("source_row", "photo", "variant"), on="source_row")
+    assert (photos.group_by("group_id").agg(pl.col("photo").n_unique())["photo"] == 1).all()
+    easy = photos.filter(pl.col("variant") != "3 % corner crop")
+    assert 60 <= easy["group_id"].n_unique() <= 63  # a corner crop that ranks first misses some of the others
+    corners = photos.filter(pl.col("variant") == "3 % corner crop")
+    assert corners["keeper"].sum() < 0.3 * len(corners)
+    repeats = photos.filter(pl.col("source_row") >= 10_000)
+    assert repeats["keeper"].sum() == 0
+    assert set(repeats["method"]) == {"exact", "phash"}
+
+
+def test_input_order_and_laziness_change_nothing(web: pl.DataFrame) -> None:
+    expected = find_duplicates(web, SETTINGS)
+    for seed in range(3):
+        shuffled = web.sample(fraction=1, shuffle=True, seed=seed)
+        assert find_duplicates(shuffled.lazy(), SETTINGS).equals(expected)
+
+
+def test_three_photographs_of_the_sample_come_at_two_sizes() -> None:
+    phashes, thumbnails = hashed(photographs())
+    table = pl.DataFrame(
+        {
+            "image_id": [f"{i:03}" for i in range(len(phashes))],
+            "phash": phashes,
+            "thumbnail": pl.Series(thumbnails, dtype=pl.Array(pl.UInt8, 384)),
+            "width": [photo.width for photo in photographs()],
+            "height": [photo.height for photo in photographs()],
+        }
+    ).with_columns(shard=pl.lit("00000"), source_row=pl.int_range(pl.len()))
+    result = find_duplicates(table, SETTINGS)
+    assert result["method"].to_list().count("phash") == 3
+    for group, members in groups(result).items():
+        sizes = table.filter(pl.col("image_id").is_in(members)).select(pl.col("width") * pl.col("height"), "image_id")
+        assert dict(sizes.rows()).get(sizes["width"].max()) == group
+
+
+def test_close_hashes_of_other_pictures_stay_apart() -> None:
+    """Hard negatives: pHash takes them for copies, the second measure does not."""
+    photos = photographs()[::6]
+    others = [patched(photo, photos[i - 3], 0.35) for i, photo in enumerate(photos)]
+    (phashes, thumbnails), (other_phashes, other_thumbnails) = hashed(photos), hashed(others)
+    hard = np.flatnonzero(np.bitwise_count(phashes ^ other_phashes) <= SETTINGS.radius)
+    assert len(hard) > 10
+    table = rows(
+        *({"image_id": f"a{i}", "phash": phashes[i], "thumbnail": thumbnails[i]} for i in hard),
+        *({"image_id": f"b{i}", "phash": other_phashes[i], "thumbnail": other_thumbnails[i]} for i in hard),
+    )
+    assert find_duplicates(table, SETTINGS)["keeper"].sum() > 0.97 * len(table)
+    blind = SETTINGS.model_copy(update={"verify_correlation": -1.0})
+    assert find_duplicates(table, blind)["keeper"].sum() > 0.97 * len(table)  # small differences tell even where all correlates
+
+
+def test_thousands_of_flat_images_with_one_hash() -> None:
+    levels = np.arange(2000) % 250
+    thumbnails = np.full((2000, 384), 128, np.uint8)
+    thumbnails[:, :256] = levels[:, None]
+    table = rows(*({"image_id": f"{i:04}", "thumbnail": thumbnails[i]} for i in range(2000)))
+    result = find_duplicates(table, SETTINGS)
+    assert_sound(result, table)
+    level = dict(zip(table["image_id"], levels.tolist(), strict=True))
+    for keeper, members in groups(result).items():
+        assert max(abs(level[member] - level[keeper]) for member in members) <= 4
+    keepers = sorted(level[keeper] for keeper in groups(result))
+    assert 25 <= len(keepers) <= 63
+    assert min(np.diff(keepers)) > 4
+
+
+def test_keeper_is_the_best_by_aesthetic_then_pixels_then_id() -> None:
+    def keeper(*images: dict[str, object]) -> str:
+        return next(iter(groups(find_duplicates(rows(*images), SETTINGS))))
+
+    a, b, c = ({"image_id": name, "phash": flipped(0, i)} for i, name in enumerate("abc"))
+    assert keeper(a, b, c) == "a"
+    assert keeper(a, {**b, "width": 101}, c) == "b"
+    assert keeper(a, {**b, "width": 101}, {**c, "aesthetic": 1.0}) == "c"
+    assert keeper({**a, "aesthetic": 5.0}, {**b, "width": 101}, {**c, "aesthetic": 6.0}) == "c"
+    assert keeper(a, {**b, "aesthetic": float("nan")}, c) == "a"
+
+
+def test_exact_copies_across_shards() -> None:
+    table = rows(
+        {"image_id": "a", "shard": "00002", "source_row": 7},
+        {"image_id": "a", "shard": "00001", "source_row": 9},
+        {"image_id": "a", "shard": "00001", "source_row": 5},
+        {"image_id": "b", "phash": flipped(0, 1, 2, 3), "shard": "00000", "source_row": 1},
+        {"image_id": "b", "phash": flipped(0, 1, 2, 3), "shard": "00003", "source_row": 30},
+    )
+    result = find_duplicates(table, SETTINGS)
+    assert_sound(result, table)
+    assert result.rows() == [
+        ("b", "00000", 1, "a", False, 3, "phash"),
+        ("a", "00001", 5, "a", True, None, None),
+        ("a", "00001", 9, "a", False, 0, "exact"),
+        ("a", "00002", 7, "a", False, 0, "exact"),
+        ("b", "00003", 30, "a", False, 3, "phash"),
+    ]
+
+
+def blend(share: float) -> np.ndarray:
+    """A thumbnail part of the way between two textures."""
+    random = np.random.default_rng(1)
+    first, second = random.normal(128, 40, (2, 256))
+    luma = (first * np.sqrt(1 - share**2) + second * share).clip(0, 255)
+    return np.concatenate([luma, np.full(128, 128)]).astype(np.uint8)
+
+
+def test_chains_do_not_join_different_pictures() -> None:
+    """Every step is small, the ends have nothing in common: SemDeDup's connected group would keep one of nine."""
+    shares = np.sin(np.linspace(0, np.pi / 2, 9))
+    table = rows(*({"image_id": f"{i}", "thumbnail": blend(share)} for i, share in enumerate(shares)))
+    result = find_duplicates(table, SETTINGS)
+    assert_sound(result, table)
+    found = groups(result)
+    assert 1 < len(found) < 9
+    assert "0" in found
+    assert "8" not in found["0"]
+
+
+def test_a_longer_way_round_still_joins_one_picture() -> None:
+    """a and c are 12 bits apart, too far for a pair, but b links them and their thumbnails agree."""
+    table = rows(
+        {"image_id": "a", "phash": 0},
+        {"image_id": "b", "phash": flipped(0, *range(6))},
+        {"image_id": "c", "phash": flipped(0, *range(12))},
+        {"image_id": "d", "phash": flipped(0, *range(20, 60))},
+    )
+    result = find_duplicates(table, SETTINGS)
+    assert groups(result) == {"a": {"a", "b", "c"}, "d": {"d"}}
+    assert result["distance"].to_list() == [None, 6, 12, None]
+
+
+def test_published_keepers_stay() -> None:
+    table = rows(
+        {"image_id": "a", "aesthetic": 9.0, "shard": "00001"},
+        {"image_id": "b", "aesthetic": 1.0},
+        {"image_id": "c", "aesthetic": 2.0},
+        {"image_id": "z", "phash": 2**64 - 1},
+    )
+    published = pl.DataFrame({"image_id": ["b", "gone"]})
+    assert set(groups(find_duplicates(table, SETTINGS))) == {"a", "z"}
+    assert set(groups(find_duplicates(table, SETTINGS, published))) == {"b", "z"}
+    rerank = SETTINGS.model_copy(update={"growth": "rerank"})
+    assert set(groups(find_duplicates(table, rerank, published))) == {"a", "z"}
+
+
+def test_a_bridge_between_two_published_images_removes_neither() -> None:
+    table = rows(*({"image_id": name, "phash": flipped(0, i)} for i, name in enumerate("abc")))
+    published = pl.DataFrame({"image_id": ["b", "c"]})
+    result = find_duplicates(table, SETTINGS, published)
+    assert_sound(result, table)
+    assert groups(result) == {"b": {"a", "b"}, "c": {"c"}}
+
+
+def test_a_published_occurrence_stays_where_it_was_published() -> None:
+    table = rows({"image_id": "a", "shard": "00000"}, {"image_id": "a", "shard": "00004"})
+    published = pl.DataFrame({"image_id": ["a"], "shard": ["00004"], "source_row": [1]})
+    assert find_duplicates(table, SETTINGS).filter("keeper")["shard"].to_list() == ["00000"]
+    assert find_duplicates(table, SETTINGS, published).filter("keeper")["shard"].to_list() == ["00004"]
+
+
+def test_a_new_shard_changes_no_published_keeper(web: pl.DataFrame) -> None:
+    first = find_duplicates(web.filter(pl.col("shard") < "00002"), SETTINGS).filter("keeper")
+    grown = find_duplicates(web, SETTINGS, first.select("image_id", "shard", "source_row")).filter("keeper")
+    assert first["source_row"].is_in(grown["source_row"].implode()).all()
+
+
+def test_nothing_and_one() -> None:
+    assert find_duplicates(rows().clear(), SETTINGS).schema == SCHEMA
+    assert find_duplicates(rows({"image_id": "a"}), SETTINGS).rows() == [("a", "00000", 0, "a", True, None, None)]
+    unhashed = rows({"image_id": "a", "phash": None}, {"image_id": "b", "phash": None})
+    assert find_duplicates(unhashed, SETTINGS)["keeper"].all()
+
+
+def test_missing_columns_and_thumbnails_are_named() -> None:
+    table = rows({"image_id": "a"}, {"image_id": "b"})
+    with pytest.raises(ValueError, match=r"\['phash', 'thumbnail'\]"):
+        find_duplicates(table.drop("phash", "thumbnail"), SETTINGS)
+    unseen = table.with_columns(thumbnail=pl.when(pl.col("image_id") == "a").then("thumbnail"))
+    with pytest.raises(ValueError, match="1 images have a pHash but no thumbnail, b among them"):
+        find_duplicates(unseen, SETTINGS)
+    assert find_duplicates(table.drop("aesthetic"), SETTINGS)["keeper"].to_list() == [True, False]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 12), st.sampled_from([0, 1, 3, 2**10 - 1, 2**13 - 1, 2**64 - 1]), st.integers(0, 3)),
+        min_size=1, max_size=25,
+    ),
+    st.randoms(),
+)  # fmt: skip
+def test_any_set_is_partitioned_the_same_in_any_order(images: list[tuple[int, int, int]], random: object) -> None:
+    """Hashes and thumbnails depend on the id, as content does; blocks of any size give the same."""
+    table = rows(
+        *(
+            {"image_id": f"{i:02}", "phash": phash ^ (i % 3), "thumbnail": blend(i / 20), "shard": f"{shard:05}"}
+            for i, phash, shard in {i: (i, phash, shard) for i, phash, shard in images}.values()
+        )
+    )
+    result = find_duplicates(table, SETTINGS)
+    assert_sound(result, table)
+    order = list(range(len(table)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "BLOCK_PAIRS", 2)
+        patch.setattr(duplicates, "BLOCK_LINKS", 3)
+        assert find_duplicates(table[order], SETTINGS).equals(result)
+
+
+def test_re_encoded_and_halved_copy_of_one_photograph() -> None:
+    photo = photographs()[30]
+    phashes, thumbnails = hashed([photo, saved(photo, 40), half(photo)])
+    table = rows(
+        *({"image_id": f"{i}", "phash": phashes[i], "thumbnail": thumbnails[i], "width": 100 - i} for i in range(3))
+    )
+    assert groups(find_duplicates(table, SETTINGS)) == {"0": {"0", "1", "2"}}

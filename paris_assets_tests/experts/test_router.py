@@ -1,0 +1,98 @@
+"""Router arrays: one row order, no objects, consolidated without loss."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from paris_assets.experts.router import ARRAYS, MisalignedRows, consolidate, write_npy
+from paris_assets_tests import worlds
+from paris_assets_tests.worlds import SHARD
+
+
+def load(folder: Path) -> dict[str, np.ndarray]:
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+
+
+def test_rows_belong_together(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    names = worlds.publishable(store)
+    worlds.publish(store)
+    arrays = load(tmp_path / "router_arrays" / SHARD)
+    assert [name.decode() for name in arrays["image_ids"]] == names
+    assert arrays["labels"].tolist() == [number % 2 for number in range(24)]
+    assert np.array_equal(arrays["latents"], store.read("latents", SHARD)["latent_256"].to_numpy())
+    assert np.array_equal(arrays["embeddings"], store.read("image_embeddings", SHARD)["embedding"].to_numpy())
+    assert np.array_equal(arrays["clip"], store.read("text_embeddings", SHARD)["pooled"].to_numpy())
+    kinds = {name: (array.dtype.str, array.shape[1:]) for name, array in arrays.items()}
+    assert kinds == {
+        "latents": ("<f2", (4, 32, 32)),
+        "labels": ("<i8", ()),
+        "embeddings": ("<f2", (6,)),
+        "clip": ("<f2", (3,)),
+        "image_ids": ("|S32", ()),
+        "split": ("|u1", ()),
+    }
+
+
+def test_an_empty_shard_has_empty_arrays_of_the_right_shape(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    worlds.publishable(store)
+    worlds.replace(store, "training_selection", selected=pl.lit(False))
+    worlds.publish(store)
+    assert load(tmp_path / "router_arrays" / SHARD)["latents"].shape == (0, 4, 32, 32)
+    assert store.read("expert_shards", SHARD).is_empty()
+
+
+def make(folder: Path, rows: int, first: int) -> dict[str, Path]:
+    folder.mkdir(parents=True)
+    values = np.arange(first, first + rows)
+    arrays = {
+        "latents": np.broadcast_to(values[:, None, None, None], (rows, 4, 2, 2)).astype(np.float16),
+        "labels": values.astype(np.int64),
+        "embeddings": np.stack([values, values], 1).astype(np.float16),
+        "clip": values[:, None].astype(np.float16),
+        "image_ids": np.array([f"{value:032d}" for value in values], "S32"),
+        "split": (values % 2).astype(np.uint8),
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    return {name: folder / f"{name}.npy" for name in ARRAYS}
+
+
+def test_consolidated_arrays_hold_all_rows_in_shard_order(tmp_path: Path) -> None:
+    shards = [make(tmp_path / "0", 3, 0), make(tmp_path / "1", 0, 3), make(tmp_path / "2", 4, 3)]
+    written = consolidate(shards, tmp_path, 10**9)
+    assert sorted(written) == sorted(f"{name}.npy" for name in ARRAYS)
+    assert load(tmp_path)["labels"].tolist() == list(range(7))
+    assert load(tmp_path)["latents"][5, 3, 1, 1] == 5
+
+
+def test_large_arrays_are_numbered_with_the_same_cuts(tmp_path: Path) -> None:
+    shards = [make(tmp_path / str(number), 10, 10 * number) for number in range(4)]
+    written = consolidate(shards, tmp_path, max_bytes=900)
+    assert "index.json" in written
+    parts = sorted(name for name in written if name.startswith("labels"))
+    assert len(parts) > 1
+    for part, name in enumerate(parts):
+        labels = np.load(written[name])
+        latents = np.load(written[f"latents-{part:05d}.npy"])
+        assert latents[:, 0, 0, 0].tolist() == labels.tolist()
+    assert sum(len(np.load(written[name])) for name in parts) == 40
+
+
+def test_arrays_of_different_length_are_refused(tmp_path: Path) -> None:
+    shard = make(tmp_path / "0", 3, 0)
+    np.save(shard["labels"], np.zeros(2, np.int64))
+    with pytest.raises(MisalignedRows, match="differ in rows"):
+        consolidate([shard], tmp_path, 10**9)
+
+
+def test_streamed_file_equals_numpy_save(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).standard_normal((7, 2, 3)).astype(np.float16)
+    write_npy(tmp_path / "a.npy", [array[:3], array[3:]], 7)
+    np.save(tmp_path / "b.npy", array)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    with pytest.raises(MisalignedRows, match="3 rows written, 7 expected"):
+        write_npy(tmp_path / "c.npy", [array[:3]], 7)

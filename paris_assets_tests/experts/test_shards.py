@@ -1,0 +1,136 @@
+"""Expert tars hold every sample once, readable by webdataset and the same bytes each time."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import webdataset
+
+from paris_assets.experts import tables
+from paris_assets.experts.samples import LostRows
+from paris_assets_tests import worlds
+from paris_assets_tests.worlds import SHARD
+
+KEYS = {
+    "image_id", "url", "caption", "captioner", "source_text", "tokens", "original_width", "original_height", "crop_top",
+    "crop_left", "upscaled", "aesthetic", "cluster", "fine_cluster", "distance", "second_distance", "split",
+}  # fmt: skip
+
+
+def samples(store_root: Path) -> dict[str, dict]:
+    found = {}
+    for tar in sorted(store_root.glob("expert_shards/cluster_*/*.tar")):
+        for sample in webdataset.WebDataset(str(tar), shardshuffle=False).decode():
+            found[sample["__key__"]] = {**sample, "tar": tar.parent.name}
+    return found
+
+
+def test_every_sample_once_with_its_own_data(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    names = worlds.publishable(store)
+    worlds.publish(store)
+    found = samples(tmp_path)
+    assert sorted(found) == names
+    latents = dict(zip(names, store.read("latents", SHARD)["latent_256"].to_numpy(), strict=True))
+    texts = dict(zip(names, store.read("text_embeddings", SHARD)["embedding"].to_numpy(), strict=True))
+    for number, name in enumerate(names):
+        sample = found[name]
+        assert sample["tar"] == f"cluster_{number % 2}"
+        assert np.array_equal(sample["latent.npy"], latents[name])
+        assert sample["latent.npy"].dtype == np.float16
+        assert np.array_equal(sample["clip_emb.npy"], texts[name])
+        assert sample["caption.txt"] == f"caption {number}"
+        assert set(sample["metadata.json"]) == KEYS
+        assert sample["metadata.json"]["tokens"] == 2 + number % 3
+        assert sample["metadata.json"]["crop_left"] == 22
+
+
+def test_members_are_adjacent_sorted_and_headers_fixed(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    worlds.publishable(store)
+    worlds.publish(store)
+    with tarfile.open(next(tmp_path.glob("expert_shards/cluster_0/*.tar"))) as tar:
+        members = tar.getmembers()
+    keys = [member.name.split(".")[0] for member in members]
+    assert keys == sorted(keys)
+    assert {member.name.partition(".")[2] for member in members} == {
+        "caption.txt",
+        "clip_emb.npy",
+        "latent.npy",
+        "metadata.json",
+    }
+    assert {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members} == {(0, 0, 0, "", "")}
+
+
+def test_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        store = worlds.flat_store(tmp_path / name)
+        worlds.publishable(store)
+        worlds.publish(store)
+    first, second = (
+        {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in (tmp_path / name).rglob("*.*") if path.is_file()}
+        for name in ("a", "b")
+    )
+    assert first == second
+    assert sum(name.endswith(".tar") for name in first) == 2
+
+
+def test_a_full_tar_is_followed_by_the_next(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path, **{"experts.max_samples": 5})
+    worlds.publishable(store)
+    worlds.publish(store)
+    index = store.read("expert_shards", SHARD)
+    assert index.filter(cluster=0)["samples"].to_list() == [5, 5, 2]
+    assert index["path"][1] == "expert_shards/cluster_0/00000-00001.tar"
+    assert len(samples(tmp_path)) == 24
+
+
+def test_images_that_are_not_selected_or_have_no_latent_are_left_out_and_counted(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    names = worlds.publishable(store)
+    worlds.replace(store, "training_selection", selected=pl.col("image_id") != names[3])
+    worlds.put(store, "latents", store.read("latents", SHARD).filter(pl.col("image_id") != names[4]))
+    worlds.publish(store)
+    assert sorted(samples(tmp_path)) == [name for name in names if name not in (names[3], names[4])]
+    record = store.record("expert_shards", SHARD)
+    assert record is not None
+    assert record.rejects == {"not_selected_or_no_latent": 2}
+
+
+def test_a_lost_caption_stops_the_shard(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    worlds.publishable(store)
+    worlds.put(store, "captions", store.read("captions", SHARD)[1:])
+    with pytest.raises(LostRows, match="24 selected images with latents, but 23"):
+        tables.expert_shards(store, SHARD)
+
+
+def test_the_split_keeps_duplicate_groups_together(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    names = worlds.publishable(store, 200)
+    group = next(name for name in names if int(name[16:24], 16) < 0.3 * 2**32)
+    worlds.replace(store, "curated_images", group_id=pl.lit(group))
+    worlds.publish(store)
+    assert {sample["metadata.json"]["split"] for sample in samples(tmp_path).values()} == {1}
+
+
+def test_the_split_has_about_the_share_asked_for(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    worlds.publishable(store, 300)
+    worlds.publish(store)
+    share = store.read("router_arrays", SHARD)["split"].mean()
+    assert 0.2 < share < 0.4  # type: ignore[operator]
+
+
+def test_metadata_is_plain_json(tmp_path: Path) -> None:
+    store = worlds.flat_store(tmp_path)
+    worlds.publishable(store)
+    worlds.publish(store)
+    with tarfile.open(next(tmp_path.glob("expert_shards/cluster_1/*.tar"))) as tar:
+        member = next(member for member in tar if member.name.endswith("metadata.json"))
+        file = tar.extractfile(member)
+        assert file is not None
+        assert json.loads(file.read())["cluster"] == 1

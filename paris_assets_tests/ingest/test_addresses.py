@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paris_assets.ingest.addresses import (
+    PrivateAddress,
+    PublicResolver,
+    check_host,
+    is_public,
+    literal_address,
+    parse_routes,
+)
+
+PRIVATE = [
+    "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "255.255.255.255",
+    "224.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "017700000001", "::1", "[::1]", "::",
+    "fe80::1", "fe80::1%lo", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:a00:1", "2002:7f00:1::",
+    "64:ff9b::10.0.0.1", "2001:0:4136:e378:8000:63bf:80ff:fffe",
+]  # fmt: skip
+PUBLIC = ["8.8.8.8", "134744072", "1.1", "2606:4700:4700::1111", "[2606:4700::1]", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+
+
+@pytest.mark.parametrize("host", PRIVATE)
+def test_private_literals_are_refused_in_every_notation(host: str) -> None:
+    with pytest.raises(PrivateAddress):
+        check_host(host)
+
+
+@pytest.mark.parametrize("host", [*PUBLIC, "example.com", "localhost", "1.2.3.4.5", "münchen.example"])
+def test_public_literals_and_names_pass_the_literal_check(host: str) -> None:
+    check_host(host)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_all_notations_of_an_address_are_the_same_address(number: int) -> None:
+    address = ipaddress.IPv4Address(number)
+    a, b, c, d = address.packed
+    notations = [
+        str(address),
+        str(number),
+        hex(number),
+        f"0{number:o}",
+        f"{a:#x}.{b}.{c}.{d}",
+        f"0{a:o}.{b}.{c * 256 + d}",
+    ]
+    assert {literal_address(text) for text in notations} == {address}
+    mapped, six_to_four = f"::ffff:{address}", ipaddress.IPv6Address((0x2002 << 112) | (number << 80))
+    assert literal_address(f"[{mapped}]") == ipaddress.IPv6Address(mapped)
+    assert is_public(ipaddress.IPv6Address(mapped)) == is_public(address)
+    assert is_public(address) or not is_public(six_to_four)
+
+
+def _resolve(resolver: PublicResolver, host: str) -> list[tuple[str, int]]:
+    return [(answer["host"], answer["port"]) for answer in asyncio.run(resolver.resolve(host, 80))]
+
+
+def test_a_name_that_resolves_to_loopback_is_refused_unless_the_profile_maps_it() -> None:
+    with pytest.raises(PrivateAddress, match="localhost"):
+        _resolve(PublicResolver({}), "localhost")
+    routes = parse_routes({"LocalHost": "serve", "other.example": "127.0.0.1:99"}, "127.0.0.1:4321")
+    assert _resolve(PublicResolver(routes), "localhost") == [("127.0.0.1", 4321)]
+    assert _resolve(PublicResolver(routes), "OTHER.example") == [("127.0.0.1", 99)]
+
+
+@pytest.mark.parametrize("addresses", [["8.8.8.8", "10.0.0.1"], ["10.0.0.1", "8.8.8.8"]])
+def test_one_private_answer_among_public_ones_refuses_the_name(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: answers)
+    with pytest.raises(PrivateAddress, match=r"10\.0\.0\.1"):
+        _resolve(PublicResolver({}), "mixed.example")
+
+
+def test_the_connection_gets_the_checked_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("8.8.8.8", "8.8.4.4")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: answers)
+    assert _resolve(PublicResolver({}), "dns.example") == [("8.8.8.8", 80), ("8.8.4.4", 80)]
+
+
+@pytest.mark.parametrize("target", ["example.com:80", "127.0.0.1", "127.0.0.1:http", ""])
+def test_a_route_must_be_an_address_with_a_port(target: str) -> None:
+    with pytest.raises(ValueError, match=r"photos\.example"):
+        parse_routes({"photos.example": target}, None)
+
+
+def test_serve_without_a_served_folder_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"ingest\.serve"):
+        parse_routes({"photos.example": "serve"}, None)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+
+import polars as pl
+import pytest
+
+from paris_assets.ingest.columns import SOURCE_SCHEMA, SourceError, find_columns, from_records, normalise
+
+URL = ["http://a.example/1.jpg", "http://a.example/2.jpg"]
+
+
+def _normalise(columns: dict[str, object], overrides: dict[str, str] | None = None) -> pl.DataFrame:
+    table = pl.DataFrame(columns)
+    return normalise(table, find_columns(table.schema, overrides or {}, "list.parquet"), 40)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (
+            {"URL": "u", "TEXT": "t", "WIDTH": 3, "HEIGHT": 2},
+            {"url": "u", "text": "t", "source_width": 3, "source_height": 2},
+        ),
+        (
+            {"url": "u", "caption": "t", "width": 3.0, "height": 2.0},
+            {"text": "t", "source_width": 3, "source_height": 2},
+        ),
+        ({"image_url": "u", "alt_txt": "t"}, {"url": "u", "text": "t"}),
+        ({"url": "u", "laion_2b": "t", "aesthetic_score_laion_v2": 6.5}, {"text": "t", "aesthetic": 6.5}),
+        ({"URL": "u", "AESTHETIC_SCORE": 5.0, "similarity": 0.3}, {"aesthetic": 5.0, "similarity": 0.3}),
+        ({"URL": "u", "aesthetic": 5.0, "CLIP_SCORE": 0.3}, {"aesthetic": 5.0, "similarity": 0.3}),
+        ({"URL": "u", "CLIP_SCORE": 9.0}, {"aesthetic": None, "similarity": 9.0}),
+        (
+            {"URL": "u", "punsafe": 0.5, "pwatermark": 0.25, "hash": -5},
+            {"punsafe": 0.5, "pwatermark": 0.25, "source_hash": -5},
+        ),
+        (
+            {"url": "u", "uid": "00ff", "original_width": 8, "original_height": 6, "clip_l14_similarity_score": 0.2},
+            {"uid": "00ff", "source_width": 8, "source_height": 6, "similarity": 0.2},
+        ),
+        ({"url": "u", "width": 256, "original_width": 900}, {"source_width": 900}),  # img2dataset keeps both
+        ({"url": "u", "__index_level_0__": 4}, {"url": "u", "text": None, "source_hash": None}),
+    ],
+)
+def test_aliases(columns: dict[str, object], expected: dict[str, object]) -> None:
+    row = _normalise({name: [value] for name, value in columns.items()}).row(0, named=True)
+    assert {name: row[name] for name in expected} == expected
+    unnamed = set(SOURCE_SCHEMA) - set(expected) - {"source_row", "url"}
+    assert {name for name in unnamed if row[name] is not None} <= {"text", "source_width", "source_height"}
+
+
+@pytest.mark.parametrize("kind", [pl.Int32, pl.Int64, pl.Float64, pl.Float32, pl.UInt16, pl.String])
+def test_sizes_of_any_type_become_integers_and_unknown_ones_null(kind: type[pl.DataType]) -> None:
+    table = _normalise(
+        {"URL": URL, "WIDTH": pl.Series([640, None]).cast(kind), "HEIGHT": pl.Series([None, 480]).cast(kind)}
+    )
+    assert dict(table.schema) == {name: kind() for name, kind in SOURCE_SCHEMA.items()}
+    assert table.select("source_row", "source_width", "source_height").rows() == [(40, 640, None), (41, None, 480)]
+
+
+def test_what_is_no_number_is_null_and_never_a_default() -> None:
+    table = _normalise(
+        {
+            "URL": URL,
+            "punsafe": [math.nan, 0.1],
+            "AESTHETIC_SCORE": ["", " 5.5 "],
+            "WIDTH": [math.nan, 3.0],
+            "HEIGHT": ["640.0", "tall"],
+            "similarity": [None, None],
+        }
+    )
+    assert table["punsafe"].to_list() == [None, 0.1]
+    assert table["aesthetic"].to_list() == [None, 5.5]
+    assert table["source_width"].to_list() == [None, 3]
+    assert table["source_height"].to_list() == [640, None]
+    assert table["similarity"].to_list() == [None, None]
+
+
+def test_hashes_keep_their_64_bits() -> None:
+    hashes = [2**63 + 5, 7]
+    table = _normalise({"URL": URL, "hash": pl.Series(hashes, dtype=pl.UInt64)})
+    assert [value % 2**64 for value in table["source_hash"]] == hashes
+    text = _normalise({"URL": URL, "hash": ["9007199254740993", "-9223372036854775808"]})
+    assert text["source_hash"].to_list() == [2**53 + 1, -(2**63)]
+
+
+def test_an_override_goes_before_the_aliases() -> None:
+    table = _normalise({"URL": URL, "TEXT": ["a", "b"], "recaption": ["c", "d"]}, {"text": "recaption"})
+    assert table["text"].to_list() == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "overrides", "words"),
+    [
+        ({"link": pl.String()}, {}, ["list.parquet", "link", "image_url", "source.columns"]),
+        ({"image": pl.String()}, {}, ["image", "url"]),  # a path is no image
+        ({"URL": pl.String()}, {"text": "alt"}, ["alt", "URL"]),
+        ({"URL": pl.String()}, {"txt": "URL"}, ["txt", "pwatermark"]),
+        ({"URL": pl.String()}, {"image": "URL"}, ["URL", "bytes"]),
+    ],
+)
+def test_errors_name_what_is_there_and_what_is_needed(
+    schema: dict[str, pl.DataType], overrides: dict[str, str], words: list[str]
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        find_columns(schema, overrides, "list.parquet")
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("image", pl.Struct({"bytes": pl.Binary, "path": pl.String})),
+        ("image", pl.Binary()),
+        ("jpg", pl.Binary()),
+        ("bytes", pl.Binary()),
+    ],
+)
+def test_embedded_images_are_found(name: str, kind: pl.DataType) -> None:
+    assert find_columns({name: kind, "caption": pl.String()}, {}, "list.parquet") == {"image": name, "text": "caption"}
+
+
+def test_records_may_lack_keys_and_mix_types() -> None:
+    rows = from_records([{"url": "u", "width": 5}, {"text": 7}, {"url": None, "width": "6"}], {}, "list.jsonl", 0)
+    assert rows.select("source_row", "url", "text", "source_width").rows() == [
+        (0, "u", None, 5),
+        (1, None, "7", None),
+        (2, None, None, 6),
+    ]

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from paris_assets.config import Ingest, Source
+from paris_assets.ingest.columns import SOURCE_SCHEMA, SourceError
+from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
+from paris_assets_tests.ingest.pictures import picture
+
+URLS = [f"http://photos.example/{number}.jpg" for number in range(7)]
+TEXTS = [f"photo, number {number}" for number in range(7)]
+
+
+def _write(path: Path, rows: slice = slice(0, 7)) -> None:
+    """The list in the format that the name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pl.DataFrame({"URL": URLS[rows], "TEXT": TEXTS[rows]})
+    name = path.name.removesuffix(".gz")
+    if name.endswith("parquet"):
+        table.write_parquet(path, row_group_size=2)
+        return
+    content = {
+        "csv": lambda: table.write_csv().encode(),
+        "tsv": lambda: table.write_csv(separator="\t", include_header=False, quote_style="never").encode(),
+        "jsonl": lambda: table.write_ndjson().encode(),
+    }[name.rpartition(".")[2]]()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def _read_all(source: Source, registry: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([read_rows(source, entry_of(registry, shard)) for shard in registry["shard"]])
+
+
+def _bodies(source: Source, registry: pl.DataFrame, **settings: Any) -> dict[int, bytes | None]:
+    bodies = {}
+    for shard in registry["shard"]:
+        entry = entry_of(registry, shard)
+        for fetched in images_of(source, entry, read_rows(source, entry), Ingest(**settings)):
+            bodies[fetched.source_row] = fetched.body
+    return bodies
+
+
+@pytest.mark.parametrize("name", ["l.parquet", "l.csv", "l.tsv", "l.jsonl", "l.csv.gz", "l.tsv.gz", "l.jsonl.gz"])
+@pytest.mark.parametrize("form", ["file", "glob", "folder"])
+def test_every_table_gives_the_same_rows(tmp_path: Path, name: str, form: str) -> None:
+    _write(tmp_path / name)
+    path = {"file": tmp_path / name, "glob": tmp_path / "l.*", "folder": tmp_path}[form]
+    source = Source(path=str(path), rows_per_shard=3)
+    registry = register(source)
+    assert registry.select("shard", "first_row", "rows", "source_row").rows() == [
+        ("00000", 0, 3, 0),
+        ("00001", 3, 3, 3),
+        ("00002", 6, 1, 6),
+    ]
+    assert registry["file"].unique().to_list() == [name]
+    rows = _read_all(source, registry)
+    assert dict(rows.schema) == {column: kind() for column, kind in SOURCE_SCHEMA.items()}
+    assert rows["source_row"].to_list() == list(range(7))
+    assert (rows["url"].to_list(), rows["text"].to_list()) == (URLS, TEXTS)
+    assert rows["locator"].null_count() == 7
+
+
+@pytest.mark.parametrize("name", ["l.parquet", "l.csv", "l.jsonl.gz"])
+def test_sources_behind_a_url(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / name)
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file(f"/{tmp_path.name}/{name}", (tmp_path / name).read_bytes())
+    for path in (name, "*", ""):
+        source = Source(path=f"memory://{tmp_path.name}/{path}", rows_per_shard=4)
+        assert _read_all(source, register(source))["url"].to_list() == URLS
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:
+    _write(tmp_path / "list[1].csv")
+    source = Source(path=str(tmp_path / "list[1].csv"))
+    assert _read_all(source, register(source))["url"].to_list() == URLS
+
+
+def test_a_table_without_usable_columns_fails_at_registration(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("link,alt\nu,a\n")
+    with pytest.raises(SourceError, match=r"l\.csv has columns \['link', 'alt'\]"):
+        register(Source(path=str(tmp_path)))
+    assert register(Source(path=str(tmp_path), columns={"url": "link"})).height == 1
+
+
+def test_shards_do_not_cross_files_and_rows_count_on(tmp_path: Path) -> None:
+    _write(tmp_path / "a" / "x.jsonl", slice(0, 3))
+    _write(tmp_path / "b" / "x.parquet", slice(3, 7))
+    source = Source(path=str(tmp_path), rows_per_shard=2)
+    registry = register(source)
+    assert registry.select("file", "first_row", "rows", "source_row").rows() == [
+        ("a/x.jsonl", 0, 2, 0),
+        ("a/x.jsonl", 2, 1, 2),
+        ("b/x.parquet", 0, 2, 3),
+        ("b/x.parquet", 2, 2, 5),
+    ]
+    assert _read_all(source, registry)["url"].to_list() == URLS
+
+
+def test_a_growing_source_keeps_its_rows(tmp_path: Path) -> None:
+    _write(tmp_path / "b.parquet", slice(0, 3))
+    source = Source(path=str(tmp_path / "*.parquet"), rows_per_shard=2)
+    known = register(source)
+    assert register(source, known).equals(known)
+    _write(tmp_path / "a.parquet", slice(3, 7))  # sorts before the known file, comes after it
+    grown = register(source.model_copy(update={"rows_per_shard": 100}), known)
+    assert grown.head(known.height).equals(known)
+    assert grown.tail(1).select("shard", "file", "rows", "source_row").rows() == [("00002", "a.parquet", 4, 3)]
+    assert _read_all(source, grown)["url"].to_list() == URLS
+
+
+@pytest.mark.parametrize("name", ["l.parquet", "l.csv", "l.jsonl.gz"])
+def test_known_files_must_stay_as_they_were(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / name, slice(0, 5))
+    _write(tmp_path / f"z{name}", slice(5, 7))
+    source = Source(path=str(tmp_path), rows_per_shard=3)
+    known = register(source)
+    _write(tmp_path / name)
+    with pytest.raises(SourceError, match=rf"{name} had .*add new rows as new files"):
+        register(source, known)
+    (tmp_path / name).unlink()
+    with pytest.raises(SourceError, match=rf"{name} was registered and is gone"):
+        register(source, known)
+
+
+def test_a_parquet_file_written_anew_with_as_many_rows_is_accepted(tmp_path: Path) -> None:
+    _write(tmp_path / "l.parquet")
+    source = Source(path=str(tmp_path / "l.parquet"), rows_per_shard=3)
+    known = register(source)
+    pl.read_parquet(tmp_path / "l.parquet").write_parquet(tmp_path / "l.parquet", compression="uncompressed")
+    assert register(source, known).equals(known)
+
+
+def test_a_folder_of_images_with_metadata_grows(tmp_path: Path) -> None:
+    for number in (1, 2, 4):
+        (tmp_path / f"{number}.png").write_bytes(picture(number, kind="PNG"))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "3.JPG").write_bytes(picture(3))
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / ".hidden.jpg").write_bytes(b"")
+    described = [
+        {"file": "2.png", "text": "two", "width": 5},
+        {"file_name": "sub/3.JPG", "text": "three"},
+        {"file": "absent.png"},
+    ]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, described)))
+    source = Source(path=str(tmp_path), rows_per_shard=3)
+    known = register(source)
+    assert known["members"].to_list() == [["1.png", "2.png", "4.png"], ["sub/3.JPG"]]
+    rows = _read_all(source, known)
+    assert rows["locator"].to_list() == ["1.png", "2.png", "4.png", "sub/3.JPG"]
+    assert rows["text"].to_list() == [None, "two", None, "three"]
+    assert rows["source_width"].to_list() == [None, 5, None, None]
+    expected = {0: picture(1, kind="PNG"), 1: picture(2, kind="PNG"), 2: picture(4, kind="PNG"), 3: picture(3)}
+    assert _bodies(source, known) == expected
+    (tmp_path / "0.png").write_bytes(picture(0, kind="PNG"))
+    grown = register(source, known)
+    assert grown.head(2).equals(known)
+    assert grown.tail(1).select("shard", "first_row", "source_row", "members").rows() == [("00002", 4, 4, ["0.png"])]
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(SourceError, match=r"2\.png"):
+        register(source, grown)
+
+
+def test_large_and_empty_files_of_a_folder_have_reasons(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"")
+    (tmp_path / "2.jpg").write_bytes(b"x" * 101)
+    (tmp_path / "3.jpg").write_bytes(b"x" * 100)
+    source = Source(path=str(tmp_path))
+    entry = entry_of(register(source), "00000")
+    results = list(images_of(source, entry, read_rows(source, entry), Ingest(max_bytes=100)))
+    assert [(fetched.status, fetched.reason) for fetched in results] == [
+        ("failed", "empty_body"),
+        ("failed", "too_large"),
+        ("ok", None),
+    ]
+
+
+def test_tars(tmp_path: Path) -> None:
+    for name, numbers in (("a.tar", (1, 2, 3)), ("b.tar", (4,))):
+        with tarfile.open(tmp_path / name, "w") as tar:
+            for number in numbers:
+                (tmp_path / "image").write_bytes(picture(number))
+                (tmp_path / "text").write_text(f"text {number}")
+                tar.add(tmp_path / "image", f"{number}.jpg")
+                tar.add(tmp_path / "text", f"{number}.txt")
+    source = Source(path=str(tmp_path / "*.tar"), rows_per_shard=2)
+    registry = register(source)
+    assert registry.select("file", "rows", "source_row").rows() == [("a.tar", 2, 0), ("a.tar", 1, 2), ("b.tar", 1, 3)]
+    rows = _read_all(source, registry)
+    assert rows["text"].to_list() == [f"text {number}" for number in (1, 2, 3, 4)]
+    assert rows["locator"].to_list() == ["a.tar:1.jpg", "a.tar:2.jpg", "a.tar:3.jpg", "b.tar:4.jpg"]
+    assert _bodies(source, registry) == {row: picture(row + 1) for row in range(4)}
+
+
+@pytest.mark.parametrize("form", ["bytes", "struct", "named"])
+def test_tables_with_embedded_images(tmp_path: Path, form: str) -> None:
+    images = [picture(number) for number in range(5)]
+    images[3] = b""
+    cells = [{"bytes": image, "path": "x.jpg"} for image in images] if form == "struct" else images
+    name = {"bytes": "jpg", "struct": "image", "named": "pixels"}[form]
+    table = pa.table({name: cells, "caption": [f"text {number}" for number in range(5)]})
+    pq.write_table(table, tmp_path / "l.parquet", row_group_size=3)
+    columns = {"image": "pixels"} if form == "named" else {}
+    source = Source(path=str(tmp_path / "l.parquet"), rows_per_shard=2, columns=columns)
+    registry = register(source)
+    rows = _read_all(source, registry)
+    assert rows["text"].to_list() == [f"text {number}" for number in range(5)]
+    assert rows["url"].null_count() == 5
+    assert rows["locator"].to_list() == [f"l.parquet#{number}" for number in range(5)]
+    assert _bodies(source, registry) == {row: image or None for row, image in enumerate(images)}
+
+
+def test_embedded_images_without_any_other_column(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": [picture(1), picture(2)]}), tmp_path / "l.parquet")
+    source = Source(path=str(tmp_path / "l.parquet"))
+    registry = register(source)
+    assert _read_all(source, registry)["locator"].to_list() == ["l.parquet#0", "l.parquet#1"]
+    assert _bodies(source, registry) == {0: picture(1), 1: picture(2)}
+
+
+def test_a_source_moved_elsewhere_registers_alike(tmp_path: Path) -> None:
+    _write(tmp_path / "one" / "l.csv")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    first, second = (register(Source(path=str(tmp_path / name), rows_per_shard=3)) for name in ("one", "two"))
+    assert first.equals(second)
+
+
+def test_mixed_and_empty_sources_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no source at"):
+        register(Source(path=str(tmp_path / "absent.parquet")))
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(SourceError, match="no source at"):
+        register(Source(path=str(tmp_path)))
+    (tmp_path / "a.jpg").write_bytes(picture(1))
+    (tmp_path / "l.csv").write_text("url\n")
+    with pytest.raises(SourceError, match=r"more than one kind.*subfolder or a glob"):
+        register(Source(path=str(tmp_path)))
+    with pytest.raises(SourceError, match="no rows"):
+        register(Source(path=str(tmp_path / "l.csv")))
+
+
+def test_an_unknown_shard_is_named(tmp_path: Path) -> None:
+    _write(tmp_path / "l.csv")
+    with pytest.raises(SourceError, match="00009"):
+        entry_of(register(Source(path=str(tmp_path))), "00009")

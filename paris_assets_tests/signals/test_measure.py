@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from paris_assets.config import Signals
+from paris_assets.signals.measure import measure, signal_schema
+from paris_assets.signals.signal import load_signals
+
+
+class Brightest:
+    """A user's signal: the largest value, and the smallest where there is some black."""
+
+    schema = {"brightest": pl.UInt8, "darkest": pl.Float32}
+
+    def measure(self, rgb: list[np.ndarray]) -> dict[str, list[float | None]]:
+        return {
+            "brightest": [int(pixels.max()) for pixels in rgb],
+            "darkest": [float(pixels.min()) or None for pixels in rgb],
+        }
+
+
+class Clashing(Brightest):
+    schema = {"entropy": pl.Float64}
+
+
+class Short(Brightest):
+    def measure(self, rgb: list[np.ndarray]) -> dict[str, list[float | None]]:
+        return {name: values[1:] for name, values in super().measure(rgb).items()}
+
+
+class NoSignal:
+    pass
+
+
+def photo(seed: int, width: int = 40, height: int = 30) -> bytes:
+    random = np.random.default_rng(seed)
+    small = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    small.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def table(images: list[tuple[str, bytes]], settings: Signals) -> pl.DataFrame:
+    return pl.concat(measure(images, settings))
+
+
+IMAGES = [(f"{i:032x}", photo(i, 20 + i, 40)) for i in range(70)]
+
+
+@pytest.fixture(scope="module")
+def measured() -> pl.DataFrame:
+    return table(IMAGES, Signals(threads=1))
+
+
+@pytest.mark.parametrize("threads", [0, 2, 5])
+def test_threads_change_nothing(measured: pl.DataFrame, threads: int) -> None:
+    assert measured.equals(table(IMAGES, Signals(threads=threads)))
+
+
+def test_batches_change_nothing(measured: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paris_assets.signals.measure.BATCH_PIXELS", 2000)
+    monkeypatch.setattr("paris_assets.signals.measure.BATCH_IMAGES", 3)
+    monkeypatch.setattr("paris_assets.signals.measure.FRAME_BATCHES", 2)
+    frames = list(measure(IMAGES, Signals()))
+    assert [len(frame) for frame in frames] == [6] * 11 + [4]
+    assert pl.concat(frames).equals(measured)
+    subset = table(IMAGES[5:50:7], Signals())
+    assert subset.equals(measured[5:50:7])
+
+
+def test_schema_and_order(measured: pl.DataFrame) -> None:
+    assert dict(measured.schema) == signal_schema(Signals())
+    assert measured["image_id"].to_list() == [image_id for image_id, _ in IMAGES]
+    assert measured.drop("error").null_count().sum_horizontal()[0] == 0
+    assert dict(next(measure([], Signals())).schema) == signal_schema(Signals())
+
+
+def test_undecodable_images_have_nulls_and_a_cause(measured: pl.DataFrame) -> None:
+    damaged = [(name, data[:200] if i in (0, 33, 69) else data) for i, (name, data) in enumerate(IMAGES)]
+    rows = table(damaged, Signals())
+    bad = rows.filter("undecodable")
+    assert bad["image_id"].to_list() == [IMAGES[i][0] for i in (0, 33, 69)]
+    assert bad["error"].null_count() == 0
+    signals = [name for name in rows.columns if name not in ("image_id", "undecodable", "error")]
+    assert (bad.select(signals).null_count() == 3).row(0) == (True,) * len(signals)
+    assert rows.filter(~pl.col("undecodable")).equals(measured.filter(~rows["undecodable"]))
+
+
+def test_all_undecodable() -> None:
+    rows = table([("a", b""), ("b", b"<html>")], Signals())
+    assert rows["undecodable"].to_list() == [True, True]
+    assert rows["thumbnail"].null_count() == 2
+
+
+def test_a_users_signal_by_import_path() -> None:
+    rows = table([*IMAGES[:3], ("z", b"no")], Signals(measures=[f"{__name__}:Brightest"]))
+    assert rows.columns == ["image_id", "brightest", "darkest", "undecodable", "error"]
+    assert rows.schema["brightest"] == pl.UInt8
+    assert rows["brightest"].to_list()[3] is None
+    assert 128 < rows["brightest"][0] <= 255
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        (["paris_assets.signals.entropy:Entropy", f"{__name__}:Clashing"], "Clashing and .*Entropy both .* 'entropy'"),
+        ([f"{__name__}:Brightest"] * 2, "both have a column 'brightest'"),
+        (["paris_assets.signals.entropy:Nothing"], "paris_assets.signals.entropy:Nothing"),
+        (["no.such.module:Signal"], "no.such.module:Signal"),
+        (["entropy"], "'entropy'"),
+        ([f"{__name__}:NoSignal"], "NoSignal lacks"),
+    ],
+)
+def test_unusable_settings_say_what_is_wrong(measures: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_signals(measures)
+
+
+def test_a_signal_that_loses_images_stops_the_run() -> None:
+    with pytest.raises(ValueError, match=r"test_measure:Short measured .* for 3 images"):
+        table(IMAGES[:3], Signals(measures=[f"{__name__}:Short"]))
+
+
+def test_memory_is_bounded_by_the_window() -> None:
+    taken = 0
+
+    def endless() -> Iterator[tuple[str, bytes]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield f"{taken:032x}", IMAGES[taken % 5][1]
+
+    frames = measure(endless(), Signals(threads=2, measures=["paris_assets.signals.entropy:Entropy"]))
+    assert len(next(frames)) == 1024
+    assert taken <= 1024 + 2 * 2 * 16
+    frames.close()  # type: ignore[attr-defined]

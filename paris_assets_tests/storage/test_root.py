@@ -1,0 +1,63 @@
+"""Files are whole or absent, on a local disk and on S3."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from paris_assets.storage.root import Root
+
+
+def test_put_replaces_whole_files_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    root = Root(tmp_path / "root")
+    root.put_bytes(b"old", "a/b.bin")
+    root.put_bytes(b"new content", "a/b.bin")
+    assert root.read("a/b.bin") == b"new content"
+    assert root.size("a/b.bin") == 11
+    assert list((tmp_path / "root" / ".scratch").iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    root.put_bytes(b"old", "table.bin")
+    with pytest.raises(OSError, match="disk"), root.scratch() as folder:
+        (folder / "half").write_bytes(b"ne")
+        raise OSError("disk full")
+    assert root.read("table.bin") == b"old"
+    assert list((tmp_path / ".scratch").iterdir()) == []
+
+
+def test_absent_files(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    assert root.size("nothing") is None
+    root.delete("nothing")
+    with pytest.raises(FileNotFoundError):
+        root.read("nothing")
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc/hostname", "a/../../b"])
+def test_paths_cannot_leave_the_root(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ValueError, match="below the root"):
+        Root(tmp_path).put_bytes(b"x", path)
+
+
+def test_scratch_of_a_dead_process_is_removed_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    dead, alive = tmp_path / ".scratch" / "999999999-aa", tmp_path / ".scratch" / f"{os.getpid()}-bb"
+    for folder in (dead, alive):
+        folder.mkdir(parents=True)
+    root.remove_abandoned_scratch()
+    assert not dead.exists()
+    assert alive.exists()
+
+
+def test_s3_root_reads_what_it_put(s3_url: str, tmp_path: Path) -> None:
+    root = Root(f"{s3_url}/prefix")
+    root.put_bytes(b"first", "x/y.bin")
+    root.put_bytes(b"second!", "x/y.bin")
+    assert root.size("x/y.bin") == 7
+    assert root.read("x/y.bin") == b"second!"
+    assert root.glob("x/*.bin") == ["x/y.bin"]
+    assert root.fetch("x/y.bin", tmp_path).read_bytes() == b"second!"
+    root.delete("x/y.bin")
+    assert root.size("x/y.bin") is None

@@ -1,0 +1,76 @@
+"""The profile: one tree, validated, overridden in one order."""
+
+from pathlib import Path
+
+import pytest
+
+from paris_assets.config import PROFILES, Profile, ProfileError, dump_profile, load_profile, parse_overrides, parse_profile
+
+
+
+@pytest.mark.parametrize("file", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_profiles_load_and_survive_a_round_trip(file: Path) -> None:
+    profile = load_profile(file.stem)
+    assert parse_profile(dump_profile(profile), "again") == profile
+
+
+def test_command_line_beats_environment_beats_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARIS_SET", "clusters.k=5; seed=7")
+    assert load_profile("demo").clusters.k == 5
+    chosen = load_profile("demo", {"clusters.k": 4})
+    assert (chosen.clusters.k, chosen.seed) == (4, 7)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ({"clusters.k": 0}, "clusters.k"),
+        ({"clusters.kk": 3}, "clusters.kk"),
+        ({"latents.posterior": "median"}, "latents.posterior"),
+        ({"curation.signal_rules": [{"name": "x", "column": "y"}]}, "neither min nor max"),
+    ],
+)
+def test_a_wrong_setting_is_named(override: dict[str, object], named: str) -> None:
+    with pytest.raises(ProfileError, match=named.replace(".", r"\.")):
+        load_profile("demo", override)
+
+
+def test_unknown_profile_lists_the_known() -> None:
+    with pytest.raises(ProfileError, match=r"no profile 'nope'.*demo"):
+        load_profile("nope")
+
+
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
+    file = tmp_path / "evil.yaml"
+    file.write_text("name: !!python/object/apply:os.system ['true']")
+    with pytest.raises(ProfileError, match="not valid YAML"):
+        load_profile(str(file))
+
+
+def test_overrides_are_yaml_values() -> None:
+    assert parse_overrides(["a.b=3", "c=[x, y]", "d=null"]) == {"a.b": 3, "c": ["x", "y"], "d": None}
+    with pytest.raises(ProfileError, match="key=value"):
+        parse_overrides(["clusters.k"])
+
+
+def test_every_setting_has_a_description() -> None:
+    def missing(model: type, at: str) -> list[str]:
+        found = []
+        for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+            kind = field.annotation
+            if isinstance(kind, type) and hasattr(kind, "model_fields"):
+                found += missing(kind, f"{at}{name}.")
+            elif not field.description:
+                found.append(f"{at}{name}")
+        return found
+
+    assert missing(Profile, "") == []
+
+
+def test_published_settings_hold_no_tuning_and_no_place() -> None:
+    settings = load_profile("demo", {"source.path": "/somewhere/private/photos.parquet"}).published()
+    assert "private" not in str(settings)
+    assert settings["source"]["path"] == "photos.parquet"
+    assert "timeout_s" not in settings["ingest"]
+    assert "serve" not in settings["ingest"]
+    assert settings["clusters"]["k"] == 8
