@@ -107,7 +107,7 @@ def cluster_report(
     cluster_assignments: pl.LazyFrame,
 ) -> Output:
     """Quality, sizes, grids and maps of the clusters, as PNG, JSON, Markdown and one HTML page."""
-    from paris_assets.clusters.reporting import cluster_report as report_table
+    from paris_assets.clusters.tables import cluster_report as report_table
 
     return report_table(store)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import polars as pl
 
 from paris_assets.config import Model, Profile, load_profile, parse_profile
@@ -19,6 +21,7 @@ from paris_assets.storage.tables import TableWriter
 
 PROFILE_FILE = "profile.yaml"
 REGISTRY = "shards.parquet"
+MIB = 1 << 20
 
 
 class MissingInput(RuntimeError):
@@ -34,6 +37,7 @@ class Store:
         self.listener: Callable[[str, str, str], None] = lambda asset, shard, event: None
         self._models: dict[str, Any] = {}
         self._copies: dict[str, Path] = {}
+        self._identities: dict[str, str] = {"": ""}
         self._open = ExitStack()
 
     def registry(self) -> pl.DataFrame | None:
@@ -213,11 +217,28 @@ class Store:
         return [pattern.format(shard=record.shard) for pattern in node.data_files]
 
     def _extra(self, node: fingerprints.Node, shard: str) -> Any:
+        """What an asset without inputs depends on: its shard's rows of the source, and the file that they are in."""
         if node.inputs:
             return None
         registry = self.registry()
         rows = [] if registry is None else registry.filter(pl.col("shard") == shard).to_dicts()
-        return rows
+        return [{**row, "identity": self.source_identity(row["file"])} for row in rows]
+
+    def source_identity(self, file: str) -> str:
+        """Hash of a source file's size, first and last MiB: an edited file is read again, a copied one is not."""
+        if file not in self._identities:
+            path = self.profile.source.path.rstrip("/")
+            fs, inner = fsspec.core.url_to_fs(path, use_listings_cache=False)
+            fixed = inner.partition("*")[0]
+            base = inner if fixed == inner and fs.isdir(inner) else fixed.rpartition("/")[0]
+            with fs.open(f"{base}/{file}", "rb") as handle:
+                size = handle.seek(0, 2)
+                handle.seek(0)
+                digest = hashlib.sha256(str(size).encode() + handle.read(MIB))
+                handle.seek(max(0, size - MIB))
+                digest.update(handle.read(MIB))
+            self._identities[file] = digest.hexdigest()
+        return self._identities[file]
 
     def close(self) -> None:
         """Remove local copies of remote files."""
