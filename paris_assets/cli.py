@@ -108,10 +108,11 @@ def _dev(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from paris_assets.definitions import asset_graph
     from paris_assets.runs.story import print_story
     from paris_assets.storage.store import open_store
 
-    return print_story(open_store(_root_url(options, "demo")), options.image)
+    return print_story(open_store(_root_url(options, "demo"), asset_graph()), options.image)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def flat_store(folder: Path, **overrides: Any) -> Store:
     }
     settings = {"text.tokens": TOKENS, "clusters.k": 2, "experts.validation_fraction": 0.3, **overrides}
     store = Store(Root(folder), load_profile("demo", settings), graph)
-    registry = pl.DataFrame({"shard": [SHARD], "rows": [1]})
+    registry = pl.DataFrame({"shard": [SHARD], "file": [""], "rows": [1]})
     local = folder / "registry"
     folder.mkdir(parents=True, exist_ok=True)
     registry.write_parquet(local)

@@ -16,7 +16,7 @@ from paris_assets.clusters.contents import Contents
 
 TEMPLATE = "report.html.jinja"
 MAP_WIDTH, MAP_HEIGHT, MAP_MARGIN = 1000, 640, 30
-MAP_TILE, MAP_SPACING, MAP_PICTURES = 34, 44, 240
+MAP_TILE, MAP_SPACING, MAP_PICTURES = 34, 37, 240
 CARDS = 60
 WEBP_SIDE = 144
 

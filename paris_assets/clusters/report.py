@@ -113,24 +113,33 @@ def _findings(
 
 
 def _markdown(findings: dict[str, Any]) -> str:
-    figures, lines = findings["figures"], [f"# {findings['figures']['k']} clusters of {findings['figures']['images']:,} images"]
-    lines += ["", findings["summary"], "", "| figure | value | | meaning |", "|---|---:|---|---|"]
-    lines += [f"| {item['name']} | {item['value']} | {item['verdict']} | {item['meaning']} |" for item in findings["verdicts"]]
-    lines += ["", "![sizes](cluster_sizes.png)", "", "![map](cluster_map.png)", "", "![silhouettes](cluster_silhouette.png)", ""]
-    lines += ["| cluster | words | images | share | cohesion | silhouette | at a boundary | mean distance |"]
-    lines += ["|---:|---|---:|---:|---:|---:|---:|---:|"]
-    for row in findings["clusters"]:
-        numbers = [_number(row[name], form) for name, form in COLUMNS]
-        lines.append(f"| {row['cluster']} | {_escaped(', '.join(row['words']))} | {row['images']:,} | {' | '.join(numbers)} |")
-    for row in findings["clusters"]:
-        lines += ["", f"## Cluster {row['cluster']}: {_escaped(', '.join(row['words'][:3]))}".rstrip(": "), ""]
-        lines += [f"![the images nearest to centroid {row['cluster']}](cluster_{row['cluster']}_grid.png)", ""]
-        lines += [f"- {_escaped(image['caption'])}" for image in row["nearest"][:5] if image["caption"]]
-    lines += ["", "## Every figure", "", "| figure | value |", "|---|---:|"]
-    lines += [f"| {name} | {value if value is not None else '–'} |" for name, value in sorted(figures.items())]
-    lines += ["", "## How it was made", "", "| setting | value |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in [*findings["settings"].items(), ("seed", findings["seed"])]]
-    return "\n".join(lines) + "\n"
+    figures, clusters = findings["figures"], findings["clusters"]
+    lines = [f"# {figures['images']:,} images, {figures['k']} clusters", "", findings["summary"], ""]
+    judged = [[item["name"], item["value"], item["verdict"], item["meaning"]] for item in findings["verdicts"]]
+    lines += _table(["figure", "value", "verdict", "meaning"], judged)
+    for name in ("sizes", "map", "silhouette"):
+        lines += [f"![{name}](cluster_{name}.png)", ""]
+    rows = [
+        [row["cluster"], _escaped(", ".join(row["words"])), f"{row['images']:,}"]
+        + [_number(row[name], form) for name, form in COLUMNS]
+        for row in clusters
+    ]
+    lines += _table(["cluster", "words", "images", *(name.replace("_", " ") for name, _ in COLUMNS)], rows)
+    for row in clusters:
+        number = row["cluster"]
+        lines += [f"## Cluster {number}: {_escaped(', '.join(row['words'][:3]))}".rstrip(": "), ""]
+        lines += [f"![the images nearest to centroid {number}](cluster_{number}_grid.png)", ""]
+        lines += [f"- {_escaped(image['caption'])}" for image in row["nearest"][:5] if image["caption"]] + [""]
+    every = [[name, "–" if value is None else value] for name, value in sorted(figures.items())]
+    lines += ["## Every figure", "", *_table(["figure", "value"], every)]
+    settings = [*findings["settings"].items(), ("seed", findings["seed"])]
+    lines += ["## How it was made", "", *_table(["setting", "value"], [[name, value] for name, value in settings])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(names: list[str], rows: list[list[Any]]) -> list[str]:
+    lines = [names, ["---"] * len(names), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines] + [""]
 
 
 COLUMNS = (

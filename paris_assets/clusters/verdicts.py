@@ -41,8 +41,8 @@ class _Scale:
         return "good" if sign * value >= sign * self.good else "fair" if sign * value >= sign * self.fair else "weak"
 
 
-# Bounds for photos from the web, where clusters shade into each other: a comparable set of 9,000 photos in 8 clusters had
-# silhouette 0.04, Davies-Bouldin 5.1 and boundary fraction 0.48. Textbook bounds (silhouette 0.5) are never met there.
+# Bounds for photos from the web, where clusters shade into each other: a comparable set of 9,000 photos in 8 clusters
+# had silhouette 0.04, Davies-Bouldin 5.1 and boundary fraction 0.48. Textbook bounds (silhouette 0.5) are not met there.
 SCALES = (
     _Scale("silhouette", "Silhouette", ".3f", 0.1, 0.03,
            "From −1 to 1: how much nearer images are to their own cluster than to the next one (cosine). "
@@ -59,16 +59,21 @@ SCALES = (
            "Mean cosine of image pairs within a cluster minus that between clusters: how much more alike the images "
            "of one expert are."),
     _Scale("davies_bouldin", "Davies–Bouldin", ".2f", 2.0, 4.0,
-           "Spread within clusters over the distance between them, for the worst neighbour of each; smaller is better."),
+           "Spread within clusters over the distance between them, for each one's worst neighbour; smaller is better."),
 )  # fmt: skip
 
 SAID = {
-    "silhouette": {"good": "clearly separated", "fair": "mildly separated", "weak": "barely separated"},
+    "silhouette": {"good": "well separated for web photos", "fair": "mildly separated", "weak": "barely separated"},
     "balance": {"good": "evenly sized", "fair": "somewhat uneven in size", "weak": "very uneven in size"},
     "stability_mean": {
         "good": "found again by other seeds",
         "fair": "only partly found again by other seeds",
         "weak": "not found again by other seeds",
+    },
+    "boundary_fraction": {
+        "good": "few images lie at a boundary",
+        "fair": "about half of the images lie at a boundary",
+        "weak": "most images lie at a boundary",
     },
 }
 
@@ -86,10 +91,13 @@ def verdicts(figures: dict[str, Any]) -> list[Verdict]:
 
 def summary(judged: list[Verdict]) -> str:
     """One sentence from the verdicts; empty where nothing could be judged."""
-    parts = [SAID[item.metric][item.verdict] for item in judged if item.metric in SAID and item.verdict]
-    if not parts:
+    said = {item.metric: SAID[item.metric][item.verdict] for item in judged if item.metric in SAID and item.verdict}
+    names = [name for name in ("silhouette", "balance", "stability_mean") if name in said]
+    if "silhouette" not in said:
         return ""
-    return f"The clusters are {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
+    parts = [said[name] for name in names]
+    border = f"; {said['boundary_fraction']}" if "boundary_fraction" in said else ""
+    return f"The clusters are {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}{border}."
 
 
 def _contrast(figures: dict[str, Any]) -> float | None:

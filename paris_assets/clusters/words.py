@@ -17,8 +17,8 @@ def distinctive_words(captions: Sequence[Sequence[str]], top: int = 6) -> list[l
 
     A word scores p log(p / q), p being the share of the cluster's captions that hold it and q that of all captions:
     its part of the Kullback-Leibler divergence, so frequent here and rare elsewhere. One more caption without the word
-    is assumed on both sides, which keeps words of a single caption from winning in small clusters. English stop words,
-    numbers and words of less than three letters are left out; ties go by the alphabet.
+    is assumed on both sides; words of a single caption come last. English stop words, numbers and words of less than
+    three letters are left out; ties go by the alphabet.
 
     Args:
         captions: for each cluster the captions of its images.
@@ -31,9 +31,10 @@ def distinctive_words(captions: Sequence[Sequence[str]], top: int = 6) -> list[l
         scored = []
         for word, count in counts.items():
             here, overall = count / (len(group) + 1), everywhere[word] / (total + 1)
-            if here > overall and (count > 1 or len(group) < 5):
-                scored.append((-here * math.log(here / overall), word))
-        chosen.append([word for _, word in sorted(scored)[:top]])
+            if here > overall:
+                # A word of one caption says little of a cluster: it comes after those of several.
+                scored.append((count == 1, -here * math.log(here / overall), word))
+        chosen.append([word for _, _, word in sorted(scored)[:top]])
     return chosen
 
 

@@ -76,9 +76,9 @@ def noise_sigma(grey: np.ndarray) -> float | None:
 
 
 def _variance(values: np.ndarray) -> float:
-    """Variance of small integers, exact: the sums fit into float64."""
-    wide = values.astype(np.float64).ravel()
-    return float((wide @ wide - wide.sum() ** 2 / wide.size) / wide.size)
+    """Variance of int16, from exact sums; a dot product would wake BLAS's threads in every thread of ours."""
+    mean = values.sum(dtype=np.int64) / values.size
+    return float(np.square(values, dtype=np.int32).sum(dtype=np.int64) / values.size - mean**2)
 
 
 def colour_cast(rgb: np.ndarray) -> float:

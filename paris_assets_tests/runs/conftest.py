@@ -1,0 +1,59 @@
+"""One finished run on a part of the sample, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from paris_assets.config import Profile, load_profile
+from paris_assets.runs.command import run_command
+from paris_assets.runs.run import Request
+
+PROJECT = Path(__file__).parents[2]
+SAMPLE = PROJECT / "data" / "sample"
+PLAIN_PHOTOS = 56
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every row of the sample that is out of the ordinary, and some plain photos, in the sample's order."""
+    rows = pl.read_parquet(SAMPLE / "photos.parquet").with_row_index()
+    plain = pl.col("URL").str.starts_with("http://photos.example/images/") & pl.col("URL").is_unique()
+    chosen = pl.concat([rows.filter(plain)[:PLAIN_PHOTOS], rows.filter(~plain)]).sort("index").drop("index")
+    path = tmp_path_factory.mktemp("source") / "photos.parquet"
+    chosen.write_parquet(path)
+    return path
+
+
+def settings(source: Path, **overrides: Any) -> Profile:
+    """The demo's settings on the part of the sample."""
+    small = {
+        "source.path": str(source),
+        "source.rows_per_shard": 40,
+        "ingest.serve": str(SAMPLE),
+        "ingest.timeout_s": 1.0,
+        "ingest.retries": 1,
+        "clusters.k": 4,
+        "clusters.stability_seeds": 2,
+        "latents.report_images": 4,
+        "experts.validation_fraction": 0.2,
+    }
+    return load_profile("demo", {**small, **{key.replace("__", "."): value for key, value in overrides.items()}})
+
+
+@pytest.fixture(scope="session")
+def finished(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a finished run; tests that change it copy it first."""
+    root = tmp_path_factory.mktemp("runs") / "finished"
+    assert run_command(settings(source), str(root), Request(), dry_run=False) == 0
+    return root
+
+
+@pytest.fixture
+def root(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished root, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "root"))

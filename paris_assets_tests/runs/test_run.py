@@ -1,0 +1,284 @@
+"""Whole runs on real photos behind a real loopback server."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from paris_assets.definitions import asset_graph
+from paris_assets.runs.command import run_command
+from paris_assets.runs.plan import descendants
+from paris_assets.runs.registration import SourceChanged
+from paris_assets.runs.run import Request, UnknownName, plan
+from paris_assets.storage.records import read_record
+from paris_assets.storage.root import Root, sha256_file
+from paris_assets.storage.store import Store
+from paris_assets_tests.runs.conftest import settings
+
+GRAPH = asset_graph()
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """sha256 of every file under a root except Dagster's own."""
+    files = [path for path in root.rglob("*") if path.is_file()]
+    names = {str(path.relative_to(root)): path for path in files}
+    return {name: sha256_file(path) for name, path in sorted(names.items()) if not name.startswith((".dagster", ".scratch"))}
+
+
+def published(root: Path) -> dict[str, str]:
+    """sha256 of the files that the manifest lists, and of the manifest."""
+    manifest = json.loads((root / "pipeline_manifest.json").read_text())
+    names = [file["path"] for file in manifest["files"]]
+    return {name: sha256_file(root / name) for name in [*names, "pipeline_manifest.json"]}
+
+
+def todo(root: Path, source: Path, request: Request | None = None, **overrides: object) -> set[str]:
+    store = Store(Root(root), settings(source, **overrides), GRAPH)
+    return {asset for _, tasks in plan(store, request or Request()) for task in tasks for asset in task.assets}
+
+
+def table(root: Path, asset: str) -> pl.DataFrame:
+    return pl.read_parquet(sorted((root / asset).glob("*.parquet")))
+
+
+def test_a_second_run_does_nothing_and_says_so(finished: Path, source: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = hashes(finished)
+    start = time.monotonic()
+    assert run_command(settings(source), str(finished), Request(), dry_run=False) == 0
+    assert time.monotonic() - start < 10
+    assert "nothing to do" in capfd.readouterr().err
+    assert hashes(finished) == before
+
+
+def test_every_row_is_accounted_for(finished: Path) -> None:
+    manifest = json.loads((finished / "pipeline_manifest.json").read_text())
+    counts = manifest["counts"]
+    for asset in ("raw_images", "filtered_images", "duplicate_groups", "curated_images", "latents", "expert_shards"):
+        kept = counts["duplicate_groups"]["out"] - sum(counts["duplicate_groups"]["rejects"].values())
+        out = kept if asset == "duplicate_groups" else counts[asset]["out"]
+        assert counts[asset]["in"] == out + sum(counts[asset]["rejects"].values()), asset
+    assert sum(manifest["images_per_cluster"].values()) == counts["expert_shards"]["out"]
+
+
+def test_each_bad_row_is_recorded_for_its_own_reason(finished: Path) -> None:
+    ledger = table(finished, "raw_images")
+    failed = dict(ledger.drop_nulls("reason")["reason"].value_counts().iter_rows())
+    assert failed == {
+        "bad_scheme": 1,
+        "empty_body": 1,
+        "http_404": 1,
+        "not_an_image": 1,
+        "private_address": 3,
+        "timeout": 1,
+        "too_large": 2,
+        "too_many_redirects": 1,
+    }
+    recovered = ledger.filter((pl.col("attempts") > 1) & (pl.col("status") == "ok"))
+    assert recovered.height >= 1
+    reasons = set(table(finished, "filtered_images").drop_nulls("reason")["reason"])
+    assert {"undecodable", "short_side", "aspect"} <= reasons
+    groups = table(finished, "duplicate_groups")
+    assert set(groups.drop_nulls("method")["method"]) == {"exact", "phash"}
+    spread = groups.group_by("group_id").agg(pl.col("shard").n_unique())
+    assert spread.filter(pl.col("shard") > 1).height >= 3
+
+
+def test_captions_come_from_the_source_and_from_labels(finished: Path) -> None:
+    captions = table(finished, "captions")
+    assert set(captions["captioner"]) == {"source_text", "imagenet-labels"}
+    labelled = captions.filter(captioner="imagenet-labels")
+    assert labelled["caption"].str.starts_with("a photo of ").all()
+
+
+def test_contract_columns(finished: Path) -> None:
+    contract = {
+        "raw_images": "source_row image_id url text status reason http_status attempts size_bytes width height format sha256 offset",
+        "image_signals": "image_id phash dhash entropy blocking",
+        "content_scores": "image_id nsfw",
+        "filtered_images": "image_id kept reason value reasons",
+        "duplicate_groups": "image_id shard source_row group_id keeper distance method",
+        "curated_images": "image_id source_row url text alt_texts width height",
+        "captions": "image_id caption captioner source_text",
+        "text_embeddings": "image_id embedding pooled tokens",
+        "image_embeddings": "image_id embedding",
+        "cluster_assignments": "image_id cluster distance second_distance fine_cluster",
+        "training_selection": "image_id cluster selected reason",
+        "latents": "image_id latent_256 upscaled crop_top crop_left",
+        "expert_shards": "cluster path samples size_bytes sha256",
+    }
+    for asset, columns in contract.items():
+        assert set(columns.split()) <= set(table(finished, asset).columns), asset
+    assert table(finished, "text_embeddings").schema["embedding"] == pl.Array(pl.Float16, (77, 384))
+    assert table(finished, "image_embeddings").schema["embedding"] == pl.Array(pl.Float16, 1280)
+    assert table(finished, "latents").schema["latent_256"] == pl.Array(pl.Float16, (4, 32, 32))
+    assert table(finished, "cluster_assignments").schema["cluster"] == pl.Int32
+
+
+def test_every_table_declares_its_columns(finished: Path) -> None:
+    from paris_assets.definitions import build_definitions
+
+    specs = build_definitions(str(finished)).resolve_all_asset_specs()
+    for spec in specs:
+        declared = {column.name for column in spec.metadata["dagster/column_schema"].columns}
+        assert declared <= set(table(finished, spec.key.to_user_string()).columns), spec.key
+
+
+def test_contract_files(finished: Path) -> None:
+    names = set(hashes(finished))
+    expected = {
+        "profile.yaml",
+        "pipeline_manifest.json",
+        "expert_shards/empty_prompt.npy",
+        "analysis/cluster_0_grid.png",
+        "analysis/cluster_3_grid.png",
+        "analysis/vae_reconstruction_samples.png",
+        "analysis/cluster_report.json",
+        "analysis/cluster_report.md",
+        "analysis/cluster_report.html",
+        *(f"router_training/{name}.npy" for name in ("latents", "labels", "embeddings", "clip", "image_ids", "split")),
+        *(f"router_arrays/00001/{name}.npy" for name in ("latents", "labels", "embeddings", "clip", "image_ids", "split")),
+    }
+    assert expected <= names
+    assert np.load(finished / "expert_shards/empty_prompt.npy").shape == (77, 384)
+
+
+def test_router_rows_are_those_of_the_tables(finished: Path) -> None:
+    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in (finished / "router_training").glob("*.npy")}
+    ids = [name.decode() for name in arrays["image_ids"]]
+    assignments = dict(table(finished, "cluster_assignments").select("image_id", "cluster").iter_rows())
+    assert arrays["labels"].tolist() == [assignments[name] for name in ids]
+    latents = table(finished, "latents")
+    rows = dict(zip(latents["image_id"], latents["latent_256"].to_numpy(), strict=True))
+    assert all(np.array_equal(arrays["latents"][row], rows[name]) for row, name in enumerate(ids))
+    assert len(set(ids)) == len(ids)
+    assert 0 < int((arrays["split"] == 1).sum()) < len(ids)
+
+
+def test_published_files_hold_no_time_host_port_or_path(finished: Path, source: Path) -> None:
+    private = [str(finished).encode(), str(source.parent).encode(), b"127.0.0.1", os.uname().nodename.encode()]
+    for name in published(finished):
+        data = (finished / name).read_bytes()
+        assert not any(word in data for word in private if len(word) > 3), name
+    for name in ("analysis/cluster_report.html", "analysis/cluster_report.json"):
+        assert not any(word in (finished / name).read_bytes() for word in private if len(word) > 3), name
+
+
+def test_a_changed_setting_redoes_only_what_depends_on_it(root: Path, source: Path) -> None:
+    before = hashes(root)
+    assert run_command(settings(source, clusters__k=3), str(root), Request(), dry_run=False) == 0
+    after = hashes(root)
+    changed = {name.split("/")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == {
+        "profile.yaml",
+        "cluster_model",
+        "cluster_assignments",
+        "cluster_report",
+        "cluster_values",
+        "training_selection",
+        "expert_shards",
+        "router_arrays",
+        "expert_summary",
+        "analysis",
+        "router_training",
+        "pipeline_manifest",
+        "pipeline_manifest.json",
+    }
+    assert not [name for name in after if "cluster_3" in name]
+    assert before["analysis/vae_reconstruction_samples.png"] == after["analysis/vae_reconstruction_samples.png"]
+
+
+def test_what_a_setting_would_redo(finished: Path, source: Path) -> None:
+    assert todo(finished, source) == set()
+    assert todo(finished, source, checks__min_silhouette=0.9, ingest__timeout_s=5.0) == set()
+    assert todo(finished, source, experts__max_samples=7) == {"expert_shards", "router_arrays"} - {"router_arrays"}
+    assert todo(finished, source, latents__posterior="sample") == {"latents", "latent_report"}
+    assert "raw_images" not in todo(finished, source, duplicates__radius=2)
+    assert todo(finished, source, Request(start="cluster_model")) == descendants(GRAPH, "cluster_model")
+    assert todo(finished, source, Request(select=("captions",), force=True)) == {"captions"}
+
+
+def test_a_deleted_file_and_a_deleted_home_are_repaired(root: Path, source: Path) -> None:
+    before = published(root)
+    (root / "raw_images" / "00001.tar").unlink()
+    next((root / "expert_shards" / "cluster_0").glob("*.tar")).unlink()
+    (root / "captions" / "00000.parquet").unlink()
+    shutil.rmtree(root / ".dagster")
+    assert run_command(settings(source), str(root), Request(), dry_run=False) == 0
+    assert published(root) == before
+    assert todo(root, source) == set()
+
+
+def test_a_killed_run_is_finished_by_the_next_with_two_workers_and_the_same_bytes(
+    finished: Path, source: Path, tmp_path: Path
+) -> None:
+    root, profile = tmp_path / "killed", tmp_path / "profile.yaml"
+    shutil.copy(finished / "profile.yaml", profile)
+    command = [sys.executable, "-m", "paris_assets.cli", "run", "--profile", str(profile), "--root", str(root)]
+    first = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    while not (root / "captions" / "00000.parquet").exists():
+        assert first.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.05)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (root / "pipeline_manifest.json").exists()
+    subprocess.run([*command, "--workers", "2"], check=True, stderr=subprocess.DEVNULL)
+    assert published(root) == published(finished)
+
+
+def test_another_source_on_the_same_root_is_refused(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    pl.DataFrame({"URL": ["http://photos.example/x.jpg"], "TEXT": ["x"]}).write_parquet(other)
+    with pytest.raises(SourceChanged, match=r"photos\.parquet, not of .*other\.parquet"):
+        run_command(settings(other), str(root), Request(), dry_run=False)
+
+
+def test_unknown_names_are_refused(finished: Path, source: Path) -> None:
+    store = Store(Root(finished), settings(source), GRAPH)
+    for request in (Request(select=("latent",)), Request(start="nope"), Request(shards=("99999",))):
+        with pytest.raises(UnknownName):
+            plan(store, request)
+
+
+def test_asset_selection_syntax(finished: Path, source: Path) -> None:
+    store = Store(Root(finished), settings(source), GRAPH)
+    found = plan(store, Request(select=("group:captions",), force=True))
+    assert {asset for _, tasks in found for task in tasks for asset in task.assets} == {"captions", "text_embeddings"}
+
+
+def test_no_check_fails_on_a_good_run(finished: Path, source: Path) -> None:
+    from paris_assets.runs.execution import open_instance
+
+    instance = open_instance(Store(Root(finished), settings(source), GRAPH))
+    import dagster as dg
+
+    records = instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION))
+    evaluations = [record.event_log_entry.dagster_event.asset_check_evaluation_data for record in records]  # type: ignore[union-attr]
+    assert len({(found.asset_key, found.check_name) for found in evaluations}) >= 24
+    assert [found for found in evaluations if not found.passed] == []
+
+
+def test_dagster_knows_versions_rows_and_rejects(finished: Path, source: Path) -> None:
+    import dagster as dg
+
+    from paris_assets.runs.execution import open_instance
+
+    instance = open_instance(Store(Root(finished), settings(source), GRAPH))
+    for asset, node in GRAPH.items():
+        event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event is not None, asset
+        materialization = event.asset_materialization
+        assert materialization is not None
+        record = read_record(Root(finished), asset, materialization.partition or "all")
+        assert record is not None
+        assert (materialization.tags or {})["dagster/data_version"] == record.content
+        assert (materialization.tags or {})["dagster/code_version"] == node.code_version
+        assert materialization.metadata["dagster/row_count"].value == record.rows
+        assert "seconds" in materialization.metadata
