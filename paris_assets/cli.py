@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paris_assets.config import Profile, ProfileError, load_profile, parse_overrides
+from paris_assets.config import Profile, ProfileError
+from paris_assets.profiles import load_profile, parse_overrides
 
 
 class UsageError(ValueError):
@@ -78,7 +79,7 @@ def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     stored = stored_profile(Root(url)) if options.profile is None else None
     if stored is None:
         return load_profile(options.profile or "demo", overrides), url
-    from paris_assets.config import dump_profile, parse_profile
+    from paris_assets.profiles import dump_profile, parse_profile
 
     return parse_profile(dump_profile(stored), f"{url}/profile.yaml", overrides), url
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from paris_assets.config import PROFILES, Profile, ProfileError, dump_profile, load_profile, parse_overrides, parse_profile
-
+from paris_assets.config import Profile, ProfileError
+from paris_assets.profiles import PROFILES, dump_profile, load_profile, parse_overrides, parse_profile
 
 
 @pytest.mark.parametrize("file", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)

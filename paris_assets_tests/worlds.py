@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.config import load_profile
 from paris_assets.definitions import asset_graph
 from paris_assets.experts import tables as expert_tables
+from paris_assets.profiles import load_profile
 from paris_assets.storage.fingerprint import Node
 from paris_assets.storage.output import Output
 from paris_assets.storage.root import Root

@@ -17,7 +17,6 @@ _CAMERA = (
     r"|vid|wp|p|fb_img|whatsapp[ _-]image)([ _().,:@#+~-]|at|am|pm|copy|\d)*$"
 )
 _IDENTIFIER = r"(?i)^([0-9a-f-]{16,}|\S*[_%]\S*|\S*[a-z]\S*\d{4,}\S*)$"
-_SCHEMA = {"image_id": pl.String, "caption": pl.String, "captioner": pl.String, "source_text": pl.String}
 
 
 def is_caption(text: pl.Expr, min_words: int) -> pl.Expr:
@@ -83,7 +82,8 @@ def caption(
     lacking = sorted(wanted - {image_id for image_id, text in made.items() if text})
     if lacking:
         raise ValueError(f"{captioner.name} has no caption for {len(lacking)} images, first {lacking[0]}")
-    generated = pl.DataFrame({"image_id": list(made), "made": list(made.values())}, {"image_id": pl.String, "made": pl.String})
+    schema = {"image_id": pl.String, "made": pl.String}
+    generated = pl.DataFrame({"image_id": list(made), "made": list(made.values())}, schema)
     yield (
         rows.select("image_id", source_text="text")
         .join(generated, on="image_id", how="left", maintain_order="left")
@@ -93,5 +93,5 @@ def caption(
             captioner=pl.when(pl.col("made").is_null()).then(pl.lit(SOURCE_TEXT)).otherwise(pl.lit(captioner.name)),
             source_text="source_text",
         )
-        .cast(_SCHEMA)
+        .cast(pl.String)
     )

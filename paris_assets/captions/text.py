@@ -23,8 +23,8 @@ def encode(
         stats: counts and out-of-memory halvings are added here.
 
     Yields:
-        image_id, caption, embedding Array(Float16, (tokens, dim)), pooled Array(Float16, pooled_dim), tokens Int32 (true
-        count: the mask is position < tokens); at least one frame, which may be empty.
+        image_id, caption, embedding Array(Float16, (tokens, dim)), pooled Array(Float16, pooled_dim), tokens Int32
+        (true count: the mask is position < tokens); at least one frame, which may be empty.
 
     Raises:
         ValueError: an empty caption, or values that are not finite in float16; names the image.

@@ -53,11 +53,11 @@ def sizes_chart(shares: Sequence[float], images: Sequence[int], names: Sequence[
     """PNG: one bar per cluster, with the even share as a line."""
     figure = Figure(figsize=(9, 1.2 + 0.34 * len(shares)), layout="constrained")
     axes = figure.subplots()
-    rows = np.arange(len(shares))
+    rows, box = np.arange(len(shares)), {"fc": "white", "ec": "none", "pad": 0.5}
     axes.barh(rows, [100 * share for share in shares], color=[colour(row) for row in range(len(shares))], height=0.72)
     for row, (share, count) in enumerate(zip(shares, images, strict=True)):
-        axes.text(100 * share, row, f"  {count:,} · {share:.1%}", va="center", fontsize=8.5, color=INK)
-    axes.axvline(100 / len(shares), color=INK, lw=0.9, ls=(0, (4, 3)))
+        axes.text(100 * share, row, f"  {count:,} · {share:.1%}", va="center", fontsize=8.5, color=INK, bbox=box)
+    axes.axvline(100 / len(shares), color=INK, lw=0.9, ls=(0, (4, 3)), zorder=1.5)
     axes.set_yticks(rows, [_label(row, name) for row, name in enumerate(names)], parse_math=False, fontsize=8.5)
     axes.invert_yaxis()
     axes.set_xlim(0, max(100 * max(shares) * 1.2, 1))

@@ -59,7 +59,7 @@ def grid(tiles: Sequence[Image.Image], captions: Sequence[str], title: str, subt
 def encoded(picture: Image.Image, format: str) -> bytes:
     """The picture as a ``PNG`` or ``WEBP`` file, without metadata."""
     file = io.BytesIO()
-    picture.save(file, format, **({"quality": 74, "method": 4} if format == "WEBP" else {"optimize": True}))
+    picture.save(file, format, **({"quality": 74, "method": 4} if format == "WEBP" else {"compress_level": 6}))
     return file.getvalue()
 
 

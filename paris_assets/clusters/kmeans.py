@@ -22,7 +22,7 @@ from paris_assets.clusters.distances import means, nearest
 from paris_assets.clusters.model import ClusterModel, CollapsedClustering
 from paris_assets.config import Clusters
 
-SETTLE = 10
+SETTLE = 3
 THREADED_WORK = 1 << 17
 
 

@@ -60,6 +60,7 @@ def render(
     environment.filters.update(number=_number, name=contents.name)
     clusters = findings["clusters"]
     largest = sorted(clusters, key=lambda row: (-row["images"], row["cluster"]))[:CARDS]
+    zero, bands = _bands(silhouettes, contents.labels, len(clusters))
     return environment.get_template(TEMPLATE).render(
         **findings,
         cards=sorted(largest, key=lambda row: row["cluster"]),
@@ -67,7 +68,8 @@ def render(
         colours=[charts.colour(row["cluster"]) for row in clusters],
         points=_points(contents, places, pictures),
         middles=_middles(contents.labels[: len(places)], places),
-        bands=_bands(silhouettes, contents.labels, len(clusters)),
+        zero=zero,
+        bands=bands,
         width=MAP_WIDTH,
         height=MAP_HEIGHT,
         tile=MAP_TILE,
@@ -109,20 +111,22 @@ def _spots(places: np.ndarray) -> np.ndarray:
     return MAP_MARGIN + places * size
 
 
-def _bands(silhouettes: np.ndarray, labels: np.ndarray, k: int) -> list[str]:
-    """Per cluster the outline of its sorted silhouettes, as SVG points in a box of 100 x 40 with zero at y = 20."""
-    reach = max(0.05, float(np.nanmax(np.abs(silhouettes)))) if np.isfinite(silhouettes).any() else 1.0
-    bands = []
+def _bands(silhouettes: np.ndarray, labels: np.ndarray, k: int) -> tuple[float, list[str]]:
+    """Sorted silhouettes as SVG shapes of one scale in a box of 100 x 40: y of zero, and an outline per cluster."""
+    known = np.nan_to_num(silhouettes)
+    high, low = max(float(known.max()), 0.02), min(float(known.min()), -0.02)
+    zero = 40 * high / (high - low)
+    outlines = []
     for cluster in range(k):
-        values = np.sort(np.nan_to_num(silhouettes[labels == cluster]))[::-1]
+        values = np.sort(known[labels == cluster])[::-1]
         steps = np.linspace(0, 100, len(values) + 1)
         corners = [
-            (x, 20 - 20 * value / reach)
+            (x, zero - 40 * value / (high - low))
             for left, right, value in zip(steps[:-1], steps[1:], values, strict=True)
             for x in (left, right)
         ]
-        bands.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in [(0.0, 20.0), *corners, (100.0, 20.0)]))
-    return bands
+        outlines.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in [(0.0, zero), *corners, (100.0, zero)]))
+    return round(zero, 1), outlines
 
 
 def _number(value: float | None, form: str) -> str:

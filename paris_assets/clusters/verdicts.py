@@ -42,7 +42,7 @@ class _Scale:
 
 
 # Bounds for photos from the web, where clusters shade into each other: a comparable set of 9,000 photos in 8 clusters
-# had silhouette 0.04, Davies-Bouldin 5.1 and boundary fraction 0.48. Textbook bounds (silhouette 0.5) are not met there.
+# had silhouette 0.04, Davies-Bouldin 5.1 and boundary fraction 0.48; textbook bounds (silhouette 0.5) are not met.
 SCALES = (
     _Scale("silhouette", "Silhouette", ".3f", 0.1, 0.03,
            "From −1 to 1: how much nearer images are to their own cluster than to the next one (cosine). "

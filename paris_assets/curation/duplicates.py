@@ -106,13 +106,9 @@ def _occurrences(
     if published is None or settings.growth == "rerank":
         published = pl.DataFrame(schema={"image_id": pl.String})
     known = published.select(name for name in ("image_id", "shard", "source_row") if name in published.columns).unique()
-    light = light.with_columns(
-        published=pl.col("image_id").is_in(published["image_id"].implode()),
-        published_here=light.join(
-            known.with_columns(here=True), on=known.columns, how="left", maintain_order="left"
-        )["here"].fill_null(False),
-    )
-    first = light.sort(~pl.col("published_here"), "shard", "source_row").unique(
+    light = light.with_columns(published=pl.col("image_id").is_in(published["image_id"].implode()))
+    light = light.join(known.with_columns(published_here=True), on=known.columns, how="left")
+    first = light.sort(pl.col("published_here").is_null(), "shard", "source_row").unique(
         "image_id", keep="first", maintain_order=True
     )
     ranked = first.sort(
@@ -130,9 +126,7 @@ def _keepers(images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, settings
     """Position of each image's keeper in `ranked`, (N,) int64; its own position for a keeper."""
     keeper = np.arange(len(ranked))
     hashed = np.flatnonzero(ranked["phash"].is_not_null().to_numpy())
-    hashes, bucket, sizes = np.unique(
-        ranked["phash"].drop_nulls().to_numpy(), return_inverse=True, return_counts=True
-    )
+    hashes, bucket, sizes = np.unique(ranked["phash"].drop_nulls().to_numpy(), return_inverse=True, return_counts=True)
     found = [np.stack(pairs[:2], axis=1) for pairs in close_pairs(hashes, settings.radius)]
     links = np.concatenate([np.zeros((0, 2), np.int64), *found])
     involved = sizes > 1

@@ -3,9 +3,11 @@
 A 64-bit pHash is blind to colour, to the size of steps (any faint gradient looks like any strong one) and to things
 that are small in the frame, and it answers at random for flat images. Thumbnails know all of these.
 
-On the 215 sample photos, of variants within 10 bits of pHash (JPEG q50, half size, crops of 1 and 3 %, also from one
-corner, brightness +-10 %, contrast +15 %) 99 % pass; of photos in which a square of 30 % of the sides shows another
-photo, all of which a plain correlation of 0.85 lets through in 84 % of cases, 3 % do; of 40 % squares, 1 %.
+Measured on the 215 sample photos at radius 10 and correlation 0.9, share found by pHash and passed here: JPEG q50, half
+size, 1 % crop, 3 % crop, brightness +-10 % all 1.00; 3 % crop from one corner 0.93 found, 0.86 passed. Of all pairs of
+different photos (none closer than 14 bits) none passes, whatever its pHash. Hard negatives, photos whose middle shows
+another photo, found by pHash and passed here: 20 % of the sides 0.87 and 0.10 of these, 30 % 0.65 and 0.01, 40 % 0.36
+and 0.00; a plain correlation of 0.85 passes 0.96, 0.84, 0.53 of these.
 """
 
 from __future__ import annotations

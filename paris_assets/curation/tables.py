@@ -17,7 +17,9 @@ def duplicate_groups(store: Store) -> Output:
     occurrences = pl.concat([_occurrences(store, shard) for shard in shards])
     lineage = lineage_fingerprint(store.graph["duplicate_groups"], store.graph, store.profile)
     published = _published(store, lineage)
-    groups = find_duplicates(occurrences.collect(), store.profile.duplicates, published)
+    groups = find_duplicates(occurrences, store.profile.duplicates, published)
+    if published is not None:
+        groups = keep_group_ids(groups, published)
     groups = add_alternative_texts(groups, store.scan("raw_images", shards).select("source_row", "text"))
     dropped = groups.filter(~pl.col("keeper"))
     return Output(
@@ -34,6 +36,18 @@ def duplicate_groups(store: Store) -> Output:
     )
 
 
+def keep_group_ids(groups: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+    """A group whose keeper was published keeps its id, so a copy that arrives later changes no published row.
+
+    Args:
+        groups: columns of `duplicate_groups`.
+        published: image_id and group_id of the keepers as they were.
+    """
+    before = groups.filter("keeper").join(published.select("image_id", known="group_id"), on="image_id")
+    known = groups.join(before.select("group_id", "known"), on="group_id", how="left")
+    return known.with_columns(group_id=pl.coalesce("known", "group_id")).drop("known")
+
+
 def _occurrences(store: Store, shard: str) -> pl.LazyFrame:
     ledger, verdicts, signals = (store.scan(name, [shard]) for name in ("raw_images", "filtered_images", "image_signals"))
     aesthetic = store.scan("source_rows", [shard]).select("source_row", "aesthetic")
@@ -46,4 +60,4 @@ def _published(store: Store, lineage: str) -> pl.DataFrame | None:
     growing = store.profile.duplicates.growth == "keep_published"
     if record is None or not growing or record.facts.get("lineage") != lineage:
         return None
-    return store.scan("duplicate_groups", ["all"]).filter("keeper").select("image_id", "shard", "source_row").collect()
+    return store.scan("duplicate_groups", ["all"]).filter("keeper").select("image_id", "shard", "source_row", "group_id").collect()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from paris_assets.config import Curation
-from paris_assets.curation.rules import judge
-from paris_assets.rules import measured_images
+from paris_assets.rules import judge, measured_images
 
 SOURCE_SCORES = ("aesthetic", "similarity", "punsafe", "pwatermark")
 

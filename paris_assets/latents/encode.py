@@ -80,7 +80,7 @@ def encode(
     resolutions = sorted(settings.resolutions)
     uneven = [resolution for resolution in resolutions if resolution % codec.factor]
     if uneven:
-        raise ValueError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, the factor of {codec.name}")
+        raise ValueError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
 
     def prepare(image_id: str, data: bytes) -> tuple[str, list[Square | None]]:
         rgb = decode(image_id, data, resolutions[-1])
@@ -96,7 +96,8 @@ def encode(
             columns: dict[str, list | pl.Series] = {"image_id": ids}
             for index, resolution in enumerate(resolutions):
                 at = [squares[index] for _, squares in rows]
-                columns |= _columns(codec, resolution, ids, at, settings, seed, stats, "" if index == 0 else f"_{resolution}")
+                suffix = "" if index == 0 else f"_{resolution}"
+                columns |= _columns(codec, resolution, ids, at, settings, seed, stats, suffix)
             yield pl.DataFrame(columns, schema=schema)
 
 

@@ -21,7 +21,7 @@ from paris_assets.models.protocols import LatentCodec
 
 # Photos this close are one photo, by the rule that split the codec's training photos.
 NEAR_DUPLICATE_BITS = 10
-_COLUMNS, _GAP, _TITLE, _LABEL = 4, 12, 44, 26
+_COLUMNS, _GAP, _TITLE, _LABEL = 4, 12, 44, 44
 _SCHEMA = {"image_id": pl.String, "psnr_db": pl.Float64, "upscaled": pl.Boolean, "trained_on": pl.Boolean}
 
 
@@ -104,7 +104,8 @@ def report(
     pairs = []
     if files:
         wanted = stored[[rows[image_id] for image_id, _ in files]].astype(np.float32)
-        (decoded,) = run_padded(codec.name, lambda batch: (codec.decode(batch),), codec.batch_size, BatchStats(), wanted)
+        stats = BatchStats()
+        (decoded,) = run_padded(codec.name, lambda batch: (codec.decode(batch),), codec.batch_size, stats, wanted)
         for (image_id, data), picture in zip(files, decoded, strict=True):
             square = crop(decode(image_id, data, resolution), resolution, upscale=True)
             assert square is not None
@@ -137,7 +138,7 @@ def draw(pairs: list[Pair], resolution: int, name: str) -> bytes:
 def _caption(pair: Pair) -> str:
     trained = {True: "trained on", False: "not trained on", None: "training set unknown"}[pair.trained_on]
     upscaled = ", upscaled" if pair.upscaled else ""
-    return f"{pair.image_id[:8]}  {pair.psnr_db:.2f} dB, {trained}{upscaled}"
+    return f"{pair.image_id[:8]}  {pair.psnr_db:.2f} dB\n{trained}{upscaled}"
 
 
 def _trained_hashes(photos: Path) -> tuple[frozenset[str], np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from paris_assets.config import Model
 from paris_assets.models import weights
-from paris_assets.models.device import place, ready
+from paris_assets.models.device import place, ready, whole_rows
 
 
 class Autoencoder:
@@ -23,28 +24,25 @@ class Autoencoder:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement, self._subfolder = model, place(model), subfolder
         self._folder = weights.pretrained_folder(model, subfolder)
-        network = AutoencoderKL.from_pretrained(
+        network: Any = AutoencoderKL.from_pretrained(
             str(self._folder), torch_dtype=self._placement.dtype, use_safetensors=True, local_files_only=True
         )
-        config = network.config  # pyright: ignore[reportAttributeAccessIssue]
+        config = network.config
         self.channels = int(config.latent_channels)
         self.factor = 2 ** (len(config.block_out_channels) - 1)
         self.scaling_factor = float(scaling_factor or config.scaling_factor)
         self._shift = float(getattr(config, "shift_factor", None) or 0.0)
-        self._network = ready(network, self._placement)  # pyright: ignore[reportArgumentType]
-
-    @property
-    def training_photos(self) -> Path | None:
-        """``photos.jsonl`` beside the weights (one line per photo: sha256, split), where the model lists them."""
-        path = self._folder / "photos.jsonl"
-        return path if path.is_file() else None
+        photos = self._folder / "photos.jsonl"
+        self.training_photos: Path | None = photos if photos.is_file() else None
+        self._network = ready(network, self._placement)
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """See ``protocols.LatentCodec``. Pixels become [-1, 1]."""
         # NHWC pixels seen as NCHW are already in channels_last order.
         images = torch.from_numpy(pixels).to(self._placement.device).permute(0, 3, 1, 2)
-        posterior = self._network.encode((images.float() / 127.5 - 1).to(self._placement.dtype)).latent_dist
+        with whole_rows(len(pixels)):
+            posterior = self._network.encode((images.float() / 127.5 - 1).to(self._placement.dtype)).latent_dist
         latents = posterior.mean.float()
         if noise is not None:
             latents = latents + posterior.std.float() * torch.from_numpy(noise).to(latents)
@@ -55,7 +53,8 @@ class Autoencoder:
         """See ``protocols.LatentCodec``."""
         scaled = torch.from_numpy(np.asarray(latents, np.float32)).to(self._placement.device)
         inputs = (scaled / self.scaling_factor + self._shift).to(self._placement.dtype)
-        images = self._network.decode(inputs.contiguous(memory_format=torch.channels_last)).sample.float()
+        with whole_rows(len(latents)):
+            images = self._network.decode(inputs.contiguous(memory_format=torch.channels_last)).sample.float()
         return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def identity(self) -> dict[str, str | None]:

@@ -177,5 +177,5 @@ def float16(values: np.ndarray, image_ids: Sequence[str], what: str) -> np.ndarr
     unfit = ~np.isfinite(narrow).reshape(len(narrow), -1).all(1)
     if unfit.any():
         image_id = image_ids[int(unfit.argmax())]
-        raise ValueError(f"{what} gives values that are not finite in float16 for {unfit.sum()} images, first {image_id}")
+        raise ValueError(f"{what}: {unfit.sum()} images have values that are not finite in float16, first {image_id}")
     return narrow

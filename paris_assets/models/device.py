@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 
@@ -37,10 +39,25 @@ def place(model: Model) -> Placement:
     return Placement(device, _DTYPES[precision], precision)
 
 
-def ready(network: torch.nn.Module, placement: Placement) -> torch.nn.Module:
+def ready(network: Any, placement: Placement) -> Any:
     """The network for inference on its device; convolutions in channels_last, where they are fastest."""
     network.requires_grad_(False).eval()
-    return network.to(device=placement.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return network.to(device=placement.device, memory_format=torch.channels_last)
+
+
+@contextmanager
+def whole_rows(batch_size: int) -> Iterator[None]:
+    """Threads that share a batch evenly: at most as many as now, and a divisor of ``batch_size``.
+
+    torch's channels_last GroupNorm on the CPU adds up partial sums per thread. Where a thread's range ends inside an
+    image, that image's last bits depend on its place in the batch and on the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(next(count for count in range(before, 0, -1) if batch_size % count == 0))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _native_bf16() -> bool:

@@ -15,9 +15,7 @@ from paris_assets.models.efficientnet import SIZE, features, load
 from paris_assets.models.resize import square
 
 # Names that take no article, and names whose first letter misleads about the first sound.
-_PLURAL = frozenset(
-    ("binoculars", "clogs", "jeans", "mashed potatoes", "pajamas", "parallel bars", "sunglasses", "swim trunks", "tights")
-)
+_PLURAL = {"binoculars", "clogs", "jeans", "mashed potatoes", "pajamas", "parallel bars", "sunglasses", "swim trunks"}
 _AN = re.compile(r"(?!eur|uni|one-|ukulele|use)[aeiou]|hour|honest", re.IGNORECASE)
 
 
@@ -46,7 +44,7 @@ class ImagenetLabels:
         probabilities = self.probabilities(batch)
         # A stable sort: equal probabilities always give the lower index first.
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
-        return np.array([self._caption(row, first, second) for row, (first, second) in zip(probabilities, best)])
+        return np.array([self._caption(row, *labels) for row, labels in zip(probabilities, best.tolist(), strict=True)])
 
     @torch.inference_mode()
     def probabilities(self, batch: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ batch, but not on which other images share it, so a padded batch gives the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -86,11 +87,13 @@ class LatentCodec(Network, Protocol):
         channels: latent channels.
         factor: pixels per latent cell, along one side.
         scaling_factor: multiplied after encoding, divided before decoding.
+        training_photos: list of the photos it was trained on (one JSON line each: sha256, phash, split), if known.
     """
 
     channels: int
     factor: int
     scaling_factor: float
+    training_photos: Path | None
 
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """(B, r, r, 3) uint8 -> (B, channels, r / factor, r / factor) float32, scaled.

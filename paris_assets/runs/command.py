@@ -13,7 +13,7 @@ from rich.console import Console
 from paris_assets.config import Profile
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import open_instance
-from paris_assets.runs.plan import Task, Wave
+from paris_assets.runs.plan import Task, Wave, descendants, order
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.registration import bind_profile, register, registered_rows
 from paris_assets.runs.run import Request, plan, run
@@ -39,7 +39,7 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
         console.print(f"registered {len(new)} shards, {registered_rows(store)} rows in all, from {profile.source.path}")
     todo = plan(store, request)
     if dry_run:
-        _print_plan(todo, console)
+        _print_plan(store, todo, console)
         return 0
     if not todo:
         console.print(f"nothing to do: every partition under {root.url} is up to date ({time.monotonic() - start:.1f} s)")
@@ -54,7 +54,7 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     return 1 if report.failed else 0
 
 
-def _print_plan(todo: list[tuple[Wave, list[Task]]], console: Console) -> None:
+def _print_plan(store: Store, todo: list[tuple[Wave, list[Task]]], console: Console) -> None:
     if not todo:
         console.print("nothing to do: every partition is up to date")
     for wave, tasks in todo:
@@ -63,6 +63,10 @@ def _print_plan(todo: list[tuple[Wave, list[Task]]], console: Console) -> None:
             shards = [task.shard for task in tasks if asset in task.assets]
             if shards:
                 console.print(f"  {asset}: {', '.join(shards[:12])}{' ...' if len(shards) > 12 else ''}")
+    named = {asset for _, tasks in todo for task in tasks for asset in task.assets}
+    after = set().union(*(descendants(store.graph, asset) for asset in named)) - named
+    if after:
+        console.print(f"then, where these change: {', '.join(name for name in order(store.graph) if name in after)}")
 
 
 def open_ui(url: str, port: str) -> int:

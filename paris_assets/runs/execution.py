@@ -21,13 +21,15 @@ from paris_assets.storage.store import Store
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 INSTANCE = {
     "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
     "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}, "runs": {"max_concurrent_runs": 2}},
 }
 
 
 @dataclass
 class TaskReport:
-    """What one task did: seconds per asset, failures and failed checks, in words."""
+    """What one task did: seconds of each asset that was made (not of those left as they were), failures and failed
+    checks, in words."""
 
     task: Task
     seconds: dict[str, float] = field(default_factory=dict)
@@ -78,9 +80,14 @@ class Executor:
 
 def _report(task: Task, events: list[dg.DagsterEvent]) -> TaskReport:
     report = TaskReport(task)
+    made = {
+        event.step_key
+        for event in events
+        if event.is_step_materialization and "seconds" in event.step_materialization_data.materialization.metadata
+    }
     for event in events:
         step = event.step_key or ""
-        if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step in task.assets:
+        if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step in made:
             report.seconds[step] = event.step_success_data.duration_ms / 1000
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
             report.failures[step] = _cause(event)

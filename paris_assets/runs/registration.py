@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from paris_assets.config import Profile, dump_profile
+from paris_assets.config import Profile
+from paris_assets.profiles import dump_profile
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import PROFILE_FILE, REGISTRY, Store, stored_profile
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from paris_assets.config import Signals
 from paris_assets.signals.signal import Signal, load_signals
@@ -63,7 +64,8 @@ def _measured_batches(
     """The rows of each batch, in order, from a bounded window of futures."""
     images = iter(images)
     window: deque[Future[pl.DataFrame]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="signals") as pool:
+    # The pool uses every core; a BLAS with threads of its own only gets in its way.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads, thread_name_prefix="signals") as pool:
         try:
             while batch := list(islice(images, BATCH_IMAGES)):
                 window.append(pool.submit(_measure_batch, batch, signals))

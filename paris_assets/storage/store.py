@@ -12,7 +12,8 @@ from typing import Any
 import fsspec
 import polars as pl
 
-from paris_assets.config import Model, Profile, load_profile, parse_profile
+from paris_assets.config import Model, Profile
+from paris_assets.profiles import load_profile, parse_profile
 from paris_assets.storage import fingerprint as fingerprints
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, DataFile, Record, files_present, read_record, table_path

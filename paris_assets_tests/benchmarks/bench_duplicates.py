@@ -32,9 +32,7 @@ def ours(hashes: np.ndarray, radius: int) -> int:
 
 def numpy_rows(hashes: np.ndarray, radius: int) -> int:
     """Each hash against all later ones, one numpy call per hash."""
-    return sum(
-        int((np.bitwise_count(hashes[i + 1 :] ^ hashes[i]) <= radius).sum()) for i in range(len(hashes) - 1)
-    )
+    return sum(int((np.bitwise_count(hashes[i + 1 :] ^ hashes[i]) <= radius).sum()) for i in range(len(hashes) - 1))
 
 
 def faiss_flat(hashes: np.ndarray, radius: int) -> int:

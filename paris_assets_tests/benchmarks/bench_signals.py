@@ -28,7 +28,7 @@ def large_photographs(count: int) -> list[tuple[str, bytes]]:
         photo = photo.resize((768, round(768 * photo.height / photo.width)), Image.Resampling.LANCZOS)
         grain = np.random.default_rng(i).normal(0, 5, (photo.height, photo.width, 1))
         buffer = io.BytesIO()
-        Image.fromarray((photo + grain).clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=85)
+        Image.fromarray((np.asarray(photo) + grain).clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=85)
         images.append((f"{i:032x}", buffer.getvalue()))
     return images
 

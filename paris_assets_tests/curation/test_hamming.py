@@ -22,9 +22,7 @@ def naive(hashes: np.ndarray, radius: int) -> set[tuple[int, int, int]]:
 
 
 def found(hashes: np.ndarray, radius: int) -> list[tuple[int, int, int]]:
-    return [
-        (int(i), int(j), int(d)) for block in close_pairs(hashes, radius) for i, j, d in zip(*block, strict=True)
-    ]
+    return [(int(i), int(j), int(d)) for block in close_pairs(hashes, radius) for i, j, d in zip(*block, strict=True)]
 
 
 def family(seed: int, count: int, copies: int, flips: int) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_assets_carry_what_the_catalogue_shows(tmp_path: Path) -> None:
 
 def test_inspect_tells_why_an_image_was_dropped(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = open_store(str(finished))
-    ledger = store.read("raw_images", "00000")
+    ledger = store.scan("raw_images", store.shards()).collect()
     failed = ledger.drop_nulls("reason").row(0, named=True)
     assert main(["inspect", failed["url"], "--root", str(finished)]) == 0
     assert f"not fetched: {failed['reason']}" in capsys.readouterr().out

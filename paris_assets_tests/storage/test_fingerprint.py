@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from paris_assets.config import load_profile
 from paris_assets.definitions import asset_graph
+from paris_assets.profiles import load_profile
 from paris_assets.storage.fingerprint import fingerprint, lineage_fingerprint, own_fingerprint
 from paris_assets.storage.records import Record
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from paris_assets.config import load_profile
+from paris_assets.profiles import load_profile
 from paris_assets.storage.fingerprint import Node
 from paris_assets.storage.output import Output
 from paris_assets.storage.root import Root

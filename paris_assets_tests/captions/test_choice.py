@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paris_assets.captions.choice import caption, is_caption, without_caption
+from paris_assets.config import Captions
+from paris_assets.storage.decode import Undecodable
+from paris_assets_tests.models.fakes import Namer
+from paris_assets_tests.models.photos import photos
+
+
+def _is_caption(text: str | None, min_words: int = 3) -> bool:
+    frame = pl.DataFrame({"text": [text]}, schema={"text": pl.String})
+    return frame.select(is_caption(pl.col("text"), min_words)).item()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a red barn",
+        "  a \t red\nbarn  ",
+        "Дом у реки",
+        "Brandenburg Gate (summer 2005)",
+        "Mont Saint-Michel IMG 5109",
+        "image of a barn",
+        "photo taken at dusk",
+        "20 cats and dogs",
+    ],
+)
+def test_captions(text: str) -> None:
+    assert _is_caption(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "   ",
+        "two words",
+        "Windmill 12 34 56",
+        "12 34 56",
+        "--- *** !!!",
+        "a red barn.jpg",
+        "sunset over the sea.PNG",
+        "three word name.webp",
+    ],
+)
+def test_texts_that_are_no_captions_of_three_words(text: str | None) -> None:
+    assert not _is_caption(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IMG_1234.jpg",
+        "IMG_1234",
+        "img 1234 (2)",
+        "dsc 00012",
+        "DSCN0042",
+        "Screenshot 2020-01-02 at 10.11.12",
+        "photo 3",
+        "untitled",
+        "PXL_20210102_112233",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "red_barn_at_dusk",
+        "holiday%20snap",
+        "P1050123",
+        "Tower20050823",
+        "image.jpeg",
+    ],
+)
+def test_file_names_are_no_captions_even_of_one_word(text: str) -> None:
+    assert not _is_caption(text, min_words=1)
+
+
+@pytest.mark.parametrize("text", ["barn", "Parthenon", "photograph", "imagine", "dscribe this"])
+def test_words_that_only_look_like_camera_names_are_captions(text: str) -> None:
+    assert _is_caption(text, min_words=1)
+
+
+@given(words=st.lists(st.sampled_from(["barn", "été", "木", "b2"]), max_size=6), least=st.integers(1, 6))
+def test_at_least_that_many_words(words: list[str], least: int) -> None:
+    assert _is_caption("  ".join(words), least) == (len(words) >= least)
+
+
+@given(text=st.text(max_size=40), least=st.integers(1, 4))
+def test_the_verdict_is_never_null_and_blanks_around_change_nothing(text: str, least: int) -> None:
+    assert _is_caption(text, least) is _is_caption(f" {text}\n", least)
+
+
+def _rows() -> pl.DataFrame:
+    texts = ["a  red\nbarn ", None, "IMG_0001.jpg", "the sea at night", ""]
+    return pl.DataFrame({"image_id": [image_id for image_id, _ in photos()[:5]], "text": texts})
+
+
+def test_each_row_says_where_its_caption_comes_from() -> None:
+    captioner, rows = Namer(batch_size=2), _rows()
+    table = pl.concat(caption(rows, photos()[:5], captioner, Captions(min_words=3)))
+    assert table["image_id"].to_list() == rows["image_id"].to_list()
+    assert table["captioner"].to_list() == ["source_text", "mean-colour", "mean-colour", "source_text", "mean-colour"]
+    assert table["caption"][0] == "a red barn"
+    assert table["caption"][3] == "the sea at night"
+    assert table["source_text"].to_list() == rows["text"].to_list()
+    assert table.filter(pl.col("captioner") == "mean-colour")["caption"].str.starts_with("a picture of ").all()
+    assert len(captioner.sides) == 3, "only images without usable text are decoded"
+
+
+def test_images_with_text_need_not_be_read() -> None:
+    rows = _rows()
+    needed = without_caption(rows, 3)
+    few = [image for image in photos()[:5] if image[0] in needed]
+    assert needed == [rows["image_id"][index] for index in (1, 2, 4)]
+    whole, partly = (pl.concat(caption(rows, images, Namer(), Captions())) for images in (photos()[:5], few))
+    assert whole.equals(partly)
+
+
+def test_a_missing_or_undecodable_image_stops_and_is_named() -> None:
+    rows = _rows()
+    with pytest.raises(ValueError, match=f"no caption for 3 images, first {rows['image_id'][1]}"):
+        list(caption(rows, [], Namer(), Captions()))
+    with pytest.raises(Undecodable, match=rows["image_id"][1]):
+        list(caption(rows, [(rows["image_id"][1], b"\xff\xd8\xff")], Namer(), Captions()))
+
+
+def test_no_rows_give_the_columns() -> None:
+    table = pl.concat(caption(_rows().clear(), [], Namer(), Captions()))
+    assert table.schema == dict.fromkeys(("image_id", "caption", "captioner", "source_text"), pl.String)
+    assert table.height == 0

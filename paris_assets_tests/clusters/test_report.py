@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from paris_assets.clusters import charts
+from paris_assets.clusters.assignment import assign
+from paris_assets.clusters.grids import COLUMNS, EMPTY, GAP, HEADER, TILE
+from paris_assets.clusters.kmeans import fit
+from paris_assets.clusters.quality import measure
+from paris_assets.clusters.report import write_report
+from paris_assets.config import Clusters
+
+N, SETTINGS = 70, Clusters(k=3, restarts=1, stability_seeds=2)
+EVIL = '<script>alert("x")</script> $x$ | `code` [a](http://evil.example) & {{ 7*7 }}'
+IDS = [f"{row:032x}" for row in range(N)]
+
+
+def _vectors() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    centres = np.eye(3, 6)
+    vectors = centres[np.repeat([0, 1, 2], [40, 20, 10])] + 0.15 * rng.normal(size=(N, 6))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _picture(image_id: str) -> bytes:
+    """A plain colour that tells the image."""
+    file = io.BytesIO()
+    Image.new("RGB", (40, 60), (int(image_id, 16), 80, 200)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _write(folder: Path, settings: Clusters = SETTINGS) -> tuple[list[str], list[str], pl.DataFrame]:
+    """Files, images read, assignments."""
+    vectors = _vectors()
+    model = fit(vectors, settings, 0)
+    table = assign(IDS, vectors, model)
+    quality = measure(vectors, table["cluster"].to_numpy(), table, model, settings, 0)
+    texts = [EVIL, *(f"photo of thing {row}" for row in range(N - 6))]
+    captions = pl.DataFrame({"image_id": IDS[:-5], "caption": texts})
+    seen: list[str] = []
+
+    def read(image_id: str) -> bytes:
+        seen.append(image_id)
+        return _picture(image_id)
+
+    return write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0), seen, table
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    files, seen, _ = _write(folder)
+    assert files == sorted(path.name for path in folder.iterdir())
+    assert set(files) == {
+        *(f"cluster_{cluster}_grid.png" for cluster in range(3)),
+        *(f"cluster_{name}.png" for name in ("sizes", "map", "silhouette")),
+        *(f"cluster_report.{kind}" for kind in ("json", "md", "html")),
+    }
+    assert len(seen) == len(set(seen))
+    return folder
+
+
+def test_same_input_gives_same_bytes(report: Path, tmp_path: Path) -> None:
+    for name in _write(tmp_path)[0]:
+        assert (tmp_path / name).read_bytes() == (report / name).read_bytes(), name
+
+
+def test_grids_show_the_nearest_images_in_order_and_leave_the_rest_empty(report: Path) -> None:
+    table = assign(IDS, _vectors(), fit(_vectors(), SETTINGS, 0))
+    for cluster, shown in ((0, 25), (1, 20), (2, 10)):
+        sheet = Image.open(report / f"cluster_{cluster}_grid.png")
+        nearest = table.filter(cluster=cluster).sort("distance", "image_id")["image_id"].to_list()
+        for place in range(25):
+            x = GAP + place % COLUMNS * (TILE + GAP) + TILE // 2
+            y = HEADER + GAP + place // COLUMNS * (TILE + GAP + 20) + TILE // 2
+            colour = sheet.getpixel((x, y))
+            expected = (int(nearest[place], 16), 80, 200) if place < shown else (0xF1, 0xEF, 0xEC)
+            assert colour == expected, (cluster, place)
+    assert EMPTY == "#f1efec"
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_page_loads_nothing_runs_nothing_and_escapes_captions(report: Path) -> None:
+    text = (report / "cluster_report.html").read_text()
+    page = _Page()
+    page.feed(text)
+    assert "script" not in {tag for tag, _ in page.tags}
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("data:image/webp;base64,", "#")), (tag, target)
+        assert not [name for name in attributes if name.startswith("on")]
+    assert "@import" not in text
+    assert "url(" not in text
+    shown = [attributes.get("alt") for tag, attributes in page.tags if tag == "img"]
+    assert EVIL in shown
+    assert "no caption" in shown
+    assert "49" not in {attributes.get("alt") for _, attributes in page.tags}
+    anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    linked = {str(attributes["href"])[1:] for tag, attributes in page.tags if tag == "a"}
+    assert linked <= anchors
+
+
+def test_markdown_escapes_captions(report: Path) -> None:
+    text = (report / "cluster_report.md").read_text()
+    assert "<script" not in text.replace("\\<script", "")
+    assert "](http" not in text.replace("\\]\\(http", "")
+    for line in re.findall(r"!\[.*?\]\((.*?)\)", text):
+        assert (report / line).is_file()
+
+
+def test_json_holds_the_figures(report: Path) -> None:
+    found = json.loads((report / "cluster_report.json").read_text(), parse_constant=pytest.fail)
+    assert found["figures"]["images"] == N
+    assert [row["images"] for row in found["clusters"]] == [40, 20, 10]
+    assert len(found["clusters"][0]["nearest"]) == 25
+    assert found["settings"]["k"] == 3
+    assert len(found["between"]) == 12
+    assert all(row["ratio"] >= 1 and row["cluster"] != row["other"] for row in found["between"])
+
+
+def test_a_single_cluster_has_a_report(tmp_path: Path) -> None:
+    _write(tmp_path, Clusters(k=1, stability_seeds=2))
+    found = json.loads((tmp_path / "cluster_report.json").read_text())
+    assert found["figures"]["silhouette"] is None
+    assert found["between"] == []
+
+
+def test_neighbours_stay_neighbours_on_the_map() -> None:
+    vectors = np.concatenate([np.eye(4, 12, k) * 5 for k in (0, 4)]).astype(np.float32)
+    vectors = np.repeat(vectors, 15, axis=0) + 0.01 * np.random.default_rng(0).normal(size=(120, 12)).astype(np.float32)
+    places = charts.positions(vectors, 0)
+    assert places.min() == 0
+    assert places.max() == 1
+    distances = np.linalg.norm(places[:, None] - places, axis=2) + np.eye(120) * 9
+    groups = np.arange(120) // 15
+    assert (groups[distances.argmin(axis=1)] == groups).mean() > 0.98
+    assert [charts.positions(vectors[:n], 0).shape for n in range(4)] == [(0, 2), (1, 2), (2, 2), (3, 2)]
+
+
+def test_colours_of_the_first_24_clusters_differ() -> None:
+    assert len({charts.colour(cluster) for cluster in range(24)}) == 24

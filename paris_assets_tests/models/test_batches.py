@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paris_assets.models.batches import BatchStats, batched, decode, float16, ordered_map, run_padded
+from paris_assets.storage.decode import Undecodable
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=st.integers(1, 40), size=st.integers(1, 16))
+def test_every_row_keeps_its_own_result_and_every_batch_has_one_size(rows: int, size: int) -> None:
+    seen: list[int] = []
+
+    def double(batch: np.ndarray) -> tuple[np.ndarray]:
+        seen.append(len(batch))
+        return (batch * 2,)
+
+    stats = BatchStats()
+    (result,) = run_padded("double", double, size, stats, np.arange(rows))
+    assert result.tolist() == [2 * row for row in range(rows)]
+    assert set(seen) == {size}
+    assert (stats.rows, stats.batches, stats.halved) == (rows, -(-rows // size), {})
+
+
+def test_texts_are_padded_with_empty_ones() -> None:
+    (lengths,) = run_padded("len", lambda texts: (np.array([len(t) for t in texts]),), 4, BatchStats(), ["a", "bb"])
+    assert lengths.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory. Tried to allocate"), MemoryError()])
+def test_out_of_memory_halves_the_batch_and_is_recorded(error: Exception) -> None:
+    sizes: list[int] = []
+
+    def greedy(batch: np.ndarray) -> tuple[np.ndarray]:
+        sizes.append(len(batch))
+        if len(batch) > 4:
+            raise error
+        return (batch + 1,)
+
+    stats = BatchStats()
+    (first,) = run_padded("greedy", greedy, 16, stats, np.arange(10))
+    (second,) = run_padded("greedy", greedy, 16, stats, np.arange(3))
+    assert first.tolist() == list(range(1, 11))
+    assert second.tolist() == [1, 2, 3]
+    assert stats.halved == {"greedy": 4}
+    assert sizes == [16, 8, 4, 4, 4, 4]
+
+
+def test_other_failures_and_a_batch_of_one_that_does_not_fit_are_raised() -> None:
+    def broken(_: np.ndarray) -> tuple[np.ndarray]:
+        raise RuntimeError("shape mismatch")
+
+    def huge(_: np.ndarray) -> tuple[np.ndarray]:
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        run_padded("broken", broken, 4, BatchStats(), np.arange(2))
+    with pytest.raises(RuntimeError, match="huge runs out of memory with a batch of one"):
+        run_padded("huge", huge, 4, BatchStats(), np.arange(2))
+
+
+def test_results_come_in_order_and_decoding_stays_a_few_batches_ahead() -> None:
+    read = 0
+
+    def images() -> Iterator[tuple[str, bytes]]:
+        nonlocal read
+        for index in range(200):
+            read += 1
+            yield str(index), bytes(index % 7)
+
+    turns = ordered_map(lambda image_id, data: (image_id, len(data)), images(), threads=4, batch_size=8)
+    got = []
+    for count, item in enumerate(turns):
+        got.append(item)
+        assert read - count <= 2 * 8 + 1
+    assert got == [(str(index), index % 7) for index in range(200)]
+
+
+def test_an_abandoned_map_leaves_no_thread() -> None:
+    turns = ordered_map(lambda image_id, data: image_id, ((str(i), b"") for i in range(100)), threads=3, batch_size=4)
+    next(turns)
+    turns.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_an_undecodable_image_is_named() -> None:
+    with pytest.raises(Undecodable, match="image abc123 cannot be decoded"):
+        decode("abc123", b"\xff\xd8\xff\xe0 truncated", None)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 70_000.0])
+def test_values_that_float16_cannot_hold_name_their_image(bad: float) -> None:
+    values = np.ones((3, 2, 2), np.float32)
+    values[1, 0, 1] = bad
+    with pytest.raises(ValueError, match="vae: 1 images have values that are not finite in float16, first b"):
+        float16(values, ["a", "b", "c"], "vae")
+
+
+def test_batches_are_full_but_for_the_last() -> None:
+    assert [len(batch) for batch in batched(range(10), 4)] == [4, 4, 2]

@@ -1,0 +1,73 @@
+"""The command line takes folders, WebDataset tars and embedded bytes as well as url lists."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from paris_assets.cli import main
+from paris_assets.storage.store import open_store
+from paris_assets_tests.runs.conftest import SAMPLE
+
+PHOTOS = sorted((SAMPLE / "images").iterdir())[:6]
+
+
+def folder(place: Path) -> Path:
+    place.mkdir()
+    for photo in PHOTOS:
+        (place / photo.name).write_bytes(photo.read_bytes())
+    lines = [{"file": photo.name, "text": f"text of {photo.stem}"} for photo in PHOTOS]
+    (place / "metadata.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    return place
+
+
+def tars(place: Path) -> Path:
+    place.mkdir()
+    with tarfile.open(place / "0.tar", "w") as tar:
+        for photo in PHOTOS:
+            key = photo.stem.replace(".", "-")
+            for name, data in ((f"{key}.jpg", photo.read_bytes()), (f"{key}.txt", f"text of {photo.stem}".encode())):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    return place
+
+
+def embedded(place: Path) -> Path:
+    place.mkdir()
+    rows = {"image": [photo.read_bytes() for photo in PHOTOS], "text": [f"text of {photo.stem}" for photo in PHOTOS]}
+    pl.DataFrame(rows).write_parquet(place / "rows.parquet")
+    return place / "rows.parquet"
+
+
+@pytest.mark.parametrize("make", [folder, tars, embedded])
+def test_a_source_that_holds_its_images(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLE.parents[1])
+    source, root = make(tmp_path / "source"), tmp_path / "root"
+    select = "source_rows,raw_images,image_signals"
+    arguments = ["run", "--source", str(source), "--root", str(root), "--select", select, "--set", "source.rows_per_shard=4"]
+    assert main(arguments) == 0
+    store = open_store(str(root))
+    assert store.shards() == ["00000", "00001"]
+    ledger = store.scan("raw_images", store.shards()).sort("source_row").collect()
+    assert ledger["source_row"].to_list() == list(range(6))
+    assert ledger["status"].to_list() == ["ok"] * 6
+    texts = dict(ledger.select("text", "size_bytes").iter_rows())
+    assert texts == {f"text of {photo.stem}": photo.stat().st_size for photo in PHOTOS}
+    images = dict(image for shard in store.shards() for image in store.images(shard, ledger_ids(store, shard)))
+    assert sorted(images.values()) == sorted(photo.read_bytes() for photo in PHOTOS)
+
+
+def ledger_ids(store, shard: str) -> pl.Series:  # type: ignore[no-untyped-def]
+    return store.read("raw_images", shard)["image_id"]
+
+
+def test_a_table_without_usable_columns_says_what_it_has_and_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pl.DataFrame({"adress": ["http://photos.example/x.jpg"], "words": ["x"]}).write_parquet(tmp_path / "rows.parquet")
+    assert main(["run", "--source", str(tmp_path / "rows.parquet"), "--root", str(tmp_path / "root")]) == 2
+    said = capsys.readouterr().err
+    assert "adress" in said
+    assert "url" in said
