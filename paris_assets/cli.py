@@ -36,10 +36,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="paris", description="Image lists to training shards for diffusion experts.")
     commands = parser.add_subparsers(required=True, metavar="run | dev | inspect | doctor")
     run = commands.add_parser("run", help="bring every partition up to date")
-    run.add_argument("--profile", metavar="NAME|FILE", help="shipped profile or YAML file (default: the root's, else demo)")
+    run.add_argument(
+        "--profile", metavar="NAME|FILE", help="shipped profile or YAML file (default: the root's, else demo)"
+    )
     run.add_argument("--source", metavar="PATH|GLOB|URL", help="table, folder of images or WebDataset tars")
     run.add_argument("--root", metavar="DIR|URL", help="where results go (default: $PARIS_ROOT or data/runs/<profile>)")
-    run.add_argument("--select", action="append", default=[], metavar="ASSETS", help="only these assets, comma separated")
+    run.add_argument(
+        "--select", action="append", default=[], metavar="ASSETS", help="only these assets, comma separated"
+    )
     run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
     run.add_argument("--shards", default="", metavar="KEYS", help="only these shards, comma separated")
     run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")

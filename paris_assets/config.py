@@ -33,16 +33,22 @@ class Model(Section):
     implementation: str = Field(description="name in models/registry.py, or import path `package.module:Class`")
     path: str | None = Field(default=None, description="hub name or local folder; null for models shipped in a package")
     revision: str | None = Field(default=None, description="hub revision (commit hash) of `path`")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(default="auto", description="auto: bf16 where it is native")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="auto: bf16 where it is native"
+    )
     device: str = Field(default="auto", description="torch device; auto: cuda, then cpu")
-    batch_size: int = Field(default=16, ge=1, description="images or texts per padded batch (part of the result in bf16)")
+    batch_size: int = Field(
+        default=16, ge=1, description="images or texts per padded batch (part of the result in bf16)"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="further arguments of the implementation")
 
 
 class Source(Section):
     """Where rows come from and how they are cut into shards."""
 
-    path: str = Field(default="data/sample/photos.parquet", description="table, glob, folder, tars or URL of the source")
+    path: str = Field(
+        default="data/sample/photos.parquet", description="table, glob, folder, tars or URL of the source"
+    )
     rows_per_shard: int = Field(default=10_000, ge=1, description="source rows per image shard; fixed at registration")
     columns: dict[str, str] = Field(default_factory=dict, description="our column -> the source's, before aliases")
 
@@ -51,7 +57,9 @@ class Ingest(Section):
     """How images are fetched."""
 
     max_bytes: int = Field(default=20_000_000, ge=1, description="largest body accepted, bytes")
-    max_pixels: int = Field(default=100_000_000, ge=1, description="largest width x height accepted, read from the header")
+    max_pixels: int = Field(
+        default=100_000_000, ge=1, description="largest width x height accepted, read from the header"
+    )
     max_redirects: int = Field(default=5, ge=0, description="redirects followed per URL")
     timeout_s: float = tuning(10.0, "seconds for one attempt, connection and body together", gt=0)
     retries: int = tuning(2, "further attempts after a transient failure (timeout, connection, 429, 5xx)", ge=0)
@@ -142,16 +150,26 @@ class Clusters(Section):
     assignment: Literal["nearest", "inherit"] = Field(
         default="nearest", description="nearest coarse centroid, or the group of the image's nearest fine centroid"
     )
-    max_share: float | None = Field(default=None, gt=0, le=1, description="cap on the share of the largest cluster in the fit")
-    max_train: int = Field(default=1_000_000, ge=1, description="most embeddings the fit reads, chosen by image_id hash")
+    max_share: float | None = Field(
+        default=None, gt=0, le=1, description="cap on the share of the largest cluster in the fit"
+    )
+    max_train: int = Field(
+        default=1_000_000, ge=1, description="most embeddings the fit reads, chosen by image_id hash"
+    )
     iterations: int = Field(default=50, ge=1, description="k-means iterations")
     restarts: int = Field(default=10, ge=1, description="k-means restarts; the lowest inertia wins")
     stability_seeds: int = Field(default=5, ge=2, description="seeds compared by adjusted Rand index in the report")
     sample: int = Field(default=5000, ge=100, description="most images used for silhouette, map and stability")
     min_images: int = Field(default=2, ge=1, description="clusters smaller than this are of low value and not selected")
-    min_caption_diversity: float = Field(default=0.05, ge=0, le=1, description="least distinct captions per image of a cluster")
-    keep_fraction: float = Field(default=1.0, gt=0, le=1, description="share of each valued cluster selected for training")
-    prefer: Literal["near", "far"] = Field(default="near", description="images kept first, by distance to their centroid")
+    min_caption_diversity: float = Field(
+        default=0.05, ge=0, le=1, description="least distinct captions per image of a cluster"
+    )
+    keep_fraction: float = Field(
+        default=1.0, gt=0, le=1, description="share of each valued cluster selected for training"
+    )
+    prefer: Literal["near", "far"] = Field(
+        default="near", description="images kept first, by distance to their centroid"
+    )
 
 
 class Latents(Section):
@@ -160,7 +178,9 @@ class Latents(Section):
     codec: Model = Field(default=Model(implementation="autoencoder-kl", path="small-vae"), description="latent codec")
     resolutions: list[int] = Field(default=[256], min_length=1, description="square sizes encoded, pixels")
     upscale: bool = Field(default=False, description="upscale smaller images (recorded); otherwise they get no latent")
-    posterior: Literal["mean", "sample"] = Field(default="mean", description="latent = mean, or a sample seeded per image")
+    posterior: Literal["mean", "sample"] = Field(
+        default="mean", description="latent = mean, or a sample seeded per image"
+    )
     report_images: int = Field(default=16, ge=1, description="images shown in the latent report")
 
 
@@ -168,7 +188,9 @@ class Experts(Section):
     """Training shards."""
 
     max_samples: int = Field(default=10_000, ge=1, description="most samples per tar")
-    validation_fraction: float = Field(default=0.05, ge=0, lt=1, description="share held out, by hash of the duplicate group")
+    validation_fraction: float = Field(
+        default=0.05, ge=0, lt=1, description="share held out, by hash of the duplicate group"
+    )
     consolidate_max_bytes: int = Field(default=2_000_000_000, ge=1, description="router files above this are numbered")
 
 
@@ -177,11 +199,17 @@ class Checks(Section):
 
     min_fetched: float = Field(default=0.5, ge=0, le=1, description="least share of a shard's rows that is fetched")
     min_kept: float = Field(default=0.3, ge=0, le=1, description="least share of a shard's images that pass the rules")
-    max_kept: float = Field(default=1.0, ge=0, le=1, description="largest share of a shard's images that pass the rules")
-    max_duplicates: float = Field(default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies")
+    max_kept: float = Field(
+        default=1.0, ge=0, le=1, description="largest share of a shard's images that pass the rules"
+    )
+    max_duplicates: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"
+    )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
-    min_embedding_std: float = Field(default=1e-4, gt=0, description="least mean per-dimension deviation within a shard")
+    min_embedding_std: float = Field(
+        default=1e-4, gt=0, description="least mean per-dimension deviation within a shard"
+    )
     min_silhouette: float = Field(default=0.0, ge=-1, le=1, description="least mean silhouette (cosine)")
     min_share: float = Field(default=0.01, ge=0, le=1, description="least share of the smallest cluster")
     max_share: float = Field(default=0.5, ge=0, le=1, description="largest share of the largest cluster")
@@ -191,7 +219,15 @@ class Checks(Section):
     max_latent_std: float = Field(default=2.0, gt=0, description="largest deviation of a shard's scaled latents")
     min_psnr_db: float = Field(default=20.0, gt=0, description="least mean reconstruction PSNR, dB")
     warn_only: list[str] = Field(
-        default=["silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched"],
+        default=[
+            "silhouette",
+            "smallest_cluster",
+            "largest_cluster",
+            "boundary",
+            "captions_differ",
+            "retention",
+            "fetched",
+        ],
         description="checks that warn where they fail; the others are errors",
     )
 
@@ -201,7 +237,9 @@ class Profile(Section):
 
     name: str = Field(default="demo", description="name of the profile")
     seed: int = Field(default=0, ge=0, description="seed from which every random choice is derived")
-    allow_missing_shards: bool = Field(default=False, description="global assets go on without unfinished shards and list them")
+    allow_missing_shards: bool = Field(
+        default=False, description="global assets go on without unfinished shards and list them"
+    )
     source: Source = Source()
     ingest: Ingest = Ingest()
     signals: Signals = Signals()
@@ -233,7 +271,7 @@ class Profile(Section):
 
     def published(self) -> dict[str, Any]:
         """All settings that results depend on; of the source only its name, not where it lies on this machine."""
-        settings = _without_tuning(self)
+        settings = {name: self.results(name) for name in type(self).model_fields if name != "checks"}
         settings["source"]["path"] = self.source.path.rstrip("/").rpartition("/")[2]
         return settings
 

@@ -52,12 +52,17 @@ def test_plain_modules_do_not_know_dagster() -> None:
 def test_importing_the_definitions_loads_nothing_heavy(tmp_path: Path) -> None:
     code = "import sys, paris_assets.definitions; print(*[name for name in sys.argv[1:] if name in sys.modules])"
     environment = {"PARIS_ROOT": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    run = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, env=environment, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, env=environment, check=True
+    )
     assert run.stdout.split() == []
 
 
 def test_imports_have_no_circle() -> None:
-    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    names = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in MODULES
+    }
     edges = {name: {target for target in _top_level(path) if target in names} - {name} for name, path in names.items()}
     done: set[str] = set()
     while len(done) < len(names):

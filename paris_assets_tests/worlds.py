@@ -64,7 +64,9 @@ def publishable(store: Store, count: int = 24, seed: int = 0) -> list[str]:
     )
     put(store, "curated_images", curated)
     captions = rows.with_columns(
-        caption=pl.format("caption {}", pl.int_range(pl.len())), captioner=pl.lit("source_text"), source_text=pl.lit("x")
+        caption=pl.format("caption {}", pl.int_range(pl.len())),
+        captioner=pl.lit("source_text"),
+        source_text=pl.lit("x"),
     )
     put(store, "captions", captions)
     text = generator.standard_normal((count, TOKENS, TEXT_DIM)).astype(np.float16)

@@ -25,9 +25,7 @@ TEXT_EMBEDDINGS = {
 
 
 @shard_asset(group="captions", kinds={"pytorch"}, settings=["captions"], columns=CAPTIONS, pool="gpu")
-def captions(
-    context: dg.AssetExecutionContext, store: dg.ResourceParam[Store], curated_images: pl.LazyFrame
-) -> Output:
+def captions(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store], curated_images: pl.LazyFrame) -> Output:
     """Uses the source text where it is a caption by a stated rule, else asks the captioner. Each row says which."""
     from paris_assets.captions.tables import captions as caption_table
 

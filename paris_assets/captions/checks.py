@@ -47,7 +47,11 @@ def embeddings_sane(store: Store, shard: str) -> Judgement:
         f"{joined.said}; {bad} rows not finite, largest norm {found.largest_norm:.3g}, "
         f"mean deviation {found.spread:.3g}, {tokens} token counts outside 1..{store.profile.text.tokens}"
     )
-    figures: dict[str, float | int | str] = {"not_finite": bad, "largest_norm": found.largest_norm, "deviation": found.spread}
+    figures: dict[str, float | int | str] = {
+        "not_finite": bad,
+        "largest_norm": found.largest_norm,
+        "deviation": found.spread,
+    }
     return Judgement(joined.passed and not (bad or flat or large or tokens), said, figures)
 
 

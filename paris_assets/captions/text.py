@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from paris_assets.models.batches import BatchStats, float16, run_padded
+from paris_assets.models.prompt import empty_prompt as empty_prompt
 from paris_assets.models.protocols import TextEncoder
 
 
@@ -56,9 +57,3 @@ def encode(
             pooled=pl.Series(float16(pooled, ids, encoder.name)),
             tokens=pl.Series(counts.astype(np.int32)),
         )
-
-
-def empty_prompt(encoder: TextEncoder, tokens: int) -> np.ndarray:
-    """(tokens, dim) float16: the embedding of "", which classifier-free guidance subtracts from."""
-    embedding = encoder.encode([""] * encoder.batch_size, tokens).embedding
-    return float16(embedding[:1], ["(empty prompt)"], encoder.name)[0]

@@ -130,7 +130,9 @@ def cluster_values(
     return value_table(store)
 
 
-@shard_asset(group="clusters", kinds={"polars"}, settings=["clusters.keep_fraction", "clusters.prefer"], columns=SELECTION)
+@shard_asset(
+    group="clusters", kinds={"polars"}, settings=["clusters.keep_fraction", "clusters.prefer"], columns=SELECTION
+)
 def training_selection(
     context: dg.AssetExecutionContext,
     store: dg.ResourceParam[Store],

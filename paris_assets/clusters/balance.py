@@ -73,9 +73,7 @@ def capped_labels(
     raise ValueError(f"clusters.max_share {max_share} cannot be met: images too alike to be told apart; raise it")
 
 
-def _rise(
-    priced: np.ndarray, members: np.ndarray, cluster: int, mass: np.ndarray, excess: float, step: float
-) -> float:
+def _rise(priced: np.ndarray, members: np.ndarray, cluster: int, mass: np.ndarray, excess: float, step: float) -> float:
     """How much dearer ``cluster`` must become for ``excess`` of its members' mass to prefer another."""
     others = np.delete(priced[members], cluster, axis=1).min(axis=1)
     margin = others - priced[members, cluster]

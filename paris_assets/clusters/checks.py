@@ -32,17 +32,26 @@ def embeddings_sane(store: Store, shard: str) -> Judgement:
 
 def ids_joined(store: Store, shard: str) -> Judgement:
     """Every embedded image is assigned to exactly one cluster that the model has."""
-    joined = same_images(store, "cluster_assignments", shard, store.scan("image_embeddings", [shard]).select("image_id"))
+    joined = same_images(
+        store, "cluster_assignments", shard, store.scan("image_embeddings", [shard]).select("image_id")
+    )
     k = store.profile.clusters.k
     outside = store.scan("cluster_assignments", [shard]).select((~pl.col("cluster").is_between(0, k - 1)).sum())
     unknown = int(outside.collect().item() or 0)
-    return Judgement(joined.passed and not unknown, f"{joined.said}; {unknown} in clusters outside 0..{k - 1}", joined.figures)
+    return Judgement(
+        joined.passed and not unknown, f"{joined.said}; {unknown} in clusters outside 0..{k - 1}", joined.figures
+    )
 
 
 def silhouette(store: Store, shard: str) -> Judgement:
     """Mean silhouette (cosine) is above its bound: images are nearer to their own cluster than to the next."""
-    value, least = float(_report(store).facts["silhouette"]), store.profile.checks.min_silhouette
-    return Judgement(value >= least, f"silhouette {value:.3f} (at least {least:g})", {"silhouette": value, "bound": least})
+    found, least = _report(store).facts.get("silhouette"), store.profile.checks.min_silhouette
+    if found is None:
+        return Judgement(store.profile.clusters.k == 1, "silhouette is undefined: fewer than two clusters hold images")
+    value = float(found)
+    return Judgement(
+        value >= least, f"silhouette {value:.3f} (at least {least:g})", {"silhouette": value, "bound": least}
+    )
 
 
 def smallest_cluster(store: Store, shard: str) -> Judgement:
@@ -65,13 +74,19 @@ def dead_clusters(store: Store, shard: str) -> Judgement:
     """Every cluster holds images."""
     sizes = _sizes(store)
     dead = [number for number, size in enumerate(sizes) if size == 0]
-    return Judgement(not dead, f"{len(dead)} of {len(sizes)} clusters hold no images: {dead or 'none'}", {"dead": len(dead)})
+    return Judgement(
+        not dead, f"{len(dead)} of {len(sizes)} clusters hold no images: {dead or 'none'}", {"dead": len(dead)}
+    )
 
 
 def boundary(store: Store, shard: str) -> Judgement:
     """Not too many images lie between two clusters (d2 / d1 < 1.2, Euclidean distances in the fitted space)."""
     value, most = float(_report(store).facts["boundary_fraction"]), store.profile.checks.max_boundary
-    return Judgement(value <= most, f"{value:.1%} of images lie at a boundary (at most {most:.0%})", {"boundary": value, "bound": most})
+    return Judgement(
+        value <= most,
+        f"{value:.1%} of images lie at a boundary (at most {most:.0%})",
+        {"boundary": value, "bound": most},
+    )
 
 
 def _report(store: Store) -> Record:

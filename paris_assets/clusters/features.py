@@ -9,6 +9,7 @@ from hashlib import blake2b
 import numpy as np
 
 from paris_assets.config import Clusters
+from paris_assets.storage.invariants import BrokenInvariant
 
 Chunk = tuple[Sequence[str], np.ndarray, np.ndarray | None]
 """image_ids (n), image vectors (n, D), text vectors (n, Dt) or None where the settings do not ask for text."""
@@ -25,9 +26,7 @@ def choose(image_ids: Iterable[str], size: int, seed: int) -> list[str]:
     return sorted(name for _, name in heapq.nsmallest(size, keyed))
 
 
-def join(
-    image_ids: Sequence[str], image: np.ndarray | None, text: np.ndarray | None, settings: Clusters
-) -> np.ndarray:
+def join(image_ids: Sequence[str], image: np.ndarray | None, text: np.ndarray | None, settings: Clusters) -> np.ndarray:
     """Parts named by ``settings.features`` side by side, each L2-normalised when ``settings.normalize``.
 
     Args:
@@ -66,7 +65,7 @@ def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Cluster
         target = np.array([position[name] for name in names])
         again = filled[target] | ~_first(target)
         if again.any():
-            raise ValueError(f"image_id {names[int(again.argmax())]} has more than one vector: ids must be unique")
+            raise BrokenInvariant(f"image_id {names[int(again.argmax())]} has more than one vector: ids must be unique")
         joined = join(names, *[None if part is None else part[rows] for part in (image, text)], settings=settings)
         if vectors is None:
             vectors = np.empty((len(image_ids), joined.shape[1]), dtype=np.float32)
@@ -75,7 +74,7 @@ def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Cluster
         vectors[target], filled[target] = joined, True
     if vectors is None or not filled.all():
         missing = [name for name, done in zip(image_ids, filled, strict=True) if not done]
-        raise ValueError(f"{len(missing)} of {len(image_ids)} images have no vector, first: {missing[:3]}")
+        raise BrokenInvariant(f"{len(missing)} of {len(image_ids)} images have no vector, first: {missing[:3]}")
     return vectors
 
 
@@ -94,10 +93,12 @@ def _part(name: str, part: np.ndarray | None, image_ids: Sequence[str], normaliz
     wide = part.astype(np.float64)
     finite = np.isfinite(wide).all(axis=1)
     if not finite.all():
-        raise ValueError(f"{name} vector of image {image_ids[int(np.argmin(finite))]} is not finite")
+        raise BrokenInvariant(f"{name} vector of image {image_ids[int(np.argmin(finite))]} is not finite")
     if normalize:
         norms = np.sqrt(np.square(wide).sum(axis=1, keepdims=True))
         if not norms.all():
-            raise ValueError(f"{name} vector of image {image_ids[int(np.argmin(norms[:, 0]))]} is zero: no direction")
+            raise BrokenInvariant(
+                f"{name} vector of image {image_ids[int(np.argmin(norms[:, 0]))]} is zero: no direction"
+            )
         wide /= norms
     return wide.astype(np.float32)

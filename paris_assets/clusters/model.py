@@ -9,10 +9,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import polars as pl
 
+from paris_assets.storage.invariants import BrokenInvariant
+
 Assignment = Literal["nearest", "inherit"]
 
 
-class CollapsedClustering(ValueError):
+class CollapsedClustering(BrokenInvariant):
     """The clusters do not split the images; ``sizes`` holds the images of each."""
 
     def __init__(self, message: str, sizes: list[int]) -> None:

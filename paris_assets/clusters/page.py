@@ -67,7 +67,6 @@ def render(
         tiles_per_card=25 if len(largest) <= 16 else 10,
         colours=[charts.colour(row["cluster"]) for row in clusters],
         points=_points(contents, places, pictures),
-        middles=_middles(contents.labels[: len(places)], places),
         zero=zero,
         bands=bands,
         width=MAP_WIDTH,
@@ -97,13 +96,6 @@ def _points(contents: Contents, places: np.ndarray, pictures: Pictures) -> list[
             }
         )
     return sorted(points, key=lambda point: point["picture"] is not None)
-
-
-def _middles(labels: np.ndarray, places: np.ndarray) -> list[tuple[int, float, float]]:
-    """(cluster, x, y): where its number stands on the map."""
-    spots = _spots(places)
-    found = [(int(cluster), np.median(spots[labels == cluster], axis=0)) for cluster in np.unique(labels)]
-    return [(cluster, round(float(spot[0]), 1), round(float(spot[1]), 1)) for cluster, spot in found]
 
 
 def _spots(places: np.ndarray) -> np.ndarray:

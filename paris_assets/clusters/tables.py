@@ -89,7 +89,9 @@ def cluster_report(store: Store) -> Output:
     matrix = collect(vectors(store, shards), sample, settings)
     quality = measure(matrix, sample_labels(assignments, sample), assignments, model, settings, profile.seed)
     known = {name: value for name, value in quality.figures.items() if value is not None}
-    output = Output(rows_in=quality.figures["images"], facts={**known, "sizes": [row["images"] for row in quality.clusters]})
+    output = Output(
+        rows_in=quality.figures["images"], facts={**known, "sizes": [row["images"] for row in quality.clusters]}
+    )
 
     def write() -> Iterator[pl.DataFrame]:
         read = store.image_reader(shards)
@@ -97,7 +99,11 @@ def cluster_report(store: Store) -> Output:
             output.scratch, model, quality, assignments, captions, sample, matrix, read, settings, profile.seed
         )
         output.files.update({f"analysis/{name}": output.scratch / name for name in names})
-        for name in ("cluster_map.png", "cluster_sizes.png", *(f"cluster_{number}_grid.png" for number in range(model.k))):
+        for name in (
+            "cluster_map.png",
+            "cluster_sizes.png",
+            *(f"cluster_{number}_grid.png" for number in range(model.k)),
+        ):
             output.show_picture(store.root, f"analysis/{name}", (output.scratch / name).read_bytes())
         output.display["report"] = output.link(store.root, "analysis/cluster_report.html")
         yield metrics_frame(quality)

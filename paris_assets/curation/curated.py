@@ -15,7 +15,9 @@ class RepeatedImage(BrokenInvariant):
     """An image_id is curated twice."""
 
 
-def kept_occurrences(ledger: pl.LazyFrame, verdicts: pl.LazyFrame, signals: pl.LazyFrame, aesthetic: pl.LazyFrame) -> pl.LazyFrame:
+def kept_occurrences(
+    ledger: pl.LazyFrame, verdicts: pl.LazyFrame, signals: pl.LazyFrame, aesthetic: pl.LazyFrame
+) -> pl.LazyFrame:
     """Every occurrence of a kept image of one shard, with what duplicate search and ranking need.
 
     Args:

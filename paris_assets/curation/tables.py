@@ -49,7 +49,9 @@ def keep_group_ids(groups: pl.DataFrame, published: pl.DataFrame) -> pl.DataFram
 
 
 def _occurrences(store: Store, shard: str) -> pl.LazyFrame:
-    ledger, verdicts, signals = (store.scan(name, [shard]) for name in ("raw_images", "filtered_images", "image_signals"))
+    ledger, verdicts, signals = (
+        store.scan(name, [shard]) for name in ("raw_images", "filtered_images", "image_signals")
+    )
     aesthetic = store.scan("source_rows", [shard]).select("source_row", "aesthetic")
     return kept_occurrences(ledger, verdicts, signals, aesthetic).with_columns(pl.lit(shard).alias("shard"))
 
@@ -60,4 +62,9 @@ def _published(store: Store, lineage: str) -> pl.DataFrame | None:
     growing = store.profile.duplicates.growth == "keep_published"
     if record is None or not growing or record.facts.get("lineage") != lineage:
         return None
-    return store.scan("duplicate_groups", ["all"]).filter("keeper").select("image_id", "shard", "source_row", "group_id").collect()
+    return (
+        store.scan("duplicate_groups", ["all"])
+        .filter("keeper")
+        .select("image_id", "shard", "source_row", "group_id")
+        .collect()
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import polars as pl
 
+from paris_assets.config import Profile
 from paris_assets.storage.output import Output
 from paris_assets.storage.store import Store
 from paris_assets.storage.table_asset import all_asset, shard_asset
@@ -113,7 +114,7 @@ def expert_summary(
 @all_asset(
     group="experts",
     kinds={"json", "numpy"},
-    settings=["experts.consolidate_max_bytes"],
+    settings=[name for name in Profile.model_fields if name not in ("source", "checks")],
     columns=FILES,
     data_files=["router_training/*"],
 )

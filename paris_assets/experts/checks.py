@@ -31,7 +31,12 @@ def shards_complete(store: Store, shard: str) -> Judgement:
         torn += sum(kinds != MEMBERS for kinds in members.values())
     missing, twice = len(set(wanted) - set(seen)), sum(count > 1 for count in seen.values())
     said = f"{len(seen)} samples: {missing} missing, {twice} in two tars, {misplaced} in another cluster, {torn} incomplete"
-    figures: dict[str, float | int | str] = {"missing": missing, "twice": twice, "misplaced": misplaced, "incomplete": torn}
+    figures: dict[str, float | int | str] = {
+        "missing": missing,
+        "twice": twice,
+        "misplaced": misplaced,
+        "incomplete": torn,
+    }
     return Judgement(not (missing or twice or misplaced or torn), said, figures)
 
 
@@ -55,7 +60,9 @@ def rows_aligned(store: Store, shard: str) -> Judgement:
 def experts_filled(store: Store, shard: str) -> Judgement:
     """Every expert that is worth training has samples in its tars."""
     summary = store.read("expert_summary")
-    low = store.read("cluster_values").filter(value="low")["cluster"].to_list() if store.record("cluster_values") else []
+    low = (
+        store.read("cluster_values").filter(value="low")["cluster"].to_list() if store.record("cluster_values") else []
+    )
     empty = summary.filter((pl.col("samples") == 0) & ~pl.col("cluster").is_in(low))["cluster"].to_list()
     said = f"{summary.height} experts, {summary['samples'].sum()} samples; without samples: {empty or 'none'}"
     return Judgement(not empty, said, {"empty_experts": len(empty), "samples": int(summary["samples"].sum())})
@@ -65,7 +72,9 @@ def files_present(store: Store, shard: str) -> Judgement:
     """Every file that the manifest lists is there with its size."""
     files = store.read("pipeline_manifest")
     wrong = [path for path, size in files.select("path", "size_bytes").iter_rows() if store.root.size(path) != size]
-    said = f"{files.height} files, {len(wrong)} missing or of another size{': ' + ', '.join(wrong[:5]) if wrong else ''}"
+    said = (
+        f"{files.height} files, {len(wrong)} missing or of another size{': ' + ', '.join(wrong[:5]) if wrong else ''}"
+    )
     return Judgement(not wrong, said, {"files": files.height, "wrong": len(wrong)})
 
 

@@ -18,7 +18,16 @@ from paris_assets.storage.root import sha256_file
 from paris_assets.storage.store import Store
 
 MANIFEST = "pipeline_manifest.json"
-QUALITY = ("silhouette", "davies_bouldin", "calinski_harabasz", "intra_cluster_cosine", "boundary_fraction", "stability_mean", "smallest_share", "largest_share")
+QUALITY = (
+    "silhouette",
+    "davies_bouldin",
+    "calinski_harabasz",
+    "intra_cluster_cosine",
+    "boundary_fraction",
+    "stability_mean",
+    "smallest_share",
+    "largest_share",
+)
 SCHEMA = {"path": pl.String, "size_bytes": pl.Int64, "sha256": pl.String, "samples": pl.Int64}
 
 
@@ -67,7 +76,9 @@ def describe(store: Store, shards: list[str], files: pl.DataFrame) -> dict[str, 
         "seed": profile.seed,
         "models": models_that_ran(store, shards),
         "counts": stage_counts(store),
-        "images_per_cluster": {str(cluster): samples for cluster, samples in summary.select("cluster", "samples").rows()},
+        "images_per_cluster": {
+            str(cluster): samples for cluster, samples in summary.select("cluster", "samples").rows()
+        },
         "cluster_quality": {name: report.facts[name] for name in QUALITY if name in report.facts},
         "files": files.to_dicts(),
         "shards": shards,
@@ -113,9 +124,6 @@ def _records(store: Store, asset: str) -> list[Record]:
 
 
 def _router_training(store: Store, shards: list[str], scratch: Path) -> dict[str, Path]:
-    arrays = [
-        {name: store.local(f"router_arrays/{shard}/{name}.npy") for name in ARRAYS}
-        for shard in shards
-    ]
+    arrays = [{name: store.local(f"router_arrays/{shard}/{name}.npy") for name in ARRAYS} for shard in shards]
     written = consolidate(arrays, scratch, store.profile.experts.consolidate_max_bytes)
     return {f"router_training/{name}": file for name, file in written.items()}

@@ -94,7 +94,10 @@ def array_rows(table: pl.LazyFrame, column: str, image_ids: pl.Series, rows: int
         wanted = image_ids.slice(start, rows)
         low, high = wanted[0], wanted[-1]
         found = (
-            table.filter(pl.col("image_id").is_between(pl.lit(low), pl.lit(high))).select("image_id", column).collect().sort("image_id")
+            table.filter(pl.col("image_id").is_between(pl.lit(low), pl.lit(high)))
+            .select("image_id", column)
+            .collect()
+            .sort("image_id")
         )
         found = found.join(pl.DataFrame({"image_id": wanted}), on="image_id", how="semi").sort("image_id")
         if found.height != len(wanted):

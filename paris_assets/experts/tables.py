@@ -84,7 +84,15 @@ def expert_summary(store: Store) -> Output:
         np.save(buffer, empty_prompt(encoder, store.profile.text.tokens), allow_pickle=False)
         output.add_file(EMPTY_PROMPT, buffer.getvalue())
         yield rows.select(
-            "cluster", "files", "samples", "share", "size_bytes", "validation", "caption_words", "source_captions", "mean_distance"
+            "cluster",
+            "files",
+            "samples",
+            "share",
+            "size_bytes",
+            "validation",
+            "caption_words",
+            "source_captions",
+            "mean_distance",
         )
 
     output.rows = write()

@@ -30,7 +30,9 @@ def reconstruction(store: Store, shard: str) -> Judgement:
     if record is None:
         raise MissingInput("latent_report has not been made: materialise it first")
     value, least = float(record.facts["psnr_db"]), store.profile.checks.min_psnr_db
-    return Judgement(value >= least, f"mean PSNR {value:.2f} dB (at least {least:g})", {"psnr_db": value, "bound": least})
+    return Judgement(
+        value >= least, f"mean PSNR {value:.2f} dB (at least {least:g})", {"psnr_db": value, "bound": least}
+    )
 
 
 latents_check = shard_check("latents")(latents_sane)

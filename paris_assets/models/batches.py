@@ -15,6 +15,7 @@ import numpy as np
 
 from paris_assets.models.protocols import ImageNetwork
 from paris_assets.storage.decode import NotAnImage, Undecodable, decode_rgb
+from paris_assets.storage.invariants import BrokenInvariant
 
 T = TypeVar("T")
 Images = Iterable[tuple[str, bytes]]
@@ -170,12 +171,12 @@ def float16(values: np.ndarray, image_ids: Sequence[str], what: str) -> np.ndarr
     """(N, ...) float32 -> float16.
 
     Raises:
-        ValueError: values that float16 cannot hold (nan, infinite, above 65,504), naming the first image.
+        BrokenInvariant: values that float16 cannot hold (nan, infinite, above 65,504), naming the first image.
     """
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float16)
     unfit = ~np.isfinite(narrow).reshape(len(narrow), -1).all(1)
     if unfit.any():
         image_id = image_ids[int(unfit.argmax())]
-        raise ValueError(f"{what}: {unfit.sum()} images have values that are not finite in float16, first {image_id}")
+        raise BrokenInvariant(f"{what}: {unfit.sum()} images have values that are not finite in float16, first {image_id}")
     return narrow

@@ -42,7 +42,9 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
         _print_plan(store, todo, console)
         return 0
     if not todo:
-        console.print(f"nothing to do: every partition under {root.url} is up to date ({time.monotonic() - start:.1f} s)")
+        console.print(
+            f"nothing to do: every partition under {root.url} is up to date ({time.monotonic() - start:.1f} s)"
+        )
         return 0
     with RunProgress(console) as progress:
         report = run(store, request, progress)

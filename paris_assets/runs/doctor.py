@@ -15,7 +15,17 @@ from paris_assets.models.registry import requirements
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import stored_profile
 
-PACKAGES = ("dagster", "torch", "transformers", "diffusers", "faiss-cpu", "polars", "pyarrow", "simplejpeg", "webdataset")
+PACKAGES = (
+    "dagster",
+    "torch",
+    "transformers",
+    "diffusers",
+    "faiss-cpu",
+    "polars",
+    "pyarrow",
+    "simplejpeg",
+    "webdataset",
+)
 MIN_FREE_BYTES = 1 << 30
 
 
@@ -69,7 +79,9 @@ def _root_problems(root_url: str) -> list[str]:
     problems = [] if os.access(folder, os.W_OK) else [f"root {root.url}: {folder} is not writable"]
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
-        problems.append(f"root {root.url}: {free >> 20} MiB free on its disk; at least {MIN_FREE_BYTES >> 20} are wanted")
+        problems.append(
+            f"root {root.url}: {free >> 20} MiB free on its disk; at least {MIN_FREE_BYTES >> 20} are wanted"
+        )
     if stored:
         Console(highlight=False).print(f"root {root.url} holds a run of profile {stored.name} on {stored.source.path}")
     return problems

@@ -95,7 +95,9 @@ def _report(task: Task, events: list[dg.DagsterEvent]) -> TaskReport:
             check = event.asset_check_evaluation_data
             if not check.passed:
                 where = "" if task.shard == ALL else f" [{task.shard}]"
-                report.failed_checks.append(f"{check.asset_key.to_user_string()}{where} {check.check_name}: {check.description}")
+                report.failed_checks.append(
+                    f"{check.asset_key.to_user_string()}{where} {check.check_name}: {check.description}"
+                )
     return report
 
 

@@ -73,9 +73,7 @@ def stale(store: Store, wave: Wave, shard: str, selected: set[str], forced: set[
     return Task(shard, tuple(suspects), tuple(sorted(forced & set(suspects)))) if suspects else None
 
 
-def wave_tasks(
-    store: Store, wave: Wave, shards: list[str], selected: set[str], forced: set[str]
-) -> list[Task]:
+def wave_tasks(store: Store, wave: Wave, shards: list[str], selected: set[str], forced: set[str]) -> list[Task]:
     """The tasks of one wave, shards in order; unpartitioned waves have at most one."""
     keys = shards if wave.partitioned else [ALL]
     tasks = (stale(store, wave, key, selected, forced) for key in keys)

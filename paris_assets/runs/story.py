@@ -17,7 +17,9 @@ def print_story(store: Store, wanted: str) -> int:
     console = Console(highlight=False, soft_wrap=True)
     occurrences = find_occurrences(store, wanted)
     if occurrences.is_empty():
-        console.print(f"nothing known of {wanted!r} under {store.root.url}: give an image_id or a URL of the source list")
+        console.print(
+            f"nothing known of {wanted!r} under {store.root.url}: give an image_id or a URL of the source list"
+        )
         return 1
     for occurrence in occurrences.iter_rows(named=True):
         console.print(f"[bold]{occurrence['url'] or occurrence['image_id']}[/bold]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,11 @@ def print_summary(store: Store, report: RunReport, console: Console) -> None:
         console.print(f"[yellow]check[/yellow] {check}")
     spent = sum(line.seconds for line in rows)
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
-    console.print(f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up)")
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
+    console.print(
+        f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up); "
+        f"largest process {peak:.1f} GiB"
+    )
     console.print(f"results: {store.root.url}")
     for name in ("analysis/cluster_report.html", "analysis/vae_reconstruction_samples.png", "pipeline_manifest.json"):
         if store.root.size(name) is not None:
@@ -75,7 +80,9 @@ def _stages(rows: list[AssetSummary]) -> Table:
     table.add_column("rejected", overflow="fold")
     for line in rows:
         rejected = ", ".join(f"{reason} {count}" for reason, count in sorted(line.rejects.items()))
-        timed = (f"{line.seconds:.2f}", f"{line.rows_in / line.seconds:.0f}") if line.made and line.seconds else ("-", "-")
+        timed = (
+            (f"{line.seconds:.2f}", f"{line.rows_in / line.seconds:.0f}") if line.made and line.seconds else ("-", "-")
+        )
         table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", *timed, rejected)
     return table
 

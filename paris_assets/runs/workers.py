@@ -109,7 +109,9 @@ class Workers:
             self._pool.append(fresh)
             self._hand_out(fresh, waiting)
         code = worker.process.exitcode
-        return TaskReport(task, failures={task.assets[0]: f"the worker process died (exit code {code}); run again to go on"})
+        return TaskReport(
+            task, failures={task.assets[0]: f"the worker process died (exit code {code}); run again to go on"}
+        )
 
 
 def timed(executor: Executor, task: Task) -> TaskReport:

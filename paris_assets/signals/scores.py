@@ -9,6 +9,7 @@ import polars as pl
 
 from paris_assets.models.batches import BatchStats, Images, batched, decode, ordered_map, run_padded
 from paris_assets.models.protocols import ImageScorer
+from paris_assets.storage.invariants import BrokenInvariant
 
 
 def score(
@@ -54,5 +55,5 @@ def _run(model: ImageScorer, column: str, ids: list[str], rows: np.ndarray, stat
     (values,) = run_padded(model.name, lambda batch: (model.run(batch),), model.batch_size, stats, rows)
     unfit = ~np.isfinite(values)
     if unfit.any():
-        raise ValueError(f"{model.name} gives {column} = {values[unfit][0]} for image {ids[int(unfit.argmax())]}")
+        raise BrokenInvariant(f"{model.name} gives {column} = {values[unfit][0]} for image {ids[int(unfit.argmax())]}")
     return values.astype(np.float32)

@@ -37,7 +37,9 @@ class TableIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Output) -> None:
         """Make and commit the rows; metadata and data version come from the record."""
         if not isinstance(obj, Output):
-            raise dg.DagsterInvariantViolationError(f"{context.asset_key} must return an Output, not {type(obj).__name__}")
+            raise dg.DagsterInvariantViolationError(
+                f"{context.asset_key} must return an Output, not {type(obj).__name__}"
+            )
         asset = context.asset_key.to_user_string()
         shard = context.asset_partition_key if context.has_asset_partitions else ALL
         tags = context.step_context.run_tags
@@ -59,7 +61,9 @@ class TableIOManager(dg.IOManager):
 
 def record_metadata(store: Store, record: Record) -> dict[str, dg.MetadataValue | int | float | str]:
     """What a record shows on its materialisation: numbers that plot, rejects by reason, where the file lies."""
-    size = (store.root.size(table_path(record.asset, record.shard)) or 0) + sum(file.size_bytes for file in record.files)
+    size = (store.root.size(table_path(record.asset, record.shard)) or 0) + sum(
+        file.size_bytes for file in record.files
+    )
     shown: dict[str, dg.MetadataValue | int | float | str] = {
         "dagster/row_count": record.rows,
         "dagster/uri": store.root.uri(table_path(record.asset, record.shard)),

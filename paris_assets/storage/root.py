@@ -106,7 +106,7 @@ class Root:
         if self.remote:
             return
         for folder in (Path(self.url) / ".scratch").glob("*-*"):
-            if not Path(f"/proc/{folder.name.split('-')[0]}").exists():
+            if not _alive(int(folder.name.split("-")[0])):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def fetch(self, path: str, folder: Path) -> Path:
@@ -133,6 +133,16 @@ def _relative(path: str) -> str:
     if path.startswith("/") or ".." in parts:
         raise ValueError(f"{path!r} is not a path below the root")
     return "/".join(parts)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

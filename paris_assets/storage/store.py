@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import polars as pl
 
 from paris_assets.config import Model, Profile
@@ -18,11 +16,11 @@ from paris_assets.storage import fingerprint as fingerprints
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, DataFile, Record, files_present, read_record, table_path
 from paris_assets.storage.root import Root, sha256_file
+from paris_assets.storage.source_file import file_identity
 from paris_assets.storage.tables import TableWriter
 
 PROFILE_FILE = "profile.yaml"
 REGISTRY = "shards.parquet"
-MIB = 1 << 20
 
 
 class MissingInput(RuntimeError):
@@ -38,7 +36,6 @@ class Store:
         self.listener: Callable[[str, str, str], None] = lambda asset, shard, event: None
         self._models: dict[str, Any] = {}
         self._copies: dict[str, Path] = {}
-        self._identities: dict[str, str] = {"": ""}
         self._open = ExitStack()
 
     def registry(self) -> pl.DataFrame | None:
@@ -67,7 +64,9 @@ class Store:
     def done(self, asset: str, shard: str = ALL) -> bool:
         """Whether the partition is finished under the wanted fingerprint, with all its files."""
         record = self.record(asset, shard)
-        return record is not None and record.fingerprint == self.wanted(asset, shard) and files_present(self.root, record)
+        return (
+            record is not None and record.fingerprint == self.wanted(asset, shard) and files_present(self.root, record)
+        )
 
     def scan(self, asset: str, shards: Sequence[str]) -> pl.LazyFrame:
         """One lazy frame over partitions in the given order.
@@ -223,23 +222,8 @@ class Store:
             return None
         registry = self.registry()
         rows = [] if registry is None else registry.filter(pl.col("shard") == shard).to_dicts()
-        return [{**row, "identity": self.source_identity(row["file"])} for row in rows]
-
-    def source_identity(self, file: str) -> str:
-        """Hash of a source file's size, first and last MiB: an edited file is read again, a copied one is not."""
-        if file not in self._identities:
-            path = self.profile.source.path.rstrip("/")
-            fs, inner = fsspec.core.url_to_fs(path, use_listings_cache=False)
-            fixed = inner.partition("*")[0]
-            base = inner if fixed == inner and fs.isdir(inner) else fixed.rpartition("/")[0]
-            with fs.open(f"{base}/{file}", "rb") as handle:
-                size = handle.seek(0, 2)
-                handle.seek(0)
-                digest = hashlib.sha256(str(size).encode() + handle.read(MIB))
-                handle.seek(max(0, size - MIB))
-                digest.update(handle.read(MIB))
-            self._identities[file] = digest.hexdigest()
-        return self._identities[file]
+        path = self.profile.source.path
+        return [{**row, "identity": file_identity(path, row["file"])} for row in rows]
 
     def close(self) -> None:
         """Remove local copies of remote files."""

@@ -73,7 +73,9 @@ def test_a_set_of_copies(store: Store) -> None:
         keeper=~copy | (pl.col("image_id") == first),
         method=pl.when(copy & (pl.col("image_id") != first)).then(pl.lit("phash")),
     )
-    worlds.put(store, "curated_images", store.read("duplicate_groups").filter("keeper").select("image_id").sort("image_id"))
+    worlds.put(
+        store, "curated_images", store.read("duplicate_groups").filter("keeper").select("image_id").sort("image_id")
+    )
     assert failing(store) == [DUPLICATES]
 
 

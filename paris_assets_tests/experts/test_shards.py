@@ -62,7 +62,9 @@ def test_members_are_adjacent_sorted_and_headers_fixed(tmp_path: Path) -> None:
         "latent.npy",
         "metadata.json",
     }
-    assert {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members} == {(0, 0, 0, "", "")}
+    assert {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members} == {
+        (0, 0, 0, "", "")
+    }
 
 
 def test_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
@@ -71,7 +73,11 @@ def test_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
         worlds.publishable(store)
         worlds.publish(store)
     first, second = (
-        {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in (tmp_path / name).rglob("*.*") if path.is_file()}
+        {
+            str(path.relative_to(tmp_path / name)): path.read_bytes()
+            for path in (tmp_path / name).rglob("*.*")
+            if path.is_file()
+        }
         for name in ("a", "b")
     )
     assert first == second

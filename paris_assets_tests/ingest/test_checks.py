@@ -39,7 +39,9 @@ def test_a_repeated_row(store: Store) -> None:
 
 
 def test_a_failure_without_reason(store: Store) -> None:
-    worlds.replace(store, "raw_images", status=pl.when(pl.col("source_row") == 0).then(pl.lit("failed")).otherwise("status"))
+    worlds.replace(
+        store, "raw_images", status=pl.when(pl.col("source_row") == 0).then(pl.lit("failed")).otherwise("status")
+    )
     assert ledger_complete(store, SHARD).figures["unexplained"] == 1
     assert not ledger_complete(store, SHARD).passed
     assert fetched(store, SHARD).passed

@@ -61,7 +61,13 @@ def test_a_lost_caption_stops_the_expert_shard(root: Path) -> None:
 
 def test_definitions_validate(tmp_path: Path) -> None:
     project = Path(__file__).parents[2]
-    command = [str(Path(sys.executable).parent / "dagster"), "definitions", "validate", "-w", str(project / "workspace.yaml")]
+    command = [
+        str(Path(sys.executable).parent / "dagster"),
+        "definitions",
+        "validate",
+        "-w",
+        str(project / "workspace.yaml"),
+    ]
     environment = {**os.environ, "PARIS_ROOT": str(tmp_path / "root"), "DAGSTER_HOME": str(tmp_path)}
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=project)
@@ -98,7 +104,9 @@ def test_inspect_tells_why_an_image_was_dropped(finished: Path, capsys: pytest.C
     assert main(["inspect", "ffffffffffff", "--root", str(finished)]) == 1
 
 
-def test_doctor_names_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
     assert main(["doctor", "--root", str(tmp_path)]) == 0
     assert "everything that this profile needs is here" in capsys.readouterr().out

@@ -30,7 +30,9 @@ def hashes(root: Path) -> dict[str, str]:
     """sha256 of every file under a root except Dagster's own."""
     files = [path for path in root.rglob("*") if path.is_file()]
     names = {str(path.relative_to(root)): path for path in files}
-    return {name: sha256_file(path) for name, path in sorted(names.items()) if not name.startswith((".dagster", ".scratch"))}
+    return {
+        name: sha256_file(path) for name, path in sorted(names.items()) if not name.startswith((".dagster", ".scratch"))
+    }
 
 
 def published(root: Path) -> dict[str, str]:
@@ -144,14 +146,20 @@ def test_contract_files(finished: Path) -> None:
         "analysis/cluster_report.md",
         "analysis/cluster_report.html",
         *(f"router_training/{name}.npy" for name in ("latents", "labels", "embeddings", "clip", "image_ids", "split")),
-        *(f"router_arrays/00001/{name}.npy" for name in ("latents", "labels", "embeddings", "clip", "image_ids", "split")),
+        *(
+            f"router_arrays/00001/{name}.npy"
+            for name in ("latents", "labels", "embeddings", "clip", "image_ids", "split")
+        ),
     }
     assert expected <= names
     assert np.load(finished / "expert_shards/empty_prompt.npy").shape == (77, 384)
 
 
 def test_router_rows_are_those_of_the_tables(finished: Path) -> None:
-    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in (finished / "router_training").glob("*.npy")}
+    arrays = {
+        path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+        for path in (finished / "router_training").glob("*.npy")
+    }
     ids = [name.decode() for name in arrays["image_ids"]]
     assignments = dict(table(finished, "cluster_assignments").select("image_id", "cluster").iter_rows())
     assert arrays["labels"].tolist() == [assignments[name] for name in ids]
@@ -198,8 +206,8 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(root: Path, source: Pa
 def test_what_a_setting_would_redo(finished: Path, source: Path) -> None:
     assert todo(finished, source) == set()
     assert todo(finished, source, checks__min_silhouette=0.9, ingest__timeout_s=5.0) == set()
-    assert todo(finished, source, experts__max_samples=7) == {"expert_shards", "router_arrays"} - {"router_arrays"}
-    assert todo(finished, source, latents__posterior="sample") == {"latents", "latent_report"}
+    assert todo(finished, source, experts__max_samples=7) == {"expert_shards", "pipeline_manifest"}
+    assert todo(finished, source, latents__posterior="sample") == {"latents", "latent_report", "pipeline_manifest"}
     assert "raw_images" not in todo(finished, source, duplicates__radius=2)
     assert todo(finished, source, Request(start="cluster_model")) == descendants(GRAPH, "cluster_model")
     assert todo(finished, source, Request(select=("captions",), force=True)) == {"captions"}

@@ -48,7 +48,17 @@ def test_a_source_that_holds_its_images(make, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(SAMPLE.parents[1])
     source, root = make(tmp_path / "source"), tmp_path / "root"
     select = "source_rows,raw_images,image_signals"
-    arguments = ["run", "--source", str(source), "--root", str(root), "--select", select, "--set", "source.rows_per_shard=4"]
+    arguments = [
+        "run",
+        "--source",
+        str(source),
+        "--root",
+        str(root),
+        "--select",
+        select,
+        "--set",
+        "source.rows_per_shard=4",
+    ]
     assert main(arguments) == 0
     store = open_store(str(root))
     assert store.shards() == ["00000", "00001"]
@@ -65,7 +75,9 @@ def ledger_ids(store, shard: str) -> pl.Series:  # type: ignore[no-untyped-def]
     return store.read("raw_images", shard)["image_id"]
 
 
-def test_a_table_without_usable_columns_says_what_it_has_and_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_without_usable_columns_says_what_it_has_and_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pl.DataFrame({"adress": ["http://photos.example/x.jpg"], "words": ["x"]}).write_parquet(tmp_path / "rows.parquet")
     assert main(["run", "--source", str(tmp_path / "rows.parquet"), "--root", str(tmp_path / "root")]) == 2
     said = capsys.readouterr().err

@@ -18,16 +18,19 @@ def record(content: str, slices: dict[str, str] | None = None) -> Record:
 
 
 def changed_assets(**overrides: Any) -> set[str]:
-    before, after = load_profile("demo"), load_profile("demo", {key.replace("__", "."): overrides[key] for key in overrides})
+    before, after = (
+        load_profile("demo"),
+        load_profile("demo", {key.replace("__", "."): overrides[key] for key in overrides}),
+    )
     return {name for name in GRAPH if own_fingerprint(GRAPH[name], before) != own_fingerprint(GRAPH[name], after)}
 
 
 def test_a_setting_concerns_the_assets_that_declare_it() -> None:
-    assert changed_assets(clusters__k=4) == {"cluster_model", "cluster_report"}
-    assert changed_assets(duplicates__radius=4) == {"duplicate_groups"}
-    assert changed_assets(text__tokens=32) == {"text_embeddings", "expert_summary"}
-    assert changed_assets(captions__min_words=9) == {"captions"}
-    assert changed_assets(latents__posterior="sample") == {"latents", "latent_report"}
+    assert changed_assets(clusters__k=4) == {"cluster_model", "cluster_report", "pipeline_manifest"}
+    assert changed_assets(duplicates__radius=4) == {"duplicate_groups", "pipeline_manifest"}
+    assert changed_assets(text__tokens=32) == {"text_embeddings", "expert_summary", "pipeline_manifest"}
+    assert changed_assets(captions__min_words=9) == {"captions", "pipeline_manifest"}
+    assert changed_assets(latents__posterior="sample") == {"latents", "latent_report", "pipeline_manifest"}
 
 
 def test_tuning_changes_nothing() -> None:
