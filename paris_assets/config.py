@@ -1,7 +1,7 @@
 """The profile: one validated object describes a whole run.
 
-``paris_assets.profiles`` reads it from YAML. Settings marked ``tuning`` change speed or reach, never results: they enter no fingerprint and no
-manifest, so changing them redoes nothing.
+``paris_assets.profiles`` reads it from YAML. Settings marked ``tuning`` change speed or reach, never results: they
+enter no fingerprint and no manifest, so changing them redoes nothing.
 """
 
 from __future__ import annotations

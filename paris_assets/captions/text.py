@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from paris_assets.models.batches import BatchStats, float16, run_padded
-from paris_assets.models.prompt import empty_prompt as empty_prompt
 from paris_assets.models.protocols import TextEncoder
 
 

@@ -19,8 +19,8 @@ def embeddings_sane(store: Store, shard: str) -> Judgement:
     flat = found.rows > 1 and found.spread < bounds.min_embedding_std
     large = found.largest_norm > bounds.max_embedding_norm
     said = (
-        f"{joined.said}; {found.not_finite} rows not finite, norms {found.smallest_norm:.3g} to {found.largest_norm:.3g} "
-        f"(at most {bounds.max_embedding_norm:g}), mean deviation {found.spread:.3g}"
+        f"{joined.said}; {found.not_finite} rows not finite, norms {found.smallest_norm:.3g} to "
+        f"{found.largest_norm:.3g} (at most {bounds.max_embedding_norm:g}), mean deviation {found.spread:.3g}"
     )
     figures: dict[str, float | int | str] = {
         "not_finite": found.not_finite,

@@ -48,7 +48,7 @@ def filtered_images(
     image_signals: pl.LazyFrame,
     content_scores: pl.LazyFrame,
 ) -> Output:
-    """Keeps images that meet every rule of the profile. Each rejected image keeps its first failing rule and what it saw."""
+    """Keeps images that meet every rule of the profile. A rejected image has its first failing rule and value."""
     from paris_assets.curation.verdicts import verdicts
 
     rows = verdicts(source_rows, raw_images, image_signals, content_scores, store.profile.curation)

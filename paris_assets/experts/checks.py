@@ -49,11 +49,12 @@ def rows_aligned(store: Store, shard: str) -> Judgement:
     ids = [name.decode() for name in arrays["image_ids"].tolist()]
     labels = [wanted.get(name) for name in ids]
     wrong = sum(label != found for label, found in zip(labels, arrays["labels"].tolist(), strict=False))
-    latents = store.scan("latents", [shard]).select("image_id", f"latent_{store.profile.latents.resolutions[0]}")
+    latents = store.scan("latents", [shard]).select("image_id", f"latent_{min(store.profile.latents.resolutions)}")
     shifted = _shifted_rows(latents, ids, arrays["latents"])
     ordered = ids == sorted(wanted)
     passed = ordered and not wrong and not shifted and len(set(lengths.values())) == 1
-    said = f"rows {lengths}; ids {'complete and sorted' if ordered else 'not those published'}, {wrong} wrong labels, {shifted} latents of another row"
+    order = "complete and sorted" if ordered else "not those published"
+    said = f"rows {lengths}; ids {order}, {wrong} wrong labels, {shifted} latents of another row"
     return Judgement(passed, said, {"wrong_labels": wrong, "shifted_latents": shifted, "rows": len(ids)})
 
 

@@ -68,7 +68,8 @@ def describe(store: Store, shards: list[str], files: pl.DataFrame) -> dict[str, 
     settings = profile.published()
     fitted = store.record("cluster_model")
     report = store.record("cluster_report")
-    assert fitted is not None and report is not None
+    assert fitted is not None
+    assert report is not None
     summary = store.read("expert_summary")
     manifest: dict[str, Any] = {
         "profile": profile.name,

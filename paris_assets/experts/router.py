@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,17 +88,20 @@ def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int)
     filled = [arrays for arrays in loaded if len(arrays["labels"])]
     largest = max((sum(arrays[name].nbytes for arrays in filled) for name in ARRAYS), default=0)
     parts = _cut(filled, max(1, -(-largest // max_bytes)))
-    names: Callable[[str, int], str] = lambda name, part: f"{name}.npy" if len(parts) == 1 else f"{name}-{part:05d}.npy"
+
+    def file_of(name: str, part: int) -> str:
+        return f"{name}.npy" if len(parts) == 1 else f"{name}-{part:05d}.npy"
+
     written: dict[str, Path] = {}
     for part, members in enumerate(parts):
         rows = sum(len(arrays["labels"]) for arrays in members)
         for name in ARRAYS:
-            file = names(name, part)
+            file = file_of(name, part)
             written[file] = folder / file
             write_npy(written[file], _blocks(arrays[name] for arrays in members), rows)
     if len(parts) > 1:
         rows = [sum(len(arrays["labels"]) for arrays in members) for members in parts]
-        index = {name: [names(name, part) for part in range(len(parts))] for name in ARRAYS}
+        index = {name: [file_of(name, part) for part in range(len(parts))] for name in ARRAYS}
         written["index.json"] = folder / "index.json"
         written["index.json"].write_text(json.dumps({"rows": rows, "files": index}, indent=1, sort_keys=True))
     return written

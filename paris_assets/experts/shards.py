@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from webdataset import TarWriter
+from webdataset.writer import TarWriter
 
 from paris_assets.experts.samples import array_rows
 from paris_assets.storage.root import sha256_file

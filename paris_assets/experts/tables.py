@@ -11,6 +11,7 @@ import polars as pl
 from paris_assets.experts.router import write_router_arrays
 from paris_assets.experts.samples import Tables, sample_table
 from paris_assets.experts.shards import write_expert_tars
+from paris_assets.models.prompt import empty_prompt
 from paris_assets.storage.output import Output
 from paris_assets.storage.store import Store
 
@@ -33,7 +34,7 @@ def expert_shards(store: Store, shard: str) -> Output:
 
     def write() -> Iterator[pl.DataFrame]:
         latents, texts = store.scan("latents", [shard]), store.scan("text_embeddings", [shard])
-        resolution, most = profile.latents.resolutions[0], profile.experts.max_samples
+        resolution, most = min(profile.latents.resolutions), profile.experts.max_samples
         index, files = write_expert_tars(shard, samples, latents, texts, resolution, most, output.scratch)
         output.files.update(files)
         output.facts["kept"] = output.facts["samples"] = samples.height
@@ -54,7 +55,7 @@ def router_arrays(store: Store, shard: str) -> Output:
         latents, embeddings, texts = (
             store.scan(name, [shard]) for name in ("latents", "image_embeddings", "text_embeddings")
         )
-        resolution = store.profile.latents.resolutions[0]
+        resolution = min(store.profile.latents.resolutions)
         files = write_router_arrays(samples, latents, embeddings, texts, resolution, output.scratch)
         output.files.update({f"router_arrays/{shard}/{name}.npy": file for name, file in files.items()})
         yield samples.select("image_id", "cluster", "split")
@@ -77,8 +78,6 @@ def expert_summary(store: Store) -> Output:
     output = Output(rows_in=files.height, facts={"samples": int(rows["samples"].sum())})
 
     def write() -> Iterator[pl.DataFrame]:
-        from paris_assets.captions.text import empty_prompt
-
         encoder = store.model(store.profile.text.encoder)
         buffer = io.BytesIO()
         np.save(buffer, empty_prompt(encoder, store.profile.text.tokens), allow_pickle=False)

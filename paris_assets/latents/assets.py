@@ -32,7 +32,7 @@ def latents(
     raw_images: pl.LazyFrame,
     curated_images: pl.LazyFrame,
 ) -> Output:
-    """Scaled latents of the short-side resized, centre-cropped image. Images below the resolution are upscaled only by setting."""
+    """Scaled latents of the resized, centre-cropped image. Images below the resolution are upscaled only by setting."""
     from paris_assets.latents.tables import latents as latent_table
 
     return latent_table(store, context.partition_key, curated_images)

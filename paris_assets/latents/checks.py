@@ -10,15 +10,17 @@ from paris_assets.storage.store import MissingInput, Store
 def latents_sane(store: Store, shard: str) -> Judgement:
     """Scaled latents are finite, near zero mean and unit variance, and none is unaccounted for."""
     bounds = store.profile.checks
-    found = scale(store.scan("latents", [shard]), f"latent_{store.profile.latents.resolutions[0]}")
+    found = scale(store.scan("latents", [shard]), f"latent_{min(store.profile.latents.resolutions)}")
     record, curated = store.record("latents", shard), store.record("curated_images", shard)
     assert record is not None
     lost = (curated.rows if curated else record.rows) - record.rows - sum(record.rejects.values())
     wide = found.rows > 0 and not bounds.min_latent_std <= found.std <= bounds.max_latent_std
     shifted = abs(found.mean) > bounds.max_latent_mean
     said = (
-        f"{found.rows} latents, {found.not_finite} not finite, mean {found.mean:.3f} (within {bounds.max_latent_mean:g}), "
-        f"deviation {found.std:.3f} ({bounds.min_latent_std:g} to {bounds.max_latent_std:g}), {lost} curated images lost"
+        f"{found.rows} latents, {found.not_finite} not finite, "
+        f"mean {found.mean:.3f} (within {bounds.max_latent_mean:g}), "
+        f"deviation {found.std:.3f} ({bounds.min_latent_std:g} to {bounds.max_latent_std:g}), "
+        f"{lost} curated images lost"
     )
     figures: dict[str, float | int | str] = {"not_finite": found.not_finite, "mean": found.mean, "deviation": found.std}
     return Judgement(not (found.not_finite or wide or shifted or lost), said, figures)

@@ -38,7 +38,7 @@ def latents(store: Store, shard: str, curated: pl.LazyFrame) -> Output:
 def latent_report(store: Store) -> Output:
     """Reconstructions of the first images by image_id, and the moments of all latents."""
     settings, shards = store.profile.latents, store.shards()
-    resolution, codec = settings.resolutions[0], store.model(settings.codec)
+    resolution, codec = min(settings.resolutions), store.model(settings.codec)
     table = store.scan("latents", shards)
     ids = table.select("image_id").collect()["image_id"]
     shown, read = chosen(ids, settings.report_images), store.image_reader(shards)

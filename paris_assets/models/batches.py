@@ -178,5 +178,6 @@ def float16(values: np.ndarray, image_ids: Sequence[str], what: str) -> np.ndarr
     unfit = ~np.isfinite(narrow).reshape(len(narrow), -1).all(1)
     if unfit.any():
         image_id = image_ids[int(unfit.argmax())]
-        raise BrokenInvariant(f"{what}: {unfit.sum()} images have values that are not finite in float16, first {image_id}")
+        message = f"{what}: {unfit.sum()} images have values that are not finite in float16, first {image_id}"
+        raise BrokenInvariant(message)
     return narrow

@@ -34,7 +34,9 @@ def place(model: Model) -> Placement:
         raise ValueError(f"{model.implementation}: device {model.device!r} is not available here; set device: auto")
     precision = model.precision
     if precision == "auto":
-        native = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else _native_bf16()
+        native = (
+            torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else native_bf16_on_cpu()
+        )
         precision = "bf16" if native else "fp32"
     return Placement(device, _DTYPES[precision], precision)
 
@@ -60,6 +62,7 @@ def whole_rows(batch_size: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _native_bf16() -> bool:
+def native_bf16_on_cpu() -> bool:
+    """Whether this CPU computes in bf16 instead of emulating it."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -106,6 +106,6 @@ def _device() -> str:
         return "unknown: pip install torch"
     if torch.cuda.is_available():
         return ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
-    from paris_assets.models.device import _native_bf16
+    from paris_assets.models.device import native_bf16_on_cpu
 
-    return "cpu, bf16 native" if _native_bf16() else "cpu, fp32"
+    return "cpu, bf16 native" if native_bf16_on_cpu() else "cpu, fp32"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Executor:
         return _report(task, result.all_events)
 
 
-def _report(task: Task, events: list[dg.DagsterEvent]) -> TaskReport:
+def _report(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
     report = TaskReport(task)
     made = {
         event.step_key

@@ -70,7 +70,8 @@ def resolve_selection(select: tuple[str, ...], names: set[str]) -> set[str]:
             chosen.add(text)
             continue
         try:
-            assets = dg.load_assets_from_modules(ASSET_MODULES)
+            loaded = dg.load_assets_from_modules(ASSET_MODULES)
+            assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
             keys = dg.AssetSelection.from_string(text).resolve(assets)
         except (dg.DagsterError, ValueError) as error:
             raise UnknownName(f"--select: no asset {text!r}; assets: {', '.join(sorted(names))}") from error

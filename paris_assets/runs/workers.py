@@ -39,6 +39,8 @@ class Workers:
         self._here: Executor | None = None
         self._context = multiprocessing.get_context("forkserver")
         if count > 1:
+            # Read when the fork server loads torch; the workers share the machine.
+            os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
             self._context.set_forkserver_preload(PRELOAD)
 
     def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
@@ -77,7 +79,7 @@ class Workers:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._store.root.url, self._store.profile, self._count), daemon=True
+            target=_serve, args=(theirs, self._store.root.url, self._store.profile), daemon=True
         )
         process.start()
         theirs.close()
@@ -122,10 +124,7 @@ def timed(executor: Executor, task: Task) -> TaskReport:
     return report
 
 
-def _serve(pipe: Connection, root_url: str, profile: Profile, workers: int) -> None:
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+def _serve(pipe: Connection, root_url: str, profile: Profile) -> None:
     sys.stdin.close()
     store = Store(Root(root_url), profile)
     store.listener = lambda asset, shard, event: pipe.send((asset, shard, event))

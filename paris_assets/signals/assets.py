@@ -47,7 +47,7 @@ def content_scores(
     raw_images: pl.LazyFrame,
     image_signals: pl.LazyFrame,
 ) -> Output:
-    """Model scores of the images that pass the rules on signals: no model time is spent on images that are rejected anyway."""
+    """Model scores of the images that pass the rules on signals, so that no model time goes to rejected images."""
     from paris_assets.signals.tables import content_scores as score_table
 
     return score_table(store, context.partition_key, raw_images, image_signals)

@@ -24,7 +24,7 @@ class Scale:
 
 
 def scale(table: pl.LazyFrame, column: str) -> Scale:
-    """Rows that are not finite; mean and deviation of all finite values; extreme L2 norms; mean per-dimension deviation."""
+    """Rows that are not finite; mean and deviation of the others; extreme L2 norms; mean deviation by dimension."""
     rows = bad = count = 0
     total = squares = np.float64(0)
     norms: list[float] = []

@@ -140,7 +140,7 @@ class Store:
         return read
 
     def local(self, path: str) -> Path:
-        """A local copy of a file under the root (the file itself when the root is local), kept while the process runs."""
+        """A local copy of a file, kept while the process runs; the file itself when the root is local."""
         if path not in self._copies:
             folder = self._open.enter_context(self.root.scratch()) if self.root.remote else Path()
             self._copies[path] = self.root.fetch(path, folder)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from paris_assets.storage.records import FOOTER_KEY, Record
@@ -39,10 +40,10 @@ class TableWriter:
         """Add rows; every chunk must have the columns and types of the first."""
         table = chunk.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(chunk, pl.DataFrame) else chunk
         if self._schema is None:
-            self._schema = table.schema.remove_metadata()
-            self._group_rows = group_rows(self._schema)
-            self._writer = _open_writer(self._path, self._schema)
-            self._hash.update(self._schema.to_string().encode())
+            self._schema = schema = table.schema.remove_metadata()
+            self._group_rows = group_rows(schema)
+            self._writer = _open_writer(self._path, schema)
+            self._hash.update(schema.to_string().encode())
         self._pending.append(table.cast(self._schema))
         while sum(part.num_rows for part in self._pending) >= self._group_rows:
             self._flush(self._group_rows)
@@ -68,7 +69,7 @@ class TableWriter:
             self._writer.close()
 
     def _flush(self, rows: int) -> None:
-        assert self._writer is not None and self._schema is not None
+        assert self._writer is not None
         pending = pa.concat_tables(self._pending)
         group = pending.slice(0, rows).combine_chunks()
         self._pending = [pending.slice(rows)] if pending.num_rows > rows else []
@@ -80,7 +81,7 @@ class TableWriter:
         _digest(self._hash, stable)
         if self._slice_by:
             for key in group[self._slice_by].unique().to_pylist():
-                rows_of_key = stable.filter(pc.equal(stable[self._slice_by], key))
+                rows_of_key = stable.filter(ds.field(self._slice_by) == key)
                 _digest(self._slices.setdefault(key, hashlib.sha256()), rows_of_key)
 
 
@@ -102,13 +103,11 @@ def _fixed_bytes(kind: pa.DataType) -> int:
 def _open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     wide = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
     leaves = list(_leaves(schema))
-    return pq.ParquetWriter(
-        path,
-        schema,
-        compression={leaf: "none" if leaf.split(".")[0] in wide else "zstd" for leaf in leaves},
-        use_dictionary=[leaf for leaf in leaves if leaf.split(".")[0] not in wide],
-        write_statistics=[leaf for leaf in leaves if leaf.split(".")[0] not in wide],
-    )
+    narrow = [leaf for leaf in leaves if leaf.split(".")[0] not in wide]
+    compression = {leaf: "zstd" if leaf in narrow else "none" for leaf in leaves}
+    # pyarrow takes settings per column here; its stubs know only the settings for all columns.
+    per_column: dict[str, Any] = {"compression": compression, "use_dictionary": narrow, "write_statistics": narrow}
+    return pq.ParquetWriter(path, schema, **per_column)
 
 
 def _leaves(schema: pa.Schema) -> Iterator[str]:

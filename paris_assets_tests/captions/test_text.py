@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paris_assets.captions.text import empty_prompt, encode
+from paris_assets.captions.text import encode
+from paris_assets.models.prompt import empty_prompt
 from paris_assets.models.protocols import TextEmbeddings
 from paris_assets_tests.models.fakes import Letters
 

@@ -43,7 +43,9 @@ def test_embeddings_that_are_no_embeddings(store: Store, defect: str) -> None:
         values[:] = values[0]
     else:
         values[5] = {"nan": np.nan, "zero": 0, "huge": 60000}[defect]
-    worlds.put(store, "image_embeddings", store.read("image_embeddings", SHARD).with_columns(pl.Series("embedding", values)))
+    worlds.put(
+        store, "image_embeddings", store.read("image_embeddings", SHARD).with_columns(pl.Series("embedding", values))
+    )
     assert failing(store) == ["embeddings_sane"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import webdataset
+from webdataset.compat import WebDataset
 
 from paris_assets.experts import tables
 from paris_assets.experts.samples import LostRows
@@ -23,7 +23,7 @@ KEYS = {
 def samples(store_root: Path) -> dict[str, dict]:
     found = {}
     for tar in sorted(store_root.glob("expert_shards/cluster_*/*.tar")):
-        for sample in webdataset.WebDataset(str(tar), shardshuffle=False).decode():
+        for sample in WebDataset(str(tar), shardshuffle=False).decode():  # pyright: ignore[reportGeneralTypeIssues]
             found[sample["__key__"]] = {**sample, "tar": tar.parent.name}
     return found
 

@@ -102,7 +102,8 @@ def test_captions_come_from_the_source_and_from_labels(finished: Path) -> None:
 
 def test_contract_columns(finished: Path) -> None:
     contract = {
-        "raw_images": "source_row image_id url text status reason http_status attempts size_bytes width height format sha256 offset",
+        "raw_images": "source_row image_id url text status reason http_status attempts size_bytes width height format "
+        "sha256 offset",
         "image_signals": "image_id phash dhash entropy blocking",
         "content_scores": "image_id nsfw",
         "filtered_images": "image_id kept reason value reasons",

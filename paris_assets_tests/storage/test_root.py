@@ -20,9 +20,14 @@ def test_put_replaces_whole_files_and_leaves_nothing_behind(tmp_path: Path) -> N
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     root = Root(tmp_path)
     root.put_bytes(b"old", "table.bin")
-    with pytest.raises(OSError, match="disk"), root.scratch() as folder:
-        (folder / "half").write_bytes(b"ne")
-        raise OSError("disk full")
+
+    def write() -> None:
+        with root.scratch() as folder:
+            (folder / "half").write_bytes(b"ne")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk"):
+        write()
     assert root.read("table.bin") == b"old"
     assert list((tmp_path / ".scratch").iterdir()) == []
 

@@ -1,10 +1,12 @@
 """Tables are the same bytes however their rows arrive, and their hash sees every change."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +43,7 @@ def test_bytes_do_not_depend_on_chunks(tmp_path_factory: pytest.TempPathFactory,
     whole = frame()
     edges = [0, *sorted(cuts), 100]
     write(folder / "a", [whole])
-    write(folder / "b", [whole[start:end] for start, end in zip(edges, edges[1:], strict=False)])
+    write(folder / "b", [whole[start:end] for start, end in pairwise(edges)])
     assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
 
 
@@ -76,7 +78,7 @@ def test_record_is_in_the_footer(tmp_path: Path) -> None:
     record = write(tmp_path / "t" / "all.parquet", [frame()])
     assert read_record(Root(tmp_path), "t") == record
     assert record.rows == 100
-    assert FOOTER_KEY in pa.parquet.read_metadata(tmp_path / "t" / "all.parquet").metadata
+    assert FOOTER_KEY in pq.read_metadata(tmp_path / "t" / "all.parquet").metadata
 
 
 def test_a_truncated_file_has_no_record(tmp_path: Path) -> None:
