@@ -30,7 +30,8 @@ def shards_complete(store: Store, shard: str) -> Judgement:
         misplaced += sum(wanted.get(key) != row["cluster"] for key in members)
         torn += sum(kinds != MEMBERS for kinds in members.values())
     missing, twice = len(set(wanted) - set(seen)), sum(count > 1 for count in seen.values())
-    said = f"{len(seen)} samples: {missing} missing, {twice} in two tars, {misplaced} in another cluster, {torn} incomplete"
+    counted = f"{missing} missing, {twice} in two tars, {misplaced} in another cluster, {torn} incomplete"
+    said = f"{len(seen)} samples: {counted}"
     figures: dict[str, float | int | str] = {
         "missing": missing,
         "twice": twice,
