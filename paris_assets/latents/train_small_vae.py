@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from paris_assets.latents.small_vae.crops import CropSampler
 from paris_assets.latents.small_vae.export import export
@@ -56,7 +56,7 @@ def judge(sample: Path, weights: Path) -> None:
     contents = [(sample / photo.path).read_bytes() for photo in held_out]
     network = AutoencoderKL.from_pretrained(weights)
     values = psnr_per_photo(network, contents)
-    latents = latent_means(network, contents) * network.config.scaling_factor
+    latents = latent_means(network, contents) * network.config["scaling_factor"]
     print(f"held-out photos     {len(values)}")
     print(f"PSNR                mean {np.mean(values):.2f} dB, lowest {min(values):.2f}, highest {max(values):.2f}")
     print(f"latents, scaled     mean {latents.mean():.3f}, variance {latents.var():.3f}")

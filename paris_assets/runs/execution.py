@@ -67,6 +67,7 @@ class Executor:
 
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised."""
+        self.store.forced = frozenset(task.forced)
         result = self._job.execute_in_process(
             asset_selection=[dg.AssetKey(name) for name in task.assets],
             partition_key=None if task.shard == ALL else task.shard,

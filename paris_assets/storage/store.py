@@ -33,6 +33,7 @@ class Store:
     def __init__(self, root: Root, profile: Profile, graph: fingerprints.Graph | None = None) -> None:
         self.root, self.profile = root, profile
         self.graph: fingerprints.Graph = graph or {}
+        self.forced: frozenset[str] = frozenset()
         self.listener: Callable[[str, str, str], None] = lambda asset, shard, event: None
         self._models: dict[str, Any] = {}
         self._copies: dict[str, Path] = {}
@@ -91,9 +92,10 @@ class Store:
         return self.scan(asset, [shard]).collect()
 
     def previous_rows(self, asset: str, shard: str) -> pl.LazyFrame | None:
-        """Rows of the partition as it stands, when the same code and settings made them: they may be kept."""
+        """Rows of the partition as it stands, when the same code and settings made them and it is not forced."""
         record = self.record(asset, shard)
-        if record is None or record.rows_fingerprint != fingerprints.own_fingerprint(self.graph[asset], self.profile):
+        own = fingerprints.own_fingerprint(self.graph[asset], self.profile)
+        if asset in self.forced or record is None or record.rows_fingerprint != own:
             return None
         return self.scan(asset, [shard])
 

@@ -6,7 +6,7 @@ Run it with `python -m paris_assets_tests.benchmarks.bench_latents`.
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from paris_assets.latents.small_vae.judge import images_per_second
 
@@ -21,7 +21,7 @@ CASES = {
 
 def main() -> None:
     """Measure every case once and print the table."""
-    print(f"{torch.get_num_threads()} threads, batch 16, AutoencoderKL.encode, 256 x 256 pixels")
+    print(f"{torch.get_num_threads()} threads, batch 4, AutoencoderKL.encode, 256 x 256 pixels")
     for name, (dtype, channels_last) in CASES.items():
         network = AutoencoderKL.from_pretrained(WEIGHTS).eval()
         print(f"{name:32s} {images_per_second(network, dtype, channels_last):7.1f} images/s")

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
-from paris_assets.latents.small_vae.train import new_network
+from paris_assets.latents.small_vae.network import bias_of, latent_convolutions, new_network, posterior_of
 
 
 def fold_affine(network: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
@@ -14,13 +14,13 @@ def fold_affine(network: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
 
     Both 1x1 convolutions around the latents are affine, so the change is exact. `mean`, `std`: (latent channels,).
     """
-    encoder_end, decoder_start = network.quant_conv, network.post_quant_conv
-    channels = len(mean)
+    encoder_end, decoder_start = latent_convolutions(network)
+    bias, channels = bias_of(encoder_end), len(mean)
     with torch.no_grad():
         encoder_end.weight[:channels] /= std[:, None, None, None]
-        encoder_end.bias[:channels] = (encoder_end.bias[:channels] - mean) / std
-        encoder_end.bias[channels:] -= 2 * std.log()
-        decoder_start.bias += decoder_start.weight[:, :, 0, 0] @ mean
+        bias[:channels] = (bias[:channels] - mean) / std
+        bias[channels:] -= 2 * std.log()
+        bias_of(decoder_start).add_(decoder_start.weight[:, :, 0, 0] @ mean)
         decoder_start.weight *= std[None, :, None, None]
 
 
@@ -41,4 +41,4 @@ def export(state_dict: dict[str, Tensor], crops: Tensor, folder: Path) -> Autoen
 @torch.inference_mode()
 def encoded(network: AutoencoderKL, crops: Tensor) -> Tensor:
     """(N, 4, 32, 32) posterior means of (N, 3, 256, 256) crops, eight at a time."""
-    return torch.cat([network.encode(batch).latent_dist.mode() for batch in crops.split(8)])
+    return torch.cat([posterior_of(network, batch).mode() for batch in crops.split(8)])

@@ -75,11 +75,12 @@ def fuse_group_norm_and_silu(network: nn.Module) -> bool:
     """
     if shutil.which("cc") is None:
         return False
-    for name, module in network.named_modules():
+    for name, module in list(network.named_modules()):
         if isinstance(module, nn.GroupNorm):
             if module.num_channels not in CHANNELS:
                 raise ValueError(f"{name} has {module.num_channels} channels, expected one of {CHANNELS}")
             module.__class__ = GroupNormSilu
-        elif isinstance(module, nn.SiLU):
-            module.__class__ = nn.Identity
+        for child_name, child in module.named_children():
+            if isinstance(child, nn.SiLU):
+                setattr(module, child_name, nn.Identity())
     return True

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from paris_assets.latents.small_vae.crops import centre_crop, to_tensor
+from paris_assets.latents.small_vae.network import decoded, make_channels_last, posterior_of
 from paris_assets.latents.small_vae.photos import NATIVE_SIDE
 
 
@@ -29,9 +30,9 @@ def has_native_crop(content: bytes) -> bool:
         return min(image.size) >= NATIVE_SIDE
 
 
-def psnr(decoded: Tensor, original: Tensor) -> float:
-    """PSNR in dB of one image in [-1, 1] after rounding the decoded one to 8 bits; peak 255."""
-    as_bytes = (decoded.float().clamp(-1, 1) * 127.5 + 127.5).round()
+def psnr(reconstructed: Tensor, original: Tensor) -> float:
+    """PSNR in dB of one image in [-1, 1] after rounding the reconstructed one to 8 bits; peak 255."""
+    as_bytes = (reconstructed.float().clamp(-1, 1) * 127.5 + 127.5).round()
     error = (as_bytes - (original * 127.5 + 127.5)).square().mean().item()
     return 10 * float(np.log10(255**2 / max(error, 1e-10)))
 
@@ -46,7 +47,7 @@ def psnr_per_photo(network: AutoencoderKL, contents: Iterable[bytes]) -> list[fl
     for content in contents:
         if has_native_crop(content):
             crop = native_crop(content)
-            values.append(psnr(network.decode(network.encode(crop).latent_dist.mode()).sample, crop))
+            values.append(psnr(decoded(network, posterior_of(network, crop).mode()), crop))
     return values
 
 
@@ -62,16 +63,18 @@ def mean_psnr(network: AutoencoderKL, contents: Sequence[bytes]) -> float:
 def latent_means(network: AutoencoderKL, contents: Iterable[bytes]) -> Tensor:
     """(N, 4, 32, 32) unscaled posterior means of the native crops."""
     crops = [native_crop(content) for content in contents if has_native_crop(content)]
-    return torch.cat([network.encode(crop).latent_dist.mode() for crop in crops])
+    return torch.cat([posterior_of(network, crop).mode() for crop in crops])
 
 
 @torch.inference_mode()
 def images_per_second(
-    network: AutoencoderKL, dtype: torch.dtype, channels_last: bool, batch: int = 16, seconds: float = 4.0
+    network: AutoencoderKL, dtype: torch.dtype, channels_last: bool, batch: int = 4, seconds: float = 4.0
 ) -> float:
-    """Encoded 256-pixel images per second on this machine; the network is converted in place to `dtype` and layout."""
+    """Encoded 256-pixel images per second on this machine; the network is converted in place."""
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
-    network.to(dtype=dtype).to(memory_format=memory_format)
+    nn.Module.to(network, dtype)
+    if channels_last:
+        make_channels_last(network)
     images = torch.rand(batch, 3, NATIVE_SIDE, NATIVE_SIDE).mul_(2).sub_(1).to(dtype).to(memory_format=memory_format)
     for _ in range(2):
         network.encode(images)

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import start_processes
 
 from paris_assets.latents.small_vae.crops import CropSampler
 from paris_assets.latents.small_vae.group_norm import fuse_group_norm_and_silu
 from paris_assets.latents.small_vae.judge import mean_psnr
 from paris_assets.latents.small_vae.muon import Muon
+from paris_assets.latents.small_vae.network import decoded, make_channels_last, new_network, posterior_of
 from paris_assets.latents.small_vae.photos import Photo
 
 KL_WEIGHT = 1e-6
@@ -38,23 +40,6 @@ class Plan:
     report_every_s: float = 240.0
 
 
-def new_network() -> AutoencoderKL:
-    """The untrained network, 2.6M parameters, (B, 3, 256, 256) -> (B, 4, 32, 32); narrow posteriors (std 0.05)."""
-    network = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 32, 64, 128),
-        layers_per_block=1,
-        norm_num_groups=8,
-        mid_block_add_attention=False,
-        latent_channels=4,
-        sample_size=256,
-    )
-    with torch.no_grad():
-        network.quant_conv.bias[4:] = -6.0
-    return network
-
-
 def learning_rate_factor(progress: float) -> float:
     """Linear warm-up, then a cosine down to zero; `progress` runs from 0 to 1."""
     return min(progress / WARM_UP, 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
@@ -63,9 +48,9 @@ def learning_rate_factor(progress: float) -> float:
 def loss_of(network: AutoencoderKL, images: Tensor, progress: float, plan: Plan) -> Tensor:
     """Scalar: root of each image's squared error, or its logarithm (as in PSNR) for large crops, and a small KL."""
     with torch.autocast("cpu", torch.bfloat16):
-        posterior = network.encode(images).latent_dist
-        decoded = network.decode(posterior.sample()).sample
-    squared_error = (decoded.float() - images).square().mean((1, 2, 3))
+        posterior = posterior_of(network, images)
+        reconstructed = decoded(network, posterior.sample())
+    squared_error = (reconstructed.float() - images).square().mean((1, 2, 3))
     large = progress >= plan.large_crops_from
     reconstruction = (squared_error + 1e-4).log().mean() * 0.1 if large else (squared_error + 1e-6).sqrt().mean()
     return reconstruction + KL_WEIGHT * posterior.kl().float().mean() / images[0].numel()
@@ -85,8 +70,9 @@ class TrainingState:
     """The network, its running average, the optimizers, seconds trained and steps done."""
 
     def __init__(self, network: AutoencoderKL, plan: Plan) -> None:
-        self.network = network.to(memory_format=torch.channels_last)
-        fuse_group_norm_and_silu(self.network)
+        fuse_group_norm_and_silu(network)
+        make_channels_last(network)
+        self.network = network
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizers = optimizers_for(self.network, plan)
         self.peaks = (plan.muon_lr, plan.adam_lr)
@@ -132,7 +118,7 @@ def train(photos: list[Photo], contents: Mapping[str, bytes], plan: Plan, checkp
     """Train with `plan.workers` processes; the state is saved to `checkpoint` at every report and taken up from it."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = (photos, contents, plan, checkpoint, f"file://{folder}/rendezvous")
-        torch.multiprocessing.start_processes(_work, arguments, nprocs=plan.workers, start_method="fork")
+        start_processes(_work, arguments, nprocs=plan.workers, start_method="fork")
 
 
 def _work(
@@ -169,12 +155,12 @@ def training_step(state: TrainingState, sampler: CropSampler, plan: Plan) -> int
     progress = state.elapsed_s / (plan.minutes * 60)
     side, count = (256, plan.large_batch) if progress >= plan.large_crops_from else (128, plan.small_batch)
     loss_of(state.network, sampler.draw(count, side), progress, plan).backward()
-    parameters = [parameter for parameter in state.network.parameters() if parameter.grad is not None]
-    flat = torch.cat([parameter.grad.flatten() for parameter in parameters])
+    gradients = [parameter.grad for parameter in state.network.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
     flat /= plan.workers
-    for parameter, gradient in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad.copy_(gradient.view_as(parameter))
+    for gradient, averaged in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(averaged.view_as(gradient))
     state.update(learning_rate_factor(max(progress, 1e-3)))
     timing = torch.tensor([time.perf_counter() - started])
     distributed.all_reduce(timing)
