@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from paris_assets.config import Profile, ProfileError
-from paris_assets.profiles import load_profile, parse_overrides
+from paris_assets.profiles import environment_overrides, load_profile, parse_overrides
 
 
 class UsageError(ValueError):
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine can run and what is missing")
     doctor.add_argument("--profile", metavar="NAME|FILE", default=None)
     doctor.add_argument("--root", metavar="DIR|URL")
-    doctor.set_defaults(command=_doctor)
+    doctor.set_defaults(command=_doctor, set=[], source=None)
     return parser
 
 
@@ -75,7 +75,7 @@ def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     from paris_assets.storage.root import Root
     from paris_assets.storage.store import stored_profile
 
-    overrides = parse_overrides(options.set)
+    overrides = {**environment_overrides(), **parse_overrides(options.set)}
     if options.source:
         overrides["source.path"] = options.source
     name = Path(options.profile).stem if options.profile else "demo"
@@ -123,7 +123,8 @@ def _inspect(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from paris_assets.runs.doctor import examine
 
-    return examine(load_profile(options.profile or "demo"), _root_url(options, options.profile or "demo"))
+    profile, url = _resolve(options)
+    return examine(profile, url)
 
 
 if __name__ == "__main__":

@@ -273,7 +273,18 @@ class Profile(Section):
         """All settings that results depend on; of the source only its name, not where it lies on this machine."""
         settings = {name: self.results(name) for name in type(self).model_fields if name != "checks"}
         settings["source"]["path"] = self.source.path.rstrip("/").rpartition("/")[2]
-        return settings
+        return _without_folders(settings)
+
+
+def _without_folders(value: Any) -> Any:
+    """Settings with the last name only of the local folders that models are read from."""
+    if isinstance(value, dict):
+        named = {key: _without_folders(item) for key, item in value.items()}
+        path = named.get("path")
+        if "implementation" in named and path and (path[0] in "/.~" or path.count("/") > 1):
+            named["path"] = path.rstrip("/").rpartition("/")[2]
+        return named
+    return [_without_folders(item) for item in value] if isinstance(value, list) else value
 
 
 def _without_tuning(value: Any) -> Any:

@@ -52,7 +52,7 @@ def without_caption(rows: pl.DataFrame, min_words: int) -> list[str]:
 def caption(
     rows: pl.DataFrame,
     images: Images,
-    captioner: Captioner,
+    captioner: Captioner | None,
     settings: Captions,
     threads: int = 0,
     stats: BatchStats | None = None,
@@ -62,7 +62,7 @@ def caption(
     Args:
         rows: image_id and text, sorted by image_id.
         images: (image_id, file bytes), sorted; at least those of ``without_caption``. Others are skipped undecoded.
-        captioner: captions the images whose text is no caption.
+        captioner: captions the images whose text is no caption; may be None where there are none.
         settings: ``min_words``.
         threads: decode threads; 0: one per core.
         stats: counts and out-of-memory halvings are added here.
@@ -73,15 +73,17 @@ def caption(
 
     Raises:
         Undecodable: names the image.
-        ValueError: an image without caption is not among ``images``, or gets an empty caption.
+        ValueError: an image without caption has no captioner, is not among ``images``, or gets an empty caption.
     """
     wanted = set(without_caption(rows, settings.min_words))
     made: dict[str, str] = {}
-    for ids, captions in run_batches((image for image in images if image[0] in wanted), captioner, threads, stats):
-        made.update(zip(ids, (str(text).strip() for text in captions), strict=True))
+    if captioner is not None:
+        for ids, captions in run_batches((image for image in images if image[0] in wanted), captioner, threads, stats):
+            made.update(zip(ids, (str(text).strip() for text in captions), strict=True))
+    name = captioner.name if captioner else "no captioner"
     lacking = sorted(wanted - {image_id for image_id, text in made.items() if text})
     if lacking:
-        raise ValueError(f"{captioner.name} has no caption for {len(lacking)} images, first {lacking[0]}")
+        raise ValueError(f"{name} has no caption for {len(lacking)} images, first {lacking[0]}")
     schema = {"image_id": pl.String, "made": pl.String}
     generated = pl.DataFrame({"image_id": list(made), "made": list(made.values())}, schema)
     yield (
@@ -90,7 +92,7 @@ def caption(
         .select(
             "image_id",
             caption=pl.coalesce("made", tidy(pl.col("source_text"))),
-            captioner=pl.when(pl.col("made").is_null()).then(pl.lit(SOURCE_TEXT)).otherwise(pl.lit(captioner.name)),
+            captioner=pl.when(pl.col("made").is_null()).then(pl.lit(SOURCE_TEXT)).otherwise(pl.lit(name)),
             source_text="source_text",
         )
         .cast(pl.String)

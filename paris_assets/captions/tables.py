@@ -21,10 +21,11 @@ def captions(store: Store, shard: str, curated: pl.LazyFrame) -> Output:
     output = Output(rows_in=wanted.height)
 
     def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        captioner = store.model(settings.captioner)
         ids = pl.Series("image_id", without_caption(missing, settings.min_words), pl.String)
+        captioner = store.model(settings.captioner) if len(ids) else None
         yield from caption(missing, store.images(shard, ids), captioner, settings, stats=stats)
-        output.facts["models"] = {"captions.captioner": captioner.identity()}
+        if captioner is not None:
+            output.facts["models"] = {"captions.captioner": captioner.identity()}
         output.note_halved(stats.halved)
 
     def counted() -> Iterator[pl.DataFrame]:

@@ -52,8 +52,13 @@ def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Cluster
     Only one chunk and the (N, D) float32 result are in memory: 3 GB for the default million of 768-d vectors.
 
     Raises:
-        ValueError: an id comes twice or never, or a chunk cannot be joined.
+        ValueError: there are no ids, one comes twice or never, or a chunk cannot be joined.
     """
+    if not len(image_ids):
+        raise BrokenInvariant(
+            "no image is left after curation, so there is nothing to cluster: the rejects of filtered_images and of "
+            "duplicate_groups say which rule dropped them"
+        )
     position: dict[str, int] = {name: row for row, name in enumerate(image_ids)}
     vectors: np.ndarray | None = None
     filled = np.zeros(len(image_ids), dtype=bool)

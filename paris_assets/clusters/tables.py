@@ -57,7 +57,7 @@ def vectors(store: Store, shards: Sequence[str]) -> Iterator[Chunk]:
 
 def cluster_model(store: Store) -> Output:
     """The fit on all shards, or on ``max_train`` images chosen by hash when there are more."""
-    profile, shards = store.profile, _embedded(store)
+    profile, shards = store.profile, store.present("image_embeddings", "text_embeddings")
     ids = store.scan("image_embeddings", shards).select("image_id").collect()["image_id"]
     chosen = choose(ids, profile.clusters.max_train, profile.seed)
     matrix = collect(vectors(store, shards), chosen, profile.clusters)
@@ -81,7 +81,10 @@ def cluster_assignments(store: Store, shard: str) -> Output:
 
 def cluster_report(store: Store) -> Output:
     """Figures of the clustering; pictures, charts and pages lie under ``analysis``."""
-    profile, shards = store.profile, _embedded(store)
+    profile, shards = (
+        store.profile,
+        store.present("raw_images", "image_embeddings", "text_embeddings", "cluster_assignments"),
+    )
     settings, model = profile.clusters, read_model(store.read("cluster_model"))
     assignments = store.scan("cluster_assignments", shards)
     captions = store.scan("captions", shards).select("image_id", "caption")
@@ -114,7 +117,7 @@ def cluster_report(store: Store) -> Output:
 
 def cluster_values(store: Store) -> Output:
     """Value of every cluster, with its reason."""
-    shards = _embedded(store)
+    shards = store.present("captions", "cluster_assignments")
     assignments = store.scan("cluster_assignments", shards)
     captions = store.scan("captions", shards).select("image_id", "caption")
     rows = judge_clusters(assignments, captions, store.profile.clusters)
@@ -127,11 +130,3 @@ def training_selection(store: Store, shard: str) -> Output:
     dropped = rows.filter(~pl.col("selected")).group_by("reason").len().sort("reason").rows()
     kept = int(rows["selected"].sum())
     return Output(rows=[rows], rows_in=rows.height, rejects=dict(dropped), facts={"kept": kept})
-
-
-def _embedded(store: Store) -> list[str]:
-    """Shards to read; fewer than registered only when the profile allows missing ones."""
-    shards = store.shards()
-    if not store.profile.allow_missing_shards:
-        return shards
-    return [shard for shard in shards if store.record("image_embeddings", shard)]

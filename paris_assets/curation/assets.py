@@ -22,7 +22,7 @@ GROUPS = {
     "source_row": ("Int64", "source row of this occurrence"),
     "group_id": ("String", "smallest image_id of the group"),
     "keeper": ("Boolean", "the one occurrence that stays"),
-    "distance": ("Int32", "pHash distance to the keeper, bits"),
+    "distance": ("UInt8", "pHash distance to the keeper, bits"),
     "method": ("String", "exact or phash; null for the keeper"),
     "alt_texts": ("List(String)", "on keepers: texts of dropped exact copies"),
 }

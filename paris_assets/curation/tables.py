@@ -13,7 +13,7 @@ from paris_assets.storage.store import Store
 
 def duplicate_groups(store: Store) -> Output:
     """Find the groups of all shards that have been filtered; the output covers exactly those."""
-    shards = [shard for shard in store.shards() if store.record("filtered_images", shard)]
+    shards = store.present("source_rows", "raw_images", "image_signals", "filtered_images")
     occurrences = pl.concat([_occurrences(store, shard) for shard in shards])
     lineage = lineage_fingerprint(store.graph["duplicate_groups"], store.graph, store.profile)
     published = _published(store, lineage)

@@ -16,7 +16,10 @@ MEMBERS = {"caption.txt", "clip_emb.npy", "latent.npy", "metadata.json"}
 
 
 def shards_complete(store: Store, shard: str) -> Judgement:
-    """Expert tars hold every selected image that has a latent once, in its own cluster's tar, with all its members."""
+    """Expert tars hold every selected image that has a latent once, in its own cluster's tar, with all its members.
+
+    A selected image without latent counts as missing unless the latents stage rejected it for a reason.
+    """
     wanted = _published(store, shard)
     seen: Counter[str] = Counter()
     misplaced = torn = 0
@@ -29,7 +32,8 @@ def shards_complete(store: Store, shard: str) -> Judgement:
         seen.update(members.keys())
         misplaced += sum(wanted.get(key) != row["cluster"] for key in members)
         torn += sum(kinds != MEMBERS for kinds in members.values())
-    missing, twice = len(set(wanted) - set(seen)), sum(count > 1 for count in seen.values())
+    missing = len(set(wanted) - set(seen)) + _lost(store, shard, wanted)
+    twice = sum(count > 1 for count in seen.values())
     counted = f"{missing} missing, {twice} in two tars, {misplaced} in another cluster, {torn} incomplete"
     said = f"{len(seen)} samples: {counted}"
     figures: dict[str, float | int | str] = {
@@ -42,7 +46,7 @@ def shards_complete(store: Store, shard: str) -> Judgement:
 
 
 def rows_aligned(store: Store, shard: str) -> Judgement:
-    """All router arrays have the same rows, in the order of their ids, and labels are the assigned clusters."""
+    """All router arrays have the same rows, in the order of their ids, and hold what the tables say of these ids."""
     paths = {name: store.local(f"router_arrays/{shard}/{name}.npy") for name in ARRAYS}
     arrays = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
@@ -50,13 +54,23 @@ def rows_aligned(store: Store, shard: str) -> Judgement:
     ids = [name.decode() for name in arrays["image_ids"].tolist()]
     labels = [wanted.get(name) for name in ids]
     wrong = sum(label != found for label, found in zip(labels, arrays["labels"].tolist(), strict=False))
-    latents = store.scan("latents", [shard]).select("image_id", f"latent_{min(store.profile.latents.resolutions)}")
-    shifted = _shifted_rows(latents, ids, arrays["latents"])
-    ordered = ids == sorted(wanted)
-    passed = ordered and not wrong and not shifted and len(set(lengths.values())) == 1
+    index = dict(store.read("router_arrays", shard).select("image_id", "split").iter_rows())
+    splits = sum(index.get(name) != found for name, found in zip(ids, arrays["split"].tolist(), strict=False))
+    sources = {
+        "latents": ("latents", f"latent_{min(store.profile.latents.resolutions)}"),
+        "embeddings": ("image_embeddings", "embedding"),
+        "clip": ("text_embeddings", "pooled"),
+    }
+    shifted = {
+        name: _shifted_rows(store.scan(asset, [shard]).select("image_id", column), ids, arrays[name])
+        for name, (asset, column) in sources.items()
+    }
+    ordered = ids == sorted(wanted) and not _lost(store, shard, wanted)
+    passed = ordered and not (wrong or splits or any(shifted.values())) and len(set(lengths.values())) == 1
     order = "complete and sorted" if ordered else "not those published"
-    said = f"rows {lengths}; ids {order}, {wrong} wrong labels, {shifted} latents of another row"
-    return Judgement(passed, said, {"wrong_labels": wrong, "shifted_latents": shifted, "rows": len(ids)})
+    said = f"rows {lengths}; ids {order}, {wrong} wrong labels, {splits} wrong splits, of another row: {shifted}"
+    figures: dict[str, float | int | str] = {"wrong_labels": wrong, "wrong_splits": splits, "rows": len(ids)}
+    return Judgement(passed, said, figures | {f"shifted_{name}": count for name, count in shifted.items()})
 
 
 def experts_filled(store: Store, shard: str) -> Judgement:
@@ -89,12 +103,20 @@ def _published(store: Store, shard: str) -> dict[str, int]:
     return dict(rows.collect().iter_rows())
 
 
-def _shifted_rows(latents: pl.LazyFrame, ids: list[str], array: np.ndarray, sample: int = 64) -> int:
-    """Rows of an array, out of a spread sample, that are not the latent of the id in the same position."""
+def _lost(store: Store, shard: str, published: dict[str, int]) -> int:
+    """Selected images without latent, beyond those that the latents stage rejected."""
+    selected = store.read("training_selection", shard).filter("selected")["image_id"]
+    record = store.record("latents", shard)
+    rejected = sum(record.rejects.values()) if record else 0
+    return max(0, len(set(selected) - set(published)) - rejected)
+
+
+def _shifted_rows(table: pl.LazyFrame, ids: list[str], array: np.ndarray, sample: int = 64) -> int:
+    """Rows of an array, out of a spread sample, that are not the table's value for the id in the same position."""
     positions = np.unique(np.linspace(0, len(ids) - 1, min(sample, len(ids))).astype(int)) if ids else []
     wanted = [ids[position] for position in positions]
-    table = latents.filter(pl.col("image_id").is_in(wanted)).collect()
-    rows = dict(zip(table["image_id"], table[table.columns[1]].to_numpy(), strict=True))
+    found = table.filter(pl.col("image_id").is_in(wanted)).collect()
+    rows = dict(zip(found["image_id"], found[found.columns[1]].to_numpy(), strict=True))
     return sum(
         position >= len(array) or ids[position] not in rows or not np.array_equal(rows[ids[position]], array[position])
         for position in positions

@@ -33,7 +33,7 @@ SCHEMA = {"path": pl.String, "size_bytes": pl.Int64, "sha256": pl.String, "sampl
 
 def pipeline_manifest(store: Store) -> Output:
     """Consolidated router files and the manifest; its table lists every published file."""
-    shards = [shard for shard in store.shards() if store.record("router_arrays", shard)]
+    shards = store.present("router_arrays", "expert_shards")
     output = Output(rows_in=len(shards))
 
     def write() -> Iterator[pl.DataFrame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def write_npy(path: Path, parts: Iterable[np.ndarray], rows: int) -> None:
     """Write one array from its parts without holding it in memory.
 
     Raises:
-        MisalignedRows: the parts do not add up to ``rows``.
+        MisalignedRows: the parts do not add up to ``rows``, or there is none; of no rows there is one empty part.
     """
     with open(path, "wb") as file:
         written = 0
@@ -64,6 +65,9 @@ def write_npy(path: Path, parts: Iterable[np.ndarray], rows: int) -> None:
                 np.lib.format.write_array_header_1_0(file, {**header, "shape": (rows, *part.shape[1:])})
             file.write(np.ascontiguousarray(part).tobytes())
             written += len(part)
+        headless = file.tell() == 0
+    if headless:
+        raise MisalignedRows(f"{path.name}: no part was given, so its shape is unknown")
     if written != rows:
         raise MisalignedRows(f"{path.name}: {written} rows written, {rows} expected")
 
@@ -71,48 +75,53 @@ def write_npy(path: Path, parts: Iterable[np.ndarray], rows: int) -> None:
 def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int) -> dict[str, Path]:
     """Join the arrays of all shards, in shard order, into ``router_training/*.npy``.
 
-    An array above ``max_bytes`` is written as numbered files (``latents-00000.npy`` ...) with the same row cuts for
-    every array, and ``index.json`` lists them. Arrays of shards without samples are skipped.
+    Where an array is above ``max_bytes``, all are written as numbered files (``latents-00000.npy`` ...) with the same
+    row cuts for every array, and ``index.json`` lists them. Without any sample the arrays are empty, with their shapes.
 
     Returns:
         file name -> local file.
 
     Raises:
-        MisalignedRows: a shard's arrays differ in rows.
+        MisalignedRows: there is no shard, or a shard's arrays differ in rows.
     """
+    if not shards:
+        raise MisalignedRows("no shard has router arrays, so there is nothing to join: run router_arrays first")
     loaded = [{name: np.load(files[name], mmap_mode="r", allow_pickle=False) for name in ARRAYS} for files in shards]
     for position, arrays in enumerate(loaded):
         counts = {name: len(array) for name, array in arrays.items()}
         if len(set(counts.values())) != 1:
             raise MisalignedRows(f"router arrays of shard number {position} differ in rows: {counts}")
-    filled = [arrays for arrays in loaded if len(arrays["labels"])]
-    largest = max((sum(arrays[name].nbytes for arrays in filled) for name in ARRAYS), default=0)
-    parts = _cut(filled, max(1, -(-largest // max_bytes)))
+    # The cuts depend on the width of a row alone, so the first files stay as they are while the source grows.
+    per_file = max(1, max_bytes // max(_row_bytes(array) for array in loaded[0].values()))
+    total = sum(len(arrays["labels"]) for arrays in loaded)
+    parts = [(start, min(start + per_file, total)) for start in range(0, max(total, 1), per_file)]
 
     def file_of(name: str, part: int) -> str:
         return f"{name}.npy" if len(parts) == 1 else f"{name}-{part:05d}.npy"
 
     written: dict[str, Path] = {}
-    for part, members in enumerate(parts):
-        rows = sum(len(arrays["labels"]) for arrays in members)
+    for part, (start, stop) in enumerate(parts):
         for name in ARRAYS:
             file = file_of(name, part)
             written[file] = folder / file
-            write_npy(written[file], _blocks(arrays[name] for arrays in members), rows)
+            write_npy(written[file], _blocks([arrays[name] for arrays in loaded], start, stop), stop - start)
     if len(parts) > 1:
-        rows = [sum(len(arrays["labels"]) for arrays in members) for members in parts]
+        rows = [stop - start for start, stop in parts]
         index = {name: [file_of(name, part) for part in range(len(parts))] for name in ARRAYS}
         written["index.json"] = folder / "index.json"
         written["index.json"].write_text(json.dumps({"rows": rows, "files": index}, indent=1, sort_keys=True))
     return written
 
 
-def _cut(shards: list[dict[str, np.ndarray]], parts: int) -> list[list[dict[str, np.ndarray]]]:
-    size = max(1, -(-len(shards) // parts))
-    return [shards[start : start + size] for start in range(0, len(shards), size)] or [[]]
+def _row_bytes(array: np.ndarray) -> int:
+    return array.dtype.itemsize * math.prod(array.shape[1:])
 
 
-def _blocks(arrays: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _blocks(arrays: Sequence[np.ndarray], start: int, stop: int) -> Iterator[np.ndarray]:
+    """Rows ``start`` to ``stop`` of the arrays laid end to end; of no rows one empty block."""
+    if start == stop:
+        yield arrays[0][:0]
     for array in arrays:
-        for start in range(0, len(array), BATCH_ROWS):
-            yield array[start : start + BATCH_ROWS]
+        for first in range(max(start, 0), min(stop, len(array)), BATCH_ROWS):
+            yield array[first : min(first + BATCH_ROWS, stop)]
+        start, stop = start - len(array), stop - len(array)

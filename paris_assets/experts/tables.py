@@ -66,7 +66,7 @@ def router_arrays(store: Store, shard: str) -> Output:
 
 def expert_summary(store: Store) -> Output:
     """One row per expert, and the empty prompt's embedding."""
-    shards = [shard for shard in store.shards() if store.record("expert_shards", shard)]
+    shards = store.present("expert_shards", "router_arrays", "captions", "cluster_assignments")
     files = store.scan("expert_shards", shards).collect()
     clusters = store.read("cluster_model").filter(level="coarse").select(pl.col("index").alias("cluster"))
     rows = clusters.join(_file_figures(files), on="cluster", how="left").join(
@@ -74,8 +74,9 @@ def expert_summary(store: Store) -> Output:
     )
     counted = ("files", "samples", "size_bytes", "validation")
     rows = rows.with_columns(pl.col(counted).fill_null(0)).sort("cluster")
-    rows = rows.with_columns((pl.col("samples") / pl.col("samples").sum()).alias("share"))
-    output = Output(rows_in=files.height, facts={"samples": int(rows["samples"].sum())})
+    samples = int(rows["samples"].sum())
+    rows = rows.with_columns((pl.col("samples") / max(samples, 1)).alias("share"))
+    output = Output(rows_in=files.height, facts={"samples": samples})
 
     def write() -> Iterator[pl.DataFrame]:
         encoder = store.model(store.profile.text.encoder)
@@ -99,7 +100,9 @@ def expert_summary(store: Store) -> Output:
 
 
 def _file_figures(files: pl.DataFrame) -> pl.DataFrame:
-    return files.group_by("cluster").agg(pl.len().alias("files"), pl.sum("samples"), pl.sum("size_bytes"))
+    return files.group_by("cluster").agg(
+        pl.len().cast(pl.Int64).alias("files"), pl.sum("samples"), pl.sum("size_bytes")
+    )
 
 
 def _sample_figures(store: Store, shards: list[str]) -> pl.DataFrame:

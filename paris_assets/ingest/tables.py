@@ -18,7 +18,8 @@ def source_rows(store: Store, shard: str) -> Output:
     if registry is None:
         raise MissingInput(f"no shards are registered under {store.root.url}: `paris run` registers the source")
     rows = read_rows(store.profile.source, entry_of(registry, shard))
-    return Output(rows=[rows], rows_in=rows.height)
+    embedded = rows["locator"].null_count() < rows.height
+    return Output(rows=[rows], rows_in=rows.height, facts={"images_in_source": embedded})
 
 
 def raw_images(store: Store, shard: str, rows: pl.LazyFrame, server: str | None) -> Output:

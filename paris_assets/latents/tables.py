@@ -37,7 +37,7 @@ def latents(store: Store, shard: str, curated: pl.LazyFrame) -> Output:
 
 def latent_report(store: Store) -> Output:
     """Reconstructions of the first images by image_id, and the moments of all latents."""
-    settings, shards = store.profile.latents, store.shards()
+    settings, shards = store.profile.latents, store.present("latents", "raw_images")
     resolution, codec = min(settings.resolutions), store.model(settings.codec)
     table = store.scan("latents", shards)
     ids = table.select("image_id").collect()["image_id"]

@@ -173,13 +173,28 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(file for file in files if not any(variant in file.name for variant in _VARIANTS))
 
 
-@lru_cache
+def local_weights_sha256(model: Model) -> str | None:
+    """Hash of the weights in the local or shipped folder that ``model`` names; None for a hub name or a package, whose
+    weights do not change under their name and revision."""
+    if not model.path or is_hub_name(model.path):
+        return None
+    folder = _local(model.path) / model.options.get("subfolder", "")
+    return _weights_sha256(str(folder)) if weight_files(folder) else None
+
+
 def _weights_sha256(folder: str) -> str:
     files = weight_files(Path(folder))
+    hashes = [_file_sha256(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     if len(files) == 1:
-        return sha256(files[0])
-    lines = "".join(f"{file.name} {sha256(file)}\n" for file in files)
+        return hashes[0]
+    lines = "".join(f"{file.name} {digest}\n" for file, digest in zip(files, hashes, strict=True))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@lru_cache
+def _file_sha256(path: str, size_bytes: int, mtime_ns: int) -> str:
+    """Size and time of change make the cache see a file that was replaced."""
+    return sha256(Path(path))
 
 
 def _local(path: str) -> Path:

@@ -40,8 +40,12 @@ def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) ->
         ProfileError: unknown profile or setting, or a value out of bounds; the message names each of them.
     """
     file = profile_file(name)
-    environment = [pair for pair in os.environ.get("PARIS_SET", "").split(";") if pair.strip()]
-    return parse_profile(file.read_text(), str(file), {**parse_overrides(environment), **(overrides or {})})
+    return parse_profile(file.read_text(), str(file), {**environment_overrides(), **(overrides or {})})
+
+
+def environment_overrides() -> dict[str, Any]:
+    """The settings in ``PARIS_SET``: ``key=value``, separated by ``;``."""
+    return parse_overrides([pair for pair in os.environ.get("PARIS_SET", "").split(";") if pair.strip()])
 
 
 def parse_profile(text: str, where: str, overrides: dict[str, Any] | None = None) -> Profile:

@@ -8,15 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import polars as pl
 from rich.console import Console
 
 from paris_assets.config import Profile
 from paris_assets.runs.doctor import missing_for
-from paris_assets.runs.execution import open_instance
-from paris_assets.runs.plan import Task, Wave, descendants, order
+from paris_assets.runs.execution import open_instance, report_finished
+from paris_assets.runs.plan import descendants, order
 from paris_assets.runs.progress import RunProgress, open_console
-from paris_assets.runs.registration import bind_profile, register, registered_rows
-from paris_assets.runs.run import Request, plan, run
+from paris_assets.runs.registration import bind, check_binding, register
+from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import Store, open_store
@@ -31,34 +32,44 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     if missing:
         raise ValueError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
     root = Root(url)
-    bind_profile(root, profile)
-    root.remove_abandoned_scratch()
+    check_binding(root, profile)
     store = Store(root, profile, asset_graph())
-    new = register(store)
-    if new:
-        console.print(f"registered {len(new)} shards, {registered_rows(store)} rows in all, from {profile.source.path}")
-    todo = plan(store, request)
+    selected_assets(store, request)
+    registry = register(store)
+    selected_shards(registry, request)
     if dry_run:
-        _print_plan(store, todo, console)
+        _print_plan(store, registry, request, console)
         return 0
+    bind(store, registry, console)
+    todo = plan(store, request)
+    told = report_finished(store, open_instance(store))
+    if told:
+        console.print(f"told Dagster of {told} finished partitions that it did not know")
     if not todo:
+        seconds = time.monotonic() - start
         console.print(
-            f"nothing to do: every partition under {root.url} is up to date ({time.monotonic() - start:.1f} s)"
+            f"nothing to do: every selected partition under {root.url} is up to date ({seconds:.1f} s)", markup=False
         )
         return 0
     with RunProgress(console) as progress:
         report = run(store, request, progress)
     print_summary(store, report, console)
+    store.close()
     for blocked in report.blocked:
-        console.print(f"[red]not made[/red] {blocked}: an input is missing")
+        console.print(f"not made {blocked} is missing or out of date", style="red", markup=False, soft_wrap=True)
     if report.failed:
-        console.print("[red]some partitions failed[/red]; `paris run` tries them again")
+        console.print("some partitions were not made; `paris run` tries them again", style="red")
     return 1 if report.failed else 0
 
 
-def _print_plan(store: Store, todo: list[tuple[Wave, list[Task]]], console: Console) -> None:
-    if not todo:
-        console.print("nothing to do: every partition is up to date")
+def _print_plan(store: Store, registry: pl.DataFrame, request: Request, console: Console) -> None:
+    known = set(store.shards())
+    new = [shard for shard in registry["shard"] if shard not in known]
+    if new:
+        console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+    todo = plan(store, request) if known else []
+    if not todo and not new:
+        console.print("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
         console.print(f"wave {wave.number}:")
         for asset in wave.assets:

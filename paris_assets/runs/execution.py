@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Executor:
 
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised."""
-        self.store.forced = frozenset(task.forced)
+        self.store.resuming, self.store.forced = True, frozenset(task.forced)
         result = self._job.execute_in_process(
             asset_selection=[dg.AssetKey(name) for name in task.assets],
             partition_key=None if task.shard == ALL else task.shard,
@@ -109,8 +109,9 @@ def _cause(event: dg.DagsterEvent) -> str:
     return "unknown" if error is None else error.message.strip()
 
 
-def report_finished(store: Store, instance: dg.DagsterInstance, tell: Callable[[str], None]) -> int:
-    """Tell Dagster of finished partitions that it has no event for (its home was deleted, or files were brought in)."""
+def report_finished(store: Store, instance: dg.DagsterInstance) -> int:
+    """Tell Dagster of finished partitions that it has no event for (its home was deleted, or files were brought in);
+    returns how many."""
     shards = store.shards()
     instance.add_dynamic_partitions(str(image_shards.name), shards)
     count = 0
@@ -122,12 +123,9 @@ def report_finished(store: Store, instance: dg.DagsterInstance, tell: Callable[[
         elif instance.get_latest_materialization_event(key):
             known = {ALL}
         for shard in set(shards if node.partitioned else [ALL]) - known:
-            record = store.record(name, shard)
-            if record is not None:
+            if store.done(name, shard):
                 _report_runless(store, instance, name, shard)
                 count += 1
-    if count:
-        tell(f"told Dagster of {count} finished partitions that it did not know")
     return count
 
 

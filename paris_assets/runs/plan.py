@@ -57,6 +57,18 @@ def descendants(graph: Graph, asset: str) -> set[str]:
     return found
 
 
+def ancestors(graph: Graph, asset: str) -> set[str]:
+    """Everything that the asset is made from."""
+    found: set[str] = set()
+    waiting = list(graph[asset].inputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(graph[name].inputs)
+    return found
+
+
 def stale(store: Store, wave: Wave, shard: str, selected: set[str], forced: set[str]) -> Task | None:
     """The assets of a wave that may have to be made for a shard, or None.
 

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import polars as pl
+from rich.console import Console
 
 from paris_assets.config import Profile
 from paris_assets.profiles import dump_profile
@@ -17,45 +18,47 @@ class SourceChanged(ValueError):
     """The root belongs to another source."""
 
 
-def bind_profile(root: Root, profile: Profile) -> None:
-    """Write the resolved profile to the root.
+def check_binding(root: Root, profile: Profile) -> None:
+    """Whether the profile may be used on this root.
 
     Raises:
-        SourceChanged: the root holds results of another source; names both.
+        SourceChanged: shards of another source, or of another size, are registered; names both.
     """
     stored = stored_profile(root)
-    if stored and _place(stored.source.path) != _place(profile.source.path):
+    if stored is None or root.size(REGISTRY) is None:
+        return
+    if _place(stored.source.path) != _place(profile.source.path):
         raise SourceChanged(
             f"{root.url} holds results of {stored.source.path}, not of {profile.source.path}: "
             "give another --root, or delete this one"
         )
-    if stored and stored.source.rows_per_shard != profile.source.rows_per_shard and root.size(REGISTRY) is not None:
+    if stored.source.rows_per_shard != profile.source.rows_per_shard:
         raise SourceChanged(
             f"{root.url} was registered with {stored.source.rows_per_shard} rows per shard, not "
             f"{profile.source.rows_per_shard}: shards are fixed at registration; give another --root"
         )
-    if stored != profile:
-        root.put_bytes(dump_profile(profile).encode(), PROFILE_FILE)
 
 
-def register(store: Store) -> list[str]:
-    """Register the source's rows as shards; returns the new shard keys. Known shards never change."""
+def register(store: Store) -> pl.DataFrame:
+    """The registry of the source's shards, new ones included; nothing is written. Known shards never change."""
     from paris_assets.ingest.sources import register as register_source
 
-    known = store.registry()
-    registry = register_source(store.profile.source, known)
-    if known is None or not registry.equals(known):
-        buffer = io.BytesIO()
-        registry.write_parquet(buffer)
-        store.root.put_bytes(buffer.getvalue(), REGISTRY)
-    old = set() if known is None else set(known["shard"])
-    return [shard for shard in registry["shard"] if shard not in old]
+    return register_source(store.profile.source, store.registry())
 
 
-def registered_rows(store: Store) -> int:
-    """Source rows of all registered shards."""
-    registry = store.registry()
-    return 0 if registry is None else int(registry.select(pl.col("rows").sum()).item())
+def bind(store: Store, registry: pl.DataFrame, console: Console) -> None:
+    """Write the resolved profile and the registry to the root, and clear what a killed run left."""
+    root, known = store.root, store.shards()
+    root.remove_abandoned_scratch()
+    if stored_profile(root) != store.profile:
+        root.put_bytes(dump_profile(store.profile).encode(), PROFILE_FILE)
+    if registry.height == len(known):
+        return
+    buffer = io.BytesIO()
+    registry.write_parquet(buffer)
+    root.put_bytes(buffer.getvalue(), REGISTRY)
+    rows, source = registry["rows"].sum(), store.profile.source.path
+    console.print(f"registered {registry.height - len(known)} shards, {rows} rows in all, from {source}", markup=False)
 
 
 def _place(source: str) -> str:

@@ -6,12 +6,14 @@ import time
 from dataclasses import dataclass, field
 
 import dagster as dg
+import polars as pl
 
-from paris_assets.runs.execution import TaskReport, open_instance, report_finished
-from paris_assets.runs.plan import Task, Wave, descendants, wave_tasks, waves
+from paris_assets.runs.execution import TaskReport
+from paris_assets.runs.plan import Task, Wave, ancestors, descendants, wave_tasks, waves
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.workers import Workers
-from paris_assets.storage.store import Store
+from paris_assets.storage.records import ALL
+from paris_assets.storage.store import MissingInput, Store
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class RunReport:
     tasks: list[TaskReport] = field(default_factory=list)
     wall_s: float = 0.0
     blocked: list[str] = field(default_factory=list)
+    """Assets that could not be made, with the inputs that are missing, in words."""
 
     @property
     def failed(self) -> bool:
@@ -75,23 +78,69 @@ def resolve_selection(select: tuple[str, ...], names: set[str]) -> set[str]:
             keys = dg.AssetSelection.from_string(text).resolve(assets)
         except (dg.DagsterError, ValueError) as error:
             raise UnknownName(f"--select: no asset {text!r}; assets: {', '.join(sorted(names))}") from error
+        if not keys:
+            raise UnknownName(f"--select {text!r} matches no asset; assets: {', '.join(sorted(names))}")
         chosen |= {key.to_user_string() for key in keys}
     return chosen
 
 
-def selected_shards(store: Store, request: Request) -> list[str]:
-    """Shards whose waves run; all registered ones unless `--shards` names some."""
-    shards = store.shards()
+def _ready_part(store: Store, task: Task, blocked: list[str]) -> Task | None:
+    """The part of a task whose inputs are there; what is left out is added to ``blocked``, with its missing inputs."""
+    ready: list[str] = []
+    for asset in task.assets:
+        missing = missing_inputs(store, asset, task.shard, set(ready))
+        if missing:
+            where = asset if task.shard == ALL else f"{asset} [{task.shard}]"
+            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+            blocked.append(f"{where}: {', '.join(missing[:8])}{more}")
+        else:
+            ready.append(asset)
+    return Task(task.shard, tuple(ready), tuple(name for name in task.forced if name in ready)) if ready else None
+
+
+def missing_inputs(store: Store, asset: str, shard: str, coming: set[str]) -> list[str]:
+    """Partitions that an asset has to wait for: absent, or made under other settings.
+
+    A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
+    missing shards, one has to be there. A shard waits for its own inputs. Those in ``coming`` are made by the same task.
+    """
+    node, missing = store.graph[asset], []
+    names = node.inputs if node.partitioned else sorted(ancestors(store.graph, asset))
+    for name in names:
+        if name in coming:
+            continue
+        upstream = store.graph[name]
+        keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else store.shards()
+        stale = [f"{name}/{key}" for key in keys if not store.done(name, key)]
+        if stale and not (store.profile.allow_missing_shards and len(stale) < len(keys)):
+            missing += stale
+    return missing
+
+
+def selected_shards(registry: pl.DataFrame, request: Request) -> list[str]:
+    """Shards whose waves run; all registered ones unless `--shards` names some.
+
+    Raises:
+        UnknownName: a shard that is not registered.
+    """
+    shards = registry["shard"].to_list()
     unknown = sorted(set(request.shards) - set(shards))
     if unknown:
         raise UnknownName(f"--shards: no shard {', '.join(unknown)}; registered are {shards[0]} to {shards[-1]}")
     return [shard for shard in shards if not request.shards or shard in request.shards]
 
 
+def _registry(store: Store) -> pl.DataFrame:
+    registry = store.registry()
+    if registry is None:
+        raise MissingInput(f"no shards are registered under {store.root.url}: `paris run` registers the source")
+    return registry
+
+
 def plan(store: Store, request: Request) -> list[tuple[Wave, list[Task]]]:
     """What would be made now, by wave; later waves may turn out smaller."""
     chosen, forced = selected_assets(store, request)
-    shards = selected_shards(store, request)
+    shards = selected_shards(_registry(store), request)
     found = [(wave, wave_tasks(store, wave, shards, chosen, forced)) for wave in waves(store.graph)]
     return [(wave, tasks) for wave, tasks in found if tasks]
 
@@ -100,21 +149,19 @@ def run(store: Store, request: Request, progress: RunProgress) -> RunReport:
     """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
     report, start = RunReport(), time.monotonic()
     chosen, forced = selected_assets(store, request)
-    shards = selected_shards(store, request)
-    report_finished(store, open_instance(store), progress.console.print)
+    shards = selected_shards(_registry(store), request)
     workers = Workers(store, request.workers, progress.listen)
     try:
         for wave in waves(store.graph):
             tasks = wave_tasks(store, wave, shards, chosen, forced)
-            ready = [task for task in tasks if store.wanted(task.assets[0], task.shard) is not None]
-            report.blocked += [f"{task.assets[0]} [{task.shard}]" for task in tasks if task not in ready]
+            ready = [task for task in (_ready_part(store, task, report.blocked) for task in tasks) if task]
             if not ready:
                 continue
             progress.begin_wave(wave.assets, sum(len(task.assets) for task in ready))
             for done in workers.run(ready):
                 report.tasks.append(done)
                 for asset, cause in done.failures.items():
-                    progress.console.print(f"[red]failed[/red] {asset} [{done.task.shard}]: {cause}", markup=True)
+                    progress.console.print(f"failed {asset} [{done.task.shard}]: {cause}", style="red", markup=False)
     finally:
         workers.close()
     report.wall_s = time.monotonic() - start

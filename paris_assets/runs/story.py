@@ -14,7 +14,7 @@ from paris_assets.storage.store import Store
 
 def print_story(store: Store, wanted: str) -> int:
     """Print every table row about an image; 0 when there is one, 1 when nothing is known of it."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     occurrences = find_occurrences(store, wanted)
     if occurrences.is_empty():
         console.print(
@@ -22,11 +22,11 @@ def print_story(store: Store, wanted: str) -> int:
         )
         return 1
     for occurrence in occurrences.iter_rows(named=True):
-        console.print(f"[bold]{occurrence['url'] or occurrence['image_id']}[/bold]")
+        console.print(occurrence["url"] or occurrence["image_id"], style="bold")
         for asset, row in story(store, occurrence):
             console.print(f"  {asset}", style="bold cyan")
             for name, value in row.items():
-                console.print(f"    {name}: {value}", markup=False)
+                console.print(f"    {name}: {value}")
         console.print(f"  => {verdict(store, occurrence)}")
     return 0
 

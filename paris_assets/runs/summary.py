@@ -59,7 +59,7 @@ def print_summary(store: Store, report: RunReport, console: Console) -> None:
     _print_clusters(store, console)
     checks = [check for task in report.tasks for check in task.failed_checks]
     for check in checks:
-        console.print(f"[yellow]check[/yellow] {check}")
+        console.print(f"check {check}", style="yellow", markup=False)
     spent = sum(line.seconds for line in rows)
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
@@ -67,10 +67,10 @@ def print_summary(store: Store, report: RunReport, console: Console) -> None:
         f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up); "
         f"largest process {peak:.1f} GiB"
     )
-    console.print(f"results: {store.root.url}")
+    console.print(f"results: {store.root.url}", markup=False, soft_wrap=True)
     for name in ("analysis/cluster_report.html", "analysis/vae_reconstruction_samples.png", "pipeline_manifest.json"):
         if store.root.size(name) is not None:
-            console.print(f"         {store.root.uri(name)}", soft_wrap=True)
+            console.print(f"         {store.root.uri(name)}", soft_wrap=True, markup=False)
 
 
 def _stages(rows: list[AssetSummary]) -> Table:

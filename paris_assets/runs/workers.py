@@ -9,11 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from paris_assets.config import Profile
+from paris_assets.models.batches import cores
 from paris_assets.runs.execution import Executor, TaskReport, open_instance
 from paris_assets.runs.plan import Task
 from paris_assets.storage.root import Root
@@ -39,9 +41,8 @@ class Workers:
         self._here: Executor | None = None
         self._context = multiprocessing.get_context("forkserver")
         if count > 1:
-            # Read when the fork server loads torch; the workers share the machine.
-            os.environ["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
             self._context.set_forkserver_preload(PRELOAD)
+            _start_fork_server(max(1, cores() // count))
 
     def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
         """Reports as tasks end, in any order."""
@@ -51,7 +52,7 @@ class Workers:
         waiting = deque(tasks)
         while len(self._pool) < min(self._count, len(tasks)):
             self._pool.append(self._start())
-        for worker in self._pool:
+        for worker in list(self._pool):
             self._hand_out(worker, waiting)
         while any(worker.task for worker in self._pool):
             busy = {worker.pipe: worker for worker in self._pool if worker.task}
@@ -87,13 +88,21 @@ class Workers:
 
     def _hand_out(self, worker: _Worker, waiting: deque[Task]) -> None:
         worker.task = waiting.popleft() if waiting else None
-        if worker.task:
+        if worker.task is None:
+            return
+        try:
             worker.pipe.send(worker.task)
+        except OSError:
+            # It died while it had nothing to do: its task goes to a fresh worker.
+            waiting.appendleft(worker.task)
+            self._pool.remove(worker)
+            self._pool.append(self._start())
+            self._hand_out(self._pool[-1], waiting)
 
     def _receive(self, worker: _Worker, waiting: deque[Task]) -> TaskReport | None:
         try:
             message: Any = worker.pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return self._replace(worker, waiting)
         if not isinstance(message, TaskReport):
             self._listener(*message)
@@ -116,6 +125,18 @@ class Workers:
         )
 
 
+def _start_fork_server(threads: int) -> None:
+    """Start the process that workers are forked from; torch reads the number of threads when it is loaded there."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("OMP_NUM_THREADS")
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
 def timed(executor: Executor, task: Task) -> TaskReport:
     """Run a task and note its wall time."""
     start = time.monotonic()
@@ -132,6 +153,6 @@ def _serve(pipe: Connection, root_url: str, profile: Profile) -> None:
     while True:
         try:
             task = pipe.recv()
-        except EOFError:
+            pipe.send(timed(executor, task))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             return
-        pipe.send(timed(executor, task))

@@ -13,18 +13,18 @@ SIGNALS = {
     "image_id": ("String", "image"),
     "undecodable": ("Boolean", "the pixels cannot be read: all signals are null"),
     "error": ("String", "why not"),
-    "entropy": ("Float32", "mean Shannon entropy of R, G, B, bits (0-8)"),
-    "blocking": ("Float32", "JPEG blocking: (b-o)/(b+o) over 8x8 block boundaries"),
-    "blur": ("Float32", "variance of the Laplacian; small is blurred"),
-    "noise": ("Float32", "Immerkaer's noise deviation, grey levels"),
-    "colour_cast": ("Float32", "distance of the mean chroma over its spread"),
-    "exposure": ("Float32", "mean luminance, 0-1"),
+    "entropy": ("Float64", "mean Shannon entropy of R, G, B, bits (0-8)"),
+    "blocking": ("Float64", "JPEG blocking: (b-o)/(b+o) over 8x8 block boundaries"),
+    "blur": ("Float64", "variance of the Laplacian; small is blurred"),
+    "noise": ("Float64", "Immerkaer's noise deviation, grey levels"),
+    "colour_cast": ("Float64", "distance of the mean chroma over its spread"),
+    "exposure": ("Float64", "mean luminance, 0-1"),
     "phash": ("UInt64", "64-bit perceptual hash (imagehash.phash)"),
     "dhash": ("UInt64", "64-bit difference hash (imagehash.dhash)"),
 }
 SCORES = {
     "image_id": ("String", "image that passes the rules on signals"),
-    "nsfw": ("Float32", "probability of the scorer that the profile names"),
+    "nsfw": ("Float32", "probability by the scorer of this name; one column per scorer of the profile"),
 }
 
 

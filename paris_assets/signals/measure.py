@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -84,7 +85,8 @@ def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[Signal]) ->
     measured = [_measured({}, signals)]
     for row, (_, data) in enumerate(batch):
         try:
-            decoded[row] = decode_rgb(data)
+            # The profile's own limit on pixels was applied when the image was fetched.
+            decoded[row] = decode_rgb(data, max_pixels=sys.maxsize)
         except Undecodable as error:
             errors[row] = str(error)
         if sum(pixels.size for pixels in decoded.values()) >= 3 * BATCH_PIXELS:

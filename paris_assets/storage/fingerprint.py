@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel
 
-from paris_assets.config import Profile
+from paris_assets.config import Model, Profile
+from paris_assets.models.weights import local_weights_sha256
 from paris_assets.storage.records import ALL, Record
 
 SETTINGS = "paris/settings"
@@ -50,8 +52,22 @@ Graph = Mapping[str, Node]
 
 
 def own_fingerprint(node: Node, profile: Profile) -> str:
-    """Hash of code version and settings alone: rows computed under the same one may be kept."""
-    return _hash([node.name, node.code_version, {path: profile.results(path) for path in node.settings}])
+    """Hash of code version, settings and local weights alone: rows computed under the same one may be kept."""
+    settings = {path: profile.results(path) for path in node.settings}
+    weights = {path: found for path in node.settings if (found := _weights(profile.at(path)))}
+    return _hash([node.name, node.code_version, settings, weights])
+
+
+def _weights(value: Any) -> list[str]:
+    """Hashes of the weights in local folders that settings name: a retrained network is another network."""
+    if isinstance(value, Model):
+        found = local_weights_sha256(value)
+        return [found] if found else []
+    if isinstance(value, BaseModel):
+        return [found for name in type(value).model_fields for found in _weights(getattr(value, name))]
+    if isinstance(value, dict):
+        return [found for key in sorted(value) for found in _weights(value[key])]
+    return []
 
 
 def lineage_fingerprint(node: Node, graph: Graph, profile: Profile) -> str:

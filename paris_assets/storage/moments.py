@@ -12,7 +12,7 @@ BATCH_ROWS = 4096
 
 @dataclass(frozen=True)
 class Scale:
-    """Figures over all rows of an array column."""
+    """Figures over all rows of an array column; null rows are among ``not_finite``."""
 
     rows: int
     not_finite: int
@@ -24,15 +24,16 @@ class Scale:
 
 
 def scale(table: pl.LazyFrame, column: str) -> Scale:
-    """Rows that are not finite; mean and deviation of the others; extreme L2 norms; mean deviation by dimension."""
+    """Rows null or not finite; mean and deviation of the others; extreme L2 norms; mean deviation by dimension."""
     rows = bad = count = 0
     total = squares = np.float64(0)
     norms: list[float] = []
     sums = sums2 = np.zeros(1)
     for frame in table.select(column).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-        values = frame[column].drop_nulls().to_numpy().reshape(frame[column].drop_nulls().len(), -1).astype(np.float64)
-        finite = np.isfinite(values).all(1)
-        rows, bad, values = rows + len(values), bad + int((~finite).sum()), values[finite]
+        present = frame[column].drop_nulls()
+        values = present.to_numpy().reshape(len(present), -1).astype(np.float64)
+        values = values[np.isfinite(values).all(1)]
+        rows, bad = rows + frame.height, bad + frame.height - len(values)
         if not len(values):
             continue
         count, total, squares = count + values.size, total + values.sum(), squares + (values**2).sum()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from paris_assets.storage.root import Root
 
@@ -55,8 +55,15 @@ def read_record(root: Root, asset: str, shard: str = ALL) -> Record | None:
             metadata = pq.read_metadata(file).metadata or {}
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
-    footer = metadata.get(FOOTER_KEY)
-    return Record.model_validate_json(footer) if footer else None
+    except OSError as error:
+        # A damaged footer is an OSError without a number; what the disk or network says has one.
+        if error.errno is None:
+            return None
+        raise
+    try:
+        return Record.model_validate_json(metadata[FOOTER_KEY])
+    except (KeyError, ValidationError):
+        return None
 
 
 def files_present(root: Root, record: Record) -> bool:

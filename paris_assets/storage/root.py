@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import platform
 import shutil
 import tempfile
 import uuid
@@ -86,15 +88,15 @@ class Root:
         """Relative paths that match; only for finding leftovers, never for deciding what is done."""
         if self.remote:
             self._fs.invalidate_cache()
-        found = self._fs.glob(self._at(pattern))
         base = self._base.rstrip("/") + "/"
+        found = self._fs.glob(glob.escape(base) + _relative(pattern))
         return sorted(path.removeprefix(base) for path in found)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A private folder for files in the making, on the root's own disk when the root is local."""
-        parent = Path(tempfile.gettempdir()) / "paris_assets" if self.remote else Path(self.url) / ".scratch"
-        folder = parent / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        parent = self._scratch_parent()
+        folder = parent / f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         try:
             yield folder
@@ -102,11 +104,9 @@ class Root:
             shutil.rmtree(folder, ignore_errors=True)
 
     def remove_abandoned_scratch(self) -> None:
-        """Delete scratch folders whose process is gone (a killed run leaves them)."""
-        if self.remote:
-            return
-        for folder in (Path(self.url) / ".scratch").glob("*-*"):
-            if not _alive(int(folder.name.split("-")[0])):
+        """Delete scratch folders of this machine whose process is gone (a killed run leaves them)."""
+        for folder in self._scratch_parent().glob(f"{_host()}-*-*"):
+            if not _alive(int(folder.name.split("-")[1])):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def fetch(self, path: str, folder: Path) -> Path:
@@ -117,6 +117,9 @@ class Root:
         if not local.exists():
             self._fs.get_file(self._at(path), str(local))
         return local
+
+    def _scratch_parent(self) -> Path:
+        return Path(tempfile.gettempdir()) / "paris_assets" if self.remote else Path(self.url) / ".scratch"
 
     def _at(self, path: str) -> str:
         return f"{self._base.rstrip('/')}/{_relative(path)}"
@@ -133,6 +136,11 @@ def _relative(path: str) -> str:
     if path.startswith("/") or ".." in parts:
         raise ValueError(f"{path!r} is not a path below the root")
     return "/".join(parts)
+
+
+def _host() -> str:
+    """This machine's name as one word: a process id means nothing on another machine that shares the disk."""
+    return platform.node().replace("-", "_") or "host"
 
 
 def _alive(process: int) -> bool:

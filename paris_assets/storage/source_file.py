@@ -4,32 +4,60 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from functools import lru_cache
+from collections.abc import Sequence
 from itertools import takewhile
+from typing import Any
 
 import fsspec
 
 MIB = 1 << 20
 
 
-@lru_cache(maxsize=4096)
-def file_identity(source: str, file: str) -> str:
-    """Hash of a source file's size, first and last MiB: an edited file is read again, a copied one is not.
+def source_identity(source: str, file: str, members: Sequence[str] | None = None) -> str:
+    """Hash that changes when a shard's part of the source does.
 
     Args:
         source: file, glob, folder or URL of the source.
-        file: path below the source's folder; empty for a folder of images, which are identified by their own bytes.
+        file: path below the source's folder; empty for a folder of images.
+        members: images of the shard, for a folder of images: known by size and time of change, with metadata.jsonl.
     """
-    if not file:
-        return ""
+    if file:
+        return file_identity(source, file)
+    fs, inner = fsspec.core.url_to_fs(source.rstrip("/"), use_listings_cache=False)
+    digest = hashlib.sha256()
+    for member in (*(members or ()), "metadata.jsonl"):
+        path = f"{inner}/{member}"
+        if member in (members or ()) or fs.exists(path):
+            digest.update(f"{member} {_stamp(fs.info(path))}\n".encode())
+    return digest.hexdigest()
+
+
+def file_identity(source: str, file: str) -> str:
+    """Hash of a source file's size, first and last MiB, and, beyond these two, of the time that it was changed.
+
+    Args:
+        source: file, glob, folder or URL of the source.
+        file: path below the source's folder.
+    """
     fs, inner = fsspec.core.url_to_fs(source.rstrip("/"), use_listings_cache=False)
     fixed = list(takewhile(lambda part: not glob.has_magic(part), inner.split("/")))
     whole = "/".join(fixed) == inner.rstrip("/")
-    base = inner if whole and fs.isdir(inner) else "/".join(fixed[:-1] if whole else fixed)
+    if fs.isfile(inner):
+        base = inner.rpartition("/")[0]
+    else:
+        base = inner if whole and fs.isdir(inner) else "/".join(fixed[:-1] if whole else fixed)
     with fs.open(f"{base}/{file}", "rb") as handle:
         size = handle.seek(0, 2)
         handle.seek(0)
         digest = hashlib.sha256(str(size).encode() + handle.read(MIB))
         handle.seek(max(0, size - MIB))
         digest.update(handle.read(MIB))
+    if size > 2 * MIB:
+        digest.update(_stamp(fs.info(f"{base}/{file}")).encode())
     return digest.hexdigest()
+
+
+def _stamp(info: dict[str, Any]) -> str:
+    """Size and what the file system knows of the last change: an ETag, or a time."""
+    changed = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("LastModified")
+    return f"{info['size']} {changed}"

@@ -16,7 +16,7 @@ from paris_assets.storage import fingerprint as fingerprints
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, DataFile, Record, files_present, read_record, table_path
 from paris_assets.storage.root import Root, sha256_file
-from paris_assets.storage.source_file import file_identity
+from paris_assets.storage.source_file import source_identity
 from paris_assets.storage.tables import TableWriter
 
 PROFILE_FILE = "profile.yaml"
@@ -33,6 +33,7 @@ class Store:
     def __init__(self, root: Root, profile: Profile, graph: fingerprints.Graph | None = None) -> None:
         self.root, self.profile = root, profile
         self.graph: fingerprints.Graph = graph or {}
+        self.resuming = False
         self.forced: frozenset[str] = frozenset()
         self.listener: Callable[[str, str, str], None] = lambda asset, shard, event: None
         self._models: dict[str, Any] = {}
@@ -69,6 +70,14 @@ class Store:
             record is not None and record.fingerprint == self.wanted(asset, shard) and files_present(self.root, record)
         )
 
+    def present(self, *assets: str) -> list[str]:
+        """Shards that a global asset reads: all registered ones, or, where the profile allows missing ones, those that
+        have a partition of each of ``assets``."""
+        shards = self.shards()
+        if not self.profile.allow_missing_shards:
+            return shards
+        return [shard for shard in shards if all(self.record(asset, shard) for asset in assets)]
+
     def scan(self, asset: str, shards: Sequence[str]) -> pl.LazyFrame:
         """One lazy frame over partitions in the given order.
 
@@ -92,10 +101,11 @@ class Store:
         return self.scan(asset, [shard]).collect()
 
     def previous_rows(self, asset: str, shard: str) -> pl.LazyFrame | None:
-        """Rows of the partition as it stands, when the same code and settings made them and it is not forced."""
+        """Rows of the partition as it stands, when a run of ours goes on with it and the same code, settings and
+        weights made them. A materialisation that is forced or asked for by hand computes every row."""
         record = self.record(asset, shard)
         own = fingerprints.own_fingerprint(self.graph[asset], self.profile)
-        if asset in self.forced or record is None or record.rows_fingerprint != own:
+        if not self.resuming or asset in self.forced or record is None or record.rows_fingerprint != own:
             return None
         return self.scan(asset, [shard])
 
@@ -194,10 +204,15 @@ class Store:
     def _carry_over(self, asset: str, shard: str, own: str, output: Output) -> None:
         """Facts about the models hold on when every row was kept from before and no model ran."""
         old = self.record(asset, shard)
-        if old is not None and old.rows_fingerprint == own:
-            for fact in ("models", "scaling_factor"):
-                if fact in old.facts:
-                    output.facts.setdefault(fact, old.facts[fact])
+        if old is None or old.rows_fingerprint != own or not self.resuming or asset in self.forced:
+            return
+        for fact in ("models", "scaling_factor", "halved_batches"):
+            if fact in old.facts:
+                output.facts.setdefault(fact, old.facts[fact])
+        for setting, identity in old.facts.get("models", {}).items():
+            now = output.facts["models"].setdefault(setting, identity)
+            if now != identity:
+                output.facts["models"][setting] = [*_as_list(identity), *_as_list(now)]
 
     def _place(self, record: Record, table: Path, output: Output) -> None:
         old = self.record(record.asset, record.shard)
@@ -205,6 +220,7 @@ class Store:
         if output.files and old is not None and old.files != record.files:
             self.root.delete(path)
         for name, file in sorted(output.files.items()):
+            self._copies.pop(name, None)
             self.root.put(file, name)
         self.root.put(table, path)
         named = {file.path for file in record.files}
@@ -220,16 +236,25 @@ class Store:
 
     def _extra(self, node: fingerprints.Node, shard: str) -> Any:
         """What an asset without inputs depends on: its shard's rows of the source, and the file that they are in."""
-        if node.inputs:
+        if node.inputs and not self._embeds_images(node, shard):
             return None
         registry = self.registry()
         rows = [] if registry is None else registry.filter(pl.col("shard") == shard).to_dicts()
         path = self.profile.source.path
-        return [{**row, "identity": file_identity(path, row["file"])} for row in rows]
+        return [{**row, "identity": source_identity(path, row["file"], row.get("members"))} for row in rows]
+
+    def _embeds_images(self, node: fingerprints.Node, shard: str) -> bool:
+        """Whether this asset reads image bytes from the source itself: a replaced image then has to be read again."""
+        record = self.record("source_rows", shard) if node.inputs == ("source_rows",) else None
+        return record is not None and bool(record.facts.get("images_in_source"))
 
     def close(self) -> None:
         """Remove local copies of remote files."""
         self._open.close()
+
+
+def _as_list(identity: Any) -> list[Any]:
+    return identity if isinstance(identity, list) else [identity]
 
 
 def open_store(root_url: str, graph: fingerprints.Graph | None = None, profile: Profile | None = None) -> Store:

@@ -34,7 +34,7 @@ class TableWriter:
         self._schema: pa.Schema | None = None
         self._pending: list[pa.Table] = []
         self._hash = hashlib.sha256()
-        self._slices: dict[str, hashlib._Hash] = {}
+        self._slices: dict[str, list[pa.Table]] = {}
 
     def write(self, chunk: Chunk) -> None:
         """Add rows; every chunk must have the columns and types of the first."""
@@ -56,7 +56,7 @@ class TableWriter:
             self._flush(sum(part.num_rows for part in self._pending))
         for file in record.files:
             self._hash.update(f"{file.path} {file.sha256}".encode())
-        slices = {key: digest.hexdigest() for key, digest in sorted(self._slices.items())}
+        slices = {key: _slice_hash(parts) for key, parts in sorted(self._slices.items())}
         update = {"rows": self.rows, "content": self._hash.hexdigest(), "slices": slices}
         record = record.model_copy(update=update)
         self._writer.add_key_value_metadata({FOOTER_KEY.decode(): record.model_dump_json()})
@@ -71,7 +71,7 @@ class TableWriter:
     def _flush(self, rows: int) -> None:
         assert self._writer is not None
         pending = pa.concat_tables(self._pending)
-        group = pending.slice(0, rows).combine_chunks()
+        group = _without_hidden_values(pending.slice(0, rows).combine_chunks())
         self._pending = [pending.slice(rows)] if pending.num_rows > rows else []
         if not group.num_rows:
             return
@@ -82,7 +82,7 @@ class TableWriter:
         if self._slice_by:
             for key in group[self._slice_by].unique().to_pylist():
                 rows_of_key = stable.filter(ds.field(self._slice_by) == key)
-                _digest(self._slices.setdefault(key, hashlib.sha256()), rows_of_key)
+                self._slices.setdefault(key, []).append(rows_of_key)
 
 
 def group_rows(schema: pa.Schema) -> int:
@@ -118,6 +118,35 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
                 raise ValueError(f"column {field.name!r}: struct columns are not stored; use one column per value")
             path, kind = f"{path}.list.element", kind.value_type
         yield path
+
+
+def _without_hidden_values(table: pa.Table) -> pa.Table:
+    # Values that lie unseen under null arrays would enter the file and the hash, and do not survive the file.
+    for index, field in enumerate(table.schema):
+        if pa.types.is_fixed_size_list(field.type):
+            chunks = [_clear_nulls(chunk) for chunk in table.column(index).chunks]
+            table = table.set_column(index, field, pa.chunked_array(chunks, field.type))
+    return table
+
+
+def _clear_nulls(array: pa.Array) -> pa.Array:
+    """The same fixed-size lists, with null for every value under a null list, as Parquet gives it back."""
+    if not pa.types.is_fixed_size_list(array.type):
+        return array
+    size, nulls = array.type.list_size, array.is_null()
+    values = array.values.slice(array.offset * size, len(array) * size)
+    if array.null_count:
+        hidden = np.repeat(nulls.to_numpy(zero_copy_only=False), size)
+        values = values.take(pa.array(np.arange(len(values)), mask=hidden))
+    mask = nulls if array.null_count else None
+    return pa.FixedSizeListArray.from_arrays(_clear_nulls(values), type=array.type, mask=mask)
+
+
+def _slice_hash(parts: list[pa.Table]) -> str:
+    # Hashed as one piece: row groups cut a slice at places that depend on the rows of other slices.
+    digest = hashlib.sha256()
+    _digest(digest, pa.concat_tables(parts).combine_chunks())
+    return digest.hexdigest()
 
 
 def _digest(digest: hashlib._Hash, table: pa.Table) -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paris_assets.captions.choice import caption, is_caption, without_caption
+from paris_assets.captions.tables import captions
 from paris_assets.config import Captions
 from paris_assets.storage.decode import Undecodable
+from paris_assets_tests import worlds
 from paris_assets_tests.models.fakes import Namer
 from paris_assets_tests.models.photos import photos
+from paris_assets_tests.worlds import SHARD
 
 
 def _is_caption(text: str | None, min_words: int = 3) -> bool:
@@ -130,3 +135,20 @@ def test_no_rows_give_the_columns() -> None:
     table = pl.concat(caption(_rows().clear(), [], Namer(), Captions()))
     assert table.schema == dict.fromkeys(("image_id", "caption", "captioner", "source_text"), pl.String)
     assert table.height == 0
+
+
+def test_the_captioner_is_built_only_for_images_without_caption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = worlds.flat_store(tmp_path)
+    worlds.publishable(store)
+    worlds.replace(store, "curated_images", text=pl.lit("a red barn at dusk"))
+    monkeypatch.setattr(store, "model", lambda settings: pytest.fail("the captioner was built"))
+    record = store.commit("captions", SHARD, captions(store, SHARD, store.scan("curated_images", [SHARD])))
+    assert store.read("captions", SHARD)["captioner"].to_list() == ["source_text"] * 24
+    assert "models" not in record.facts
+
+
+def test_without_captioner_an_image_without_text_stops() -> None:
+    with pytest.raises(ValueError, match="no captioner has no caption for 3 images"):
+        list(caption(_rows(), photos()[:5], None, Captions()))

@@ -86,3 +86,9 @@ def test_a_dead_cluster(store: Store) -> None:
 def test_no_report_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="cluster_report has not been made"):
         checks.silhouette(worlds.flat_store(tmp_path), "all")
+
+
+def test_embeddings_that_are_null(store: Store) -> None:
+    worlds.replace(store, "image_embeddings", embedding=pl.when(pl.int_range(pl.len()) % 2 == 0).then("embedding"))
+    assert failing(store) == ["embeddings_sane"]
+    assert checks.embeddings_sane(store, SHARD).figures["not_finite"] == 12

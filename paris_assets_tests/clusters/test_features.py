@@ -5,6 +5,7 @@ import pytest
 
 from paris_assets.clusters.features import choose, collect, join
 from paris_assets.config import Clusters
+from paris_assets.storage.invariants import BrokenInvariant
 
 IDS = [f"{number:032x}" for number in range(1000)]
 
@@ -71,3 +72,8 @@ def test_collect_refuses_missing_and_repeated_images() -> None:
         collect([(["a", "a"], ones, None)], ["a"], Clusters())
     with pytest.raises(ValueError, match="vectors of 4 and of 3 dimensions"):
         collect([(["a"], ones[:1], None), (["b"], np.ones((1, 4)), None)], ["a", "b"], Clusters())
+
+
+def test_no_image_left_says_where_to_look() -> None:
+    with pytest.raises(BrokenInvariant, match=r"no image is left after curation.*filtered_images.*duplicate_groups"):
+        collect([], [], Clusters())

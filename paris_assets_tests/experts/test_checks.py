@@ -68,9 +68,26 @@ def test_a_sample_in_two_tars(store: Store, tmp_path: Path) -> None:
     assert not checks.shards_complete(store, SHARD).passed
 
 
-def test_shifted_latents(store: Store) -> None:
-    rewrite_array(store, "latents", np.roll(array(store, "latents"), 1, axis=0))
+@pytest.mark.parametrize("name", ["latents", "embeddings", "clip", "labels", "split"])
+def test_an_array_shifted_by_one_row(store: Store, name: str) -> None:
+    rewrite_array(store, name, np.roll(array(store, name), 1, axis=0))
     assert failing(store) == ["rows_aligned"]
+
+
+def test_latents_of_unknown_images_publish_nothing(store: Store) -> None:
+    strangers = pl.Series("image_id", [f"{number:032x}" for number in range(24)])
+    worlds.put(store, "latents", store.read("latents", SHARD).with_columns(strangers))
+    worlds.publish(store)
+    assert store.read("expert_shards", SHARD).is_empty()
+    assert {"shards_complete", "rows_aligned"} <= set(failing(store))
+
+
+def test_images_whose_latents_were_rejected_are_not_missing(store: Store) -> None:
+    worlds.put(store, "latents", store.read("latents", SHARD)[2:], rejects={"smaller_than_latent": 2})
+    worlds.publish(store)
+    assert not {"shards_complete", "rows_aligned"} & set(failing(store))
+    worlds.put(store, "latents", store.read("latents", SHARD), rejects={"smaller_than_latent": 1})
+    assert {"shards_complete", "rows_aligned"} <= set(failing(store))
 
 
 def test_labels_of_another_order(store: Store) -> None:

@@ -1,13 +1,16 @@
 """Router arrays: one row order, no objects, consolidated without loss."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.experts import tables
 from paris_assets.experts.router import ARRAYS, MisalignedRows, consolidate, write_npy
 from paris_assets_tests import worlds
+from paris_assets_tests.models.fakes import Letters
 from paris_assets_tests.worlds import SHARD
 
 
@@ -96,3 +99,49 @@ def test_streamed_file_equals_numpy_save(tmp_path: Path) -> None:
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     with pytest.raises(MisalignedRows, match="3 rows written, 7 expected"):
         write_npy(tmp_path / "c.npy", [array[:3]], 7)
+
+
+def test_shards_without_samples_give_empty_arrays_with_their_shapes(tmp_path: Path) -> None:
+    shards = [make(tmp_path / "0", 0, 0), make(tmp_path / "1", 0, 0)]
+    written = consolidate(shards, tmp_path, max_bytes=1)
+    assert sorted(written) == sorted(f"{name}.npy" for name in ARRAYS)
+    for name in ARRAYS:
+        empty, expected = (np.load(files) for files in (written[f"{name}.npy"], shards[0][name]))
+        assert (empty.shape, empty.dtype) == (expected.shape, expected.dtype)
+
+
+def test_no_shard_and_no_part_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MisalignedRows, match="no shard has router arrays"):
+        consolidate([], tmp_path, 10**9)
+    with pytest.raises(MisalignedRows, match="no part was given"):
+        write_npy(tmp_path / "a.npy", [], 0)
+
+
+@pytest.mark.parametrize("sizes", [[23], [3, 0, 20], [11, 12], [0, 23, 0]])
+def test_files_stay_below_the_limit_even_within_a_shard(tmp_path: Path, sizes: list[int]) -> None:
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    shards = [make(tmp_path / str(number), size, starts[number]) for number, size in enumerate(sizes)]
+    row = 4 * 2 * 2 * 2  # bytes of the widest rows: latents, and ids
+    written = consolidate(shards, tmp_path, max_bytes=5 * row)
+    cuts = json.loads(written["index.json"].read_text())
+    assert cuts["rows"] == [5, 5, 5, 5, 3]
+    for name in ARRAYS:
+        parts = [np.load(written[file]) for file in cuts["files"][name]]
+        assert [len(part) for part in parts] == cuts["rows"]
+        assert all(part.nbytes <= 5 * row for part in parts)
+        whole = np.concatenate([np.load(files[name]) for files in shards])
+        assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_summary_without_any_sample_has_shares_of_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = worlds.flat_store(tmp_path)
+    worlds.publishable(store)
+    worlds.replace(store, "training_selection", selected=pl.lit(False))
+    worlds.publish(store)
+    model = pl.DataFrame({"level": ["coarse"] * 2, "index": [0, 1]}, schema_overrides={"index": pl.Int32})
+    worlds.put(store, "cluster_model", model)
+    monkeypatch.setattr(store, "model", lambda settings: Letters())
+    store.commit("expert_summary", "all", tables.expert_summary(store))
+    summary = store.read("expert_summary")
+    assert summary["share"].to_list() == [0.0, 0.0]
+    assert summary.schema["files"] == pl.Int64

@@ -50,3 +50,23 @@ def test_a_latent_lost_without_reason(store: Store) -> None:
 def test_a_codec_that_blurs_everything(store: Store) -> None:
     put_psnr(store, 15.0)
     assert not checks.reconstruction(store, "all").passed
+
+
+@pytest.mark.parametrize(("defect", "figure"), [("unknown", "unknown"), ("twice", "repeated")])
+def test_latents_of_other_images(store: Store, defect: str, figure: str) -> None:
+    names = {"unknown": [f"{number:032x}" for number in range(24)], "twice": [*worlds.ids(24)[:-1], worlds.ids(24)[0]]}
+    rows = store.read("latents", SHARD).with_columns(pl.Series("image_id", names[defect]))
+    worlds.put(store, "latents", rows)
+    found = checks.latents_sane(store, SHARD)
+    assert not found.passed
+    assert found.figures[figure] == {"unknown": 24, "twice": 1}[defect]
+
+
+def test_a_null_is_legal_at_further_resolutions_only(store: Store) -> None:
+    known = pl.int_range(pl.len()) % 2 == 0
+    worlds.replace(store, "latents", latent_512=pl.when(known).then("latent_256"))
+    assert checks.latents_sane(store, SHARD).passed
+    worlds.replace(store, "latents", latent_256=pl.when(known).then("latent_256"))
+    found = checks.latents_sane(store, SHARD)
+    assert not found.passed
+    assert found.figures["not_finite"] == 12

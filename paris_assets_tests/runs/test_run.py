@@ -130,8 +130,11 @@ def test_every_table_declares_its_columns(finished: Path) -> None:
 
     specs = build_definitions(str(finished)).resolve_all_asset_specs()
     for spec in specs:
-        declared = {column.name for column in spec.metadata["dagster/column_schema"].columns}
-        assert declared <= set(table(finished, spec.key.to_user_string()).columns), spec.key
+        declared = {column.name: column.type for column in spec.metadata["dagster/column_schema"].columns}
+        found = {name: str(kind) for name, kind in table(finished, spec.key.to_user_string()).schema.items()}
+        assert declared.keys() <= found.keys(), spec.key
+        scalars = {name: kind for name, kind in declared.items() if not kind.startswith("Array")}
+        assert scalars == {name: found[name] for name in scalars}, spec.key
 
 
 def test_contract_files(finished: Path) -> None:
@@ -240,6 +243,96 @@ def test_a_killed_run_is_finished_by_the_next_with_two_workers_and_the_same_byte
     assert not (root / "pipeline_manifest.json").exists()
     subprocess.run([*command, "--workers", "2"], check=True, stderr=subprocess.DEVNULL)
     assert published(root) == published(finished)
+
+
+def test_a_deleted_home_alone_is_told_what_is_finished(root: Path, source: Path) -> None:
+    import dagster as dg
+
+    from paris_assets.runs.execution import open_instance
+
+    before = hashes(root)
+    shutil.rmtree(root / ".dagster")
+    assert run_command(settings(source), str(root), Request(), dry_run=False) == 0
+    assert hashes(root) == before
+    instance = open_instance(Store(Root(root), settings(source), GRAPH))
+    assert instance.get_materialized_partitions(dg.AssetKey("latents")) == {"00000", "00001", "00002"}
+    assert instance.get_latest_materialization_event(dg.AssetKey("pipeline_manifest")) is not None
+
+
+def test_nothing_is_published_from_shards_of_other_settings(
+    root: Path, source: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = published(root)
+    changed = settings(source, latents__posterior="sample")
+    assert run_command(changed, str(root), Request(shards=("00001",)), dry_run=False) == 1
+    said = " ".join(capfd.readouterr().err.split())
+    assert "not made pipeline_manifest: latent_report/all, latents/00000, latents/00002 is missing" in said
+    assert (root / "pipeline_manifest.json").read_bytes()
+    assert sha256_file(root / "pipeline_manifest.json") == before["pipeline_manifest.json"]
+    assert run_command(changed, str(root), Request(), dry_run=False) == 0
+    assert json.loads((root / "pipeline_manifest.json").read_text())["settings"]["latents"]["posterior"] == "sample"
+
+
+def test_dry_runs_and_wrong_commands_change_nothing(root: Path, source: Path, tmp_path: Path) -> None:
+    before = hashes(root)
+    other = settings(source, clusters__k=3)
+    assert run_command(other, str(root), Request(), dry_run=True) == 0
+    with pytest.raises(UnknownName):
+        run_command(other, str(root), Request(select=("nonsense",)), dry_run=False)
+    with pytest.raises(UnknownName, match="matches no asset"):
+        run_command(other, str(root), Request(select=("group:nonsense",)), dry_run=False)
+    assert hashes(root) == before
+    with pytest.raises(ValueError, match="absent"):
+        run_command(settings(tmp_path / "absent.parquet"), str(tmp_path / "new"), Request(), dry_run=False)
+    assert not (tmp_path / "new" / "profile.yaml").exists()
+
+
+def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source: Path) -> None:
+    from paris_assets.runs.plan import Task
+    from paris_assets.runs.workers import Workers
+
+    store = Store(Root(root), settings(source), GRAPH)
+    killed: list[int] = []
+
+    def kill_one(asset: str, shard: str, event: str) -> None:
+        if shard == "00001" and not killed:
+            worker = next(worker for worker in workers._pool if worker.task and worker.task.shard == shard)
+            killed.append(worker.process.pid or 0)
+            os.kill(killed[0], signal.SIGKILL)
+
+    workers = Workers(store, 2, kill_one)
+    shards = store.shards()
+    try:
+        tasks = [Task(shard, ("training_selection",), ("training_selection",)) for shard in shards]
+        reports = {report.task.shard: report for report in workers.run(tasks)}
+        assert sorted(reports) == shards
+        assert "worker process died" in reports["00001"].failures["training_selection"]
+        assert not reports["00000"].failures
+        assert not reports["00002"].failures
+        idle = workers._pool[0].process
+        os.kill(idle.pid or 0, signal.SIGKILL)
+        idle.join()
+        again = [report.failures for report in workers.run(tasks)]
+        assert again == [{}, {}, {}]
+    finally:
+        workers.close()
+
+
+def test_text_from_the_web_is_no_markup(finished: Path, source: Path) -> None:
+    import io
+
+    from rich.console import Console
+
+    from paris_assets.runs.execution import TaskReport
+    from paris_assets.runs.plan import Task
+    from paris_assets.runs.run import RunReport
+    from paris_assets.runs.summary import print_summary
+
+    store = Store(Root(finished), settings(source), GRAPH)
+    said = io.StringIO()
+    check = TaskReport(Task("00000", ("captions",)), failed_checks=["captions: '[/url] buy [red]now' is 90 %"])
+    print_summary(store, RunReport([check]), Console(file=said, width=200))
+    assert "'[/url] buy [red]now' is 90 %" in said.getvalue()
 
 
 def test_another_source_on_the_same_root_is_refused(root: Path, tmp_path: Path) -> None:

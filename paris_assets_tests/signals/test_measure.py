@@ -11,6 +11,7 @@ from PIL import Image
 from paris_assets.config import Signals
 from paris_assets.signals.measure import measure, signal_schema
 from paris_assets.signals.signal import load_signals
+from paris_assets.storage.decode import decode_rgb
 
 
 class Brightest:
@@ -140,3 +141,8 @@ def test_memory_is_bounded_by_the_window() -> None:
     assert len(next(frames)) == 1024
     assert taken <= 1024 + 2 * 2 * 16
     frames.close()  # type: ignore[attr-defined]
+
+
+def test_no_limit_on_pixels_but_that_of_the_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_rgb, "__defaults__", (None, 1000))
+    assert table([("0" * 32, photo(0, 40, 30))], Signals(threads=1))["error"].to_list() == [None]

@@ -1,5 +1,6 @@
 """A partition's fingerprint changes with what it depends on, and with nothing else."""
 
+from pathlib import Path
 from typing import Any
 
 from paris_assets.definitions import asset_graph
@@ -81,3 +82,14 @@ def test_the_cluster_model_depends_on_settings_of_its_ancestors_alone() -> None:
     assert of({}) != of({"clusters.k": 4})
     assert of({}) != of({"embedder.batch_size": 3})
     assert of({}) == of({"latents.posterior": "sample"})
+
+
+def test_weights_in_a_local_folder_are_part_of_the_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    weights = tmp_path / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(b"old weights")
+    profile = load_profile("demo", {"latents.codec.path": str(tmp_path)})
+    before = own_fingerprint(GRAPH["latents"], profile)
+    assert own_fingerprint(GRAPH["latents"], profile) == before
+    weights.write_bytes(b"new weights")
+    assert own_fingerprint(GRAPH["latents"], profile) != before

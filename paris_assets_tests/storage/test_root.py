@@ -1,6 +1,7 @@
 """Files are whole or absent, on a local disk and on S3."""
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,21 @@ def test_paths_cannot_leave_the_root(tmp_path: Path, path: str) -> None:
 
 def test_scratch_of_a_dead_process_is_removed_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
     root = Root(tmp_path)
-    dead, alive = tmp_path / ".scratch" / "999999999-aa", tmp_path / ".scratch" / f"{os.getpid()}-bb"
-    for folder in (dead, alive):
+    host = platform.node().replace("-", "_")
+    names = (f"{host}-999999999-aa", f"{host}-{os.getpid()}-bb", "far-999999999-cc")
+    dead, alive, elsewhere = (tmp_path / ".scratch" / name for name in names)
+    for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)
     root.remove_abandoned_scratch()
     assert not dead.exists()
     assert alive.exists()
+    assert elsewhere.exists()
+
+
+def test_a_root_may_hold_brackets(tmp_path: Path) -> None:
+    root = Root(tmp_path / "a[1]")
+    root.put_bytes(b"x", "tars/0.tar")
+    assert root.glob("tars/*.tar") == ["tars/0.tar"]
 
 
 def test_s3_root_reads_what_it_put(s3_url: str, tmp_path: Path) -> None:

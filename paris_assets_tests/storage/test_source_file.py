@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from paris_assets.storage.source_file import MIB, file_identity
+from paris_assets.storage.source_file import MIB, file_identity, source_identity
 
 
 def test_identity_follows_content_not_place(tmp_path: Path) -> None:
@@ -26,13 +26,28 @@ def test_folders_and_globs(tmp_path: Path, pattern: str) -> None:
     assert file_identity(pattern.format(tmp_path), file) == plain
 
 
-def test_large_files_are_known_by_size_and_ends(tmp_path: Path) -> None:
-    for name, middle in (("a", b"m"), ("b", b"n"), ("c", b"mm")):
-        (tmp_path / name).write_bytes(b"s" * MIB + middle + b"e" * MIB)
-    a, b, c = (file_identity(str(tmp_path / name), name) for name in "abc")
-    assert a == b
-    assert a != c
+def test_a_large_file_changed_in_the_middle_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"s" * MIB + b"m" * MIB + b"e" * MIB)
+    before = file_identity(str(path), "rows.csv")
+    assert file_identity(str(path), "rows.csv") == before
+    path.write_bytes(b"s" * MIB + b"n" * MIB + b"e" * MIB)
+    assert file_identity(str(path), "rows.csv") != before
 
 
-def test_a_folder_of_images_has_no_file() -> None:
-    assert file_identity("anywhere", "") == ""
+def test_brackets_in_a_folders_name(tmp_path: Path) -> None:
+    (tmp_path / "a[1]").mkdir()
+    (tmp_path / "a[1]" / "rows.csv").write_bytes(b"content")
+    assert file_identity(str(tmp_path / "a[1]" / "rows.csv"), "rows.csv")
+
+
+def test_a_folder_of_images_follows_its_members_and_their_metadata(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"one")
+    before = source_identity(str(tmp_path), "", ["a.jpg"])
+    (tmp_path / "b.jpg").write_bytes(b"another shard's")
+    assert source_identity(str(tmp_path), "", ["a.jpg"]) == before
+    (tmp_path / "a.jpg").write_bytes(b"two")
+    changed = source_identity(str(tmp_path), "", ["a.jpg"])
+    assert changed != before
+    (tmp_path / "metadata.jsonl").write_text("{}")
+    assert source_identity(str(tmp_path), "", ["a.jpg"]) != changed

@@ -100,8 +100,29 @@ def test_reading_what_is_missing_names_it(store: Store) -> None:
         store.commit("after", "00001", output({}))
 
 
-def test_previous_rows_only_under_the_same_settings(store: Store) -> None:
+def test_previous_rows_only_when_going_on_under_the_same_settings(store: Store) -> None:
     store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
+    assert store.previous_rows("tars", "00000") is None
+    store.resuming = True
     assert store.previous_rows("tars", "00000") is not None
+    store.forced = frozenset({"tars"})
+    assert store.previous_rows("tars", "00000") is None
     other = Store(store.root, load_profile("demo", {"clusters.k": 3}), GRAPH)
+    other.resuming = True
     assert other.previous_rows("tars", "00000") is None
+
+
+def test_models_of_kept_rows_are_remembered_beside_those_that_ran_now(store: Store) -> None:
+    def commit(models: dict[str, str] | None, **facts: object) -> dict:
+        made = output({})
+        made.facts.update(facts if models is None else {"models": {"embedder": models}, **facts})
+        return store.commit("tars", "00000", made).facts
+
+    store.resuming = True
+    commit({"precision": "fp32"}, halved_batches={"dinov2": 8})
+    assert commit(None)["models"] == {"embedder": {"precision": "fp32"}}
+    mixed = commit({"precision": "bf16"})
+    assert mixed["models"] == {"embedder": [{"precision": "fp32"}, {"precision": "bf16"}]}
+    assert mixed["halved_batches"] == {"dinov2": 8}
+    store.forced = frozenset({"tars"})
+    assert commit({"precision": "bf16"}) == {"models": {"embedder": {"precision": "bf16"}}}

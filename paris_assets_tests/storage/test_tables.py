@@ -98,3 +98,36 @@ def test_row_groups_stay_below_32_mib() -> None:
 def test_no_chunk_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no chunk"):
         write(tmp_path / "t", [])
+
+
+def arrays_under_nulls(hidden: float) -> pl.DataFrame:
+    """The same table for every ``hidden``, which lies under its null arrays only."""
+    known = np.arange(6) % 2 == 0
+    flat, deep = np.arange(18, dtype=np.float16).reshape(6, 3), np.arange(36, dtype=np.float16).reshape(6, 2, 3)
+    flat[~known], deep[~known] = hidden, hidden
+    columns = pl.DataFrame({"known": known, "flat": flat, "deep": deep})
+    masked = columns.select(pl.when("known").then(name).alias(name) for name in ("flat", "deep"))
+    partly = pl.Series("partly", [[1.0, None, 3.0]] * 5 + [None], pl.Array(pl.Float32, 3))
+    return masked.with_columns(pl.Series("image_id", [str(row) for row in range(6)]), partly)
+
+
+def test_values_under_nulls_change_nothing(tmp_path: Path) -> None:
+    first, second = arrays_under_nulls(7), arrays_under_nulls(9)
+    assert first.equals(second)
+    records = [write(tmp_path / "a", [first]), write(tmp_path / "b", [second])]
+    records.append(write(tmp_path / "c", [pl.read_parquet(tmp_path / "a")]))
+    records.append(write(tmp_path / "d", [second[:1], second[1:4], pl.read_parquet(tmp_path / "a")[4:]]))
+    assert len({record.content for record in records}) == 1
+    assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1
+    assert pl.read_parquet(tmp_path / "d").equals(first)
+
+
+def test_a_slice_does_not_depend_on_the_row_groups(tmp_path: Path) -> None:
+    rows = 40_000
+
+    def table(first: int) -> pl.DataFrame:
+        shards = ["0"] * first + ["1"] * rows
+        return pl.DataFrame({"shard": shards, "value": [*range(first), *range(rows)]})
+
+    before, after = (write(tmp_path / "t", [table(first)], slice_by="shard").slices for first in (rows, rows + 1))
+    assert [key for key in before if before[key] != after[key]] == ["0"]
