@@ -269,23 +269,6 @@ class Profile(Section):
         """The JSON value at ``path`` without the tuning settings: what may enter a fingerprint or a manifest."""
         return _without_tuning(self.at(path))
 
-    def published(self) -> dict[str, Any]:
-        """All settings that results depend on; of the source only its name, not where it lies on this machine."""
-        settings = {name: self.results(name) for name in type(self).model_fields if name != "checks"}
-        settings["source"]["path"] = self.source.path.rstrip("/").rpartition("/")[2]
-        return _without_folders(settings)
-
-
-def _without_folders(value: Any) -> Any:
-    """Settings with the last name only of the local folders that models are read from."""
-    if isinstance(value, dict):
-        named = {key: _without_folders(item) for key, item in value.items()}
-        path = named.get("path")
-        if "implementation" in named and path and (path[0] in "/.~" or path.count("/") > 1):
-            named["path"] = path.rstrip("/").rpartition("/")[2]
-        return named
-    return [_without_folders(item) for item in value] if isinstance(value, list) else value
-
 
 def _without_tuning(value: Any) -> Any:
     if isinstance(value, BaseModel):

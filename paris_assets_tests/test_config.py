@@ -65,16 +65,3 @@ def test_every_setting_has_a_description() -> None:
         return found
 
     assert missing(Profile, "") == []
-
-
-def test_published_settings_hold_no_tuning_and_no_place() -> None:
-    settings = load_profile("demo", {"source.path": "/somewhere/private/photos.parquet"}).published()
-    assert "private" not in str(settings)
-    assert settings["source"]["path"] == "photos.parquet"
-    assert "timeout_s" not in settings["ingest"]
-    assert "serve" not in settings["ingest"]
-    assert settings["clusters"]["k"] == 8
-    local = load_profile("demo", {"embedder": {"implementation": "dinov2", "path": "/home/someone/dinov2-base"}})
-    assert local.published()["embedder"]["path"] == "dinov2-base"
-    hub = load_profile("demo", {"embedder": {"implementation": "dinov2", "path": "facebook/dinov2-base"}})
-    assert hub.published()["embedder"]["path"] == "facebook/dinov2-base"

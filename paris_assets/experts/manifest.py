@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from paris_assets.config import Profile
 from paris_assets.experts.router import ARRAYS, consolidate
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, Record
@@ -65,7 +66,7 @@ def published_files(store: Store, shards: list[str], consolidated: dict[str, Pat
 def describe(store: Store, shards: list[str], files: pl.DataFrame) -> dict[str, Any]:
     """The manifest as JSON values; it holds no time, host, absolute path or root."""
     profile = store.profile
-    settings = profile.published()
+    settings = published_settings(profile)
     fitted = store.record("cluster_model")
     report = store.record("cluster_report")
     assert fitted is not None
@@ -88,6 +89,24 @@ def describe(store: Store, shards: list[str], files: pl.DataFrame) -> dict[str, 
     }
     canonical = json.dumps(manifest, sort_keys=True, ensure_ascii=False).encode()
     return {"version": hashlib.sha256(canonical).hexdigest()[:16], **manifest}
+
+
+def published_settings(profile: Profile) -> dict[str, Any]:
+    """All settings that results depend on, without where the source or a model's folder lies on this machine."""
+    settings = {name: profile.results(name) for name in Profile.model_fields if name != "checks"}
+    settings["source"]["path"] = profile.source.path.rstrip("/").rpartition("/")[2]
+    return _without_folders(settings)
+
+
+def _without_folders(value: Any) -> Any:
+    """Settings with the last name only of the local folders that models are read from."""
+    if isinstance(value, dict):
+        named = {key: _without_folders(item) for key, item in value.items()}
+        path = named.get("path")
+        if "implementation" in named and path and (path[0] in "/.~" or path.count("/") > 1):
+            named["path"] = path.rstrip("/").rpartition("/")[2]
+        return named
+    return [_without_folders(item) for item in value] if isinstance(value, list) else value
 
 
 def models_that_ran(store: Store, shards: list[str]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def missing_inputs(store: Store, asset: str, shard: str, coming: set[str]) -> li
     """Partitions that an asset has to wait for: absent, or made under other settings.
 
     A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
-    missing shards, one has to be there. A shard waits for its own inputs. Those in ``coming`` are made by the same task.
+    missing shards, one has to be there. A shard waits for its own inputs. The same task makes those in ``coming``.
     """
     node, missing = store.graph[asset], []
     names = node.inputs if node.partitioned else sorted(ancestors(store.graph, asset))

@@ -21,7 +21,7 @@ from paris_assets.runs.plan import Task
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import Store
 
-PRELOAD = ["dagster", "torch", "paris_assets.runs.execution"]
+PRELOAD = ["dagster", "torch", "diffusers.models.autoencoders.autoencoder_kl", "paris_assets.runs.execution"]
 Listener = Callable[[str, str, str], None]
 
 

@@ -17,7 +17,7 @@ from paris_assets.runs.run import Request
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "data" / "sample"
-PLAIN_PHOTOS = 56
+PLAIN_PHOTOS = 29
 
 
 @pytest.fixture(scope="session")
