@@ -15,9 +15,10 @@ HEAVY = ("torch", "transformers", "diffusers", "faiss", "onnxruntime", "ray", "s
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imported(module: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+def imported(module: Path, inside_functions: bool = True) -> set[str]:
+    """Modules that a module imports, and what it takes from them."""
+    tree, names = ast.parse(module.read_text()), set()
+    for node in ast.walk(tree) if inside_functions else tree.body:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -63,23 +64,15 @@ def test_imports_have_no_circle() -> None:
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
         for path in MODULES
     }
-    edges = {name: {target for target in _top_level(path) if target in names} - {name} for name, path in names.items()}
+    edges = {
+        name: {target for target in imported(path, inside_functions=False) if target in names} - {name}
+        for name, path in names.items()
+    }
     done: set[str] = set()
     while len(done) < len(names):
         free = {name for name in names if name not in done and edges[name] <= done}
         assert free, f"circle among {sorted(set(names) - done)}"
         done |= free
-
-
-def _top_level(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

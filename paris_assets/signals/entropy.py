@@ -1,4 +1,4 @@
-"""Information entropy: low for blank pages, logos and placeholders."""
+"""Information entropy: low for blank pages, logos and stand-in pictures."""
 
 from __future__ import annotations
 
