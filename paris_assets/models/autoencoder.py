@@ -25,7 +25,11 @@ class Autoencoder:
         self._model, self._placement, self._subfolder = model, place(model), subfolder
         self._folder = weights.pretrained_folder(model, subfolder)
         network: Any = AutoencoderKL.from_pretrained(
-            str(self._folder), torch_dtype=self._placement.dtype, use_safetensors=True, local_files_only=True
+            str(self._folder),
+            torch_dtype=self._placement.dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            low_cpu_mem_usage=False,
         )
         config = network.config
         self.channels = int(config.latent_channels)

@@ -47,9 +47,8 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
         console.print(f"told Dagster of {told} finished partitions that it did not know")
     if not todo:
         seconds = time.monotonic() - start
-        console.print(
-            f"nothing to do: every selected partition under {root.url} is up to date ({seconds:.1f} s)", markup=False
-        )
+        said = f"nothing to do: every selected partition under {root.url} is up to date ({seconds:.1f} s)"
+        console.print(said, markup=False, soft_wrap=True)
         return 0
     with RunProgress(console) as progress:
         report = run(store, request, progress)

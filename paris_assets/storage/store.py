@@ -191,7 +191,7 @@ class Store:
                         content="",
                         rows=0,
                         counts=counts,
-                        rejects=dict(sorted(output.rejects.items())),
+                        rejects={reason: count for reason, count in sorted(output.rejects.items()) if count},
                         facts=output.facts,
                         files=files,
                     )
