@@ -39,10 +39,6 @@ class Record(BaseModel):
     files: list[DataFile] = []
 
 
-class TornFile(RuntimeError):
-    """A finished file does not hold what its record says."""
-
-
 def table_path(asset: str, shard: str = ALL) -> str:
     """Path of a partition's table, relative to the root."""
     return f"{asset}/{shard}.parquet"
