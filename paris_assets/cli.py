@@ -1,4 +1,4 @@
-"""The command line: `paris run | dev | inspect | doctor`."""
+"""The command line: `paris run | dev | inspect | verify | doctor`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from paris_assets.config import Profile, ProfileError
 from paris_assets.profiles import environment_overrides, load_profile, parse_overrides
+from paris_assets.storage.invariants import MissingInput
 
 
 class UsageError(ValueError):
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (ProfileError, ValueError, FileNotFoundError) as error:
+    except (ProfileError, MissingInput, ValueError, OSError) as error:
         print(f"paris: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="paris", description="Image lists to training shards for diffusion experts.")
-    commands = parser.add_subparsers(required=True, metavar="run | dev | inspect | doctor")
+    commands = parser.add_subparsers(required=True, metavar="run | dev | inspect | verify | doctor")
     run = commands.add_parser("run", help="bring every partition up to date")
     run.add_argument(
         "--profile", metavar="NAME|FILE", help="shipped profile or YAML file (default: the root's, else demo)"
@@ -56,9 +57,21 @@ def _parser() -> argparse.ArgumentParser:
     dev.add_argument("--port", default="3000")
     dev.set_defaults(command=_dev)
     inspect = commands.add_parser("inspect", help="one image's story, from row to shard")
-    inspect.add_argument("image", metavar="IMAGE_ID|URL")
+    inspect.add_argument(
+        "image",
+        metavar="IMAGE_ID|URL|row:N",
+        help="an image_id or its first digits, a URL of the source, or a row of it",
+    )
     inspect.add_argument("--root", metavar="DIR|URL")
     inspect.set_defaults(command=_inspect)
+    verify = commands.add_parser(
+        "verify",
+        help="check every published hash, count and join",
+        description="Checks what a manifest lists: hashes, counts, samples, router arrays; and every join with the "
+        "root's tables, where they lie beside it. One line per problem. Status 0: none, 1: problems, 2: no manifest.",
+    )
+    verify.add_argument("manifest", metavar="MANIFEST", help="path or URL of a pipeline_manifest.json")
+    verify.set_defaults(command=_verify)
     doctor = commands.add_parser("doctor", help="what this machine can run and what is missing")
     doctor.add_argument("--profile", metavar="NAME|FILE", default=None)
     doctor.add_argument("--root", metavar="DIR|URL")
@@ -81,6 +94,8 @@ def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     name = Path(options.profile).stem if options.profile else "demo"
     url = _root_url(options, name)
     stored = stored_profile(Root(url)) if options.profile is None else None
+    if stored is None and options.profile is None and Root(url).size("shards.parquet") is not None:
+        raise UsageError(f"{url} has registered shards, but its profile.yaml is gone: name the profile with --profile")
     if stored is None:
         return load_profile(options.profile or "demo", overrides), url
     from paris_assets.profiles import dump_profile, parse_profile
@@ -118,6 +133,12 @@ def _inspect(options: argparse.Namespace) -> int:
     from paris_assets.storage.store import open_store
 
     return print_story(open_store(_root_url(options, "demo"), asset_graph()), options.image)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from paris_assets.runs.verify import verify_command
+
+    return verify_command(options.manifest)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -7,24 +7,12 @@ enter no fingerprint and no manifest, so changing them redoes nothing.
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-
-class ProfileError(ValueError):
-    """The profile cannot be used; the message names the setting and what is accepted."""
-
-
-def tuning(default: Any, description: str, **bounds: Any) -> Any:
-    """A setting that changes speed or reach, never the bytes of a result."""
-    return Field(default, description=description, json_schema_extra={"tuning": True}, **bounds)
-
-
-class Section(BaseModel):
-    """A part of the profile; unknown keys are errors and values are fixed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from paris_assets.credentials import refuse_credentials, refuse_secret_options
+from paris_assets.sections import ProfileError, Section, distinct, tuning, without_tuning
 
 
 class Model(Section):
@@ -40,13 +28,15 @@ class Model(Section):
     batch_size: int = Field(
         default=16, ge=1, description="images or texts per padded batch (part of the result in bf16)"
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="further arguments of the implementation")
+    options: Annotated[dict[str, Any], AfterValidator(refuse_secret_options)] = Field(
+        default_factory=dict, description="further arguments of the implementation"
+    )
 
 
 class Source(Section):
     """Where rows come from and how they are cut into shards."""
 
-    path: str = Field(
+    path: Annotated[str, AfterValidator(refuse_credentials)] = Field(
         default="data/sample/photos.parquet", description="table, glob, folder, tars or URL of the source"
     )
     rows_per_shard: int = Field(default=10_000, ge=1, description="source rows per image shard; fixed at registration")
@@ -91,14 +81,16 @@ class Rule(Section):
 
     name: str = Field(description="the reason recorded when the rule rejects")
     column: str = Field(description="column of raw_images, image_signals, content_scores or source_rows")
-    min: float | None = Field(default=None, description="smallest value kept")
-    max: float | None = Field(default=None, description="largest value kept")
+    min: float | None = Field(default=None, allow_inf_nan=False, description="smallest value kept")
+    max: float | None = Field(default=None, allow_inf_nan=False, description="largest value kept")
     null: Literal["keep", "reject"] = Field(default="reject", description="verdict where the value is unknown")
 
     @model_validator(mode="after")
     def _bounded(self) -> Rule:
         if self.min is None and self.max is None:
             raise ValueError(f"rule {self.name!r} has neither min nor max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"rule {self.name!r} keeps nothing: its min {self.min:g} is above its max {self.max:g}")
         return self
 
 
@@ -142,7 +134,9 @@ class Clusters(Section):
     """How image embeddings are split between experts."""
 
     k: int = Field(default=8, ge=1, description="number of experts")
-    features: list[Literal["image", "text"]] = Field(default=["image"], description="parts joined, each L2-normalised")
+    features: Annotated[list[Literal["image", "text"]], AfterValidator(distinct)] = Field(
+        default=["image"], min_length=1, description="parts joined, each L2-normalised"
+    )
     normalize: bool = Field(default=True, description="L2-normalise before the fit (distances are Euclidean there)")
     fine: int | Literal["auto"] | None = Field(
         default=None, description="fine centroids of a two-stage fit; auto scales with the images; null fits k directly"
@@ -171,12 +165,22 @@ class Clusters(Section):
         default="near", description="images kept first, by distance to their centroid"
     )
 
+    @model_validator(mode="after")
+    def _possible(self) -> Clusters:
+        if isinstance(self.fine, int) and self.fine < self.k:
+            raise ValueError(f"fine is {self.fine}, but it is merged into k = {self.k} clusters: raise it")
+        if self.max_share is not None and self.max_share * self.k < 1:
+            raise ValueError(f"max_share {self.max_share:g} of k = {self.k} clusters cannot hold all images: raise one")
+        return self
+
 
 class Latents(Section):
     """Latents of the VAE."""
 
     codec: Model = Field(default=Model(implementation="autoencoder-kl", path="small-vae"), description="latent codec")
-    resolutions: list[int] = Field(default=[256], min_length=1, description="square sizes encoded, pixels")
+    resolutions: Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(distinct)] = Field(
+        default=[256], min_length=1, description="square sizes encoded, pixels"
+    )
     upscale: bool = Field(default=False, description="upscale smaller images (recorded); otherwise they get no latent")
     posterior: Literal["mean", "sample"] = Field(
         default="mean", description="latent = mean, or a sample seeded per image"
@@ -192,6 +196,9 @@ class Experts(Section):
         default=0.05, ge=0, lt=1, description="share held out, by hash of the duplicate group"
     )
     consolidate_max_bytes: int = Field(default=2_000_000_000, ge=1, description="router files above this are numbered")
+
+
+WARN_ONLY = ["silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched"]
 
 
 class Checks(Section):
@@ -219,16 +226,7 @@ class Checks(Section):
     max_latent_std: float = Field(default=2.0, gt=0, description="largest deviation of a shard's scaled latents")
     min_psnr_db: float = Field(default=20.0, gt=0, description="least mean reconstruction PSNR, dB")
     warn_only: list[str] = Field(
-        default=[
-            "silhouette",
-            "smallest_cluster",
-            "largest_cluster",
-            "boundary",
-            "captions_differ",
-            "retention",
-            "fetched",
-        ],
-        description="checks that warn where they fail; the others are errors",
+        default=WARN_ONLY, description="checks that warn where they fail; the others are errors"
     )
 
 
@@ -236,7 +234,7 @@ class Profile(Section):
     """Everything that a run depends on."""
 
     name: str = Field(default="demo", description="name of the profile")
-    seed: int = Field(default=0, ge=0, description="seed from which every random choice is derived")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed from which every random choice is derived")
     allow_missing_shards: bool = Field(
         default=False, description="global assets go on without unfinished shards and list them"
     )
@@ -254,6 +252,11 @@ class Profile(Section):
     experts: Experts = Experts()
     checks: Checks = Checks()
 
+    @property
+    def posterior_seed(self) -> int | None:
+        """The seed where latents are sampled; means depend on none."""
+        return self.seed if self.latents.posterior == "sample" else None
+
     def at(self, path: str) -> Any:
         """The value at a dotted path such as ``clusters.k``.
 
@@ -267,19 +270,4 @@ class Profile(Section):
 
     def results(self, path: str) -> Any:
         """The JSON value at ``path`` without the tuning settings: what may enter a fingerprint or a manifest."""
-        return _without_tuning(self.at(path))
-
-
-def _without_tuning(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        return {
-            name: _without_tuning(getattr(value, name))
-            for name, field in fields.items()
-            if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("tuning"))
-        }
-    if isinstance(value, list):
-        return [_without_tuning(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_tuning(item) for key, item in value.items()}
-    return value
+        return without_tuning(self.at(path))

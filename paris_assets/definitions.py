@@ -25,6 +25,7 @@ from paris_assets.signals import assets as signals_assets
 from paris_assets.signals import checks as signals_checks
 from paris_assets.storage.fingerprint import Graph, Node
 from paris_assets.storage.io_manager import TableIOManager
+from paris_assets.storage.s3 import s3_resource
 from paris_assets.storage.store import Store, open_store
 from paris_assets.storage.table_asset import IO_MANAGER
 
@@ -72,6 +73,7 @@ def build_definitions(root: str | Store, profile: Profile | None = None) -> dg.D
             "store": store,
             IO_MANAGER: TableIOManager(store),
             "loopback_server": LoopbackServer(folder=store.profile.ingest.serve),
+            **({"s3": s3_resource()} if store.root.on_s3 else {}),
         },
         executor=dg.in_process_executor,
     )

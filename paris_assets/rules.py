@@ -5,7 +5,7 @@ Beside the stages, because two of them judge: `content_scores` to spare models, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -68,15 +68,25 @@ def judge(table: pl.DataFrame | pl.LazyFrame, rules: Sequence[Rule]) -> pl.DataF
     )
 
 
+def rule_problem(rule: Rule, schema: pl.Schema) -> str | None:
+    """Why a rule cannot judge a table with these columns, or None."""
+    if rule.column not in schema:
+        usable = sorted(name for name, dtype in schema.items() if _judgeable(dtype))
+        return f"rule {rule.name!r} is on column {rule.column!r}, which does not exist here; there are {usable}"
+    if not _judgeable(schema[rule.column]):
+        return f"rule {rule.name!r} is on column {rule.column!r}, which holds {schema[rule.column]}, not numbers"
+    return None
+
+
+def _judgeable(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)
+
+
 def _value(rule: Rule, schema: pl.Schema) -> pl.Expr:
     """What the rule sees, as float64; NaN is unknown."""
-    if rule.column not in schema:
-        raise ValueError(
-            f"rule {rule.name!r} is on column {rule.column!r}, which does not exist; there are {sorted(schema)}"
-        )
-    dtype = schema[rule.column]
-    if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
-        raise ValueError(f"rule {rule.name!r} is on column {rule.column!r}, which holds {dtype}, not numbers")
+    problem = rule_problem(rule, schema)
+    if problem:
+        raise ValueError(problem)
     return pl.col(rule.column).cast(pl.Float64).fill_nan(None)
 
 
@@ -90,9 +100,26 @@ def _fails(rule: Rule, value: pl.Expr, undecodable: pl.Expr) -> pl.Expr:
     return pl.when(value.is_null()).then(unknown).otherwise(outside)
 
 
+FILE_COLUMNS = {"source_row": pl.Int64, "size_bytes": pl.Int64, "width": pl.Int32, "height": pl.Int32}
+SOURCE_SCORES = ("aesthetic", "similarity", "punsafe", "pwatermark")
+
+
+def rule_columns(
+    signals: Mapping[str, pl.DataType | type[pl.DataType]], scores: Iterable[str]
+) -> tuple[pl.Schema, pl.Schema]:
+    """Columns and types that signal rules see, and those that score rules see.
+
+    Args:
+        signals: columns of `image_signals`.
+        scores: columns of `content_scores` beside `image_id`.
+    """
+    first = pl.Schema({**FILE_COLUMNS, **dict.fromkeys(DERIVED, pl.Float64), **signals})
+    return first, pl.Schema({**first, **dict.fromkeys(SOURCE_SCORES, pl.Float64), **dict.fromkeys(scores, pl.Float32)})
+
+
 def measured_images(ledger: pl.LazyFrame, signals: pl.LazyFrame) -> pl.LazyFrame:
     """Fetched images of a shard with file size and signals, one row per distinct image, sorted by image_id."""
-    files = ledger.filter(pl.col("status") == "ok").select("image_id", "source_row", "size_bytes", "width", "height")
+    files = ledger.filter(pl.col("status") == "ok").select("image_id", *FILE_COLUMNS)
     first = files.sort("source_row").unique("image_id", keep="first", maintain_order=True)
     return first.join(signals, on="image_id").sort("image_id")
 

@@ -15,6 +15,7 @@ from paris_assets.profiles import load_profile
 from paris_assets.storage.fingerprint import Node
 from paris_assets.storage.output import Output
 from paris_assets.storage.root import Root
+from paris_assets.storage.seal import seal
 from paris_assets.storage.store import Store
 
 SHARD = "00000"
@@ -30,11 +31,17 @@ def flat_store(folder: Path, **overrides: Any) -> Store:
     settings = {"text.tokens": TOKENS, "clusters.k": 2, "experts.validation_fraction": 0.3, **overrides}
     store = Store(Root(folder), load_profile("demo", settings), graph)
     registry = pl.DataFrame({"shard": [SHARD], "file": [""], "rows": [1]})
-    local = folder / "registry"
     folder.mkdir(parents=True, exist_ok=True)
-    registry.write_parquet(local)
-    store.root.put(local, "shards.parquet")
+    put_registry(folder, registry)
     return store
+
+
+def put_registry(folder: Path, registry: pl.DataFrame) -> None:
+    """Write the shards of a local root as `paris run` does."""
+    path = folder / "shards.parquet"
+    registry.write_parquet(path)
+    with open(path, "r+b") as file:
+        seal(file)
 
 
 def put(store: Store, asset: str, rows: pl.DataFrame, shard: str = SHARD, **fields: Any) -> None:

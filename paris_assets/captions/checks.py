@@ -40,7 +40,8 @@ def embeddings_sane(store: Store, shard: str) -> Judgement:
     found, bounds = scale(table, "pooled"), store.profile.checks
     whole = scale(table, "embedding")
     tokens = table.select((~pl.col("tokens").is_between(1, store.profile.text.tokens)).sum()).collect().item() or 0
-    flat = found.rows > 1 and found.spread < bounds.min_embedding_std
+    differ = table.select(pl.col("caption").n_unique()).collect().item() > 1
+    flat = differ and found.spread < bounds.min_embedding_std
     large = found.largest_norm > bounds.max_embedding_norm
     bad = found.not_finite + whole.not_finite
     said = (

@@ -68,12 +68,13 @@ def caption(
         stats: counts and out-of-memory halvings are added here.
 
     Yields:
-        image_id, caption (white space tidied), captioner (``source_text`` or the captioner's name), source_text (as it
+        image_id, caption (white space tidied; empty where a captioner has nothing to say: such an image goes into no
+        sample), captioner (``source_text`` or the captioner's name), source_text (as it
         was); one frame.
 
     Raises:
         Undecodable: names the image.
-        ValueError: an image without caption has no captioner, is not among ``images``, or gets an empty caption.
+        ValueError: an image without caption has no captioner, or is not among ``images``.
     """
     wanted = set(without_caption(rows, settings.min_words))
     made: dict[str, str] = {}
@@ -81,7 +82,7 @@ def caption(
         for ids, captions in run_batches((image for image in images if image[0] in wanted), captioner, threads, stats):
             made.update(zip(ids, (str(text).strip() for text in captions), strict=True))
     name = captioner.name if captioner else "no captioner"
-    lacking = sorted(wanted - {image_id for image_id, text in made.items() if text})
+    lacking = sorted(wanted - made.keys())
     if lacking:
         raise ValueError(f"{name} has no caption for {len(lacking)} images, first {lacking[0]}")
     schema = {"image_id": pl.String, "made": pl.String}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from paris_assets.captions.choice import caption, without_caption
+from paris_assets.captions.choice import SOURCE_TEXT, caption, without_caption
 from paris_assets.captions.text import encode
 from paris_assets.models.batches import BatchStats
 from paris_assets.storage.output import Output
@@ -34,6 +34,7 @@ def captions(store: Store, shard: str, curated: pl.LazyFrame) -> Output:
             for name, count in chunk["captioner"].value_counts().iter_rows():
                 sources[name] = sources.get(name, 0) + count
             yield chunk
+        output.rows_of_models = bool(sources.keys() - {SOURCE_TEXT})
         output.facts |= {f"captions by {name}": count for name, count in sorted(sources.items())}
 
     output.rows = counted()

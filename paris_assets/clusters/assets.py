@@ -39,6 +39,7 @@ SELECTION = {
     "selected": ("Boolean", "whether it goes into training"),
     "reason": ("String", "why not; null when selected"),
 }
+TEXT = {"text_embeddings": ("clusters.features", "text")}
 
 
 @shard_asset(group="clusters", kinds={"pytorch"}, settings=["embedder"], columns=EMBEDDINGS, pool="gpu")
@@ -61,6 +62,7 @@ def image_embeddings(
               "clusters.max_share", "clusters.max_train", "clusters.iterations", "clusters.restarts"],
     columns=MODEL,
     refit_on_settings_only=True,
+    reads_if=TEXT,
     pool="fit",
 )  # fmt: skip
 def cluster_model(
@@ -75,7 +77,7 @@ def cluster_model(
     return model_table(store)
 
 
-@shard_asset(group="clusters", kinds={"numpy"}, settings=[], columns=ASSIGNMENTS)
+@shard_asset(group="clusters", kinds={"numpy"}, settings=[], columns=ASSIGNMENTS, reads_if=TEXT)
 def cluster_assignments(
     context: dg.AssetExecutionContext,
     store: dg.ResourceParam[Store],
@@ -95,6 +97,7 @@ def cluster_assignments(
     settings=["seed", "clusters"],
     columns=METRICS,
     data_files=["analysis/cluster_*"],
+    reads_if=TEXT,
 )
 def cluster_report(
     context: dg.AssetExecutionContext,

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from paris_assets.clusters.distances import means
+from paris_assets.clusters.model import CollapsedClustering
 
 ROUNDS = 20_000
 LLOYD = 20
@@ -34,7 +35,7 @@ def capped_lloyd(
         centroids (K, D) float32, labels (N,) int32, prices (K,) float64. Labels and prices belong to these centroids.
 
     Raises:
-        ValueError: the cap cannot be met.
+        CollapsedClustering: the cap cannot be met.
     """
     mass = np.ones(len(vectors)) if weights is None else weights
     labels, prices = capped_labels(vectors, centroids, max_share, mass)
@@ -53,9 +54,10 @@ def capped_labels(
     """Labels (N,) int32 under the cap for fixed centroids, and the prices (K,) float64 that give them."""
     cap = math.ceil(max_share * mass.sum())
     if cap * len(centroids) < mass.sum() or mass.max() > cap:
-        raise ValueError(
+        raise CollapsedClustering(
             f"clusters.max_share {max_share} cannot be met by {len(centroids)} clusters of {int(mass.sum())} images "
-            f"in lumps of up to {int(mass.max())}: raise it"
+            f"in lumps of up to {int(mass.max())}: raise it",
+            [],
         )
     priced = _squared(vectors, centroids)
     prices = np.zeros(len(centroids))
@@ -70,7 +72,9 @@ def capped_labels(
         rise = _rise(priced, labels == fullest, fullest, mass, load[fullest] - cap, step)
         prices[fullest] += rise
         priced[:, fullest] += rise
-    raise ValueError(f"clusters.max_share {max_share} cannot be met: images too alike to be told apart; raise it")
+    raise CollapsedClustering(
+        f"clusters.max_share {max_share} cannot be met: images too alike to be told apart; raise it", []
+    )
 
 
 def _rise(priced: np.ndarray, members: np.ndarray, cluster: int, mass: np.ndarray, excess: float, step: float) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from paris_assets.storage.asset_check import Judgement, all_check, shard_check
+from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.joins import same_images
 from paris_assets.storage.moments import scale
 from paris_assets.storage.records import Record
-from paris_assets.storage.store import MissingInput, Store
+from paris_assets.storage.store import Store
 
 
 def embeddings_sane(store: Store, shard: str) -> Judgement:
@@ -47,7 +48,8 @@ def silhouette(store: Store, shard: str) -> Judgement:
     """Mean silhouette (cosine) is above its bound: images are nearer to their own cluster than to the next."""
     found, least = _report(store).facts.get("silhouette"), store.profile.checks.min_silhouette
     if found is None:
-        return Judgement(store.profile.clusters.k == 1, "silhouette is undefined: fewer than two clusters hold images")
+        said = "silhouette is undefined: it needs two clusters that hold images, one of them more than one"
+        return Judgement(store.profile.clusters.k == 1, said)
     value = float(found)
     return Judgement(
         value >= least, f"silhouette {value:.3f} (at least {least:g})", {"silhouette": value, "bound": least}

@@ -56,8 +56,8 @@ def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Cluster
     """
     if not len(image_ids):
         raise BrokenInvariant(
-            "no image is left after curation, so there is nothing to cluster: the rejects of filtered_images and of "
-            "duplicate_groups say which rule dropped them"
+            "no image is left to cluster: the rejects of raw_images, filtered_images and duplicate_groups say what "
+            "dropped them"
         )
     position: dict[str, int] = {name: row for row, name in enumerate(image_ids)}
     vectors: np.ndarray | None = None

@@ -19,7 +19,7 @@ import numpy as np
 from paris_assets.clusters.assignment import own_clusters
 from paris_assets.clusters.balance import capped_labels, capped_lloyd
 from paris_assets.clusters.distances import means, nearest
-from paris_assets.clusters.model import ClusterModel, CollapsedClustering
+from paris_assets.clusters.model import ClusterModel, CollapsedClustering, TooFewImages
 from paris_assets.config import Clusters
 
 SETTLE = 3
@@ -44,8 +44,9 @@ def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None =
         ``max_share``.
 
     Raises:
-        CollapsedClustering: a cluster without images, or one that holds them all.
-        ValueError: fewer rows than centroids, rows that are not finite, or a cap that cannot be met.
+        TooFewImages: fewer rows than centroids.
+        CollapsedClustering: a cluster without images, one that holds them all, or a cap that cannot be met.
+        ValueError: rows that are not a matrix, or not finite.
     """
     _validate(vectors, settings)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -93,11 +94,15 @@ def _validate(vectors: np.ndarray, settings: Clusters) -> None:
     if vectors.ndim != 2:
         raise ValueError(f"vectors must be (N, D), not {vectors.shape}")
     if len(vectors) < settings.k:
-        raise ValueError(f"clusters.k is {settings.k}, but there are only {len(vectors)} images: lower it")
+        raise TooFewImages(
+            f"clusters.k is {settings.k}, but too few images are left to cluster ({len(vectors)}): "
+            f"set clusters.k to at most {len(vectors)}, or bring more images"
+        )
     fine = fine_count(len(vectors), settings)
     if fine is not None and not settings.k <= fine <= len(vectors):
-        raise ValueError(
-            f"clusters.fine is {fine}; it must lie between clusters.k ({settings.k}) and the {len(vectors)} images"
+        raise TooFewImages(
+            f"clusters.fine is {fine}, but it must lie between clusters.k ({settings.k}) and the {len(vectors)} images "
+            "that are left to cluster: change it, or set it to auto"
         )
     if not all(np.isfinite(vectors[start : start + 65536]).all() for start in range(0, len(vectors), 65536)):
         raise ValueError("vectors must be finite")
@@ -236,6 +241,6 @@ def _check_sizes(sizes: list[int]) -> None:
     if dead or (len(sizes) > 1 and max(sizes) == sum(sizes)):
         raise CollapsedClustering(
             f"{len(dead)} of {len(sizes)} clusters hold no images (largest: {max(sizes)} of {sum(sizes)}); "
-            "the vectors are alike, or clusters.k or clusters.fine is too large for them",
+            "too many vectors are alike: lower clusters.k or clusters.fine, or cluster on other clusters.features",
             sizes,
         )

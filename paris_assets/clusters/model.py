@@ -22,6 +22,10 @@ class CollapsedClustering(BrokenInvariant):
         self.sizes = sizes
 
 
+class TooFewImages(BrokenInvariant):
+    """Fewer images than clusters."""
+
+
 @dataclass(frozen=True)
 class ClusterModel:
     """Centroids and the rule that assigns images to them.

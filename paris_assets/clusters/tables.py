@@ -55,9 +55,14 @@ def vectors(store: Store, shards: Sequence[str]) -> Iterator[Chunk]:
                 yield ids, chunk["embedding"].to_numpy(), chunk["pooled"].to_numpy() if text else None
 
 
+def _complete(store: Store, asset: str) -> list[str]:
+    """Shards that have all that the asset reads under this profile."""
+    return store.present(*(name for name in store.graph[asset].inputs if store.graph[name].partitioned))
+
+
 def cluster_model(store: Store) -> Output:
     """The fit on all shards, or on ``max_train`` images chosen by hash when there are more."""
-    profile, shards = store.profile, store.present("image_embeddings", "text_embeddings")
+    profile, shards = store.profile, _complete(store, "cluster_model")
     ids = store.scan("image_embeddings", shards).select("image_id").collect()["image_id"]
     chosen = choose(ids, profile.clusters.max_train, profile.seed)
     matrix = collect(vectors(store, shards), chosen, profile.clusters)
@@ -81,10 +86,7 @@ def cluster_assignments(store: Store, shard: str) -> Output:
 
 def cluster_report(store: Store) -> Output:
     """Figures of the clustering; pictures, charts and pages lie under ``analysis``."""
-    profile, shards = (
-        store.profile,
-        store.present("raw_images", "image_embeddings", "text_embeddings", "cluster_assignments"),
-    )
+    profile, shards = store.profile, _complete(store, "cluster_report")
     settings, model = profile.clusters, read_model(store.read("cluster_model"))
     assignments = store.scan("cluster_assignments", shards)
     captions = store.scan("captions", shards).select("image_id", "caption")

@@ -20,7 +20,7 @@ GROUPS = {
     "image_id": ("String", "image"),
     "shard": ("String", "shard of this occurrence"),
     "source_row": ("Int64", "source row of this occurrence"),
-    "group_id": ("String", "smallest image_id of the group"),
+    "group_id": ("String", "smallest image_id of the group when it was first decided"),
     "keeper": ("Boolean", "the one occurrence that stays"),
     "distance": ("UInt8", "pHash distance to the keeper, bits"),
     "method": ("String", "exact or phash; null for the keeper"),

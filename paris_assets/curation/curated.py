@@ -36,12 +36,15 @@ def kept_occurrences(
     )
 
 
-def add_alternative_texts(groups: pl.DataFrame, texts: pl.LazyFrame) -> pl.DataFrame:
+def add_alternative_texts(
+    groups: pl.DataFrame, texts: pl.LazyFrame, settled: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Add ``alt_texts`` to duplicate groups: on a keeper, the distinct texts of its dropped exact copies.
 
     Args:
         groups: columns of `duplicate_groups`.
         texts: source_row and text of all shards.
+        settled: rows that keep the texts that they have: a published row does not change with a later copy.
     """
     exact = groups.filter(pl.col("method") == "exact").select("image_id", "source_row")
     copies = (
@@ -53,7 +56,10 @@ def add_alternative_texts(groups: pl.DataFrame, texts: pl.LazyFrame) -> pl.DataF
     )
     joined = groups.join(copies, on="image_id", how="left")
     alternatives = pl.when("keeper").then(pl.col("alt_texts")).fill_null(pl.lit([], pl.List(pl.String)))
-    return joined.with_columns(alternatives.alias("alt_texts")).sort("shard", "source_row")
+    found = joined.with_columns(alternatives.alias("alt_texts"))
+    if settled is not None:
+        found = pl.concat([settled, found.join(settled, on=("shard", "source_row"), how="anti")])
+    return found.sort("shard", "source_row")
 
 
 def curate(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from paris_assets.config import Curation
-from paris_assets.rules import judge, measured_images
-
-SOURCE_SCORES = ("aesthetic", "similarity", "punsafe", "pwatermark")
+from paris_assets.rules import SOURCE_SCORES, judge, measured_images
 
 
 def verdicts(

@@ -93,7 +93,7 @@ def router_arrays(
 @all_asset(
     group="experts",
     kinds={"polars"},
-    settings=["text", "experts.validation_fraction"],
+    settings=["text"],
     columns=SUMMARY,
     data_files=["expert_shards/empty_prompt.npy"],
 )
@@ -114,7 +114,7 @@ def expert_summary(
 @all_asset(
     group="experts",
     kinds={"json", "numpy"},
-    settings=[name for name in Profile.model_fields if name not in ("source", "checks")],
+    settings=["source.columns", *(name for name in Profile.model_fields if name not in ("source", "checks"))],
     columns=FILES,
     data_files=["router_training/*"],
 )

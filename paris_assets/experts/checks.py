@@ -74,14 +74,17 @@ def rows_aligned(store: Store, shard: str) -> Judgement:
 
 
 def experts_filled(store: Store, shard: str) -> Judgement:
-    """Every expert that is worth training has samples in its tars."""
+    """Every expert that is worth training has samples in its tars, and one expert at least has."""
     summary = store.read("expert_summary")
     low = (
         store.read("cluster_values").filter(value="low")["cluster"].to_list() if store.record("cluster_values") else []
     )
     empty = summary.filter((pl.col("samples") == 0) & ~pl.col("cluster").is_in(low))["cluster"].to_list()
-    said = f"{summary.height} experts, {summary['samples'].sum()} samples; without samples: {empty or 'none'}"
-    return Judgement(not empty, said, {"empty_experts": len(empty), "samples": int(summary["samples"].sum())})
+    samples = int(summary["samples"].sum())
+    said = f"{summary.height} experts, {samples} samples; without samples: {empty or 'none'}"
+    if not samples:
+        said = f"{summary.height} experts, but no sample at all: the rejects of training_selection and latents say why"
+    return Judgement(bool(samples) and not empty, said, {"empty_experts": len(empty), "samples": samples})
 
 
 def files_present(store: Store, shard: str) -> Judgement:
@@ -95,8 +98,9 @@ def files_present(store: Store, shard: str) -> Judgement:
 
 
 def _published(store: Store, shard: str) -> dict[str, int]:
-    """image_id -> cluster of what has to be published: selected images with a latent."""
-    latents = store.scan("latents", [shard]).select("image_id")
+    """image_id -> cluster of what has to be published: selected images with a latent and a caption with words."""
+    captioned = store.scan("captions", [shard]).filter(pl.col("caption") != "").select("image_id")
+    latents = store.scan("latents", [shard]).select("image_id").join(captioned, on="image_id", how="semi")
     selection = store.scan("training_selection", [shard]).filter("selected").select("image_id")
     clusters = store.scan("cluster_assignments", [shard]).select("image_id", "cluster")
     rows = clusters.join(selection, on="image_id", how="semi").join(latents, on="image_id", how="semi")
@@ -104,10 +108,11 @@ def _published(store: Store, shard: str) -> dict[str, int]:
 
 
 def _lost(store: Store, shard: str, published: dict[str, int]) -> int:
-    """Selected images without latent, beyond those that the latents stage rejected."""
+    """Selected images without latent, beyond those that the latents stage rejected, or that have no caption."""
     selected = store.read("training_selection", shard).filter("selected")["image_id"]
     record = store.record("latents", shard)
-    rejected = sum(record.rejects.values()) if record else 0
+    silent = store.scan("captions", [shard]).filter(pl.col("caption") == "").select(pl.len()).collect().item()
+    rejected = silent + (sum(record.rejects.values()) if record else 0)
     return max(0, len(set(selected) - set(published)) - rejected)
 
 

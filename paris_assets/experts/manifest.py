@@ -16,6 +16,7 @@ from paris_assets.experts.router import ARRAYS, consolidate
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, Record
 from paris_assets.storage.root import sha256_file
+from paris_assets.storage.seal import DamagedFile
 from paris_assets.storage.store import Store
 
 MANIFEST = "pipeline_manifest.json"
@@ -124,7 +125,8 @@ def models_that_ran(store: Store, shards: list[str]) -> dict[str, Any]:
 def stage_counts(store: Store) -> dict[str, dict[str, Any]]:
     """Rows in, rows out and rejects by reason of every asset, summed over shards."""
     counts: dict[str, dict[str, Any]] = {}
-    for asset in sorted(store.graph):
+    # Not of the manifest itself: an earlier one is there or not by chance, and the bytes would tell.
+    for asset in sorted(set(store.graph) - {"pipeline_manifest"}):
         records = _records(store, asset)
         rejects: Counter[str] = Counter()
         for record in records:
@@ -144,6 +146,12 @@ def _records(store: Store, asset: str) -> list[Record]:
 
 
 def _router_training(store: Store, shards: list[str], scratch: Path) -> dict[str, Path]:
-    arrays = [{name: store.local(f"router_arrays/{shard}/{name}.npy") for name in ARRAYS} for shard in shards]
+    arrays = []
+    for shard in shards:
+        record = store.record("router_arrays", shard)
+        for file in record.files if record else ():
+            if sha256_file(store.local(file.path)) != file.sha256:
+                raise DamagedFile(store.root.uri(file.path))
+        arrays.append({name: store.local(f"router_arrays/{shard}/{name}.npy") for name in ARRAYS})
     written = consolidate(arrays, scratch, store.profile.experts.consolidate_max_bytes)
     return {f"router_training/{name}": file for name, file in written.items()}

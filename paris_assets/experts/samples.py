@@ -38,7 +38,7 @@ def validation_split(group_id: pl.Expr, fraction: float) -> pl.Expr:
 
 
 def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
-    """One row per training sample, sorted by image_id: selected images that have a latent.
+    """One row per training sample, sorted by image_id: selected images that have a latent and a caption with words.
 
     Columns: image_id, url, caption, captioner, source_text, original_width, original_height, crop_top, crop_left,
     upscaled, aesthetic, cluster, fine_cluster, distance, second_distance, split.
@@ -79,7 +79,20 @@ def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
     count = wanted.select(pl.len()).collect().item()
     if joined.height != count or joined["image_id"].n_unique() != count:
         raise LostRows(f"{count} selected images with latents, but {joined.height} after joining captions and clusters")
-    return joined
+    return joined.filter(pl.col("caption") != "")
+
+
+def left_out(tables: Tables, published: int) -> dict[str, int]:
+    """Reason -> images of the shard that are in no sample."""
+    selection = tables.selection.select("image_id", "selected").collect()
+    chosen = selection.filter("selected")
+    placed = chosen.join(tables.latents.select("image_id").collect(), on="image_id", how="semi").height
+    counts = {
+        "not_selected": selection.height - chosen.height,
+        "no_latent": chosen.height - placed,
+        "empty_caption": placed - published,
+    }
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def array_rows(table: pl.LazyFrame, column: str, image_ids: pl.Series, rows: int) -> Iterator[np.ndarray]:

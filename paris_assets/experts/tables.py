@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from paris_assets.experts.router import write_router_arrays
-from paris_assets.experts.samples import Tables, sample_table
+from paris_assets.experts.samples import Tables, left_out, sample_table
 from paris_assets.experts.shards import write_expert_tars
 from paris_assets.models.prompt import empty_prompt
 from paris_assets.storage.output import Output
@@ -18,19 +18,19 @@ from paris_assets.storage.store import Store
 EMPTY_PROMPT = "expert_shards/empty_prompt.npy"
 
 
-def _samples(store: Store, shard: str) -> pl.DataFrame:
+def _samples(store: Store, shard: str) -> tuple[pl.DataFrame, Output]:
+    """The shard's samples, and an output that counts what is left out."""
     names = ("curated_images", "captions", "cluster_assignments", "training_selection", "latents")
     tables = Tables(*(store.scan(name, [shard]) for name in names))
-    return sample_table(tables, store.profile.experts.validation_fraction)
+    samples = sample_table(tables, store.profile.experts.validation_fraction)
+    rejects = left_out(tables, samples.height)
+    return samples, Output(rows_in=samples.height + sum(rejects.values()), rejects=rejects)
 
 
 def expert_shards(store: Store, shard: str) -> Output:
     """The shard's tars and their index."""
     profile = store.profile
-    samples = _samples(store, shard)
-    considered = store.record("cluster_assignments", shard)
-    assert considered is not None
-    output = Output(rows_in=considered.rows, rejects=_left_out(considered.rows, samples.height))
+    samples, output = _samples(store, shard)
 
     def write() -> Iterator[pl.DataFrame]:
         latents, texts = store.scan("latents", [shard]), store.scan("text_embeddings", [shard])
@@ -46,10 +46,7 @@ def expert_shards(store: Store, shard: str) -> Output:
 
 def router_arrays(store: Store, shard: str) -> Output:
     """The shard's six arrays and the ids of their rows."""
-    samples = _samples(store, shard)
-    considered = store.record("cluster_assignments", shard)
-    assert considered is not None
-    output = Output(rows_in=considered.rows, rejects=_left_out(considered.rows, samples.height))
+    samples, output = _samples(store, shard)
 
     def write() -> Iterator[pl.DataFrame]:
         latents, embeddings, texts = (
@@ -125,7 +122,3 @@ def _sample_figures(store: Store, shards: list[str]) -> pl.DataFrame:
         .sort("cluster")
         .collect()
     )
-
-
-def _left_out(considered: int, published: int) -> dict[str, int]:
-    return {"not_selected_or_no_latent": considered - published} if considered > published else {}

@@ -12,11 +12,17 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# IPv6 addresses outside are local, reserved, or wrap an IPv4 address (`::127.0.0.1`, `64:ff9b:1::/48`).
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+# Public by number, yet answered by the own network or host: protocol and 6to4 relay anycast, Azure's metadata
+# service, and a documentation prefix that Python 3.11 does not know.
+LOCAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")]
 
 
 class PrivateAddress(ValueError):
@@ -25,28 +31,35 @@ class PrivateAddress(ValueError):
 
 def is_public(address: Address) -> bool:
     """Whether the address, and any IPv4 address carried inside an IPv6 one, is globally routable unicast."""
-    carried: list[Address | None] = [address]
-    if isinstance(address, ipaddress.IPv6Address):
-        nat64 = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None
-        teredo = address.teredo[1] if address.teredo else None
-        carried = [address.ipv4_mapped or address, address.sixtofour, teredo, nat64]
-    return all(one.is_global and not one.is_multicast for one in carried if one is not None)
+    if isinstance(address, ipaddress.IPv4Address) or address in GLOBAL_UNICAST:
+        own = address.is_global and not address.is_multicast and not any(address in network for network in LOCAL)
+    else:
+        own = bool(address.ipv4_mapped) or address in NAT64
+    return own and all(is_public(inner) for inner in _carried(address))
+
+
+def _carried(address: Address) -> list[ipaddress.IPv4Address]:
+    """IPv4 addresses inside an IPv6 one: mapped, 6to4, NAT64 (Teredo is not public to begin with)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    nat64 = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else None
+    return [inner for inner in (address.ipv4_mapped, address.sixtofour, nat64) if inner is not None]
 
 
 def literal_address(host: str) -> Address | None:
     """The address that a url's host is written as, or None for a name.
 
     Accepts what the system's resolver accepts: dotted, decimal, octal and hexadecimal IPv4, and IPv6 with or without
-    brackets and zone.
+    brackets and zone; dots at the end, which make a name absolute, are no part of it.
     """
-    host = host.strip("[]")
+    host = host.strip("[]").rstrip(".")
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         pass
     try:
         return ipaddress.IPv4Address(socket.inet_aton(host))
-    except (OSError, UnicodeEncodeError):
+    except (OSError, ValueError):  # not an address; characters that none has
         return None
 
 
@@ -78,7 +91,7 @@ def parse_routes(resolve: Mapping[str, str], server: str | None) -> dict[str, tu
         address, _, port = (server if target == "serve" and server else target).rpartition(":")
         if literal_address(address) is None or not port.isdigit():
             raise ValueError(f"ingest.resolve: {name}: {target!r} is neither `serve` nor `address:port`")
-        routes[name.lower()] = (address.strip("[]"), int(port))
+        routes[_absolute(name)] = (address.strip("[]"), int(port))
     return routes
 
 
@@ -97,19 +110,42 @@ class PublicResolver(AbstractResolver):
             PrivateAddress: one of the addresses is not public.
             OSError: the name does not resolve.
         """
-        if host.lower() in self.routes:
-            address, port = self.routes[host.lower()]
+        name = _absolute(host)
+        if name in self.routes:
+            address, port = self.routes[name]
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             return [_result(host, address, port, family)]
+        if name.rpartition(".")[2] == "localhost":  # RFC 6761: loopback, whatever a name server says
+            raise PrivateAddress(f"{host} is this machine")
         loop = asyncio.get_running_loop()
-        answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        try:
+            answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        except ValueError as error:  # a label that is empty or too long, a NUL: no name server is asked
+            raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
         for *_, sockaddr in answers:
             if not is_public(ipaddress.ip_address(str(sockaddr[0]).partition("%")[0])):
                 raise PrivateAddress(f"{host} resolves to the private address {sockaddr[0]}")
         return [_result(host, str(sockaddr[0]), port, answer) for answer, *_, sockaddr in answers]
 
+    def open_socket(self, target: AddrInfoType) -> socket.socket:
+        """A socket for one connection: the last look at where it goes, however the address was found.
+
+        Raises:
+            PrivateAddress: the target is neither public nor an address that the profile maps a name to.
+        """
+        family, kind, protocol, _, sockaddr = target
+        address = literal_address(str(sockaddr[0]))
+        if (str(sockaddr[0]), sockaddr[1]) not in self.routes.values() and (address is None or not is_public(address)):
+            raise PrivateAddress(f"{sockaddr[0]} is not a public address")
+        return socket.socket(family, kind, protocol)
+
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _absolute(host: str) -> str:
+    """A name as name servers know it: no difference between upper and lower case, nor by a dot at the end."""
+    return host.lower().rstrip(".")
 
 
 def _result(host: str, address: str, port: int, family: int) -> ResolveResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "source_hash": ("hash",),
 }
 IMAGE_ALIASES = ("image", "jpg", "bytes")
+# Between slashes, of either kind and number, and the host; clients drop spaces and control characters before it all.
+USER = r"^([\s\x00-\x20]*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)[^/?#\\]*@"
+EXACT = 2**53  # beyond it a float is no longer a certain integer
 
 SOURCE_SCHEMA = {
     "source_row": pl.Int64,
@@ -45,7 +48,7 @@ class SourceError(ValueError):
 def find_columns(
     schema: Mapping[str, pl.DataType], overrides: Mapping[str, str], where: str, needs_image: bool = True
 ) -> dict[str, str]:
-    """Our column -> the table's, for the columns that the table has.
+    """Our column -> the table's, for the columns that the table has; columns of lists or structs do not count.
 
     Args:
         schema: the table's columns.
@@ -65,10 +68,14 @@ def find_columns(
         accepted = ", ".join([*ALIASES, "image"])
         problem = f"{unknown} are not among ours ({accepted})" if unknown else f"{where} has no {absent}"
         raise SourceError(f"source.columns: {problem}; {where} has {list(schema)}")
+    usable = {name for name, kind in schema.items() if not kind.is_nested()}
+    nested = sorted(name for ours, name in overrides.items() if ours != "image" and name not in usable)
+    if nested:
+        raise SourceError(f"source.columns: {nested} of {where} hold lists or structs, not one value per row")
     found = {
-        ours: next(name for name in aliases if name in schema)
+        ours: next(name for name in aliases if name in usable)
         for ours, aliases in ALIASES.items()
-        if any(name in schema for name in aliases)
+        if not usable.isdisjoint(aliases)
     }
     image = next((name for name in IMAGE_ALIASES if name in schema and _holds_bytes(schema[name])), None)
     found |= ({"image": image} if image else {}) | dict(overrides)
@@ -83,19 +90,39 @@ def find_columns(
     return found
 
 
-def from_records(
-    records: Sequence[Mapping[str, Any]],
-    overrides: Mapping[str, str],
-    where: str,
-    first_source_row: int,
-    **options: bool,
-) -> pl.DataFrame:
-    """`normalise` for rows that are mappings with keys of their own (JSON); `options` go to `find_columns`."""
+def check_records(
+    records: Iterable[Mapping[str, Any]], overrides: Mapping[str, str], where: str, needs_image: bool = True
+) -> None:
+    """`find_columns` for the first rows of a source whose rows are mappings with keys of their own (JSON)."""
     names = dict.fromkeys(name for record in records for name in record)
-    found = find_columns(dict.fromkeys(names, pl.String()), overrides, where, **options)
-    values = {name: [record.get(name) for record in records] for name in found.values()}
-    table = pl.DataFrame([pl.Series(name, column, strict=False) for name, column in values.items()])
-    return normalise(table, found, first_source_row, len(records))
+    find_columns(dict.fromkeys(names, pl.String()), overrides, where, needs_image)
+
+
+def from_records(
+    records: Sequence[Mapping[str, Any]], overrides: Mapping[str, str], first_source_row: int
+) -> pl.DataFrame:
+    """`normalise` for rows that are mappings with keys of their own (JSON).
+
+    Each row is read by its own keys, so that it does not matter which rows share its shard; a row without any of ours
+    is a row of nulls.
+    """
+    present = {name for record in records for name in record}
+    accepted = {**ALIASES, **{ours: (name,) for ours, name in overrides.items()}}
+    columns = {}
+    for ours in ALIASES:
+        names = [name for name in accepted[ours] if name in present]
+        if names:
+            columns[ours] = pl.Series([_cell(record, names) for record in records], dtype=pl.String)
+    return normalise(pl.DataFrame(columns), dict(zip(columns, columns, strict=True)), first_source_row, len(records))
+
+
+def _cell(record: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """The first of these columns that the row has, as text that reads back as the same value."""
+    value = next((record[name] for name in names if name in record), None)
+    if isinstance(value, str):
+        # JSON may escape half a surrogate pair, which is no text.
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return repr(value) if isinstance(value, int | float) else None
 
 
 def normalise(
@@ -103,7 +130,8 @@ def normalise(
 ) -> pl.DataFrame:
     """The rows of a table with the columns and types of `SOURCE_SCHEMA`.
 
-    What the table does not have, and values that are not a number where one is due (NaN, empty fields), become null.
+    What the table does not have, and values that are not a number where one is due (NaN, infinities, empty fields),
+    become null; texts stay as they are, spaces and all.
 
     Args:
         table: consecutive rows of the source.
@@ -117,21 +145,36 @@ def normalise(
     for ours, kind in list(SOURCE_SCHEMA.items())[1:]:
         values = table[found[ours]] if ours in found else pl.Series([None], dtype=kind).new_from_index(0, height)
         columns.append(_convert(values, kind).alias(ours))
+        if ours == "url":  # a user and password in a list are somebody's: never used, never written down
+            plain = columns[-1].str.replace_all(r"[\t\r\n]", "")  # as clients do, which then see a user
+            columns[-1] = plain.str.replace(USER, "${1}")
     return pl.DataFrame(columns)
 
 
 def _convert(values: pl.Series, kind: type[pl.DataType]) -> pl.Series:
+    if values.dtype == pl.Binary:
+        texts = [None if value is None else value.decode(errors="replace") for value in values]
+        values = pl.Series(texts, dtype=pl.String)
+    if values.dtype.is_temporal():
+        values = values.dt.to_string()  # polars does not cast durations to text
+    if kind == pl.String or values.dtype in (pl.Categorical, pl.Enum):
+        values = values.cast(pl.String)
     if kind == pl.Int64 and values.dtype == pl.UInt64:
         return values.reinterpret(signed=True)  # a hash keeps its 64 bits
-    if kind == pl.Int64 and values.dtype == pl.String:
-        exact = values.str.strip_chars().cast(pl.Int64, strict=False)
-        rough = values.str.strip_chars().cast(pl.Float64, strict=False)  # "640.0"
-        return exact.fill_null(rough.fill_nan(None).cast(pl.Int64, strict=False))
-    if kind != pl.String:
-        values = values.str.strip_chars() if values.dtype == pl.String else values
-        values = values.cast(pl.Float64, strict=False) if not values.dtype.is_integer() else values
-        values = values.fill_nan(None) if values.dtype.is_float() else values
-    return values.cast(kind, strict=False)
+    if kind == pl.Int64 and values.dtype.is_integer():
+        return values.cast(pl.Int64, strict=False)
+    if kind == pl.String:
+        return values
+    text = values.str.strip_chars() if values.dtype == pl.String else None
+    floats = (values if text is None else text).cast(pl.Float64, strict=False)
+    floats = pl.select(pl.when(floats.is_finite()).then(floats)).to_series()
+    if kind == pl.Float64:
+        return floats
+    rounded = pl.select(pl.when(floats.abs() <= EXACT).then(floats)).to_series().cast(pl.Int64)  # "640.0"
+    if text is None:
+        return rounded
+    unsigned = text.cast(pl.UInt64, strict=False).reinterpret(signed=True)
+    return text.cast(pl.Int64, strict=False).fill_null(unsigned).fill_null(rounded)
 
 
 def _holds_bytes(kind: pl.DataType) -> bool:

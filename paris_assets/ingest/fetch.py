@@ -107,7 +107,9 @@ async def _fetch_all(
     results: queue.SimpleQueue[Fetched | None],
 ) -> None:
     # Idle connections to thousands of hosts would use up the file descriptors.
-    connector = aiohttp.TCPConnector(resolver=resolver, limit=0, ttl_dns_cache=60, keepalive_timeout=1)
+    connector = aiohttp.TCPConnector(
+        resolver=resolver, limit=0, ttl_dns_cache=60, keepalive_timeout=1, socket_factory=resolver.open_socket
+    )
     headers = {"User-Agent": settings.user_agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
     # Cookies would make an answer depend on what was asked before.
     cookies = aiohttp.DummyCookieJar()
@@ -173,7 +175,7 @@ def _parse(url: str | None, base: URL | None = None) -> URL:
         raise _Failure("bad_scheme", None) from error
     if not usable:
         raise _Failure("bad_scheme", None)
-    return parsed.with_fragment(None)
+    return parsed.with_user(None).with_fragment(None)  # nobody's credentials are used, a redirect's neither
 
 
 async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -199,11 +201,11 @@ def _retry_after_s(value: str | None) -> float:
     """Seconds that a `Retry-After` header asks for (a number or an HTTP date); 0 where it is absent or unreadable."""
     if value is None:
         return 0.0
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paris_assets.ingest.columns import find_columns, normalise
+from paris_assets.ingest.columns import SourceError, find_columns, normalise
 from paris_assets.ingest.fetch import Fetched
 
 BATCH_ROWS = 65_536
@@ -21,13 +21,34 @@ def count_rows(handle: IO[bytes]) -> int:
     return pq.ParquetFile(handle).metadata.num_rows
 
 
-def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]) -> pl.DataFrame:
-    """The rows of one part, normalised; `locator` is `file#row` where the table embeds the image."""
+def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[str, str]) -> list[tuple[int, int, int]]:
+    """(first row, rows, 0) of each part of a file; reads its footer only.
+
+    Raises:
+        SourceError: neither a url nor image bytes among the columns, or two columns of one name.
+    """
     file = pq.ParquetFile(handle)
-    found = find_columns(_schema(file), overrides, where)
+    find_columns(_schema(file, where), overrides, where)
+    total = file.metadata.num_rows
+    return [(first, min(rows_per_shard, total - first), 0) for first in range(0, total, rows_per_shard)]
+
+
+def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]) -> pl.DataFrame:
+    """The rows of one part, normalised; `locator` is `file#row` where the table embeds the image.
+
+    Raises:
+        SourceError: the file does not hold the rows that were registered.
+    """
+    file = pq.ParquetFile(handle)
+    if file.metadata.num_rows < entry["first_row"] + entry["rows"]:
+        raise SourceError(
+            f"{where}: rows {entry['first_row']} to {entry['first_row'] + entry['rows']} were registered, and it has "
+            f"{file.metadata.num_rows}"
+        )
+    found = find_columns(_schema(file, where), overrides, where)
     metadata = {ours: name for ours, name in found.items() if ours != "image"}
     batches = list(_batches(file, entry, sorted(set(metadata.values())), BATCH_ROWS))
-    table = _frame(pa.Table.from_batches(batches)) if metadata else pl.DataFrame()
+    table = _frame(_readable(pa.Table.from_batches(batches))) if metadata else pl.DataFrame()
     rows = normalise(table, metadata, entry["source_row"], entry["rows"])
     if "image" not in found:
         return rows
@@ -38,9 +59,9 @@ def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Map
 def read_images(
     handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]
 ) -> Iterator[Fetched]:
-    """The embedded images of one part, in order, a few in memory at a time."""
+    """The embedded images of one part, in order; the column of one row group is in memory at a time."""
     file = pq.ParquetFile(handle)
-    name = find_columns(_schema(file), overrides, where)["image"]
+    name = find_columns(_schema(file, where), overrides, where)["image"]
     source_row = entry["source_row"]
     for batch in _batches(file, entry, [name], BATCH_IMAGES):
         column = _frame(pa.Table.from_batches([batch]))[name]
@@ -49,14 +70,42 @@ def read_images(
             source_row += 1
 
 
-def _schema(file: pq.ParquetFile) -> Mapping[str, pl.DataType]:
-    return _frame(file.schema_arrow.empty_table()).schema
+def _schema(file: pq.ParquetFile, where: str) -> Mapping[str, pl.DataType]:
+    schema = file.schema_arrow
+    twice = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    if twice is not None:
+        raise SourceError(f"{where} has more than one column {twice!r}: write it with one of that name")
+    fields = [field.with_type(_known(field.type)) for field in schema]
+    return _frame(pa.schema(fields).empty_table()).schema
+
+
+def _known(kind: pa.DataType) -> pa.DataType:
+    """The type that stands for one that polars panics on: text for a long decimal, any list for what holds one."""
+    if "decimal256" not in str(kind):
+        return kind
+    return pa.list_(pa.null()) if pa.types.is_nested(kind) else pa.large_string()
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """Text with bytes that are no UTF-8, as bytes, and long decimals as text: polars breaks on them."""
+    for index, column in enumerate(table.columns):
+        if pa.types.is_decimal256(column.type):
+            table = table.set_column(index, table.field(index).name, column.cast(pa.large_string()))
+            continue
+        values = pa.chunked_array(
+            [chunk.dictionary_decode() if pa.types.is_dictionary(column.type) else chunk for chunk in column.chunks]
+        )
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid:
+            table = table.set_column(index, table.field(index).name, values.cast(pa.large_binary()))
+    return table
 
 
 def _batches(

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import glob
+import io
+import lzma
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import fsspec
+import pyarrow as pa
 from fsspec import AbstractFileSystem
+from fsspec.utils import infer_compression
 
 from paris_assets.ingest import folder, text_tables, webdataset
 from paris_assets.ingest.columns import SourceError
 
 COMPRESSIONS = ("gz", "bz2", "xz", "zst")
+BUFFER_BYTES = 1 << 20
+BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, pa.ArrowInvalid)
 
 
 @dataclass(frozen=True)
@@ -24,9 +35,61 @@ class Place:
     pattern: str | None = None
     file: str | None = None
 
-    def open(self, file: str) -> Any:
-        """A file opened for reading, decompressed if its name says so."""
-        return self.fs.open(f"{self.base}/{file}", "rb", compression="infer")
+    @contextmanager
+    def open(self, file: str) -> Iterator[Any]:
+        """A file opened for reading, decompressed if its name says so.
+
+        Raises:
+            SourceError: the file is broken, cut off, or compressed in a way that cannot be read here.
+        """
+        with _naming(f"{self.base}/{file}"), self._open(file) as handle:
+            yield handle
+
+    @contextmanager
+    def resume(self, file: str) -> Iterator[Any]:
+        """`open`, but a compressed file may stand where the last one to use it in this process left it.
+
+        Compressed files cannot seek: reading their shards in order would otherwise start over for each of them.
+        """
+        path = f"{self.base}/{file}"
+        if infer_compression(file) is None:
+            with self.open(file) as handle:
+                yield handle
+            return
+        key, kept = (os.getpid(), path, str(self.fs.info(path))), False
+        handle = _PAUSED.pop(key, None) or self._open(file)
+        try:
+            with _naming(path):
+                yield handle
+            kept = True
+        finally:
+            for other in list(_PAUSED) if kept else []:
+                _PAUSED.pop(other).close()
+            if kept:
+                _PAUSED[key] = handle
+            else:
+                handle.close()
+
+    def _open(self, file: str) -> Any:
+        compression = infer_compression(file)
+        if file.lower().endswith(COMPRESSIONS) and compression is None:
+            raise SourceError(f"{self.base}/{file}: this compression cannot be read here: decompress the file")
+        handle: Any = self.fs.open(f"{self.base}/{file}", "rb", compression=compression)
+        # Readers of compressed and of remote files are slow by the line, where they know lines at all.
+        return io.BufferedReader(handle, BUFFER_BYTES) if kind_of(file) in text_tables.FORMATS else handle
+
+
+_PAUSED: dict[tuple[int, str, str], Any] = {}  # at most one open file
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (*BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the file system
+        raise SourceError(f"{path} is broken or cut off ({error}): get it anew, or take it away") from error
 
 
 def locate(path: str) -> Place:
@@ -42,34 +105,57 @@ def locate(path: str) -> Place:
     return Place(fs, inner.rstrip("/"))
 
 
-def list_files(place: Place) -> list[str]:
-    """Files of the source below `place.base`, sorted; all of one kind.
+def list_files(place: Place) -> dict[str, int]:
+    """Files of the source below `place.base` with their sizes in bytes, sorted; all of one kind.
+
+    A `.json` file is a table where there is nothing else; beside other files it describes them and is left alone.
 
     Raises:
-        SourceError: no usable file, or files of more than one kind.
+        SourceError: no usable file, files of more than one kind, a name that is no UTF-8, or a link out of a folder
+            of images.
     """
-    if place.file:
-        files = [place.file]
-    else:
-        found = place.fs.glob(place.pattern) if place.pattern else place.fs.find(place.base)
-        files = sorted(str(file)[len(place.base) + 1 :] for file in found)
-    kinds: dict[str, list[str]] = {}
-    for file in files:
+    where = place.pattern or f"{place.base}/{place.file or ''}"
+    kinds: dict[str, dict[str, int]] = {}
+    for file, size in sorted(_sizes(place).items()):
         kind = kind_of(file)
         if kind and not any(part.startswith(".") for part in file.split("/")):
-            kinds.setdefault(kind if kind in ("image", "tar") else "table", []).append(file)
+            if not _is_text(file):
+                raise SourceError(f"{f'{place.base}/{file}'!a}: the name is no UTF-8: rename the file")
+            group = kind if kind in ("image", "tar") else "JSON file" if kind == "json" else "table"
+            kinds.setdefault(group, {})[file] = size
     if "image" in kinds:  # describes them, and is no table of its own
-        kinds["table"] = [file for file in kinds.get("table", []) if file != folder.METADATA]
-    kinds = {kind: members for kind, members in kinds.items() if members}
-    where = place.pattern or f"{place.base}/{place.file or ''}"
+        kinds.get("table", {}).pop(folder.METADATA, None)
+    kinds = {kind: files for kind, files in kinds.items() if files}
+    if len(kinds) > 1:
+        kinds.pop("JSON file", None)
     if not kinds:
         raise SourceError(
-            f"no source at {where}: expected tables (parquet, csv, tsv, jsonl), WebDataset tars or a folder of images"
+            f"no source at {where}: expected tables (parquet, csv, tsv, jsonl, json), WebDataset tars or a folder of "
+            "images"
         )
     if len(kinds) > 1:
-        mixed = ", ".join(f"{len(members)} {kind}s ({members[0]} ...)" for kind, members in kinds.items())
+        mixed = ", ".join(f"{len(files)} {kind}s ({next(iter(files))} ...)" for kind, files in kinds.items())
         raise SourceError(f"{where} holds more than one kind of file: {mixed}. Give a file, a subfolder or a glob")
+    folder.refuse_links(place.fs, place.base, [*kinds["image"], folder.METADATA] if "image" in kinds else ())
     return next(iter(kinds.values()))
+
+
+def _sizes(place: Place) -> dict[str, int]:
+    """Every file of the place, from one listing; web servers' listings have no sizes."""
+    fs = place.fs
+    if place.file:
+        found: Any = {f"{place.base}/{place.file}": fs.info(f"{place.base}/{place.file}")}
+    else:
+        found = fs.glob(place.pattern, detail=True) if place.pattern else fs.find(place.base, detail=True)
+    kept = {path for path, info in found.items() if info["type"] == "file" or (info.get("islink") and fs.isfile(path))}
+    files = {str(path): info["size"] for path, info in found.items() if path in kept}
+    asked: Any = {path: place.fs.size(path) if size is None else size for path, size in files.items()}
+    return {path[len(place.base) + 1 :]: size for path, size in asked.items()}
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name was UTF-8 on disk; tables hold nothing else."""
+    return name == name.encode(errors="replace").decode()
 
 
 def kind_of(file: str) -> str:

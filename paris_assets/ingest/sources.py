@@ -1,6 +1,6 @@
 """The source: which rows there are, cut into shards once and for ever, and how to read one shard of them.
 
-Four kinds are accepted, at a local path or an fsspec URL: tables (parquet, csv, tsv, JSON lines; one file, a glob or a
+Four kinds are accepted, at a local path or an fsspec URL: tables (parquet, csv, tsv, JSON; one file, a glob or a
 folder), tables that embed the images, WebDataset tars, and a folder of images. A shard never crosses files.
 
 The registry is one small table; a shard is one of its rows, and reading it needs nothing else:
@@ -39,13 +39,13 @@ REGISTRY_SCHEMA = {
     "offset": pl.Int64,
     "members": pl.List(pl.String),
 }
-PROBE_ROWS = 100
 
 
 def register(source: Source, known: pl.DataFrame | None = None) -> pl.DataFrame:
     """The registry of the source: the known shards unchanged, then those of files or images that are new.
 
-    Memory is bounded: parquet is counted from its footers, text tables and tars are read through once.
+    Memory is bounded: parquet is counted from its footers, text tables and tars are read through once. One listing
+    tells which files there are; a known file is opened again only if its size has changed.
 
     Args:
         source: path, rows per shard and column overrides.
@@ -57,13 +57,14 @@ def register(source: Source, known: pl.DataFrame | None = None) -> pl.DataFrame:
     """
     known = pl.DataFrame(schema=REGISTRY_SCHEMA) if known is None else known
     place = locate(source.path)
-    files = list_files(place)
-    if kind_of(files[0]) == "image":
-        parts = _image_parts(place, files, known, source.rows_per_shard)
+    sizes = list_files(place)
+    if kind_of(next(iter(sizes))) == "image":
+        parts = _image_parts(place, sizes, known, source)
     else:
-        _check_known(place, files, known)
-        new = [file for file in files if file not in set(known["file"])]
-        parts = (part for file in new for part in _file_parts(place, file, source))
+        _check_known(place, sizes, known)
+        registered = set(known["file"])
+        new = [(file, size) for file, size in sizes.items() if file not in registered]
+        parts = (part for file, size in new for part in _file_parts(place, file, size, source))
     first = int((known["source_row"] + known["rows"]).max() or 0)  # type: ignore[arg-type]
     rows = []
     for number, part in enumerate(parts, known.height):
@@ -71,7 +72,7 @@ def register(source: Source, known: pl.DataFrame | None = None) -> pl.DataFrame:
         first += part["rows"]
     registry = pl.concat([known, pl.DataFrame(rows, schema=REGISTRY_SCHEMA)])
     if registry.is_empty():
-        raise SourceError(f"source {source.path} has files but no rows")
+        raise SourceError(f"source {source.path} has no rows, only {', '.join([*sizes][:5])}")
     return registry
 
 
@@ -103,7 +104,8 @@ def read_rows(source: Source, entry: Mapping[str, Any]) -> pl.DataFrame:
             return webdataset.read(handle, entry["file"], entry, source.columns)
         if kind == "parquet":
             return parquet_tables.read(handle, entry["file"], entry, source.columns)
-        return text_tables.read(handle, entry["file"], kind, entry, source.columns)
+        with place.resume(entry["file"]) as rows:
+            return text_tables.read(handle, rows, entry["file"], kind, entry, source.columns)
 
 
 def read_bodies(source: Source, entry: Mapping[str, Any], settings: Ingest) -> Iterator[Fetched]:
@@ -133,34 +135,33 @@ def images_of(
     return fetch_images(rows.select("source_row", "url").iter_rows(), settings, server)
 
 
-def _file_parts(place: Place, file: str, source: Source) -> Iterator[dict[str, Any]]:
-    size = place.fs.size(f"{place.base}/{file}")
+def _file_parts(place: Place, file: str, size: int, source: Source) -> Iterator[dict[str, Any]]:
     with place.open(file) as handle:
-        for first, rows, offset in _cut(handle, file, source.rows_per_shard):
-            part = _part(file, first, rows, size, offset)
-            if first == 0:  # a file without usable columns fails now, not in a run
-                read_rows(source, {**part, "rows": min(rows, PROBE_ROWS), "source_row": 0})
-            yield part
+        for first, rows, offset in _cut(handle, file, source):
+            yield _part(file, first, rows, size, offset)
 
 
-def _cut(handle: Any, file: str, rows_per_shard: int) -> Iterable[tuple[int, int, int]]:
-    kind = kind_of(file)
-    if kind == "tar":
-        return webdataset.cut(handle, file, rows_per_shard)
+def _cut(handle: Any, file: str, source: Source) -> Iterable[tuple[int, int, int]]:
+    """(first row, rows, offset) of each part; a file without usable columns fails here, not in a run."""
+    kind, rows_per_shard, columns = kind_of(file), source.rows_per_shard, source.columns
     if kind == "parquet":
-        total = parquet_tables.count_rows(handle)
-        return [(first, min(rows_per_shard, total - first), 0) for first in range(0, total, rows_per_shard)]
+        return parquet_tables.cut(handle, file, rows_per_shard, columns)
+    if kind == "tar":
+        webdataset.check(handle, file, columns)
+        return webdataset.cut(handle, file, rows_per_shard)
+    text_tables.check(handle, file, kind, columns)
     return text_tables.cut(handle, file, kind, rows_per_shard)
 
 
-def _image_parts(place: Place, files: list[str], known: pl.DataFrame, size: int) -> list[dict[str, Any]]:
-    registered = known["members"].explode().drop_nulls().to_list()
-    missing = sorted(set(registered) - set(files))
+def _image_parts(place: Place, files: Iterable[str], known: pl.DataFrame, source: Source) -> list[dict[str, Any]]:
+    folder.check(place.fs, place.base, source.columns)
+    registered, size = set(known["members"].explode().drop_nulls()), source.rows_per_shard
+    missing = sorted(registered.difference(files))
     if missing:
         raise SourceError(
             f"{place.base}: {len(missing)} registered images are gone, such as {missing[0]}: put them back"
         )
-    new = sorted(set(files) - set(registered))
+    new = sorted(set(files) - registered)
     parts = [new[first : first + size] for first in range(0, len(new), size)]
     return [_part("", len(registered) + i * size, len(part), None, 0, part) for i, part in enumerate(parts)]
 
@@ -173,21 +174,19 @@ def _part(
     }  # fmt: skip
 
 
-def _check_known(place: Place, files: list[str], known: pl.DataFrame) -> None:
+def _check_known(place: Place, sizes: Mapping[str, int], known: pl.DataFrame) -> None:
     """Registered files must be there with the rows that they had; new rows belong into new files."""
-    present = set(files)
     for file, rows, size in known.group_by("file").agg(pl.sum("rows"), pl.first("size_bytes")).sort("file").iter_rows():
-        if file not in present:
-            raise SourceError(f"{place.base}/{file} was registered and is gone: put it back, or use another root")
-        now = place.fs.size(f"{place.base}/{file}")
-        if now == size:
+        path = f"{place.base}/{file}"
+        if file not in sizes:
+            raise SourceError(f"{path} was registered and is gone: put it back, or use another root")
+        if sizes[file] == size:
             continue
+        change = f"had {size} bytes and has {sizes[file]}"
         if kind_of(file) == "parquet":
             with place.open(file) as handle:
                 counted = parquet_tables.count_rows(handle)
             if counted == rows:
                 continue
             change = f"had {rows} rows and has {counted}"
-        else:
-            change = f"had {size} bytes and has {now}"
-        raise SourceError(f"{place.base}/{file} {change} since it was registered: add new rows as new files")
+        raise SourceError(f"{path} {change} since it was registered: add new rows as new files")

@@ -8,8 +8,9 @@ import polars as pl
 
 from paris_assets.ingest.ledger import fetch_shard
 from paris_assets.ingest.sources import entry_of, images_of, read_rows
+from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import MissingInput, Store
+from paris_assets.storage.store import Store
 
 
 def source_rows(store: Store, shard: str) -> Output:

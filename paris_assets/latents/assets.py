@@ -25,7 +25,7 @@ REPORT = {
 SETTINGS = ["latents.codec", "latents.resolutions", "latents.upscale", "latents.posterior"]
 
 
-@shard_asset(group="latents", kinds={"pytorch"}, settings=["seed", *SETTINGS], columns=LATENTS, pool="gpu")
+@shard_asset(group="latents", kinds={"pytorch"}, settings=["posterior_seed", *SETTINGS], columns=LATENTS, pool="gpu")
 def latents(
     context: dg.AssetExecutionContext,
     store: dg.ResourceParam[Store],

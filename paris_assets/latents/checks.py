@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from paris_assets.storage.asset_check import Judgement, all_check, shard_check
+from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.joins import same_images
 from paris_assets.storage.moments import scale
-from paris_assets.storage.store import MissingInput, Store
+from paris_assets.storage.store import Store
 
 
 def latents_sane(store: Store, shard: str) -> Judgement:
@@ -41,6 +42,8 @@ def reconstruction(store: Store, shard: str) -> Judgement:
     record = store.record("latent_report")
     if record is None:
         raise MissingInput("latent_report has not been made: materialise it first")
+    if not record.rows:
+        return Judgement(False, "no image has a latent, so none was decoded: the rejects of latents say why")
     value, least = float(record.facts["psnr_db"]), store.profile.checks.min_psnr_db
     return Judgement(
         value >= least, f"mean PSNR {value:.2f} dB (at least {least:g})", {"psnr_db": value, "bound": least}

@@ -1,4 +1,8 @@
-"""The shipped profiles, and how a profile is read: YAML, then ``PARIS_SET``, then the command line."""
+"""The shipped profiles, and how a profile is read: YAML, then ``PARIS_SET``, then the command line.
+
+YAML holds plain values and can run nothing. Import paths in it (``signals.measures``, ``implementation``) name code by
+design: use a stranger's profile as you would use their program.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from pydantic import ValidationError
 from paris_assets.config import Profile, ProfileError
 
 PROFILES = Path(__file__).parent
+MAX_VALUES = 100_000
 
 
 def profile_file(name: str) -> Path:
@@ -40,7 +45,7 @@ def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) ->
         ProfileError: unknown profile or setting, or a value out of bounds; the message names each of them.
     """
     file = profile_file(name)
-    return parse_profile(file.read_text(), str(file), {**environment_overrides(), **(overrides or {})})
+    return parse_profile(file.read_bytes(), str(file), {**environment_overrides(), **(overrides or {})})
 
 
 def environment_overrides() -> dict[str, Any]:
@@ -48,20 +53,22 @@ def environment_overrides() -> dict[str, Any]:
     return parse_overrides([pair for pair in os.environ.get("PARIS_SET", "").split(";") if pair.strip()])
 
 
-def parse_profile(text: str, where: str, overrides: dict[str, Any] | None = None) -> Profile:
+def parse_profile(text: str | bytes, where: str, overrides: dict[str, Any] | None = None) -> Profile:
     """Validate YAML settings with overrides applied; errors name ``where`` and every wrong setting."""
-    try:
-        settings = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ProfileError(f"{where} is not valid YAML: {error}") from error
+    settings = _parse_yaml(text, where)
     if not isinstance(settings, dict):
-        raise ProfileError(f"{where} must hold a mapping of settings, not {type(settings).__name__}")
+        found = "is empty" if settings is None else f"holds a {type(settings).__name__}"
+        raise ProfileError(f"{where} {found}; a profile is a mapping of settings, such as `seed: 0`")
     for path, value in (overrides or {}).items():
         _assign(settings, path, value)
     try:
         return Profile.model_validate(settings)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        unknown = {"extra_forbidden": "no such setting (paris_assets/config.py describes them all)"}
+        found = [
+            (item, unknown.get(item["type"], item["msg"].removeprefix("Value error, "))) for item in error.errors()
+        ]
+        lines = [f"  {'.'.join(map(str, item['loc']))}: {said}" for item, said in found]
         raise ProfileError(f"profile {where}:\n" + "\n".join(lines)) from error
 
 
@@ -76,11 +83,32 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
         path, equals, text = pair.partition("=")
         if not equals:
             raise ProfileError(f"--set takes key=value, got {pair!r}")
-        try:
-            overrides[path.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ProfileError(f"--set {path}: {text!r} is not a YAML value") from error
+        overrides[path.strip()] = _parse_yaml(text, f"--set {path.strip()}")
     return overrides
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and no merge that unfolds without end."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_VALUES:
+            raise yaml.YAMLError(f"more than {MAX_VALUES} values merged")
+
+
+def _parse_yaml(text: str | bytes, where: str) -> Any:
+    """Plain values; a few lines whose aliases unfold to millions of values, or hold themselves, are refused."""
+    try:
+        value = _Loader(text).get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that cannot be
+        raise ProfileError(f"{where} is not valid YAML: {error}") from error
+    waiting, count = [value], 0
+    while waiting:
+        item, count = waiting.pop(), count + 1
+        if count > MAX_VALUES:
+            raise ProfileError(f"{where} holds more than {MAX_VALUES} values with its aliases written out")
+        waiting += item.values() if isinstance(item, dict) else item if isinstance(item, list | set | tuple) else ()
+    return value
 
 
 def _assign(settings: dict[str, Any], path: str, value: Any) -> None:

@@ -6,21 +6,25 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import polars as pl
+import dagster as dg
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+from yaml import YAMLError
 
 from paris_assets.config import Profile
 from paris_assets.runs.doctor import missing_for
-from paris_assets.runs.execution import open_instance, report_finished
+from paris_assets.runs.execution import dagster_home, open_instance, report_finished
 from paris_assets.runs.plan import descendants, order
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.registration import bind, check_binding, register
 from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
+from paris_assets.runs.turn import our_turn
 from paris_assets.storage.root import Root
-from paris_assets.storage.store import Store, open_store
+from paris_assets.storage.store import Store, open_store, stored_profile
 
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
@@ -35,34 +39,66 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     check_binding(root, profile)
     store = Store(root, profile, asset_graph())
     selected_assets(store, request)
+    if dry_run:
+        _print_plan(store, request, console)
+        return 0
+    before = stored_profile(root)
+    with _alone(store, console):
+        check_binding(root, profile)
+        if stored_profile(root) not in (before, profile):
+            raise ValueError(f"the settings of {root.url} were changed by the run that this one waited for: run again")
+        return _bring_up_to_date(store, request, console, start)
+
+
+def _alone(store: Store, console: Console) -> AbstractContextManager[None]:
+    def waiting(holder: str) -> None:
+        said = f"another `paris run` ({holder}) works on {store.root.url}: waiting for it to end (Ctrl-C to give up)"
+        console.print(said, markup=False, soft_wrap=True)
+
+    def lost(holder: str) -> None:
+        said = f"stopping: {holder} has taken over {store.root.url}, which this run could not renew its lease on"
+        console.print(said, markup=False, soft_wrap=True)
+
+    return our_turn(store.root, dagster_home(store.root.url, store.root.remote), waiting, lost)
+
+
+def _bring_up_to_date(store: Store, request: Request, console: Console, start: float) -> int:
     registry = register(store)
     selected_shards(registry, request)
-    if dry_run:
-        _print_plan(store, registry, request, console)
-        return 0
     bind(store, registry, console)
     todo = plan(store, request)
-    told = report_finished(store, open_instance(store))
+    told = _tell_dagster(store)
     if told:
         console.print(f"told Dagster of {told} finished partitions that it did not know")
     if not todo:
         seconds = time.monotonic() - start
-        said = f"nothing to do: every selected partition under {root.url} is up to date ({seconds:.1f} s)"
+        said = f"nothing to do: every selected partition under {store.root.url} is up to date ({seconds:.1f} s)"
         console.print(said, markup=False, soft_wrap=True)
         return 0
     with RunProgress(console) as progress:
         report = run(store, request, progress)
     print_summary(store, report, console)
     store.close()
-    for blocked in report.blocked:
-        console.print(f"not made {blocked} is missing or out of date", style="red", markup=False, soft_wrap=True)
+    for line in report.blocked_lines():
+        console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
     if report.failed:
         console.print("some partitions were not made; `paris run` tries them again", style="red")
     return 1 if report.failed else 0
 
 
-def _print_plan(store: Store, registry: pl.DataFrame, request: Request, console: Console) -> None:
-    known = set(store.shards())
+def _tell_dagster(store: Store) -> int:
+    home = dagster_home(store.root.url, store.root.remote)
+    try:
+        return report_finished(store, open_instance(store))
+    except (DBAPIError, YAMLError, dg.DagsterError) as error:
+        cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
+        hint = "if it is damaged, delete it and run again; results do not depend on it"
+        raise ValueError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
+
+
+def _print_plan(store: Store, request: Request, console: Console) -> None:
+    registry, known = register(store), set(store.shards())
+    selected_shards(registry, request)
     new = [shard for shard in registry["shard"] if shard not in known]
     if new:
         console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,6 +28,13 @@ PACKAGES = (
     "webdataset",
 )
 MIN_FREE_BYTES = 1 << 30
+METHODS = {
+    "scores": ("identity", "preprocess", "run"),
+    "captions": ("identity", "preprocess", "run"),
+    "text": ("identity", "encode"),
+    "embedder": ("identity", "preprocess", "run"),
+    "latents": ("identity", "encode", "decode"),
+}
 
 
 def profile_models(profile: Profile) -> dict[str, Model]:
@@ -48,6 +56,52 @@ def missing_for(profile: Profile) -> list[str]:
     serve = profile.ingest.serve
     if serve and not Path(serve).is_dir():
         problems.append(f"ingest.serve: no folder {serve}; run from the folder that holds it, or give its full path")
+    return [*problems, *_class_problems(profile), *_rule_problems(profile)]
+
+
+def _rule_problems(profile: Profile) -> list[str]:
+    """Signals that cannot be loaded, scores that hide a column, and rules on columns that they will not see."""
+    from paris_assets.rules import rule_columns, rule_problem
+    from paris_assets.signals.measure import signal_schema
+
+    try:
+        signals = signal_schema(profile.signals)
+    except ValueError as error:
+        return [str(error)]
+    lacking = sorted({"phash", "dhash", "thumbnail"} - set(signals))
+    if lacking:
+        hashes = "paris_assets.signals.perceptual_hash:PerceptualHash"
+        return [f"signals.measures gives no {', '.join(lacking)}, which duplicate_groups reads: add {hashes}"]
+    first, second = rule_columns(signals, profile.scores)
+    problems = [
+        f"scores.{name}: the file or a signal has a column {name!r}" for name in profile.scores if name in first
+    ]
+    for where, columns in (("signal_rules", first), ("score_rules", second)):
+        for rule in getattr(profile.curation, where):
+            problem = rule_problem(rule, columns)
+            if problem:
+                moved = "" if rule_problem(rule, second) else "; move the rule to curation.score_rules"
+                problems.append(f"curation.{where}: {problem}{moved}")
+    return problems
+
+
+def _class_problems(profile: Profile) -> list[str]:
+    """Networks named by import path that are not what their setting asks for; their modules are imported."""
+    problems = []
+    for setting, model in profile_models(profile).items():
+        module, colon, name = model.implementation.partition(":")
+        if not colon or requirements(model):
+            continue
+        try:
+            network = getattr(import_module(module), name)
+        except (ImportError, AttributeError, SyntaxError) as error:
+            problems.append(f"{setting}: {model.implementation}: {error}")
+            continue
+        wanted = METHODS[setting.partition(".")[0]]
+        lacking = [method for method in wanted if not callable(getattr(network, method, None))]
+        if lacking:
+            said = f"{setting}: {model.implementation} has no {', no '.join(lacking)}"
+            problems.append(f"{said}; paris_assets/models/protocols.py says what it needs")
     return problems
 
 
@@ -72,9 +126,13 @@ def examine(profile: Profile, root_url: str) -> int:
 
 def _root_problems(root_url: str) -> list[str]:
     root = Root(root_url)
-    stored = stored_profile(root)
     if root.remote:
+        try:
+            root.probe()
+        except OSError as error:
+            return [f"root {root.url} cannot be used: {error}"]
         return []
+    stored = stored_profile(root)
     folder = next(path for path in [Path(root.url), *Path(root.url).parents] if path.exists())
     problems = [] if os.access(folder, os.W_OK) else [f"root {root.url}: {folder} is not writable"]
     free = shutil.disk_usage(folder).free

@@ -14,14 +14,19 @@ import yaml
 from paris_assets.definitions import build_definitions
 from paris_assets.partitions import image_shards
 from paris_assets.runs.plan import Task
-from paris_assets.storage.io_manager import FORCE_TAG, RESUME_TAG, record_metadata
+from paris_assets.storage.io_manager import record_metadata
 from paris_assets.storage.records import ALL
+from paris_assets.storage.s3 import compute_logs
 from paris_assets.storage.store import Store
+from paris_assets.storage.table_asset import FORCE_TAG, RESUME_TAG
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+STORAGE = "paris_assets.runs.dagster_storage"
 INSTANCE = {
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
+    "run_storage": {"module": STORAGE, "class": "RunLog", "config": {"base_dir": {"env": "DAGSTER_HOME"}}},
+    "event_log_storage": {"module": STORAGE, "class": "EventLog", "config": {"base_dir": {"env": "DAGSTER_HOME"}}},
     "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}, "runs": {"max_concurrent_runs": 2}},
 }
 
@@ -52,8 +57,11 @@ def open_instance(store: Store) -> dg.DagsterInstance:
     home = dagster_home(store.root.url, store.root.remote)
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
+    logs = compute_logs(store.root.url, home) if store.root.on_s3 else {}
     if not settings.exists():
-        settings.write_text(yaml.safe_dump(INSTANCE, sort_keys=False))
+        draft = settings.with_suffix(f".{os.getpid()}")
+        draft.write_text(yaml.safe_dump({**INSTANCE, **logs}, sort_keys=False))
+        os.replace(draft, settings)  # half a file would be another configuration
     os.environ["DAGSTER_HOME"] = str(home)
     return dg.DagsterInstance.get()
 
@@ -67,6 +75,7 @@ class Executor:
 
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised."""
+        self.store.refresh()
         self.store.resuming, self.store.forced = True, frozenset(task.forced)
         result = self._job.execute_in_process(
             asset_selection=[dg.AssetKey(name) for name in task.assets],
@@ -76,7 +85,17 @@ class Executor:
             tags={RESUME_TAG: "true", FORCE_TAG: ",".join(task.forced)},
             raise_on_error=False,
         )
+        self.store.close()  # copies of remote files: what a worker keeps on its disk is bounded by one task
+        if _interrupted(result.all_events):
+            raise KeyboardInterrupt
         return _report(task, result.all_events)
+
+
+def _interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
+    """Whether Ctrl-C or SIGTERM ended the run: Dagster keeps both to itself where errors are not raised."""
+    last = events[-1] if events else None
+    reason = last.job_failure_data.failure_reason if last is not None and last.is_job_failure else None
+    return reason is not None and reason.value == "UNEXPECTED_TERMINATION"
 
 
 def _report(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
@@ -106,7 +125,11 @@ def _cause(event: dg.DagsterEvent) -> str:
     error: Any = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return "unknown" if error is None else error.message.strip()
+    if error is None:
+        return "unknown"
+    # Dagster puts the class before the message; what a user can act on says enough without its module.
+    name, _, message = error.message.strip().partition(": ")
+    return message if message and name.startswith("paris_assets.") else error.message.strip()
 
 
 def report_finished(store: Store, instance: dg.DagsterInstance) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from paris_assets.storage.fingerprint import Graph
 from paris_assets.storage.records import ALL
 from paris_assets.storage.store import Store
+
+Done = Callable[[str, str], bool]
+REQUESTS_IN_FLIGHT = 32
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,28 @@ def ancestors(graph: Graph, asset: str) -> set[str]:
     return found
 
 
-def stale(store: Store, wave: Wave, shard: str, selected: set[str], forced: set[str]) -> Task | None:
+def what_is_done(store: Store, shards: Iterable[str]) -> Done:
+    """(asset, shard) -> whether the partition is finished, as it stands now: each is looked at once.
+
+    On a remote root the partitions of ``shards`` are asked for many at a time.
+    """
+    store.refresh()
+    found: dict[tuple[str, str], bool] = {}
+
+    def done(asset: str, shard: str) -> bool:
+        if (asset, shard) not in found:
+            found[asset, shard] = store.done(asset, shard)
+        return found[asset, shard]
+
+    if store.root.remote:
+        keys = list(shards)
+        pairs = [(name, key) for name, node in store.graph.items() for key in (keys if node.partitioned else [ALL])]
+        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as threads:
+            found.update(zip(pairs, threads.map(lambda pair: store.done(*pair), pairs), strict=True))
+    return done
+
+
+def stale(graph: Graph, wave: Wave, shard: str, selected: set[str], forced: set[str], done: Done) -> Task | None:
     """The assets of a wave that may have to be made for a shard, or None.
 
     An asset behind a stale one is included: whether it really changes shows only when its input is there, and it is
@@ -79,14 +105,16 @@ def stale(store: Store, wave: Wave, shard: str, selected: set[str], forced: set[
     for name in wave.assets:
         if name not in selected:
             continue
-        behind = any(up in suspects for up in store.graph[name].inputs)
-        if name in forced or behind or not store.done(name, shard):
+        behind = any(up in suspects for up in graph[name].inputs)
+        if name in forced or behind or not done(name, shard):
             suspects.append(name)
     return Task(shard, tuple(suspects), tuple(sorted(forced & set(suspects)))) if suspects else None
 
 
-def wave_tasks(store: Store, wave: Wave, shards: list[str], selected: set[str], forced: set[str]) -> list[Task]:
+def wave_tasks(
+    graph: Graph, wave: Wave, shards: list[str], selected: set[str], forced: set[str], done: Done
+) -> list[Task]:
     """The tasks of one wave, shards in order; unpartitioned waves have at most one."""
     keys = shards if wave.partitioned else [ALL]
-    tasks = (stale(store, wave, key, selected, forced) for key in keys)
+    tasks = (stale(graph, wave, key, selected, forced, done) for key in keys)
     return [task for task in tasks if task]

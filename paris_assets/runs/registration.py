@@ -11,7 +11,10 @@ from rich.console import Console
 from paris_assets.config import Profile
 from paris_assets.profiles import dump_profile
 from paris_assets.storage.root import Root
+from paris_assets.storage.seal import seal
 from paris_assets.storage.store import PROFILE_FILE, REGISTRY, Store, stored_profile
+
+PROBE_ROWS = 100
 
 
 class SourceChanged(ValueError):
@@ -40,10 +43,19 @@ def check_binding(root: Root, profile: Profile) -> None:
 
 
 def register(store: Store) -> pl.DataFrame:
-    """The registry of the source's shards, new ones included; nothing is written. Known shards never change."""
-    from paris_assets.ingest.sources import register as register_source
+    """The registry of the source's shards, new ones included; nothing is written. Known shards never change.
 
-    return register_source(store.profile.source, store.registry())
+    Raises:
+        SourceError: the source cannot be read, or not with these `source.columns`.
+    """
+    from paris_assets.ingest import sources
+
+    source, stored = store.profile.source, stored_profile(store.root)
+    registry = sources.register(source, store.registry())
+    if stored is not None and stored.source.columns != source.columns:
+        first = registry.row(0, named=True)
+        sources.read_rows(source, {**first, "rows": min(first["rows"], PROBE_ROWS)})
+    return registry
 
 
 def bind(store: Store, registry: pl.DataFrame, console: Console) -> None:
@@ -52,11 +64,14 @@ def bind(store: Store, registry: pl.DataFrame, console: Console) -> None:
     root.remove_abandoned_scratch()
     if stored_profile(root) != store.profile:
         root.put_bytes(dump_profile(store.profile).encode(), PROFILE_FILE)
+    store.refresh()
     if registry.height == len(known):
         return
     buffer = io.BytesIO()
     registry.write_parquet(buffer)
+    seal(buffer)
     root.put_bytes(buffer.getvalue(), REGISTRY)
+    store.changed(REGISTRY)
     rows, source = registry["rows"].sum(), store.profile.source.path
     console.print(f"registered {registry.height - len(known)} shards, {rows} rows in all, from {source}", markup=False)
 

@@ -9,11 +9,12 @@ import dagster as dg
 import polars as pl
 
 from paris_assets.runs.execution import TaskReport
-from paris_assets.runs.plan import Task, Wave, ancestors, descendants, wave_tasks, waves
+from paris_assets.runs.plan import Done, Task, Wave, ancestors, descendants, wave_tasks, waves, what_is_done
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.workers import Workers
+from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.records import ALL
-from paris_assets.storage.store import MissingInput, Store
+from paris_assets.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,28 @@ class RunReport:
 
     tasks: list[TaskReport] = field(default_factory=list)
     wall_s: float = 0.0
-    blocked: list[str] = field(default_factory=list)
-    """Assets that could not be made, with the inputs that are missing, in words."""
+    blocked: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """Partitions that could not be made: asset -> shard -> the inputs that are missing or out of date."""
 
     @property
     def failed(self) -> bool:
         """Whether any partition could not be made."""
         return bool(self.blocked) or any(task.failures for task in self.tasks)
+
+    def blocked_lines(self) -> list[str]:
+        """One line for each asset that could not be made everywhere."""
+        lines = []
+        for asset, shards in self.blocked.items():
+            where = "" if list(shards) == [ALL] else f" [{some(list(shards))}]"
+            missing = sorted({name for names in shards.values() for name in names})
+            lines.append(f"{asset}{where}: {some(missing)} missing or out of date")
+        return lines
+
+
+def some(names: list[str], most: int = 4) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class UnknownName(ValueError):
@@ -84,21 +100,19 @@ def resolve_selection(select: tuple[str, ...], names: set[str]) -> set[str]:
     return chosen
 
 
-def _ready_part(store: Store, task: Task, blocked: list[str]) -> Task | None:
+def _ready_part(store: Store, task: Task, done: Done, blocked: dict[str, dict[str, list[str]]]) -> Task | None:
     """The part of a task whose inputs are there; what is left out is added to ``blocked``, with its missing inputs."""
     ready: list[str] = []
     for asset in task.assets:
-        missing = missing_inputs(store, asset, task.shard, set(ready))
+        missing = missing_inputs(store, asset, task.shard, set(ready), done)
         if missing:
-            where = asset if task.shard == ALL else f"{asset} [{task.shard}]"
-            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-            blocked.append(f"{where}: {', '.join(missing[:8])}{more}")
+            blocked.setdefault(asset, {})[task.shard] = missing
         else:
             ready.append(asset)
     return Task(task.shard, tuple(ready), tuple(name for name in task.forced if name in ready)) if ready else None
 
 
-def missing_inputs(store: Store, asset: str, shard: str, coming: set[str]) -> list[str]:
+def missing_inputs(store: Store, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:
     """Partitions that an asset has to wait for: absent, or made under other settings.
 
     A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
@@ -111,7 +125,7 @@ def missing_inputs(store: Store, asset: str, shard: str, coming: set[str]) -> li
             continue
         upstream = store.graph[name]
         keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else store.shards()
-        stale = [f"{name}/{key}" for key in keys if not store.done(name, key)]
+        stale = [f"{name}/{key}" for key in keys if not done(name, key)]
         if stale and not (store.profile.allow_missing_shards and len(stale) < len(keys)):
             missing += stale
     return missing
@@ -141,7 +155,8 @@ def plan(store: Store, request: Request) -> list[tuple[Wave, list[Task]]]:
     """What would be made now, by wave; later waves may turn out smaller."""
     chosen, forced = selected_assets(store, request)
     shards = selected_shards(_registry(store), request)
-    found = [(wave, wave_tasks(store, wave, shards, chosen, forced)) for wave in waves(store.graph)]
+    done = what_is_done(store, store.shards())
+    found = [(wave, wave_tasks(store.graph, wave, shards, chosen, forced, done)) for wave in waves(store.graph)]
     return [(wave, tasks) for wave, tasks in found if tasks]
 
 
@@ -153,8 +168,9 @@ def run(store: Store, request: Request, progress: RunProgress) -> RunReport:
     workers = Workers(store, request.workers, progress.listen)
     try:
         for wave in waves(store.graph):
-            tasks = wave_tasks(store, wave, shards, chosen, forced)
-            ready = [task for task in (_ready_part(store, task, report.blocked) for task in tasks) if task]
+            done = what_is_done(store, store.shards())
+            tasks = wave_tasks(store.graph, wave, shards, chosen, forced, done)
+            ready = [task for task in (_ready_part(store, task, done, report.blocked) for task in tasks) if task]
             if not ready:
                 continue
             progress.begin_wave(wave.assets, sum(len(task.assets) for task in ready))

@@ -2,91 +2,118 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import polars as pl
 from rich.console import Console
 
+from paris_assets.runs.endings import ending
 from paris_assets.runs.plan import order
+from paris_assets.storage.records import ALL
 from paris_assets.storage.store import Store
+
+BY_ROW = ("source_rows", "raw_images", "duplicate_groups", "curated_images")
+ID = re.compile(r"[0-9a-f]{6,32}")
+ROW = re.compile(r"row:(\d+)")
 
 
 def print_story(store: Store, wanted: str) -> int:
-    """Print every table row about an image; 0 when there is one, 1 when nothing is known of it."""
+    """Print every table row about an image, and how it ended; 0 when there is one, 1 when nothing is known of it.
+
+    Args:
+        store: the root to read.
+        wanted: an image_id or its first digits (at least 6), a URL of the source, or ``row:`` and a source row.
+    """
     console = Console(highlight=False, soft_wrap=True, markup=False)
     occurrences = find_occurrences(store, wanted)
     if occurrences.is_empty():
         console.print(
-            f"nothing known of {wanted!r} under {store.root.url}: give an image_id or a URL of the source list"
+            f"nothing known of {wanted!r} under {store.root.url}: give an image_id (or at least its first 6 digits), "
+            "a URL of the source list, or row:N for its row N"
         )
         return 1
+    if occurrences.height > 1:
+        images = occurrences["image_id"].n_unique()
+        console.print(f"{occurrences.height} source rows, {images} different images")
     for occurrence in occurrences.iter_rows(named=True):
-        console.print(occurrence["url"] or occurrence["image_id"], style="bold")
-        for asset, row in story(store, occurrence):
+        name = occurrence["url"] or occurrence["image_id"] or "no address"
+        console.print(f"{name} (source row {occurrence['source_row']}, shard {occurrence['shard']})", style="bold")
+        rows = list(story(store, occurrence))
+        for asset, row in rows:
             console.print(f"  {asset}", style="bold cyan")
-            for name, value in row.items():
-                console.print(f"    {name}: {value}")
-        console.print(f"  => {verdict(store, occurrence)}")
+            for column, value in row.items():
+                console.print(f"    {column}: {value}")
+        for line in ending(store, occurrence, dict(rows)):
+            console.print(f"  => {line}")
     return 0
 
 
 def find_occurrences(store: Store, wanted: str) -> pl.DataFrame:
-    """Ledger rows of an image_id (or its prefix of at least 6 digits) or a URL, with their shard."""
+    """Ledger rows that are meant, with their shard, sorted by source row; of shards without ledger the source rows."""
+    registry = store.registry()
+    if registry is None:
+        return pl.DataFrame()
+    row = ROW.fullmatch(wanted)
+    if row:
+        number = int(row[1])
+        first, rows = pl.col("source_row"), pl.col("rows")
+        shards = registry.filter((first <= number) & (number < first + rows))["shard"].to_list()
+        meant = pl.col("source_row") == number
+    else:
+        shards = registry["shard"].to_list()
+        meant = pl.col("url") == wanted
+        if ID.fullmatch(wanted):
+            meant = meant | pl.col("image_id").str.starts_with(wanted)
+    fetched = [shard for shard in shards if store.record("raw_images", shard)]
+    waiting = [shard for shard in shards if shard not in set(fetched) and store.record("source_rows", shard)]
     found = []
-    for shard in store.shards():
-        if store.record("raw_images", shard):
-            ledger = store.scan("raw_images", [shard])
-            by_id = pl.col("image_id").str.starts_with(wanted) if len(wanted) >= 6 else pl.col("image_id") == wanted
-            rows = ledger.filter(by_id.fill_null(False) | (pl.col("url") == wanted).fill_null(False)).collect()
-            found.append(rows.with_columns(pl.lit(shard).alias("shard")))
-    return pl.concat(found) if found else pl.DataFrame()
+    # One scan over all ledgers: with a thousand shards, one by one takes minutes.
+    if fetched:
+        found.append(store.scan("raw_images", fetched).filter(meant).collect())
+    if waiting:
+        unknown = store.scan("source_rows", waiting).select("source_row", "url", "text")
+        unknown = unknown.with_columns(image_id=pl.lit(None, pl.String), status=pl.lit("waiting"))
+        found.append(unknown.filter(meant).collect())
+    if not found:
+        return pl.DataFrame()
+    starts = registry.select("source_row", "shard").sort("source_row")
+    rows_found = pl.concat(found, how="diagonal_relaxed").sort("source_row")
+    return rows_found.join_asof(starts, on="source_row", strategy="backward")
 
 
 def story(store: Store, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(asset, row) for every table that knows the occurrence, in the order data flows."""
+    """(asset, row) for every table that knows the occurrence, in the order data flows; arrays are summed up."""
     for asset in order(store.graph):
-        shard = occurrence["shard"] if store.graph[asset].partitioned else "all"
+        shard = occurrence["shard"] if store.graph[asset].partitioned else ALL
         if store.record(asset, shard) is None:
             continue
         table = store.scan(asset, [shard])
         columns = table.collect_schema()
-        if "source_row" in columns and asset in ("source_rows", "raw_images", "duplicate_groups", "curated_images"):
-            key, value = "source_row", occurrence["source_row"]
+        if "source_row" in columns and asset in BY_ROW:
+            meant = pl.col("source_row") == occurrence["source_row"]
         elif "image_id" in columns and occurrence["image_id"]:
-            key, value = "image_id", occurrence["image_id"]
+            meant = pl.col("image_id") == occurrence["image_id"]
         else:
             continue
-        shown = [name for name, kind in columns.items() if not isinstance(kind, pl.Array) and kind != pl.Binary]
-        rows = table.filter(pl.col(key) == value).select(shown).collect()
-        for row in rows.to_dicts():
-            yield asset, row
+        shown = [name for name, kind in columns.items() if kind != pl.Binary]
+        rows = table.filter(meant).select(shown).collect()
+        arrays = [name for name, kind in columns.items() if isinstance(kind, pl.Array)]
+        for number, row in enumerate(rows.drop(arrays).to_dicts()):
+            summed = {
+                name: describe(rows[name].to_numpy()[number]) for name in arrays if rows[name][number] is not None
+            }
+            yield asset, row | summed
+            if asset == "duplicate_groups" and not row["keeper"]:
+                return  # what follows is of the image kept instead, even where the bytes are the same
 
 
-def verdict(store: Store, occurrence: dict[str, Any]) -> str:
-    """One sentence: where the image ended, and which image was kept instead."""
-    if occurrence["status"] != "ok":
-        return f"not fetched: {occurrence['reason']}"
-    rows = dict(story(store, occurrence))
-    filtered = rows.get("filtered_images")
-    if filtered and not filtered["kept"]:
-        return f"rejected by rule {filtered['reason']} (saw {filtered['value']})"
-    group = rows.get("duplicate_groups")
-    if group and not group["keeper"]:
-        keepers = store.read("duplicate_groups").filter(pl.col("keeper") & (pl.col("group_id") == group["group_id"]))
-        keeper = keepers.row(0, named=True)
-        return (
-            f"dropped as a copy ({group['method']}, distance {group['distance']}) of {keeper['image_id']}, "
-            f"source row {keeper['source_row']} in shard {keeper['shard']}"
-        )
-    selection = rows.get("training_selection")
-    if selection and not selection["selected"]:
-        return f"not selected for training: {selection['reason']}"
-    if "router_arrays" in rows:
-        cluster = rows["router_arrays"]["cluster"]
-        return f"published in cluster {cluster}: {', '.join(_tars(store, occurrence['shard'], cluster))}"
-    return "has no latent, so it is not published" if "latents" not in rows and selection else "not yet published"
-
-
-def _tars(store: Store, shard: str, cluster: int) -> list[str]:
-    return store.read("expert_shards", shard).filter(pl.col("cluster") == cluster)["path"].to_list()
+def describe(values: np.ndarray) -> str:
+    """Shape, type and, of floats, norm, mean and deviation."""
+    text = f"{' x '.join(map(str, values.shape))} {values.dtype}"
+    if values.dtype.kind != "f":
+        return text
+    wide = values.astype(np.float64)
+    return f"{text}, norm {np.linalg.norm(wide):.4g}, mean {wide.mean():.4g}, deviation {wide.std():.4g}"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from typing import Any
+
+from sqlalchemy.exc import DBAPIError
 
 from paris_assets.config import Profile
 from paris_assets.models.batches import cores
@@ -40,6 +45,8 @@ class Workers:
         self._pool: list[_Worker] = []
         self._here: Executor | None = None
         self._context = multiprocessing.get_context("forkserver")
+        # Only this process holds the writing end: workers see it close when this process ends, however it ends.
+        self._lifeline, self._alive = self._context.Pipe(duplex=False)
         if count > 1:
             self._context.set_forkserver_preload(PRELOAD)
             _start_fork_server(max(1, cores() // count))
@@ -69,6 +76,8 @@ class Workers:
             worker.process.join(timeout=10)
             if worker.process.is_alive():
                 worker.process.terminate()
+        self._alive.close()
+        self._lifeline.close()
 
     def _run_here(self, tasks: list[Task]) -> Iterator[TaskReport]:
         if self._here is None:
@@ -80,7 +89,7 @@ class Workers:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._store.root.url, self._store.profile), daemon=True
+            target=_serve, args=(theirs, self._lifeline, self._store.root.url, self._store.profile), daemon=True
         )
         process.start()
         theirs.close()
@@ -95,6 +104,8 @@ class Workers:
         except OSError:
             # It died while it had nothing to do: its task goes to a fresh worker.
             waiting.appendleft(worker.task)
+            worker.pipe.close()
+            worker.process.join()
             self._pool.remove(worker)
             self._pool.append(self._start())
             self._hand_out(self._pool[-1], waiting)
@@ -138,15 +149,20 @@ def _start_fork_server(threads: int) -> None:
 
 
 def timed(executor: Executor, task: Task) -> TaskReport:
-    """Run a task and note its wall time."""
+    """Run a task and note its wall time; where Dagster's own storage fails (a full disk), the task has failed."""
     start = time.monotonic()
-    report = executor.run(task)
+    try:
+        report = executor.run(task)
+    except (OSError, DBAPIError) as error:
+        report = TaskReport(task, failures={task.assets[0]: f"Dagster could not record the run: {error}"})
     report.wall_s = time.monotonic() - start
     return report
 
 
-def _serve(pipe: Connection, root_url: str, profile: Profile) -> None:
+def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profile) -> None:
     sys.stdin.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     store = Store(Root(root_url), profile)
     store.listener = lambda asset, shard, event: pipe.send((asset, shard, event))
     executor = Executor(store, open_instance(store))
@@ -154,5 +170,12 @@ def _serve(pipe: Connection, root_url: str, profile: Profile) -> None:
         try:
             task = pipe.recv()
             pipe.send(timed(executor, task))
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
             return
+
+
+def _end_with_parent(lifeline: Connection) -> None:
+    """End this process at once when the parent is gone: nobody may go on writing under a root that is let go of."""
+    with suppress(OSError):
+        lifeline.poll(None)
+    os._exit(1)

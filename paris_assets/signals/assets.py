@@ -40,7 +40,14 @@ def image_signals(
     return Output(rows=measure(images, store.profile.signals), rows_in=ids.height)
 
 
-@shard_asset(group="signals", kinds={"onnx"}, settings=["scores", "curation.signal_rules"], columns=SCORES, pool="gpu")
+@shard_asset(
+    group="signals",
+    kinds={"onnx"},
+    settings=["scores"],
+    chooses=["curation.signal_rules"],
+    columns=SCORES,
+    pool="gpu",
+)
 def content_scores(
     context: dg.AssetExecutionContext,
     store: dg.ResourceParam[Store],

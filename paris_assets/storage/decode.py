@@ -2,11 +2,15 @@
 
 JPEGs are decoded by libjpeg-turbo through simplejpeg, everything else, and every JPEG it refuses, by Pillow. Both give
 the same RGB pixels at full size.
+
+Bytes come from strangers: formats are few, and the size is known from the header before pixels are decoded. What a
+decoder holds is bounded by `max_pixels`; only an AVIF may lie about its size, up to libavif's own 16384 x 16384.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -18,10 +22,11 @@ from PIL import Image
 # Pillow's own limit raises before the size can be reported; `max_pixels` is checked here, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-# Raster formats that Pillow reads in-process (EPS, for one, would start Ghostscript on bytes from the web).
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+# Raster formats whose cost Pillow bounds by the size in the header. Not EPS, which would start Ghostscript; not ICO,
+# which decodes the picture inside before its size is known; not JPEG2000, whose 87 bytes can take 6 GB.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 _NAMES = {"MPO": "jpeg"}  # a JPEG that holds further frames
-_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif", "jpeg2000": "jp2"}
+_EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 
 # What Pillow raises on damaged files, over its formats.
 _DAMAGE = (
@@ -30,6 +35,13 @@ _DAMAGE = (
 )  # fmt: skip
 
 _ORIENTATION = 0x0112
+_TILE_WIDTH, _TILE_HEIGHT = 0x0142, 0x0143
+_MAX_TILE_PIXELS = 1 << 24
+
+# Each scan of a progressive JPEG goes over the whole image: a few bytes that cost seconds. Encoders write about ten.
+_MAX_SCANS = 64
+_SCAN = b"\xff\xda"
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length; EOI
 _METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
 
 
@@ -93,6 +105,8 @@ def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_0
 
 def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray | None:
     """The fast path; None where Pillow must decide (CMYK, warnings that Pillow ignores, truncation)."""
+    if data.count(_SCAN) > _MAX_SCANS and _scans(data) > _MAX_SCANS:
+        raise Undecodable(f"{len(data)} bytes of JPEG in more than {_MAX_SCANS} scans")
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         height, width = int(height), int(width)
@@ -124,11 +138,30 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
         raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
 
 
+def _scans(data: bytes) -> int:
+    """Scans of the first image in a JPEG file; neither its thumbnails nor what follows it count."""
+    position, scans = 2, 0
+    while (marker := _MARKER.search(data, position)) and marker[1] != b"\xd9":
+        scans += marker[0] == _SCAN
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+    return scans
+
+
 def _open(data: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        _check_tile(image)
     except _DAMAGE as error:
         raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
+    return image
+
+
+def _check_tile(image: Image.Image) -> None:
+    """A TIFF is decoded by whole tiles: one that is far larger than the image would get round the limit on pixels."""
+    tags = getattr(image, "tag_v2", {})
+    pixels = int(tags.get(_TILE_WIDTH, 1)) * int(tags.get(_TILE_HEIGHT, 1))
+    if pixels > max(_MAX_TILE_PIXELS, (image.width + 15) * (image.height + 15)):
+        raise ValueError(f"a tile of {pixels} pixels for an image of {image.width} x {image.height}")
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

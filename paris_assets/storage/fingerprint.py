@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -18,13 +18,22 @@ from paris_assets.storage.records import ALL, Record
 SETTINGS = "paris/settings"
 FROM_SETTINGS = "paris/refit_on_settings_only"
 DATA_FILES = "paris/data_files"
+CHOOSES = "paris/chooses"
+READS_IF = "paris/reads_if"
 
 ReadRecord = Callable[[str, str], Record | None]
+OwnFingerprint = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Node:
-    """One asset as the storage sees it."""
+    """One asset as the storage sees it.
+
+    Attributes:
+        settings: dotted paths on which the value of a row depends.
+        chooses: dotted paths that decide which rows there are, but not what is in them.
+        reads_if: (input, path, item): inputs that are read only where the setting holds the item.
+    """
 
     name: str
     partitioned: bool
@@ -33,6 +42,8 @@ class Node:
     inputs: tuple[str, ...]
     from_settings: bool = False
     data_files: tuple[str, ...] = ()
+    chooses: tuple[str, ...] = ()
+    reads_if: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
     def from_spec(cls, spec: dg.AssetSpec) -> Node:
@@ -45,7 +56,14 @@ class Node:
             inputs=tuple(sorted(dep.asset_key.to_user_string() for dep in spec.deps)),
             from_settings=bool(spec.metadata.get(FROM_SETTINGS, False)),
             data_files=tuple(spec.metadata.get(DATA_FILES, ())),
+            chooses=tuple(spec.metadata.get(CHOOSES, ())),
+            reads_if=tuple((name, *condition) for name, condition in spec.metadata.get(READS_IF, {}).items()),
         )
+
+    def under(self, profile: Profile) -> Node:
+        """The asset with the inputs that it reads under a profile."""
+        unread = {name for name, path, item in self.reads_if if item not in profile.at(path)}
+        return replace(self, inputs=tuple(name for name in self.inputs if name not in unread)) if unread else self
 
 
 Graph = Mapping[str, Node]
@@ -70,7 +88,7 @@ def _weights(value: Any) -> list[str]:
     return []
 
 
-def lineage_fingerprint(node: Node, graph: Graph, profile: Profile) -> str:
+def lineage_fingerprint(node: Node, graph: Graph, own: OwnFingerprint) -> str:
     """Hash of the asset's settings and those of all its ancestors: what a refit depends on."""
     names, open_names = set(), [node.name]
     while open_names:
@@ -78,35 +96,50 @@ def lineage_fingerprint(node: Node, graph: Graph, profile: Profile) -> str:
         if name not in names:
             names.add(name)
             open_names.extend(graph[name].inputs)
-    return _hash([own_fingerprint(graph[name], profile) for name in sorted(names)])
+    return _hash([own(name) for name in sorted(names)])
 
 
 def fingerprint(
-    node: Node, graph: Graph, profile: Profile, shard: str, shards: list[str], record: ReadRecord, extra: Any = None
+    node: Node,
+    graph: Graph,
+    own: OwnFingerprint,
+    shard: str,
+    shards: list[str],
+    record: ReadRecord,
+    extra: Any = None,
+    some_missing: bool = False,
 ) -> str | None:
     """The fingerprint wanted for a partition, or None while one of its inputs is missing.
 
     A partitioned asset reads only its shard's slice of a global input. An asset that is refitted on changed settings
     only (the cluster model) ignores the content of its inputs.
+
+    Args:
+        own: asset name -> ``own_fingerprint``.
+        shards: all registered shards, for an unpartitioned asset.
+        record: (asset, shard) -> commit record, or None.
+        extra: what an asset without inputs depends on.
+        some_missing: whether a global asset goes on without some of the shards.
     """
     if node.from_settings:
-        return lineage_fingerprint(node, graph, profile)
+        return lineage_fingerprint(node, graph, own)
     contents: dict[str, Any] = {}
     for name in node.inputs:
         if not graph[name].partitioned:
             upstream = record(name, ALL)
-            content = upstream and (upstream.slices.get(shard, "") if upstream.slices else upstream.content)
+            sliced = node.partitioned and upstream and upstream.slices
+            content = upstream and (upstream.slices.get(shard, "") if sliced else upstream.content)
         elif node.partitioned:
             upstream = record(name, shard)
             content = upstream and upstream.content
         else:
             records = {key: record(name, key) for key in shards}
             found = {key: upstream.content for key, upstream in records.items() if upstream}
-            content = found if found and (len(found) == len(shards) or profile.allow_missing_shards) else None
+            content = found if found and (some_missing or len(found) == len(shards)) else None
         if content is None:
             return None
         contents[name] = content
-    return _hash([own_fingerprint(node, profile), contents, extra])
+    return _hash([own(node.name), contents, extra])
 
 
 def _hash(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tarfile
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
+
+from paris_assets.storage.seal import DamagedFile
 
 
 def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> list[int]:
@@ -44,12 +47,21 @@ def read_images(path: Path, wanted: pl.DataFrame) -> Iterator[tuple[str, bytes]]
         wanted: `image_id` Str, `offset` i64, `size_bytes` i64; repeated ids are read once.
 
     Raises:
-        ValueError: the tar ends before the image does.
+        DamagedFile: an image does not hash to its image_id.
     """
     rows = wanted.select("image_id", "offset", "size_bytes").unique("image_id").sort("offset")
     with path.open("rb") as tar:
         for image_id, offset, size in rows.iter_rows():
             content = os.pread(tar.fileno(), size, offset)
-            if len(content) != size:
-                raise ValueError(f"{path}: image {image_id} should have {size} bytes at {offset}, found {len(content)}")
-            yield image_id, content
+            yield image_id, whole_image(image_id, content, str(path))
+
+
+def whole_image(image_id: str, content: bytes, uri: str) -> bytes:
+    """The content, which hashes to its image_id.
+
+    Raises:
+        DamagedFile: it does not.
+    """
+    if not hashlib.sha256(content).hexdigest().startswith(image_id):
+        raise DamagedFile(uri, f"image {image_id}")
+    return content

@@ -10,10 +10,7 @@ import polars as pl
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, Record, table_path
 from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import invariants_stop_the_run
-
-RESUME_TAG = "paris/resume"
-FORCE_TAG = "paris/force"
+from paris_assets.storage.table_asset import FORCE_TAG, RESUME_TAG, invariants_stop_the_run
 
 
 class TableIOManager(dg.IOManager):
@@ -29,6 +26,9 @@ class TableIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """The rows of the upstream partitions, shards in order."""
         asset = context.asset_key.to_user_string()
+        readers = [key.to_user_string() for key in context.step_context.get_output_asset_keys()]
+        if not any(asset in self._store.graph[reader].inputs for reader in readers):
+            return pl.LazyFrame()  # declared, but not read under this profile
         if not self._store.graph[asset].partitioned:
             return self._store.scan(asset, [ALL])
         shards = sorted(context.asset_partition_keys) if context.has_asset_partitions else self._store.shards()

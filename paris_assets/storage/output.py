@@ -32,7 +32,9 @@ class Output:
         facts: small JSON values kept in the record and shown in the UI.
         files: path relative to the root -> finished local file; moved into place before the record is written.
         volatile: columns that may differ between equal runs and enter no hash (attempts).
+        rows_of_models: whether any row comes from a model, be it one that ran before and is kept.
         slice_by: column by whose values readers depend on parts of a global table (shard).
+        wanted: fingerprint taken before the inputs were read: what is committed meanwhile makes this partition stale.
         display: Dagster metadata that is shown in the UI but not kept in the record (pictures, links).
     """
 
@@ -42,7 +44,9 @@ class Output:
     facts: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     volatile: tuple[str, ...] = ()
+    rows_of_models: bool = True
     slice_by: str | None = None
+    wanted: str | None = None
     display: dict[str, Any] = field(default_factory=dict)
     scratch: Path = Path()
 

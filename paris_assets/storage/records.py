@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from paris_assets.storage.root import Root
+from paris_assets.storage.seal import sealed_footer
 
 FOOTER_KEY = b"paris_assets"
 ALL = "all"
@@ -48,7 +50,10 @@ def read_record(root: Root, asset: str, shard: str = ALL) -> Record | None:
     """The record of a partition, or None when it is absent or cannot be read (it is then written again)."""
     try:
         with root.open(table_path(asset, shard)) as file:
-            metadata = pq.read_metadata(file).metadata or {}
+            footer = sealed_footer(file)
+        if footer is None:
+            return None
+        metadata = pq.read_metadata(io.BytesIO(footer)).metadata or {}
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
     except OSError as error:
@@ -57,11 +62,7 @@ def read_record(root: Root, asset: str, shard: str = ALL) -> Record | None:
             return None
         raise
     try:
-        return Record.model_validate_json(metadata[FOOTER_KEY])
+        record = Record.model_validate_json(metadata[FOOTER_KEY])
     except (KeyError, ValidationError):
         return None
-
-
-def files_present(root: Root, record: Record) -> bool:
-    """Whether every data file that the record names exists with its size."""
-    return all(root.size(file.path) == file.size_bytes for file in record.files)
+    return record if (record.asset, record.shard) == (asset, shard) else None

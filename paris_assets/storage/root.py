@@ -10,11 +10,16 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
+from zlib import crc32
 
-import fsspec
+from paris_assets.credentials import refuse_credentials
+from paris_assets.storage.lock import exclusive
+from paris_assets.storage.object_store import ObjectStore, Stamp
+
+LOCKS = 64
 
 
 class Root:
@@ -24,43 +29,52 @@ class Root:
     one put (remote). Listings are never used to decide what exists.
     """
 
-    def __init__(self, url: str | Path, storage_options: dict[str, Any] | None = None) -> None:
-        self.url = str(url).rstrip("/")
+    def __init__(self, url: str | Path) -> None:
+        self.url = refuse_credentials(str(url)).rstrip("/")
         self.remote = "://" in self.url and not self.url.startswith("file://")
-        self.storage_options = dict(storage_options or {}) if self.remote else {}
         if not self.remote:
             self.url = str(Path(self.url.removeprefix("file://")).absolute())
-        listing = {"use_listings_cache": False} if self.remote else {}
-        self._fs, self._base = fsspec.core.url_to_fs(self.url, **self.storage_options, **listing)
+        self.on_s3 = self.url.startswith("s3://")
+        self._objects = ObjectStore(self.url) if self.remote else None
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """What polars needs to read below the root; empty when the root is local."""
+        return self._objects.scan_options() if self._objects else {}
 
     def uri(self, path: str) -> str:
         """The full address of ``path``, as polars and people use it."""
         return f"{self.url}/{_relative(path)}"
 
-    def size(self, path: str) -> int | None:
-        """Bytes of a file, or None when there is none."""
+    def stamp(self, path: str) -> Stamp | None:
+        """An opaque value that changes whenever the file does, or None when there is none; one request if remote."""
+        if self._objects:
+            return self._objects.stamp(_relative(path))
         try:
-            if not self.remote:
-                return Path(self.uri(path)).stat().st_size
-            self._fs.invalidate_cache()
-            return int(self._fs.info(self._at(path))["size"])
+            status = Path(self.uri(path)).stat()
         except FileNotFoundError:
             return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file, or None when there is none."""
+        stamp = self.stamp(path)
+        return None if stamp is None else stamp[1]
 
     def read(self, path: str) -> bytes:
         """The bytes of a file; FileNotFoundError when there is none."""
-        return bytes(self._fs.cat_file(self._at(path)))
+        return self._objects.read(_relative(path)) if self._objects else Path(self.uri(path)).read_bytes()
 
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
-        """A file opened for random reads."""
-        with self._fs.open(self._at(path), "rb") as file:
+        """A file opened for random reads: all of them see one version of it, or fail."""
+        with self._objects.open(_relative(path)) if self._objects else open(self.uri(path), "rb") as file:
             yield file
 
     def put(self, local: Path, path: str) -> None:
         """Move a complete scratch file to its final name, replacing what is there."""
-        if self.remote:
-            self._fs.put_file(str(local), self._at(path))
+        if self._objects:
+            self._objects.put(local, _relative(path))
             local.unlink()
             return
         final = Path(self.uri(path))
@@ -77,20 +91,36 @@ class Root:
             local.write_bytes(data)
             self.put(local, path)
 
+    def probe(self) -> None:
+        """Write, read back and delete a small file.
+
+        Raises:
+            OSError: the root cannot be used; the message says why.
+        """
+        path = f".probe-{uuid.uuid4().hex}"
+        self.put_bytes(b"probe", path)
+        self.read(path)
+        self.delete(path)
+
+    def create(self, data: bytes, path: str) -> bool:
+        """Write a small object of a remote root unless there is one; whether it was written, so far as the store
+        knows conditional requests."""
+        if not self._objects:
+            raise ValueError(f"{self.url} is a folder: use a lock file there")
+        return self._objects.create(data, _relative(path))
+
     def delete(self, path: str) -> None:
         """Remove a file; nothing happens when it is absent."""
-        try:
-            self._fs.rm_file(self._at(path))
-        except FileNotFoundError:
-            return
+        if self._objects:
+            self._objects.delete(_relative(path))
+        else:
+            Path(self.uri(path)).unlink(missing_ok=True)
 
     def glob(self, pattern: str) -> list[str]:
         """Relative paths that match; only for finding leftovers, never for deciding what is done."""
-        if self.remote:
-            self._fs.invalidate_cache()
-        base = self._base.rstrip("/") + "/"
-        found = self._fs.glob(glob.escape(base) + _relative(pattern))
-        return sorted(path.removeprefix(base) for path in found)
+        if self._objects:
+            return self._objects.glob(_relative(pattern))
+        return sorted(glob.glob(_relative(pattern), root_dir=self.url, recursive=True))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -109,20 +139,27 @@ class Root:
             if not _alive(int(folder.name.split("-")[1])):
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def alone(self, path: str) -> AbstractContextManager[None]:
+        """A lock between processes of this machine, for files that have to change together."""
+        return exclusive(self._scratch_parent() / f"lock-{crc32(self.uri(path).encode()) % LOCKS:02d}")
+
     def fetch(self, path: str, folder: Path) -> Path:
-        """A local copy of a file: the file itself when the root is local."""
-        if not self.remote:
+        """A local copy of a file, whole: the file itself when the root is local.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if not self._objects:
             return Path(self.uri(path))
         local = folder / PurePosixPath(path).name
         if not local.exists():
-            self._fs.get_file(self._at(path), str(local))
+            self._objects.download(_relative(path), local)
         return local
 
     def _scratch_parent(self) -> Path:
-        return Path(tempfile.gettempdir()) / "paris_assets" if self.remote else Path(self.url) / ".scratch"
-
-    def _at(self, path: str) -> str:
-        return f"{self._base.rstrip('/')}/{_relative(path)}"
+        return (
+            Path(tempfile.gettempdir()) / f"paris_assets-{os.getuid()}" if self.remote else Path(self.url) / ".scratch"
+        )
 
 
 def sha256_file(path: Path) -> str:

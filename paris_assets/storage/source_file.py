@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import takewhile
-from typing import Any
+from typing import IO, Any, cast
 
 import fsspec
+from fsspec import AbstractFileSystem
 
 MIB = 1 << 20
 
@@ -46,15 +48,24 @@ def file_identity(source: str, file: str) -> str:
         base = inner.rpartition("/")[0]
     else:
         base = inner if whole and fs.isdir(inner) else "/".join(fixed[:-1] if whole else fixed)
-    with fs.open(f"{base}/{file}", "rb") as handle:
+    info = fs.info(f"{base}/{file}")
+    ends = _ends if info["size"] <= 2 * MIB else _known_ends
+    return ends(fs, f"{base}/{file}", _stamp(info) if info["size"] > 2 * MIB else "")
+
+
+def _ends(fs: AbstractFileSystem, path: str, stamp: str) -> str:
+    with cast(IO[bytes], fs.open(path, "rb")) as handle:
         size = handle.seek(0, 2)
         handle.seek(0)
         digest = hashlib.sha256(str(size).encode() + handle.read(MIB))
         handle.seek(max(0, size - MIB))
         digest.update(handle.read(MIB))
-    if size > 2 * MIB:
-        digest.update(_stamp(fs.info(f"{base}/{file}")).encode())
+    digest.update(stamp.encode())
     return digest.hexdigest()
+
+
+# A large file has many shards, each of which asks; it is another file when its stamp is another.
+_known_ends = lru_cache(maxsize=256)(_ends)
 
 
 def _stamp(info: dict[str, Any]) -> str:

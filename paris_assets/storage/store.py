@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,18 +14,16 @@ import polars as pl
 from paris_assets.config import Model, Profile
 from paris_assets.profiles import load_profile, parse_profile
 from paris_assets.storage import fingerprint as fingerprints
+from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.output import Output
-from paris_assets.storage.records import ALL, DataFile, Record, files_present, read_record, table_path
-from paris_assets.storage.root import Root, sha256_file
+from paris_assets.storage.records import ALL, Record, read_record, table_path
+from paris_assets.storage.root import Root
+from paris_assets.storage.seal import DamagedFile, Seals, intact
 from paris_assets.storage.source_file import source_identity
-from paris_assets.storage.tables import TableWriter
 
 PROFILE_FILE = "profile.yaml"
 REGISTRY = "shards.parquet"
-
-
-class MissingInput(RuntimeError):
-    """A partition that is read has not been made; the message names it."""
+MAX_RECORDS = 1 << 16  # about 200 MB; more are read again
 
 
 class Store:
@@ -32,43 +31,114 @@ class Store:
 
     def __init__(self, root: Root, profile: Profile, graph: fingerprints.Graph | None = None) -> None:
         self.root, self.profile = root, profile
-        self.graph: fingerprints.Graph = graph or {}
+        self.graph = graph or {}
         self.resuming = False
         self.forced: frozenset[str] = frozenset()
         self.listener: Callable[[str, str, str], None] = lambda asset, shard, event: None
         self._models: dict[str, Any] = {}
         self._copies: dict[str, Path] = {}
+        self._seals = Seals(root)
+        self._records: dict[str, tuple[Any, Record | None]] = {}
+        self._registry: tuple[Any, pl.DataFrame | None, dict[str, dict[str, Any]]] = (None, None, {})
+        self._stamps: dict[str, Any] = {}
+        self._seen: dict[tuple[str, ...], str] = {}
         self._open = ExitStack()
+        self._lock = threading.Lock()
+
+    @property
+    def graph(self) -> fingerprints.Graph:
+        """Assets by name, with the inputs that they read under this profile."""
+        return self._graph
+
+    @graph.setter
+    def graph(self, graph: fingerprints.Graph) -> None:
+        self._graph = {name: node.under(self.profile) for name, node in graph.items()}
 
     def registry(self) -> pl.DataFrame | None:
         """The registered shards (`shard`, `file`, `first_row`, `rows`, `source_row`, `identity`), or None before."""
-        if self.root.size(REGISTRY) is None:
-            return None
-        return pl.read_parquet(io.BytesIO(self.root.read(REGISTRY)))
+        return self._registered()[0]
 
     def shards(self) -> list[str]:
         """Keys of the registered shards, in order."""
-        registry = self.registry()
-        return [] if registry is None else registry["shard"].to_list()
+        return list(self._registered()[1])
+
+    def _registered(self) -> tuple[pl.DataFrame | None, dict[str, dict[str, Any]]]:
+        stamp = self._stamp(REGISTRY)
+        if stamp != self._registry[0]:
+            data = None if stamp is None else self.root.read(REGISTRY)
+            if data is not None and not intact(io.BytesIO(data)):
+                raise DamagedFile(self.root.uri(REGISTRY))
+            registry = None if data is None else pl.read_parquet(io.BytesIO(data))
+            rows = {} if registry is None else {row["shard"]: row for row in registry.iter_rows(named=True)}
+            self._registry = (stamp, registry, rows)
+        return self._registry[1], self._registry[2]
 
     def record(self, asset: str, shard: str = ALL) -> Record | None:
-        """The commit record of a partition, or None."""
-        return read_record(self.root, asset, shard)
+        """The commit record of a partition, or None. A file that has not changed since is not read again."""
+        path = table_path(asset, shard)
+        stamp = self._stamp(path)
+        known = self._records.get(path)
+        if known is None or known[0] != stamp:
+            known = (stamp, None if stamp is None else read_record(self.root, asset, shard))
+            with self._lock:
+                if len(self._records) >= MAX_RECORDS:
+                    self._records.pop(next(iter(self._records)))
+                self._records[path] = known
+        return known[1]
+
+    def refresh(self) -> None:
+        """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights, the files
+        of the source and, on a remote root, the tables."""
+        self._seen.clear()
+        self._stamps.clear()
+
+    def changed(self, path: str) -> None:
+        """Forget what is known of a file of the root that is written or removed."""
+        self._copies.pop(path, None)
+        self._stamps.pop(path, None)
+
+    def _size(self, path: str) -> int | None:
+        stamp = self._stamp(path)
+        return None if stamp is None else int(stamp[1])
+
+    def _stamp(self, path: str) -> Any:
+        if not self.root.remote:
+            return self.root.stamp(path)
+        if path not in self._stamps:
+            self._stamps[path] = self.root.stamp(path)
+        return self._stamps[path]
+
+    def own_fingerprint(self, asset: str) -> str:
+        """Hash of the asset's code version, settings and local weights."""
+        return self._once(("own", asset), lambda: fingerprints.own_fingerprint(self.graph[asset], self.profile))
+
+    def _once(self, key: tuple[str, ...], find: Callable[[], str]) -> str:
+        if key not in self._seen:
+            self._seen[key] = find()
+        return self._seen[key]
 
     def wanted(self, asset: str, shard: str = ALL) -> str | None:
         """The fingerprint that the partition should have, or None while an input is missing."""
         node = self.graph[asset]
         shards = [] if node.partitioned else self.shards()
+        extra = self._extra(node, shard)
         return fingerprints.fingerprint(
-            node, self.graph, self.profile, shard, shards, self.record, self._extra(node, shard)
+            node,
+            self.graph,
+            self.own_fingerprint,
+            shard,
+            shards,
+            self.record,
+            extra,
+            self.profile.allow_missing_shards,
         )
 
     def done(self, asset: str, shard: str = ALL) -> bool:
         """Whether the partition is finished under the wanted fingerprint, with all its files."""
         record = self.record(asset, shard)
-        return (
-            record is not None and record.fingerprint == self.wanted(asset, shard) and files_present(self.root, record)
-        )
+        if record is None or record.fingerprint != self.wanted(asset, shard):
+            return False
+        return all(self._size(file.path) == file.size_bytes for file in record.files)
 
     def present(self, *assets: str) -> list[str]:
         """Shards that a global asset reads: all registered ones, or, where the profile allows missing ones, those that
@@ -93,6 +163,8 @@ class Store:
             raise MissingInput(
                 f"{names}{more} has not been made under {self.root.url}: materialise it first, or let `paris run` do it"
             )
+        for shard in shards:
+            self._seals.check(table_path(asset, shard))
         uris = [self.root.uri(table_path(asset, shard)) for shard in shards]
         return pl.scan_parquet(uris, storage_options=self.root.storage_options or None, glob=False)
 
@@ -104,7 +176,7 @@ class Store:
         """Rows of the partition as it stands, when a run of ours goes on with it and the same code, settings and
         weights made them. A materialisation that is forced or asked for by hand computes every row."""
         record = self.record(asset, shard)
-        own = fingerprints.own_fingerprint(self.graph[asset], self.profile)
+        own = self.own_fingerprint(asset)
         if not self.resuming or asset in self.forced or record is None or record.rows_fingerprint != own:
             return None
         return self.scan(asset, [shard])
@@ -112,8 +184,9 @@ class Store:
     def model(self, settings: Model) -> Any:
         """The network that the settings describe, built once per process."""
         from paris_assets.models.registry import build
+        from paris_assets.models.weights import local_weights_sha256
 
-        key = settings.model_dump_json()
+        key = f"{settings.model_dump_json()} {local_weights_sha256(settings)}"
         if key not in self._models:
             self._models[key] = build(settings)
         return self._models[key]
@@ -139,6 +212,8 @@ class Store:
             .select("image_id", place.alias("place"), pl.lit(shard).alias("shard"))
             for shard in shards
         )
+        from paris_assets.storage.image_tars import whole_image
+
         known = places.unique("image_id", keep="first", maintain_order=True).sort("image_id").collect()
 
         def read(image_id: str) -> bytes:
@@ -147,101 +222,36 @@ class Store:
                 raise MissingInput(f"image {image_id} is in none of the tars of raw_images")
             with self.root.open(f"raw_images/{row['shard']}.tar") as tar:
                 tar.seek(row["place"]["offset"])
-                return tar.read(row["place"]["size_bytes"])
+                return whole_image(image_id, tar.read(row["place"]["size_bytes"]), f"raw_images/{row['shard']}.tar")
 
         return read
 
     def local(self, path: str) -> Path:
-        """A local copy of a file, kept while the process runs; the file itself when the root is local."""
+        """A local copy of a file, kept until `close`; the file itself when the root is local."""
         if path not in self._copies:
             folder = self._open.enter_context(self.root.scratch()) if self.root.remote else Path()
             self._copies[path] = self.root.fetch(path, folder)
         return self._copies[path]
 
     def commit(self, asset: str, shard: str, output: Output) -> Record:
-        """Make the rows, write the partition and return its record.
+        """Make the rows, write the partition and return its record; see ``commit.py``."""
+        from paris_assets.storage.commit import commit
 
-        Data files go first and the record last; an older record is removed before a file that it names changes, and
-        files of this partition that the new record does not name are deleted afterwards.
-        """
-        node = self.graph[asset]
-        wanted = self.wanted(asset, shard)
-        if wanted is None:
-            raise MissingInput(f"{asset}/{shard}: an input has not been made; `paris run` makes it first")
-        own = fingerprints.own_fingerprint(node, self.profile)
-        with self.root.scratch() as folder:
-            local = folder / "table.parquet"
-            writer = TableWriter(local, output.volatile, output.slice_by)
-            output.scratch = folder
-            try:
-                for chunk in output.rows:
-                    writer.write(chunk)
-                self._carry_over(asset, shard, own, output)
-                files = [
-                    DataFile(path=path, size_bytes=file.stat().st_size, sha256=sha256_file(file))
-                    for path, file in sorted(output.files.items())
-                ]
-                counts = {} if output.rows_in is None else {"rows_in": output.rows_in}
-                record = writer.finish(
-                    Record(
-                        asset=asset,
-                        shard=shard,
-                        fingerprint=wanted,
-                        rows_fingerprint=own,
-                        content="",
-                        rows=0,
-                        counts=counts,
-                        rejects={reason: count for reason, count in sorted(output.rejects.items()) if count},
-                        facts=output.facts,
-                        files=files,
-                    )
-                )
-            finally:
-                writer.abort()
-            self._place(record, local, output)
-        return record
-
-    def _carry_over(self, asset: str, shard: str, own: str, output: Output) -> None:
-        """Facts about the models hold on when every row was kept from before and no model ran."""
-        old = self.record(asset, shard)
-        if old is None or old.rows_fingerprint != own or not self.resuming or asset in self.forced:
-            return
-        for fact in ("models", "scaling_factor", "halved_batches"):
-            if fact in old.facts:
-                output.facts.setdefault(fact, old.facts[fact])
-        for setting, identity in old.facts.get("models", {}).items():
-            now = output.facts["models"].setdefault(setting, identity)
-            if now != identity:
-                output.facts["models"][setting] = [*_as_list(identity), *_as_list(now)]
-
-    def _place(self, record: Record, table: Path, output: Output) -> None:
-        old = self.record(record.asset, record.shard)
-        path = table_path(record.asset, record.shard)
-        if output.files and old is not None and old.files != record.files:
-            self.root.delete(path)
-        for name, file in sorted(output.files.items()):
-            self._copies.pop(name, None)
-            self.root.put(file, name)
-        self.root.put(table, path)
-        named = {file.path for file in record.files}
-        leftovers = {file.path for file in old.files} if old else set()
-        for pattern in self._leftover_patterns(record):
-            leftovers.update(self.root.glob(pattern))
-        for name in sorted(leftovers - named):
-            self.root.delete(name)
-
-    def _leftover_patterns(self, record: Record) -> list[str]:
-        node = self.graph[record.asset]
-        return [pattern.format(shard=record.shard) for pattern in node.data_files]
+        return commit(self, asset, shard, output)
 
     def _extra(self, node: fingerprints.Node, shard: str) -> Any:
-        """What an asset without inputs depends on: its shard's rows of the source, and the file that they are in."""
+        """What else enters the fingerprint: settings that choose rows, and, for an asset without inputs, its shard's
+        rows of the source and the file that they are in."""
+        if node.chooses:
+            return {path: self.profile.results(path) for path in node.chooses}
         if node.inputs and not self._embeds_images(node, shard):
             return None
-        registry = self.registry()
-        rows = [] if registry is None else registry.filter(pl.col("shard") == shard).to_dicts()
-        path = self.profile.source.path
-        return [{**row, "identity": source_identity(path, row["file"], row.get("members"))} for row in rows]
+        row = self._registered()[1].get(shard)
+        if row is None:
+            return []
+        path, file, members = self.profile.source.path, row["file"], row.get("members")
+        key = ("source", file) if file else ("source", file, shard)
+        return [{**row, "identity": self._once(key, lambda: source_identity(path, file, members))}]
 
     def _embeds_images(self, node: fingerprints.Node, shard: str) -> bool:
         """Whether this asset reads image bytes from the source itself: a replaced image then has to be read again."""
@@ -249,12 +259,9 @@ class Store:
         return record is not None and bool(record.facts.get("images_in_source"))
 
     def close(self) -> None:
-        """Remove local copies of remote files."""
+        """Remove local copies of remote files; one that is asked for later is fetched again."""
+        self._copies.clear()
         self._open.close()
-
-
-def _as_list(identity: Any) -> list[Any]:
-    return identity if isinstance(identity, list) else [identity]
 
 
 def open_store(root_url: str, graph: fingerprints.Graph | None = None, profile: Profile | None = None) -> Store:
@@ -267,4 +274,4 @@ def stored_profile(root: Root) -> Profile | None:
     """The resolved profile written at the root by its first run, or None."""
     if root.size(PROFILE_FILE) is None:
         return None
-    return parse_profile(root.read(PROFILE_FILE).decode(), root.uri(PROFILE_FILE))
+    return parse_profile(root.read(PROFILE_FILE), root.uri(PROFILE_FILE))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_type_hints
 
 import dagster as dg
 
 from paris_assets.partitions import image_shards
-from paris_assets.storage.fingerprint import DATA_FILES, FROM_SETTINGS, SETTINGS
+from paris_assets.storage.fingerprint import CHOOSES, DATA_FILES, FROM_SETTINGS, READS_IF, SETTINGS
 from paris_assets.storage.invariants import BrokenInvariant
+from paris_assets.storage.records import ALL
+from paris_assets.storage.store import Store
 
 IO_MANAGER = "tables"
+RESUME_TAG = "paris/resume"
+FORCE_TAG = "paris/force"
 
 
 def shard_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -32,6 +36,8 @@ def all_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefini
         columns: column -> (type, description).
         code_version: raised whenever the same inputs would give other rows.
         data_files: patterns of files beside the table (``{shard}`` is filled in), for removing leftovers.
+        chooses: dotted paths that decide which rows there are; rows that stay keep their values.
+        reads_if: input -> (dotted path, item): read only where the setting holds the item.
         refit_on_settings_only: the asset is made again when settings change, not when its inputs grow.
         pool: concurrency pool of the instance (``gpu``, ``fit``, ``io``).
     """
@@ -46,6 +52,8 @@ def _table_asset(
     columns: dict[str, tuple[str, str]],
     code_version: str = "1",
     data_files: Sequence[str] = (),
+    chooses: Sequence[str] = (),
+    reads_if: Mapping[str, tuple[str, str]] | None = None,
     refit_on_settings_only: bool = False,
     partitions_def: dg.PartitionsDefinition | None = None,
     pool: str | None = None,
@@ -55,6 +63,8 @@ def _table_asset(
         "dagster/column_schema": dg.TableSchema(columns=schema),
         SETTINGS: list(settings),
         DATA_FILES: list(data_files),
+        CHOOSES: list(chooses),
+        READS_IF: {name: list(condition) for name, condition in (reads_if or {}).items()},
         FROM_SETTINGS: refit_on_settings_only,
     }
     asset = dg.asset(
@@ -66,14 +76,22 @@ def _table_asset(
         partitions_def=partitions_def,
         pool=pool,
     )
-    return lambda body: asset(_stopping_on_broken_invariants(body))
+    return lambda body: asset(_from_known_inputs(body))
 
 
-def _stopping_on_broken_invariants(body: Callable[..., Any]) -> Callable[..., Any]:
+def _from_known_inputs(body: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(body)
     def run(*arguments: Any, **named: Any) -> Any:
+        context: dg.AssetExecutionContext = arguments[0] if arguments else named["context"]
+        store: Store = named["store"]
+        if RESUME_TAG not in context.run.tags:
+            store.refresh()
+        shard = context.partition_key if context.has_partition_key else ALL
         with invariants_stop_the_run():
-            return body(*arguments, **named)
+            wanted = store.wanted(context.asset_key.to_user_string(), shard)
+            output = body(*arguments, **named)
+            output.wanted = wanted
+            return output
 
     # Dagster reads parameter types from the function that it is given, as objects.
     run.__signature__ = inspect.signature(body, eval_str=True)  # type: ignore[attr-defined]

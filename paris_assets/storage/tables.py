@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from paris_assets.storage.records import FOOTER_KEY, Record
+from paris_assets.storage.seal import seal
 
 Chunk = pl.DataFrame | pa.Table
 GROUP_BYTES = 32 << 20
@@ -61,6 +62,8 @@ class TableWriter:
         record = record.model_copy(update=update)
         self._writer.add_key_value_metadata({FOOTER_KEY.decode(): record.model_dump_json()})
         self._writer.close()
+        with open(self._path, "r+b") as file:
+            seal(file)
         return record
 
     def abort(self) -> None:
@@ -78,7 +81,7 @@ class TableWriter:
         self._writer.write_table(group, row_group_size=rows)
         self.rows += group.num_rows
         stable = group.drop_columns([name for name in self._volatile if name in group.column_names])
-        _digest(self._hash, stable)
+        digest_rows(self._hash, stable)
         if self._slice_by:
             for key in group[self._slice_by].unique().to_pylist():
                 rows_of_key = stable.filter(ds.field(self._slice_by) == key)
@@ -145,11 +148,12 @@ def _clear_nulls(array: pa.Array) -> pa.Array:
 def _slice_hash(parts: list[pa.Table]) -> str:
     # Hashed as one piece: row groups cut a slice at places that depend on the rows of other slices.
     digest = hashlib.sha256()
-    _digest(digest, pa.concat_tables(parts).combine_chunks())
+    digest_rows(digest, pa.concat_tables(parts).combine_chunks())
     return digest.hexdigest()
 
 
-def _digest(digest: hashlib._Hash, table: pa.Table) -> None:
+def digest_rows(digest: hashlib._Hash, table: pa.Table) -> None:
+    """Add the rows of one row group to a content hash."""
     # A fresh copy has no offsets or spare validity bits: equal rows always give equal bytes.
     table = table.take(pa.array(np.arange(table.num_rows)))
     sink = pa.BufferOutputStream()

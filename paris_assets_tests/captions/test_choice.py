@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -147,6 +148,14 @@ def test_the_captioner_is_built_only_for_images_without_caption(
     record = store.commit("captions", SHARD, captions(store, SHARD, store.scan("curated_images", [SHARD])))
     assert store.read("captions", SHARD)["captioner"].to_list() == ["source_text"] * 24
     assert "models" not in record.facts
+
+
+def test_a_captioner_with_nothing_to_say_leaves_an_empty_caption() -> None:
+    silent = Namer()
+    silent.run = lambda batch: np.array([" "] * len(batch))  # type: ignore[method-assign]
+    rows = pl.concat(caption(_rows(), photos()[:5], silent, Captions()))
+    assert rows.filter(captioner=silent.name)["caption"].to_list() == ["", "", ""]
+    assert "" not in rows.filter(captioner="source_text")["caption"].to_list()
 
 
 def test_without_captioner_an_image_without_text_stops() -> None:

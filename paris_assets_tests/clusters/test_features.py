@@ -75,5 +75,8 @@ def test_collect_refuses_missing_and_repeated_images() -> None:
 
 
 def test_no_image_left_says_where_to_look() -> None:
-    with pytest.raises(BrokenInvariant, match=r"no image is left after curation.*filtered_images.*duplicate_groups"):
+    with pytest.raises(
+        BrokenInvariant,
+        match=r"no image is left to cluster: the rejects of raw_images, filtered_images.*duplicate_groups",
+    ):
         collect([], [], Clusters())

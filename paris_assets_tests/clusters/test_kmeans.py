@@ -130,7 +130,10 @@ def test_collapsed_fits_raise_with_sizes() -> None:
 
 def test_unusable_input_is_named() -> None:
     vectors, _ = _groups()
-    with pytest.raises(ValueError, match=r"clusters\.k is 5, but there are only 4 images"):
+    with pytest.raises(
+        ValueError,
+        match=r"clusters\.k is 5, but too few images are left to cluster \(4\): set clusters\.k to at most 4",
+    ):
         fit(vectors[:4], FIVE, 0)
     with pytest.raises(ValueError, match=r"clusters\.fine is 500"):
         fit(vectors, FIVE.model_copy(update={"fine": 500}), 0)

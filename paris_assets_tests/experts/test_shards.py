@@ -94,16 +94,19 @@ def test_a_full_tar_is_followed_by_the_next(tmp_path: Path) -> None:
     assert len(samples(tmp_path)) == 24
 
 
-def test_images_that_are_not_selected_or_have_no_latent_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_images_that_are_not_selected_or_have_no_latent_or_caption_are_left_out_and_counted(tmp_path: Path) -> None:
     store = worlds.flat_store(tmp_path)
     names = worlds.publishable(store)
     worlds.replace(store, "training_selection", selected=pl.col("image_id") != names[3])
     worlds.put(store, "latents", store.read("latents", SHARD).filter(pl.col("image_id") != names[4]))
+    silent = pl.col("image_id") == names[5]
+    worlds.replace(store, "captions", caption=pl.when(silent).then(pl.lit("")).otherwise("caption"))
     worlds.publish(store)
-    assert sorted(samples(tmp_path)) == [name for name in names if name not in (names[3], names[4])]
+    assert sorted(samples(tmp_path)) == [name for name in names if name not in names[3:6]]
     record = store.record("expert_shards", SHARD)
     assert record is not None
-    assert record.rejects == {"not_selected_or_no_latent": 2}
+    assert record.rejects == {"not_selected": 1, "no_latent": 1, "empty_caption": 1}
+    assert record.counts["rows_in"] == len(names)
 
 
 def test_a_lost_caption_stops_the_shard(tmp_path: Path) -> None:

@@ -21,7 +21,11 @@ PRIVATE = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "255.255.255.255",
     "224.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "017700000001", "::1", "[::1]", "::",
     "fe80::1", "fe80::1%lo", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:a00:1", "2002:7f00:1::",
-    "64:ff9b::10.0.0.1", "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    "64:ff9b::10.0.0.1", "2001:0:4136:e378:8000:63bf:80ff:fffe", "2001:0:4136:e378:8000:63bf:f7f7:f7f7",
+    "::127.0.0.1", "::8.8.8.8", "64:ff9b:1::8.8.8.8", "::ffff:0:127.0.0.1", "fec0::1", "100::1", "2001:db8::1",
+    "3fff::1", "5f00::1", "fd00:ec2::254", "192.0.0.9", "192.0.0.192", "192.88.99.1", "198.18.0.1", "203.0.113.1",
+    "240.0.0.1", "168.63.129.16", "100.100.100.200", "127.0.0.1.", "127.0.0.1..", "2130706433.", "0x7f.1.",
+    "[::1%25lo]", "fe80::1%25eth0", "127.0.0.1 x", "0",
 ]  # fmt: skip
 PUBLIC = ["8.8.8.8", "134744072", "1.1", "2606:4700:4700::1111", "[2606:4700::1]", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 
@@ -32,7 +36,7 @@ def test_private_literals_are_refused_in_every_notation(host: str) -> None:
         check_host(host)
 
 
-@pytest.mark.parametrize("host", [*PUBLIC, "example.com", "localhost", "1.2.3.4.5", "münchen.example"])
+@pytest.mark.parametrize("host", [*PUBLIC, "example.com", "localhost", "1.2.3.4.5", "münchen.example", "a\0b"])
 def test_public_literals_and_names_pass_the_literal_check(host: str) -> None:
     assert check_host(host) is None
 
@@ -64,9 +68,24 @@ def _resolve(resolver: PublicResolver, host: str) -> list[tuple[str, int]]:
 def test_a_name_that_resolves_to_loopback_is_refused_unless_the_profile_maps_it() -> None:
     with pytest.raises(PrivateAddress, match="localhost"):
         _resolve(PublicResolver({}), "localhost")
-    routes = parse_routes({"LocalHost": "serve", "other.example": "127.0.0.1:99"}, "127.0.0.1:4321")
+    routes = parse_routes({"LocalHost": "serve", "other.example.": "127.0.0.1:99"}, "127.0.0.1:4321")
     assert _resolve(PublicResolver(routes), "localhost") == [("127.0.0.1", 4321)]
+    assert _resolve(PublicResolver(routes), "localhost.") == [("127.0.0.1", 4321)]
     assert _resolve(PublicResolver(routes), "OTHER.example") == [("127.0.0.1", 99)]
+
+
+@pytest.mark.parametrize("name", ["localhost.", "LOCALHOST", "photos.localhost", "a.b.localhost."])
+def test_names_of_this_machine_are_not_asked_for(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: pytest.fail("asked for"))
+    with pytest.raises(PrivateAddress, match="this machine"):
+        _resolve(PublicResolver({}), name)
+
+
+@pytest.mark.parametrize("name", ["a" * 64 + ".example", "a..example", "a\0b.example"])
+def test_a_name_that_cannot_be_asked_for_does_not_exist(name: str) -> None:
+    with pytest.raises(socket.gaierror) as caught:
+        _resolve(PublicResolver({}), name)
+    assert caught.value.errno == socket.EAI_NONAME
 
 
 @pytest.mark.parametrize("addresses", [["8.8.8.8", "10.0.0.1"], ["10.0.0.1", "8.8.8.8"]])
@@ -83,6 +102,20 @@ def test_the_connection_gets_the_checked_addresses(monkeypatch: pytest.MonkeyPat
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("8.8.8.8", "8.8.4.4")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: answers)
     assert _resolve(PublicResolver({}), "dns.example") == [("8.8.8.8", 80), ("8.8.4.4", 80)]
+
+
+def _open(resolver: PublicResolver, address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    resolver.open_socket((family, socket.SOCK_STREAM, 6, "", (address, port))).close()
+
+
+def test_no_socket_is_opened_towards_a_private_address() -> None:
+    resolver = PublicResolver(parse_routes({"photos.example": "127.0.0.1:4321", "six.example": "[::1]:80"}, None))
+    for address, port in [("8.8.8.8", 80), ("127.0.0.1", 4321), ("::1", 80)]:
+        _open(resolver, address, port)
+    for address, port in [("127.0.0.1", 4322), ("127.0.0.2", 4321), ("::1", 81), ("10.0.0.1", 80), ("1.2.3.4.5", 80)]:
+        with pytest.raises(PrivateAddress, match="not a public address"):
+            _open(resolver, address, port)
 
 
 @pytest.mark.parametrize("target", ["example.com:80", "127.0.0.1", "127.0.0.1:http", ""])

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import polars as pl
 import pytest
 
-from paris_assets.ingest.columns import SOURCE_SCHEMA, SourceError, find_columns, from_records, normalise
+from paris_assets.ingest.columns import (
+    SOURCE_SCHEMA,
+    SourceError,
+    check_records,
+    find_columns,
+    from_records,
+    normalise,
+)
 
 URL = ["http://a.example/1.jpg", "http://a.example/2.jpg"]
 
@@ -98,6 +106,8 @@ def test_an_override_goes_before_the_aliases() -> None:
         ({"URL": pl.String()}, {"text": "alt"}, ["alt", "URL"]),
         ({"URL": pl.String()}, {"txt": "URL"}, ["txt", "pwatermark"]),
         ({"URL": pl.String()}, {"image": "URL"}, ["URL", "bytes"]),
+        ({"URL": pl.String(), "texts": pl.List(pl.String)}, {"text": "texts"}, ["texts", "lists"]),
+        ({"url": pl.Struct({"href": pl.String})}, {}, ["url", "image_url"]),
     ],
 )
 def test_errors_name_what_is_there_and_what_is_needed(
@@ -122,9 +132,58 @@ def test_embedded_images_are_found(name: str, kind: pl.DataType) -> None:
 
 
 def test_records_may_lack_keys_and_mix_types() -> None:
-    rows = from_records([{"url": "u", "width": 5}, {"text": 7}, {"url": None, "width": "6"}], {}, "list.jsonl", 0)
+    rows = from_records([{"url": "u", "width": 5}, {"text": 7}, {"url": None, "width": "6"}], {}, 0)
     assert rows.select("source_row", "url", "text", "source_width").rows() == [
         (0, "u", None, 5),
         (1, None, "7", None),
         (2, None, None, 6),
     ]
+
+
+def test_a_record_is_read_by_its_own_keys_whatever_shares_its_shard() -> None:
+    records = [
+        {"URL": "a", "alt_txt": "A"},
+        {"url": "b", "caption": "B"},
+        {"image_url": "c", "TEXT": None, "text": "C"},
+    ]
+    together = from_records(records, {}, 0)
+    alone = pl.concat([from_records([record], {}, row) for row, record in enumerate(records)])
+    assert together.equals(alone)
+    assert together.select("url", "text").rows() == [("a", "A"), ("b", "B"), ("c", None)]
+    assert from_records(records, {"text": "caption"}, 0)["text"].to_list() == [None, "B", None]
+
+
+def test_records_without_usable_columns_name_what_they_have() -> None:
+    check_records([{"n": 1}, {"image_url": 1}], {}, "list.jsonl")
+    check_records([{}], {}, "x.tar", needs_image=False)
+    with pytest.raises(
+        SourceError, match=r"list\.jsonl has columns \['n', 'link'\]; needed: a url \(URL, url, image_url\)"
+    ):
+        check_records([{"n": 1}, {"link": 1}], {}, "list.jsonl")
+    with pytest.raises(SourceError, match=r"x\.tar has no \['title'\]"):
+        check_records([{"n": 1}], {"text": "title"}, "x.tar", needs_image=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("ht\ntp://u:p@h/", "http://h/"),
+        ("h\tttp://u:p@h/x", "http://h/x"),
+        ("http:/\t/u:p@h/x", "http://h/x"),
+        ("http:\\\\u:p@h/x", "http:\\\\h/x"),
+        ("HTTP:/u:p@h/x", "HTTP:/h/x"),
+        ("\x01 http://u:p@a@h/x", "\x01 http://h/x"),
+        (" //u:p@h/x", " //h/x"),
+        ("http://h/a@b?c@d", "http://h/a@b?c@d"),
+        ("http://h\\a@b", "http://h\\a@b"),
+    ],
+)
+def test_a_password_is_dropped_however_its_url_is_spelt(url: str, kept: str) -> None:
+    assert _normalise({"url": [url]})["url"].to_list() == [kept]
+
+
+def test_times_become_text_and_no_number() -> None:
+    day = dt.timedelta(days=1)
+    columns = {"url": ["u"], "text": [day], "width": [day], "uid": [dt.date(2020, 1, 2)]}
+    rows = _normalise(columns)
+    assert rows.select("text", "source_width", "uid").rows() == [("P1D", None, "2020-01-02")]

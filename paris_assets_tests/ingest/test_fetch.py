@@ -97,6 +97,24 @@ def _one(server: FolderServer, url: str | None, **changes: Any) -> Fetched:
         ("http://[::ffff:10.0.0.1]/a.jpg", "private_address", None, 1),
         ("http://①②⑦.0.0.1/a.jpg", "private_address", None, 1),
         ("http://localhost/a.jpg", "private_address", None, 1),
+        ("http://127。0。0。1/a.jpg", "private_address", None, 1),
+        ("http://１２７.0.0.1/a.jpg", "private_address", None, 1),
+        ("http://photos.example@127.0.0.1/a.jpg", "private_address", None, 1),
+        ("http://photos.example:80@[::1]:80/a.jpg", "private_address", None, 1),
+        ("http://127.0.0.1#@photos.example/a.jpg", "private_address", None, 1),
+        ("http://[::1%25lo]/a.jpg", "private_address", None, 1),
+        ("http://[v1.::1]/a.jpg", "private_address", None, 1),
+        ("http://169.254.169.254/latest/meta-data", "private_address", None, 1),
+        ("http://127.0.0.1\\@photos.example/a.jpg", "bad_scheme", None, 1),
+        ("http://photos.example\\@127.0.0.1/a.jpg", "bad_scheme", None, 1),
+        ("http:127.0.0.1/a.jpg", "bad_scheme", None, 1),
+        ("http:///127.0.0.1/a.jpg", "bad_scheme", None, 1),
+        ("javascript:alert(1)", "bad_scheme", None, 1),
+        ("gopher://photos.example/", "bad_scheme", None, 1),
+        ("s3://photos.example/a.jpg", "bad_scheme", None, 1),
+        ("HTTP://10.0.0.1", "private_address", None, 1),
+        (f"http://{'a' * 64}.example/", "connection", None, 1),
+        ("http://a..example/", "connection", None, 1),
         ("file:///etc/hostname", "bad_scheme", None, 1),
         ("ftp://photos.example/a.jpg", "bad_scheme", None, 1),
         ("data:image/png;base64,AAAA", "bad_scheme", None, 1),
@@ -272,4 +290,6 @@ def test_retry_after_reads_seconds_and_dates() -> None:
     assert _retry_after_s("12") == 12
     assert 50 < _retry_after_s(format_datetime(moment, usegmt=True)) <= 60
     assert _retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert [_retry_after_s(value) for value in (None, "", "soon", "-3")] == [0, 0, 0, 0]
+    odd = (None, "", "soon", "-3", "²", "\udcff", "Wed, 21 Oct 2015 07:28:00 +9999999999999999")
+    assert [_retry_after_s(value) for value in odd] == [0] * len(odd)
+    assert _retry_after_s("9" * 5000) == float("inf")

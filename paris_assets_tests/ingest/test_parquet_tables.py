@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.ingest import parquet_tables
+from paris_assets.ingest.columns import SourceError
 
 ROWS = 100
 
@@ -62,3 +65,30 @@ def test_metadata_is_read_without_the_images_and_images_without_the_other_row_gr
     file.read_bytes = 0
     assert len(list(parquet_tables.read_images(file, "l.parquet", entry, {}))) == 10
     assert 100_000 < file.read_bytes < 200_000
+
+
+def _written(table: pa.Table) -> io.BytesIO:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer
+
+
+def test_two_columns_of_one_name_are_refused_at_registration() -> None:
+    file = _written(pa.table([["u"], ["v"], [1]], names=["url", "alt", "alt"]))
+    with pytest.raises(SourceError, match=r"l\.parquet has more than one column 'alt'"):
+        parquet_tables.cut(file, "l.parquet", 10, {})
+
+
+def test_decimals_too_long_for_polars_are_read() -> None:
+    kind, value = pa.decimal256(50, 2), Decimal("640.00")
+    columns = {
+        "url": pa.array(["u", "v"]),
+        "width": pa.array([value, None], kind),
+        "text": pa.array([value, None], kind),
+        "more": pa.array([[value], None], pa.list_(kind)),
+    }
+    file = _written(pa.table(columns))
+    assert parquet_tables.cut(file, "l.parquet", 10, {}) == [(0, 2, 0)]
+    entry = {"file": "l.parquet", "first_row": 0, "rows": 2, "source_row": 0}
+    rows = parquet_tables.read(file, "l.parquet", entry, {})
+    assert rows.select("url", "source_width", "text").rows() == [("u", 640, "640.00"), ("v", None, None)]

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import lzma
+import os
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ import pytest
 
 from paris_assets.config import Ingest, Source
 from paris_assets.ingest.columns import SOURCE_SCHEMA, SourceError
+from paris_assets.ingest.places import BUFFER_BYTES
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets_tests.ingest.pictures import picture
 
@@ -79,6 +84,26 @@ def test_sources_behind_a_url(tmp_path: Path, name: str) -> None:
     for path in (name, "*", ""):
         source = Source(path=f"memory://{tmp_path.name}/{path}", rows_per_shard=4)
         assert _read_all(source, register(source))["url"].to_list() == URLS
+
+
+@pytest.mark.parametrize("name", ["l.parquet", "l.csv", "l.tsv.gz", "l.jsonl"])
+def test_sources_on_s3(s3_url: str, tmp_path: Path, name: str) -> None:
+    _write(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    place = f"{s3_url}/{tmp_path.name}"
+    fs, _ = fsspec.core.url_to_fs(place)
+    fs.pipe_file(f"{place}/{name}", content)
+    sources = [Source(path=path, rows_per_shard=3) for path in (place, f"{place}/*", f"{place}/{name}")]
+    known = [register(source) for source in sources]
+    assert known[0].equals(known[1])
+    assert known[0].equals(known[2])
+    assert known[0]["size_bytes"].to_list() == [len(content)] * 3
+    assert _read_all(sources[0], known[0])["url"].to_list() == URLS
+    fs.pipe_file(f"{place}/a{name}", content)
+    assert register(sources[0], known[0])["file"].to_list() == [name] * 3 + [f"a{name}"] * 3
+    fs.rm(f"{place}/{name}")
+    with pytest.raises(SourceError, match=rf"{name} was registered and is gone"):
+        register(sources[0], known[0])
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:
@@ -247,7 +272,7 @@ def test_mixed_and_empty_sources_are_refused(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("url\n")
     with pytest.raises(SourceError, match=r"more than one kind.*subfolder or a glob"):
         register(Source(path=str(tmp_path)))
-    with pytest.raises(SourceError, match="no rows"):
+    with pytest.raises(SourceError, match=r"has no rows, only l\.csv"):
         register(Source(path=str(tmp_path / "l.csv")))
 
 
@@ -255,3 +280,260 @@ def test_an_unknown_shard_is_named(tmp_path: Path) -> None:
     _write(tmp_path / "l.csv")
     with pytest.raises(SourceError, match="00009"):
         entry_of(register(Source(path=str(tmp_path))), "00009")
+
+
+def _parquet(columns: dict[str, Any], **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer, **options)
+    return buffer.getvalue()
+
+
+def _tar(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("l.parquet", _parquet({"link": ["u"], "n": [1]})),
+        ("l.parquet", _parquet({"link": pa.array([], pa.string()), "n": pa.array([], pa.int8())})),
+        ("l.csv", b"link,n\nu,1\n"),
+        ("l.tsv", b"link\tn\nu\t1\n"),
+        ("l.jsonl", b'{"link": "u"}\n{"n": 1}\n'),
+        ("l.json", b'[{"link": "u"}, {"n": 1}]'),
+        ("l.json", b'{"a": {"link": "u"}, "b": {"n": 1}}'),
+        ("l.csv.gz", gzip.compress(b"link,n\nu,1\n")),
+    ],
+)
+def test_a_table_without_usable_columns_names_those_it_has_and_those_it_needs(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / "a.csv").write_text(f"url\n{URLS[0]}\n")  # one good file does not make up for it
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        register(Source(path=str(tmp_path)) if name != "l.json" else Source(path=str(tmp_path / name)))
+    for words in (name, "['link', 'n']", "URL, url, image_url", "image, jpg, bytes", "source.columns={url: link}"):
+        assert words in str(caught.value)
+    with pytest.raises(SourceError, match="no_such"):
+        register(Source(path=str(tmp_path / name), columns={"url": "no_such"}))
+
+
+EMPTY = {
+    "l.parquet": _parquet({"url": pa.array([], pa.string())}),
+    "l.csv": b"url,text\n",
+    "l.tsv": b"url\ttext\n",
+    "nothing.csv": b"",
+    "blank.tsv": b"\n \n",
+    "nothing.jsonl": b"",
+    "nothing.json": b"",
+    "l.json": b"[]",
+    "nothing.jsonl.gz": b"",
+    "l.csv.gz": gzip.compress(b"url\n"),
+    "l.jsonl.gz": gzip.compress(b""),
+    "l.tar": _tar(),
+    "folders.tar": _tar("README"),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_source_without_rows_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(EMPTY[name])
+    with pytest.raises(SourceError, match=rf"{name}.* has no rows, only {name}$"):
+        register(Source(path=str(tmp_path / name)))
+
+
+def test_no_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent", tmp_path / "*.parquet", tmp_path / "absent" / "*.tar"):
+        with pytest.raises(SourceError, match=r"no source at .*expected tables"):
+            register(Source(path=str(path)))
+
+
+WHOLE_CSV = b"url,text\n" + b"".join(b"http://a.example/%d,%d\n" % (row, row**5) for row in range(3000))
+
+
+def _flipped(content: bytes, position: int) -> bytes:
+    changed = bytearray(content)
+    changed[position] ^= 255
+    return bytes(changed)
+
+
+BROKEN = {
+    "nothing.parquet": b"",
+    "page.parquet": b"<html>" * 100,
+    "cut.parquet": _parquet({"url": URLS})[:-20],
+    "start.parquet": _parquet({"url": URLS})[:4],
+    "cut.csv.gz": gzip.compress(WHOLE_CSV)[:-2000],
+    "trailer.csv.gz": gzip.compress(WHOLE_CSV)[:-3],
+    "sum.csv.gz": _flipped(gzip.compress(WHOLE_CSV), -6),
+    "flip.csv.gz": _flipped(gzip.compress(WHOLE_CSV), 3000),
+    "plain.csv.gz": WHOLE_CSV,
+    "cut.csv.xz": lzma.compress(WHOLE_CSV)[:-100],
+    "page.csv.bz2": b"<html>" * 100,
+    "l.csv.zst": b"\x28\xb5\x2f\xfd",
+    "cut.json": json.dumps([{"url": url} for url in URLS]).encode()[:-3],
+    "nothing.tar": b"",
+    "page.tar": b"<html>" * 200,
+    "cut.tar": _tar("1.jpg", "2.jpg")[:1024],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_named_at_registration(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(BROKEN[name])
+    with pytest.raises(SourceError, match=rf"{name}\b"):
+        register(Source(path=str(tmp_path), rows_per_shard=100))
+
+
+def test_parquet_pages_that_broke_after_registration_are_named(tmp_path: Path) -> None:
+    path, image = tmp_path / "l.parquet", picture(1)
+    content = _parquet({"url": URLS, "image": [image] * 7}, use_dictionary=False)
+    path.write_bytes(content)
+    source = Source(path=str(path))
+    entry = entry_of(register(source), "00000")
+    read, refused = 0, []
+    for position in range(4, len(content) - 1200, 40):  # not every byte matters, but none may crash or lose a row
+        path.write_bytes(_flipped(content, position))
+        try:
+            rows = read_rows(source, entry)
+            read += rows.height == len(list(images_of(source, entry, rows, Ingest()))) == 7
+        except SourceError as error:
+            refused.append(str(error))
+    assert read + len(refused) == len(range(4, len(content) - 1200, 40))
+    assert all("l.parquet is broken or cut off" in message for message in refused)
+    path.write_bytes(_flipped(content, 4))
+    with pytest.raises(SourceError, match=r"l\.parquet is broken or cut off"):
+        read_rows(source, entry)
+
+
+class _Unpacker:
+    """Counts what gzip unpacks."""
+
+    unpacked = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._inner = UNPACK(*args, **options)
+
+    def decompress(self, *args: Any) -> bytes:
+        content = self._inner.decompress(*args)
+        _Unpacker.unpacked += len(content)
+        return content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+UNPACK = zlib.decompressobj
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "json"])
+def test_shards_of_a_compressed_file_read_in_order_unpack_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    long, path = "x" * 100_000, tmp_path / f"l.{kind}.gz"
+    line = '{{"url": "u{}", "text": "{}"}}\n'
+    row = {"csv": "u{},{}\n", "tsv": "u{}\t{}\n", "jsonl": line, "json": line}[kind]
+    header = {"csv": "url,text\n", "tsv": "url\ttext\n", "jsonl": "", "json": "["}[kind]
+    content = (header + "".join(row.format(number, long) for number in range(120))).encode()
+    if kind == "json":
+        content = content.replace(b"}\n{", b"},\n{") + b"]"
+    path.write_bytes(gzip.compress(content, 1))
+    source = Source(path=str(tmp_path), rows_per_shard=20)
+    registry = register(source)
+    entries = [entry_of(registry, shard) for shard in registry["shard"]]
+    monkeypatch.setattr(zlib, "decompressobj", _Unpacker)
+    monkeypatch.setattr(_Unpacker, "unpacked", 0)
+    rows = [read_rows(source, entry) for entry in entries]
+    assert _Unpacker.unpacked < len(content) + (1.2 * len(entries) + 1) * BUFFER_BYTES  # the file, and six beginnings
+    assert pl.concat(rows)["url"].to_list() == [f"u{number}" for number in range(120)]
+    for shard in (5, 0, 3, 2, 4, 4, 1):  # and in any order they are the same
+        assert read_rows(source, entries[shard]).equals(rows[shard])
+    path.write_bytes(gzip.compress(content.replace(b"x" * 9, b"y" * 9), 1))  # another file under this name
+    assert read_rows(source, entries[2])["text"][0].startswith("yyy")
+
+
+@pytest.mark.parametrize("name", ["l.parquet", "l.csv", "l.jsonl.gz"])
+def test_rows_that_are_gone_since_registration_are_named(tmp_path: Path, name: str) -> None:
+    _write(tmp_path / name)
+    source = Source(path=str(tmp_path), rows_per_shard=4)
+    entry = entry_of(register(source), "00001")
+    _write(tmp_path / name, slice(0, 5))
+    with pytest.raises(SourceError, match=rf"{name}: .*were registered"):
+        read_rows(source, entry)
+
+
+def test_a_row_that_cannot_be_read_is_a_reject_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "l.jsonl").write_text('{"url": "ftp://a.example/1.jpg"}\nno JSON\n{"text": "no url"}\n')
+    source = Source(path=str(tmp_path), rows_per_shard=1)
+    registry = register(source)
+    for shard in ("00000", "00001", "00002"):
+        entry = entry_of(registry, shard)
+        results = list(images_of(source, entry, read_rows(source, entry), Ingest()))
+        assert [(fetched.status, fetched.reason) for fetched in results] == [("failed", "bad_scheme")]
+
+
+@pytest.mark.parametrize("kind", ["tar", "png", "json"])
+def test_what_sorts_first_and_comes_last_renumbers_nothing(tmp_path: Path, kind: str) -> None:
+    contents = {"tar": _tar("1.jpg", "2.jpg", "3.jpg"), "png": picture(1, kind="PNG"), "json": b'[{"url": "u"}]'}
+    source = Source(path=str(tmp_path), rows_per_shard=2)
+    known = None
+    for name in ("m", "z", "a"):
+        (tmp_path / f"{name}.{kind}").write_bytes(contents[kind])
+        grown = register(source, known)
+        again = register(source, grown)
+        assert grown.equals(again)
+        if known is not None:
+            assert grown.head(known.height).equals(known)
+            assert grown.height > known.height
+        known = grown
+    assert known is not None
+    assert known["shard"].to_list() == [f"{number:05d}" for number in range(known.height)]
+    assert known["source_row"].to_list() == [0, *known["rows"].cum_sum().to_list()[:-1]]
+    assert [
+        name[0] for name in (known["members"].explode() if kind == "png" else known["file"]).unique(maintain_order=True)
+    ] == ["m", "z", "a"]
+
+
+def test_a_file_that_was_empty_may_be_filled_later(tmp_path: Path) -> None:
+    _write(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text("URL,TEXT\n")
+    source = Source(path=str(tmp_path))
+    known = register(source)
+    assert known["file"].to_list() == ["a.csv"]
+    _write(tmp_path / "b.csv", slice(0, 2))
+    assert register(source, known)["file"].to_list() == ["a.csv", "b.csv"]
+
+
+def test_many_files_are_listed_once_and_stay_fast(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    base = f"/{tmp_path.name}"
+    for number in range(2000):
+        memory.pipe_file(f"{base}/{number}.csv", b"url\nu\n")
+    source = Source(path=f"memory:/{base}")
+    known = register(source)
+    memory.pipe_file(f"{base}/new.csv", b"url\nv\n")
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("size", "exists", "open"):
+            whole = getattr(type(memory), name)
+            patch.setattr(
+                type(memory),
+                name,
+                lambda self, path, *a, _w=whole, **k: (asked.append(path), _w(self, path, *a, **k))[1],
+            )
+        grown = register(source, known)
+    assert (known.height, grown.height) == (2000, 2001)
+    assert set(asked) == {f"{base}/new.csv"}  # a known file costs no request of its own
+
+
+def test_a_file_whose_name_is_no_utf8_is_named(tmp_path: Path) -> None:
+    _write(tmp_path / "a.csv")
+    name = os.fsdecode(b"caf\xe9.csv")
+    (tmp_path / name.replace("csv", "txt")).write_bytes(b"no source")
+    assert register(Source(path=str(tmp_path))).height == 1
+    (tmp_path / "a.csv").rename(tmp_path / name)
+    with pytest.raises(SourceError, match=r"/caf\\udce9\.csv': the name is no UTF-8: rename the file"):
+        register(Source(path=str(tmp_path)))

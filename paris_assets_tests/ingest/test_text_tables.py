@@ -18,7 +18,9 @@ def _read_all(content: bytes, kind: str, rows_per_shard: int) -> list[tuple[str 
     parts = list(text_tables.cut(handle, "list", kind, rows_per_shard))
     read = {}
     for first, rows, offset in reversed(parts):
-        table = text_tables.read(handle, "list", kind, {"offset": offset, "rows": rows, "source_row": first}, {})
+        table = text_tables.read(
+            handle, handle, "list", kind, {"offset": offset, "rows": rows, "source_row": first}, {}
+        )
         assert table["source_row"].to_list() == list(range(first, first + rows))
         read[first] = table.select("url", "text").rows()
     return [row for first in sorted(read) for row in read[first]]
@@ -27,8 +29,8 @@ def _read_all(content: bytes, kind: str, rows_per_shard: int) -> list[tuple[str 
 FIELDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 
 
-@settings(deadline=None)
-@given(st.lists(FIELDS, min_size=1, max_size=12), st.integers(1, 5), st.sampled_from(["\n", "\r\n"]))
+@settings(deadline=None, max_examples=60)
+@given(st.lists(FIELDS, min_size=1, max_size=8), st.integers(1, 5), st.sampled_from(["\n", "\r\n"]))
 def test_csv_is_cut_at_rows_whatever_the_fields_hold(texts: list[str], size: int, newline: str) -> None:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator=newline, quoting=csv.QUOTE_ALL)
@@ -37,7 +39,7 @@ def test_csv_is_cut_at_rows_whatever_the_fields_hold(texts: list[str], size: int
     assert _read_all(file.getvalue().encode(), "csv", size) == expected
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(FIELDS, min_size=1, max_size=12), st.integers(1, 5), st.booleans())
 def test_json_lines(texts: list[str], size: int, mark: bool) -> None:
     lines = "".join(
@@ -64,15 +66,72 @@ def test_bytes_that_are_not_utf8_lose_no_row() -> None:
     assert _read_all(b"url,text\nu,caf\xe9\n\n   \nv,w", "csv", 1) == [("u", "caf\ufffd"), ("v", "w")]
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.text('ab"', max_size=6), min_size=1, max_size=8), st.integers(1, 3))
+def test_quotes_within_a_field_are_text_and_join_no_lines(texts: list[str], size: int) -> None:
+    texts = [f"5{text}" for text in texts]
+    content = "url,text\n" + "".join(f"row{number},{text}\n" for number, text in enumerate(texts))
+    expected = [(f"row{number}", text) for number, text in enumerate(texts)]
+    assert _read_all(content.encode(), "csv", size) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "rows"),
+    [
+        (b'url,text\nu,"open\nv,w\n', "csv", [("u", "open"), ("v", "w")]),
+        (
+            b'url,text\nu,"a "word" of two\nlines"\nv,w\n',
+            "csv",
+            [("u", 'a word" of two'), ('lines"', None), ("v", "w")],
+        ),
+        (b'url,text\nu,"shut"too soon\nv,w\n', "csv", [("u", "shuttoo soon"), ("v", "w")]),
+        (b'url,text\n"u\n"v",w\n', "csv", [("u", None), ("v", "w")]),
+        (b"url,text\nu,a,b\nv,w,,\n,\n", "csv", [(None, None), ("v", "w"), ("", "")]),
+        (b"url, text ,n\nu\nv,w\n", "csv", [("u", None), ("v", "w")]),
+        (b"url,text\nu,a\rb\nv,w\n", "csv", [(None, None), ("v", "w")]),
+        (b"url,text\nu," + b"x" * 200_000 + b"\nv,w\n", "csv", [(None, None), ("v", "w")]),
+        (b"url\ttext\nu\ta\tb\nv\n", "tsv", [(None, None), ("v", None)]),
+        (b'{"url": "u"}\n{"url":\n{"url": "w"}', "jsonl", [("u", None), (None, None), ("w", None)]),
+        (b'{"url": "u"}\n["v"]\nnull\n7\n', "jsonl", [("u", None), (None, None), (None, None), (None, None)]),
+        (b'{"url": "u"}\n{"url": "cut o', "jsonl", [("u", None), (None, None)]),
+        (b'{"url": "u"}\n' + b"[" * 100_000 + b"\n", "jsonl", [("u", None), (None, None)]),
+        (b'{"url": "\xff"}\n{"url": "\\u0000"}\n', "jsonl", [("\ufffd", None), ("\x00", None)]),
+        (b'[{"url": "u"}, ["v"], null, 12, "w"]', "json", [("u", None)] + 4 * [(None, None)]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_a_row_that_cannot_be_read_stays_a_row_and_harms_no_other(
+    content: bytes, kind: str, rows: list[tuple[str | None, str | None]], size: int
+) -> None:
+    assert _read_all(content, kind, size) == rows
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "words"),
     [
-        (b'url,text\nu,"open\nv,w\n', "csv", ["byte 9", "quote"]),
-        (b'{"url": "u"}\n{"url":\n', "jsonl", ["byte 13", "JSON"]),
-        (b'["u"]\n', "jsonl", ["byte 0", "list"]),
+        (b"<html>\n<p>\n", "jsonl", ["list", "first 2 rows", "JSON"]),
+        (b'["u"]\n', "json", ["first 1 rows", "JSON"]),
+        (b'{"link": "u"}\n{"n": 1}\n', "jsonl", ["['link', 'n']", "image_url"]),
+        (b"link,n\nu,1\n", "csv", ["['link', 'n']", "image_url"]),
+        (b"link\tn\n", "tsv", ["['link', 'n']", "image_url"]),
+        ("url\nu\n".encode("utf-16"), "csv", ["UTF-16"]),
+        (b"url,text\rhttp://a.example/1,a\r", "csv", ["list: its first line cannot be read as csv", r"end in \n"]),
     ],
 )
-def test_broken_rows_are_named(content: bytes, kind: str, words: list[str]) -> None:
+def test_files_without_usable_rows_are_refused(content: bytes, kind: str, words: list[str]) -> None:
     with pytest.raises(SourceError) as caught:
-        _read_all(content, kind, 10)
+        text_tables.check(io.BytesIO(content), "list", kind, {})
     assert all(word in str(caught.value) for word in words)
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_tables, "LONGEST_LINE", 1000)
+    with pytest.raises(SourceError, match="line at byte 9 never ends"):
+        _read_all(b"url,text\nu," + b"x" * 1000, "csv", 10)
+    assert _read_all(b"url,text\nu,xxx\n", "csv", 10) == [("u", "xxx")]
+
+
+def test_rows_that_are_gone_are_named() -> None:
+    file, entry = io.BytesIO(b"url,text\nu,v\n"), {"offset": 9, "rows": 3, "source_row": 0}
+    with pytest.raises(SourceError, match="3 rows were registered at byte 9: 1"):
+        text_tables.read(file, file, "list", "csv", entry, {})

@@ -86,7 +86,78 @@ def test_a_file_that_is_no_tar_is_named() -> None:
         list(webdataset.cut(io.BytesIO(b"<html>" * 200), "x.tar", 10))
 
 
-def test_json_that_does_not_parse_names_its_member() -> None:
-    tar = _tar([("1.jpg", b"a"), ("1.json", b"{")])
-    with pytest.raises(SourceError, match=r"1\.json"):
-        webdataset.read(tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 1, "source_row": 0}, {})
+def test_json_that_does_not_parse_gives_nulls_and_keeps_the_image() -> None:
+    tar = _tar([("1.jpg", b"a"), ("1.json", b"{"), ("2.jpg", b"b"), ("2.json", b'{"url": "u"}')])
+    rows = webdataset.read(tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}, {})
+    assert rows.select("url", "locator").rows() == [(None, "x.tar:1.jpg"), ("u", "x.tar:2.jpg")]
+
+
+def test_a_column_that_no_sample_has_is_named() -> None:
+    tar = _tar([("1.jpg", b"a"), ("1.json", b'{"n": 1}')])
+    webdataset.check(tar, "x.tar", {})
+    with pytest.raises(SourceError, match=r"x\.tar has no \['title'\]"):
+        webdataset.check(tar, "x.tar", {"text": "title"})
+
+
+def test_a_tar_with_fewer_samples_than_registered_is_named() -> None:
+    entry = {"file": "x.tar", "offset": 0, "rows": 3, "source_row": 0}
+    with pytest.raises(SourceError, match=r"x\.tar: 3 samples were registered at byte 0: 2"):
+        webdataset.read(_tar([("1.jpg", b"a"), ("2.jpg", b"b")]), "x.tar", entry, {})
+
+
+@pytest.mark.parametrize("kept", [0, 100, 512, 700, 1024, 1500, 2048, 2050])
+def test_a_tar_cut_off_anywhere_is_named(kept: int) -> None:
+    whole = _tar([("1.jpg", b"a"), ("2.jpg", b"b")]).getvalue()
+    assert [part[1] for part in webdataset.cut(io.BytesIO(whole), "x.tar", 10)] == [2]
+    with pytest.raises(SourceError, match=r"x\.tar"):
+        list(webdataset.cut(io.BytesIO(whole[:kept]), "x.tar", 10))
+
+
+def test_a_broken_header_within_a_tar_is_named() -> None:
+    content = bytearray(_tar([("1.jpg", b"a"), ("2.jpg", b"b"), ("3.jpg", b"c")]).getvalue())
+    content[1024 + 150] ^= 1  # in the checksum of the second member
+    with pytest.raises(SourceError, match=r"x\.tar is broken or cut off at byte 1024"):
+        list(webdataset.cut(io.BytesIO(content), "x.tar", 10))
+
+
+@pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_a_member_whose_name_is_no_utf8_stops_nothing(kind: int) -> None:
+    tar = _tar([("caf\udce9.jpg", b"a"), ("caf\udce9.txt", b"t"), ("z.jpg", b"b")], kind)
+    entry = {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}
+    assert [part[1] for part in webdataset.cut(tar, "x.tar", 10)] == [2]
+    rows = webdataset.read(tar, "x.tar", entry, {})
+    assert rows.select("text", "locator").rows() == [("t", r"x.tar:caf\xe9.jpg"), (None, "x.tar:z.jpg")]
+    assert [fetched.body for fetched in webdataset.read_images(tar, "x.tar", entry, 10)] == [b"a", b"b"]
+
+
+def _header(kind: bytes, size: int) -> bytes:
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("size", [8 << 20, -512])
+@pytest.mark.parametrize("kind", webdataset.EXTENDED)
+def test_a_header_beyond_all_measure_is_refused_unread(kind: bytes, size: int) -> None:
+    tar = io.BytesIO(_header(kind, size) + bytes(9 << 20))
+    with pytest.raises(SourceError, match=rf"x\.tar cannot be read as a tar at byte 0: a header of {size} bytes"):
+        list(webdataset.cut(tar, "x.tar", 10))
+    assert tar.tell() <= 1024
+
+
+def test_large_headers_for_headers_count_together() -> None:
+    tar = io.BytesIO((_header(tarfile.GNUTYPE_LONGNAME, 1 << 19) + bytes(1 << 19)) * 20)
+    with pytest.raises(SourceError, match=r"a header of 524288 bytes at byte 524800"):
+        list(webdataset.cut(tar, "x.tar", 10))
+    assert tar.tell() <= 1 << 20
+
+
+def test_a_member_of_an_impossible_size_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"x\.tar cannot be read as a tar at byte 0"):
+        list(webdataset.cut(io.BytesIO(_header(tarfile.REGTYPE, 1 << 80) + bytes(2048)), "x.tar", 10))
+
+
+def test_headers_for_headers_without_end_are_refused() -> None:
+    tar = io.BytesIO((_header(tarfile.GNUTYPE_LONGNAME, 1) + b"a" + bytes(511)) * 2000)
+    with pytest.raises(SourceError, match=r"x\.tar cannot be read as a tar at byte 0"):
+        list(webdataset.cut(tar, "x.tar", 10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,13 @@ class Colours(_Cheap):
     dim = GRID * GRID * 3
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+        if min(rgb.shape[:2]) < GRID:
+            rgb = rgb.repeat(GRID, 0).repeat(GRID, 1)
         rows, columns = (np.linspace(0, side, GRID + 1).astype(int) for side in rgb.shape[:2])
         cells = [
             rgb[top:bottom, left:right].mean((0, 1), dtype=np.float64)
-            for top, bottom in zip(rows, rows[1:], strict=False)
-            for left, right in zip(columns, columns[1:], strict=False)
+            for top, bottom in pairwise(rows)
+            for left, right in pairwise(columns)
         ]
         return (np.concatenate(cells) / 64 - 2).astype(np.float32)
 

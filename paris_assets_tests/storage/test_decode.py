@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import io
+import json
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from paris_assets.storage import decode
 from paris_assets.storage.decode import NotAnImage, Undecodable, decode_rgb, read_header
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/sample").rglob("*.jpg"))
@@ -184,3 +190,143 @@ def test_damaged_files_raise_nothing_else(format: str, damage: list[tuple[float,
     assert header is not None
     assert rgb.dtype == np.uint8
     assert rgb.shape == (header.height, header.width, 3)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, *chunks: bytes) -> bytes:
+    """A PNG of given size with 1,000 bytes of pixels and further chunks before them."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"".join([b"\x89PNG\r\n\x1a\n", header, *chunks, pixels, chunk(b"IEND", b"")])
+
+
+def tiff(*tags: tuple[int, int, int], count: int = 1, pixels: bytes = b"") -> bytes:
+    """A little-endian TIFF with one directory of (tag, type, value) entries."""
+    entries = b"".join(struct.pack("<HHII", tag, kind, count, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels
+
+
+def resized(data: bytes, position: int, width: int, height: int, code: str) -> bytes:
+    """The file with another size written at a position of its header."""
+    size = struct.pack(code, width, height)
+    return data[:position] + size + data[position + len(size) :]
+
+
+def icon(picture: bytes) -> bytes:
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(picture), 22) + picture
+
+
+def jpeg2000(side: int) -> bytes:
+    """A header and an empty tile: 87 bytes for which a decoder sets up `side` x `side` samples three times."""
+    size = struct.pack(">HIIIIIIIIH", 0, side, side, 0, 0, side, side, 0, 0, 3) + b"\x07\x01\x01" * 3
+    segments = [(b"\x51", size), (b"\x52", bytes([0, 0, 0, 1, 0, 0, 0, 0, 0, 1])), (b"\x5c", b"\x20\x40")]
+    main = b"".join(b"\xff" + mark + struct.pack(">H", len(content) + 2) + content for mark, content in segments)
+    return b"\xff\x4f" + main + b"\xff\x90" + struct.pack(">HHIBB", 10, 0, 14, 0, 1) + b"\xff\x93\xff\xd9"
+
+
+def bombs() -> dict[str, bytes]:
+    """Small files that ask for more than 100 MB, by name; as many ways as formats have."""
+    jpeg, gif = encode(picture(16, 16), "JPEG"), encode(picture(16, 16).convert("P"), "GIF")
+    webp = encode(picture(16, 16), "WEBP", save_all=True, append_images=[picture(16, 16, "L").convert("RGB")])
+    frame, canvas = jpeg.index(b"\xff\xc0"), webp.index(b"VP8X") + 12
+    inflated = zlib.compress(bytes(200_000_000), 9)
+    grey = [(258, 3, 8), (262, 3, 1), (277, 3, 1)]
+    shared = [(number, 7, 8 + 2 + 12 * 3000 + 4) for number in range(1, 3001)]
+    big = encode(Image.new("1", (13_000, 13_000)), "PNG")
+    return {
+        "jpeg": resized(jpeg, frame + 5, 60_000, 60_000, ">HH"),
+        "png": png(60_000, 60_000),
+        "gif": resized(gif, 6, 60_000, 60_000, "<HH"),
+        "gif_frame": resized(gif, gif.index(b",", 13) + 5, 60_000, 60_000, "<HH"),
+        "webp": webp[:canvas] + (16_383).to_bytes(3, "little") * 2 + webp[canvas + 6 :],
+        "bmp": b"BM" + struct.pack("<IIIIiiHHIIiiII", 100, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
+        "ppm": b"P6\n60000 60000\n255\n",
+        "tiff": tiff((256, 4, 60_000), (257, 4, 60_000), *grey[:2], (273, 4, 8), grey[2], (278, 4, 60_000)),
+        "tiff_tile": tiff(
+            (256, 4, 16), (257, 4, 16), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1), (322, 4, 20_000),
+            (323, 4, 20_000), (324, 4, 134), (325, 4, 17), pixels=zlib.compress(bytes(1000)),
+        ),
+        "tiff_tags": tiff(*shared, count=200_000, pixels=b"\1" * 200_000),
+        "png_profile": png(10, 10, chunk(b"iCCP", b"x\0\0" + inflated)),
+        "png_text": png(10, 10, chunk(b"zTXt", b"x\0\0" + inflated), chunk(b"zTXt", b"y\0\0" + inflated)),
+        "png_international_text": png(10, 10, chunk(b"iTXt", b"x\0\1\0\0\0" + inflated)),
+        "png_exif": png(10, 10, chunk(b"eXIf", tiff(*shared, count=200_000, pixels=b"\1" * 200_000))),
+        "icon": icon(big),
+        "jpeg2000": jpeg2000(9000),
+    }  # fmt: skip
+
+
+WATCH = """
+import json, sys, warnings
+from pathlib import Path
+from paris_assets.storage.decode import NotAnImage, Undecodable, decode_rgb, read_header
+warnings.simplefilter("ignore")
+
+def peak_mb():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+decode_rgb(Path(sys.argv[1], "fine").read_bytes())
+for file in sorted(Path(sys.argv[1]).iterdir()):
+    data, before, words = file.read_bytes(), peak_mb(), []
+    for step in (read_header, decode_rgb):
+        try:
+            words.append(step(data) and "read" if step is read_header else str(step(data).shape))
+        except (NotAnImage, Undecodable) as error:
+            words.append(type(error).__name__)
+    print(json.dumps([file.name, *words, peak_mb() - before]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_bombs_cost_no_memory(tmp_path: Path) -> None:
+    files = {"fine": encode(picture(), "PNG"), **bombs()}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    assert max(map(len, files.values())) < 1_000_000
+    done = subprocess.run([sys.executable, "-c", WATCH, str(tmp_path)], capture_output=True, text=True, check=True)
+    seen = {name: rest for name, *rest in map(json.loads, done.stdout.splitlines())}
+    assert seen.keys() == files.keys()
+    # The file itself is read within the time that is watched.
+    assert {name: grown for name, (_, _, grown) in seen.items() if grown > 24} == {}
+    harmless = {"fine", "png_exif"}  # tags that claim more bytes than there are are left out
+    assert {name for name, (_, decoded, _) in seen.items() if decoded != "Undecodable"} == harmless
+
+
+def test_formats_that_decode_before_their_size_is_known_are_no_images() -> None:
+    for data in (icon(encode(picture(16, 16), "PNG")), encode(picture(), "JPEG2000"), jpeg2000(16)):
+        with pytest.raises(NotAnImage):
+            read_header(data)
+
+
+def test_a_tile_of_the_image_itself_is_no_bomb() -> None:
+    sides = [(256, 4, 5000), (257, 4, 5000), (258, 3, 8), (259, 3, 1), (262, 3, 1), (277, 3, 1)]
+    assert read_header(tiff(*sides, (322, 4, 5008), (323, 4, 5008), (324, 4, 8), (325, 4, 1))).width == 5000
+    with pytest.raises(NotAnImage, match="a tile of 25200000 pixels"):
+        read_header(tiff(*sides, (322, 4, 5040), (323, 4, 5000), (324, 4, 8), (325, 4, 1)))
+
+
+def scans_of(data: bytes, repeats: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again; each goes over the whole image."""
+    last = data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda"))
+    return data[:-2] + data[last:-2] * repeats + data[-2:]
+
+
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
+    data = encode(picture(), "JPEG", progressive=True)
+    own = data.count(b"\xff\xda")
+    assert decode_rgb(scans_of(data, 64 - own)).shape == (40, 48, 3)
+    with pytest.raises(Undecodable, match="more than 64 scans"):
+        decode_rgb(scans_of(data, 65 - own))
+
+
+def test_only_scans_of_the_image_count() -> None:
+    data, scan = encode(picture(), "JPEG"), b"\xff\xda"
+    thumbnail = b"\xff\xe5" + struct.pack(">H", 2 + 200) + scan * 100
+    filled = data.replace(scan, b"\xff\xff\xff" + scan)
+    for file in (data[:2] + thumbnail + data[2:], data + scan * 100, filled + scan * 100):
+        assert np.array_equal(decode_rgb(file), decode_rgb(data))
+        assert decode._scans(file) == 1

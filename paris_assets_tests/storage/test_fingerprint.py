@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from paris_assets.config import Profile
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile
-from paris_assets.storage.fingerprint import fingerprint, lineage_fingerprint, own_fingerprint
+from paris_assets.storage.fingerprint import OwnFingerprint, fingerprint, lineage_fingerprint, own_fingerprint
 from paris_assets.storage.records import Record
 
 GRAPH = asset_graph()
@@ -16,6 +17,10 @@ def record(content: str, slices: dict[str, str] | None = None) -> Record:
     return Record(
         asset="a", shard="s", fingerprint="", rows_fingerprint="", content=content, rows=1, slices=slices or {}
     )
+
+
+def own(profile: Profile) -> OwnFingerprint:
+    return lambda name: own_fingerprint(GRAPH[name], profile)
 
 
 def changed_assets(**overrides: Any) -> set[str]:
@@ -50,7 +55,7 @@ def test_inputs_enter_by_content_and_global_inputs_by_slice() -> None:
 
     def of(shard: str, **other: Record) -> str | None:
         known = {**inputs, **other}
-        return fingerprint(node, GRAPH, profile, shard, SHARDS, lambda name, key: known.get(name))
+        return fingerprint(node, GRAPH, own(profile), shard, SHARDS, lambda name, key: known.get(name))
 
     first = of("00000")
     assert first == of("00000", duplicate_groups=record("other", {"00000": "x", "00001": "changed"}))
@@ -64,7 +69,7 @@ def test_a_missing_shard_leaves_a_global_asset_without_fingerprint_unless_allowe
     def of(profile_name: dict[str, Any]) -> str | None:
         profile = load_profile("demo", profile_name)
         present = lambda name, key: record("c") if key == "00000" else None  # noqa: E731
-        return fingerprint(node, GRAPH, profile, "all", SHARDS, present)
+        return fingerprint(node, GRAPH, own(profile), "all", SHARDS, present, some_missing=profile.allow_missing_shards)
 
     assert of({}) is None
     assert of({"allow_missing_shards": True}) is not None
@@ -76,9 +81,9 @@ def test_the_cluster_model_depends_on_settings_of_its_ancestors_alone() -> None:
 
     def of(overrides: dict[str, Any], content: str = "c") -> str | None:
         profile = load_profile("demo", overrides)
-        return fingerprint(node, GRAPH, profile, "all", SHARDS, lambda name, key: record(content))
+        return fingerprint(node, GRAPH, own(profile), "all", SHARDS, lambda name, key: record(content))
 
-    assert of({}) == lineage_fingerprint(node, GRAPH, demo) == of({}, "a new shard came")
+    assert of({}) == lineage_fingerprint(node, GRAPH, own(demo)) == of({}, "a new shard came")
     assert of({}) != of({"clusters.k": 4})
     assert of({}) != of({"embedder.batch_size": 3})
     assert of({}) == of({"latents.posterior": "sample"})

@@ -41,6 +41,37 @@ def test_absent_files(tmp_path: Path) -> None:
         root.read("nothing")
 
 
+def test_a_stamp_changes_with_the_file_even_of_the_same_size(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    assert root.stamp("a") is None
+    root.put_bytes(b"one", "a")
+    first = root.stamp("a")
+    assert root.stamp("a") == first
+    root.put_bytes(b"two", "a")
+    assert root.stamp("a") not in (None, first)
+
+
+def test_a_probe_leaves_nothing(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    root.probe()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("url", ["memory://bucket/root"])
+def test_any_other_url(url: str, tmp_path: Path) -> None:
+    root = Root(url)
+    root.probe()
+    root.put_bytes(b"0123456789", "x/y.bin")
+    assert root.size("x/y.bin") == 10
+    assert root.read("x/y.bin") == b"0123456789"
+    assert root.fetch("x/y.bin", tmp_path).read_bytes() == b"0123456789"
+    assert root.glob("x/*.bin") == ["x/y.bin"]
+    root.delete("x/y.bin")
+    assert root.stamp("x/y.bin") is None
+    with pytest.raises(FileNotFoundError):
+        root.read("x/y.bin")
+
+
 @pytest.mark.parametrize("path", ["../outside", "/etc/hostname", "a/../../b"])
 def test_paths_cannot_leave_the_root(tmp_path: Path, path: str) -> None:
     with pytest.raises(ValueError, match="below the root"):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from paris_assets.storage.source_file import MIB, file_identity, source_identity
 
@@ -51,3 +52,20 @@ def test_a_folder_of_images_follows_its_members_and_their_metadata(tmp_path: Pat
     assert changed != before
     (tmp_path / "metadata.jsonl").write_text("{}")
     assert source_identity(str(tmp_path), "", ["a.jpg"]) != changed
+
+
+def test_the_shards_of_a_large_file_read_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened = tmp_path / "rows.csv", []
+    path.write_bytes(b"s" * 3 * MIB)
+    whole = LocalFileSystem.open
+    monkeypatch.setattr(LocalFileSystem, "open", lambda self, *a, **k: opened.append(a) or whole(self, *a, **k))
+    assert len({source_identity(str(path), "rows.csv") for _ in range(5)}) == 1
+    assert len(opened) == 1
+    path.write_bytes(b"s" * 3 * MIB + b"more")
+    source_identity(str(path), "rows.csv")
+    assert len(opened) == 2
+
+
+def test_a_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"rows\.csv"):
+        source_identity(str(tmp_path), "rows.csv")

@@ -8,9 +8,10 @@ import pytest
 
 from paris_assets.profiles import load_profile
 from paris_assets.storage.fingerprint import Node
+from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.output import Output
 from paris_assets.storage.root import Root
-from paris_assets.storage.store import MissingInput, Store
+from paris_assets.storage.store import Store
 
 GRAPH = {
     "tars": Node("tars", True, "1", ("clusters.k",), (), data_files=("tars/cluster_*/{shard}-*.tar",)),

@@ -1,0 +1,249 @@
+"""A root's tables against what was published from them, shard by shard, and against their own records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from paris_assets.experts.findings import Findings
+from paris_assets.experts.listed_files import ListedFiles, Promise
+from paris_assets.experts.manifest_checks import MANIFEST
+from paris_assets.experts.router_files import Arrays
+from paris_assets.experts.samples import validation_split
+from paris_assets.experts.tar_samples import ShardTars
+from paris_assets.storage.fingerprint import Graph
+from paris_assets.storage.records import ALL, Record, read_record, table_path
+from paris_assets.storage.root import Root
+from paris_assets.storage.tables import digest_rows
+
+BATCH_ROWS = 256
+VOLATILE = {"raw_images": ("attempts",)}  # columns that the content hash leaves out, as each run may differ in them
+VALUES = {  # table -> column -> name in metadata.json
+    "curated_images": {"url": "url", "width": "original_width", "height": "original_height", "aesthetic": "aesthetic"},
+    "captions": {"caption": "caption", "captioner": "captioner", "source_text": "source_text"},
+    "text_embeddings": {"tokens": "tokens"},
+    "latents": {"crop_top": "crop_top", "crop_left": "crop_left", "upscaled": "upscaled"},
+    "cluster_assignments": {
+        "cluster": "expert",
+        "fine_cluster": "fine_cluster",
+        "distance": "distance",
+        "second_distance": "second_distance",
+    },
+}
+
+
+class TableJoins:
+    """Joins of published samples with the tables of their root."""
+
+    def __init__(self, root: Root, manifest: dict[str, Any], graph: Graph, findings: Findings) -> None:
+        self._root, self._manifest, self._graph, self._findings = root, manifest, graph, findings
+        self._resolution = min(manifest["settings"]["latents"]["resolutions"])
+        self._fraction = manifest["settings"]["experts"]["validation_fraction"]
+
+    def join(self, shard: str, samples: pl.DataFrame, tars: ShardTars, arrays: Arrays | None) -> None:
+        """All tables of one shard against its samples; tables that cannot be read are left to ``check_records``."""
+        for asset, columns in VALUES.items():
+            table = self._table(asset, shard, ["image_id", *columns])
+            if table is not None:
+                self._join_values(asset, shard, samples, table.rename(columns))
+        self._join_selection(shard, samples)
+        self._join_split(shard, samples)
+        for asset, column, place in (
+            ("latents", f"latent_{self._resolution}", "latent_at"),
+            ("text_embeddings", "embedding", "text_at"),
+        ):
+            self._join_arrays(asset, shard, column, samples, place, tars)
+        if arrays is not None:
+            for asset, column, name in (
+                ("image_embeddings", "embedding", "embeddings"),
+                ("text_embeddings", "pooled", "clip"),
+            ):
+                self._join_router(asset, shard, column, arrays, name)
+
+    def _table(self, asset: str, shard: str, columns: list[str]) -> pl.DataFrame | None:
+        if read_record(self._root, asset, shard) is None:
+            return None
+        with self._root.open(table_path(asset, shard)) as file:
+            try:
+                return pl.DataFrame(pq.read_table(file, columns=columns))
+            except (pa.ArrowException, OSError):
+                return None
+
+    def _join_values(self, asset: str, shard: str, samples: pl.DataFrame, table: pl.DataFrame) -> None:
+        names = [name for name in table.columns if name != "image_id"]
+        joined = samples.select("image_id", "path", *names).join(
+            table.with_columns(found=True), on="image_id", how="left", suffix=" there", maintain_order="left"
+        )
+        where = table_path(asset, shard)
+        self._report(
+            joined.filter(pl.col("found").is_null()), f"samples that {where} has", "an image without a row there"
+        )
+        joined = joined.filter("found")
+        for name in names:
+            there = f"{name} there"
+            here = pl.col(name).cast(joined.schema[there], strict=False)
+            self._report(joined.filter(here.ne_missing(pl.col(there))), f"{name} as in {where}", f"another {name}")
+        self._findings.checked["joined values"] += joined.height * len(names)
+
+    def _report(self, rows: pl.DataFrame, expected: str, found: str) -> None:
+        for (path,), group in rows.group_by("path", maintain_order=True):
+            self._findings.samples(str(path), expected, found, group["image_id"].to_list())
+
+    def _join_selection(self, shard: str, samples: pl.DataFrame) -> None:
+        selection = self._table("training_selection", shard, ["image_id", "selected"])
+        latents = self._table("latents", shard, ["image_id"])
+        captions = self._table("captions", shard, ["image_id", "caption"])
+        if selection is None or latents is None or captions is None:
+            return
+        captioned = captions.filter(pl.col("caption") != "")
+        wanted = selection.filter("selected")
+        for table in (latents, captioned):
+            wanted = wanted.join(table, on="image_id", how="semi")
+        self._report(
+            samples.join(wanted, on="image_id", how="anti"),
+            f"images that training_selection/{shard}.parquet selects and that have a latent and a caption",
+            "an image that is not among them",
+        )
+        missing = wanted.join(samples, on="image_id", how="anti")["image_id"].to_list()
+        where, expected = f"training_selection/{shard}.parquet", "every selected image with latent and caption in a tar"
+        remedy = f"make them again: paris run --force --select expert_shards,router_arrays --shards {shard}"
+        self._findings.samples(where, expected, "none that holds the image,", missing, remedy)
+
+    def _join_split(self, shard: str, samples: pl.DataFrame) -> None:
+        curated = self._table("curated_images", shard, ["image_id", "group_id"])
+        if curated is not None:
+            wanted = curated.select("image_id", validation_split(pl.col("group_id"), self._fraction).alias("wanted"))
+            joined = samples.join(wanted, on="image_id", how="inner", maintain_order="left")
+            other = joined.filter(pl.col("split") != pl.col("wanted").cast(pl.Int64))
+            self._report(other, "the split of the image's duplicate group", "another split")
+
+    def _join_arrays(
+        self, asset: str, shard: str, column: str, samples: pl.DataFrame, place: str, tars: ShardTars
+    ) -> None:
+        places = {name: (path, at) for name, path, at in samples.select("image_id", "path", place).iter_rows()}
+        wrong: dict[str, list[str]] = {}
+        for name, values in self._rows(asset, shard, column):
+            path, at = places.get(name, ("", 0))
+            if path and not tars.same(path, at, values):
+                wrong.setdefault(path, []).append(name)
+            self._findings.checked["joined values"] += bool(path)
+        for path, names in wrong.items():
+            self._findings.samples(path, f"{column} of {table_path(asset, shard)}", "another array", names)
+
+    def _join_router(self, asset: str, shard: str, column: str, arrays: Arrays, name: str) -> None:
+        positions = {image.decode(errors="replace"): row for row, image in enumerate(arrays["image_ids"].tolist())}
+        wrong = []
+        for image_id, values in self._rows(asset, shard, column):
+            row = positions.get(image_id)
+            if row is not None and arrays[name][row].tobytes() != values:
+                wrong.append(image_id)
+            self._findings.checked["joined values"] += row is not None
+        expected = f"{column} of {table_path(asset, shard)}"
+        self._findings.samples(f"router_arrays/{shard}/{name}.npy", expected, "another row", wrong)
+
+    def _rows(self, asset: str, shard: str, column: str) -> Iterator[tuple[str, bytes]]:
+        """(image_id, bytes of its array) of one table, a batch in memory at a time."""
+        if read_record(self._root, asset, shard) is None:
+            return
+        with self._root.open(table_path(asset, shard)) as file:
+            try:
+                for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=["image_id", column]):
+                    rows = pl.DataFrame(batch)
+                    for image_id, values in zip(rows["image_id"], rows[column].to_numpy(), strict=True):
+                        yield image_id, values.tobytes()
+            except (pa.ArrowException, OSError):
+                return
+
+    def check_records(self) -> None:
+        """Every table against its record, its data files, and the manifest's counts.
+
+        The manifest has counts of all tables but its own; where they were taken out, the tables are there all the same.
+        """
+        counts, files = self._manifest["counts"], {file["path"]: file for file in self._manifest["files"]}
+        promises: dict[str, Promise] = {}
+        for asset in sorted(self._graph):
+            if asset in counts or self._begun(asset):
+                records = list(self._records(asset))
+                if asset in counts:
+                    self._compare_counts(asset, counts[asset], records)
+                for file in (file for record in records for file in record.files):
+                    listed = files.get(file.path)
+                    if listed is None:
+                        promises[file.path] = Promise(file.size_bytes, file.sha256)
+                    elif listed["sha256"] != file.sha256:
+                        said = f"sha256 {listed['sha256']}"
+                        self._findings.problem(
+                            MANIFEST,
+                            f"{file.path} with sha256 {file.sha256}, as {asset} wrote it",
+                            said,
+                            "publish anew: paris run",
+                        )
+        with ListedFiles(self._root, promises, self._findings) as found:
+            if not self._root.remote:
+                found.prepare(found.promises)
+            for path in found.promises:
+                found.take(path)
+                found.drop([path])
+
+    def _keys(self, asset: str) -> list[str]:
+        known = [*self._manifest["shards"], *self._manifest["shards_missing"]]
+        return sorted(known) if self._graph[asset].partitioned else [ALL]
+
+    def _begun(self, asset: str) -> bool:
+        return any(read_record(self._root, asset, key) is not None for key in self._keys(asset))
+
+    def _records(self, asset: str) -> Iterator[Record]:
+        for key in self._keys(asset):
+            path, record = table_path(asset, key), read_record(self._root, asset, key)
+            if record is None and key in self._manifest["shards_missing"]:
+                continue
+            self._findings.checked["tables"] += 1
+            if record is None:
+                found = "no such file" if self._root.size(path) is None else "one that cannot be read"
+                self._findings.problem(path, "a table with its record", found, "bring it back: paris run")
+                continue
+            with self._root.open(path) as file:
+                content = content_of(file, record)
+            if content != record.content:
+                expected = f"rows with hash {record.content[:16]}, as recorded"
+                self._findings.problem(path, expected, content[:16] or "rows that cannot be read")
+            yield record
+
+    def _compare_counts(self, asset: str, stated: Mapping[str, Any], records: list[Record]) -> None:
+        rejects: Counter[str] = Counter()
+        for record in records:
+            rejects.update(record.rejects)
+        found = {
+            "in": sum(record.counts.get("rows_in", record.rows) for record in records),
+            "out": sum(int(record.facts.get("kept", record.rows)) for record in records),
+            "rejects": dict(rejects),
+        }
+        for name, value in found.items():
+            if stated.get(name) != value:
+                expected = f"counts.{asset}.{name} = {value}, as its tables record"
+                self._findings.problem(MANIFEST, expected, str(stated.get(name)), "publish anew: paris run")
+
+
+def content_of(file: IO[bytes], record: Record) -> str:
+    """The content hash of a table as it lies there, computed as ``TableWriter`` did; '' where it cannot be read."""
+    try:
+        table = pq.ParquetFile(file)
+        # Polars names the elements of lists as they were when written; Parquet itself renames them.
+        empty = pl.DataFrame(table.schema_arrow.empty_table())
+        schema = empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema.remove_metadata()
+        digest = hashlib.sha256(schema.to_string().encode())
+        for group in range(table.num_row_groups):
+            rows = table.read_row_group(group).cast(schema)
+            volatile = [name for name in VOLATILE.get(record.asset, ()) if name in rows.column_names]
+            digest_rows(digest, rows.drop_columns(volatile))
+    except (pa.ArrowException, OSError):
+        return ""
+    for data_file in record.files:
+        digest.update(f"{data_file.path} {data_file.sha256}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,74 @@
+"""`paris verify`: what was published, checked against its manifest and, where they lie beside it, the root's tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from paris_assets.experts.findings import Findings
+from paris_assets.experts.manifest_checks import MANIFEST, parse_manifest
+from paris_assets.experts.verification import verify_published
+from paris_assets.storage.root import Root
+from paris_assets.storage.store import REGISTRY
+
+WITHOUT_TABLES = (
+    f"not checked, as no tables of a root ({REGISTRY}) lie beside the manifest: captions, clusters, distances, sizes "
+    "and crops of the samples; selection and split; clip_emb.npy, clip.npy and embeddings.npy against the embeddings; "
+    "counts of each stage against its records"
+)
+
+
+def verify_command(manifest: str) -> int:
+    """Check a manifest at a path or URL and print one line per problem; 0 when all is well, 1 otherwise.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no manifest.
+    """
+    root, name = _place(manifest)
+    findings = verify(root, _read(root, name, manifest))
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for problem in findings.problems:
+        console.print(str(problem), style="red")
+    for note in findings.notes:
+        console.print(f"note: {note}", style="yellow")
+    checked = ", ".join(f"{count:,} {what}" for what, count in sorted(findings.checked.items()))
+    count = len(findings.problems)
+    problems = "no problems" if not count else "1 problem" if count == 1 else f"{count} problems"
+    console.print(f"{problems} under {root.url}; checked {checked}")
+    if findings.problems:
+        first = "begin with the first, as one defect shows in several joins; " if count > 1 else ""
+        console.print(f"{first}add to the commands above: --root {root.url}")
+    return 1 if findings.problems else 0
+
+
+def verify(root: Root, manifest: dict[str, Any]) -> Findings:
+    """Everything that can be checked of a manifest with what lies beside it."""
+    findings = Findings()
+    if root.size(REGISTRY) is None:
+        findings.notes.append(WITHOUT_TABLES)
+        verify_published(root, manifest, findings)
+        return findings
+    from paris_assets.definitions import asset_graph
+    from paris_assets.runs.table_joins import TableJoins
+
+    joins = TableJoins(root, manifest, asset_graph(), findings)
+    verify_published(root, manifest, findings, joins.join)
+    joins.check_records()
+    return findings
+
+
+def _place(manifest: str) -> tuple[Root, str]:
+    """The folder of a manifest and its name there."""
+    address = manifest if "://" in manifest else str(Path(manifest).absolute())
+    folder, _, name = address.rpartition("/")
+    return Root(folder), name
+
+
+def _read(root: Root, name: str, manifest: str) -> dict[str, Any]:
+    try:
+        return parse_manifest(root.read(name), manifest)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise FileNotFoundError(f"no file {manifest}: give the path or URL of a {MANIFEST}") from error

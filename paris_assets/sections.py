@@ -1,0 +1,45 @@
+"""What the sections of a profile are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ProfileError(ValueError):
+    """The profile cannot be used; the message names the setting and what is accepted."""
+
+
+def tuning(default: Any, description: str, **bounds: Any) -> Any:
+    """A setting that changes speed or reach, never the bytes of a result."""
+    return Field(default, description=description, json_schema_extra={"tuning": True}, **bounds)
+
+
+def distinct(values: list[Any]) -> list[Any]:
+    """The values themselves; ValueError when one stands there twice."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"{values} names one of them twice")
+    return values
+
+
+class Section(BaseModel):
+    """A part of the profile; unknown keys are errors and values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def without_tuning(value: Any) -> Any:
+    """The JSON value of settings without those that change no result."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return {
+            name: without_tuning(getattr(value, name))
+            for name, field in fields.items()
+            if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("tuning"))
+        }
+    if isinstance(value, list):
+        return [without_tuning(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_tuning(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,102 @@
+"""A small published folder with a sealed manifest, to be damaged by tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from paris_assets.experts import tables as expert_tables
+from paris_assets.experts.manifest import published_settings
+from paris_assets.experts.manifest_checks import MANIFEST, version_of
+from paris_assets.experts.router import ARRAYS, consolidate
+from paris_assets.storage.store import Store
+from paris_assets_tests import worlds
+
+SHARDS = ("00000", "00001")
+EARLIER = ("source_rows", "raw_images", "filtered_images")
+TABLES = (
+    "curated_images",
+    "captions",
+    "text_embeddings",
+    "image_embeddings",
+    "latents",
+    "cluster_assignments",
+    "training_selection",
+)
+
+
+def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9) -> Store:
+    """Two shards of tars, router arrays, their consolidation, empty prompt and manifest, beside their tables."""
+    store = worlds.flat_store(folder)
+    registry = pl.DataFrame({"shard": SHARDS, "file": "", "rows": count // 2})
+    worlds.put_registry(folder, registry)
+    worlds.publishable(store, count)
+    for asset in TABLES:
+        whole = store.read(asset, SHARDS[0])
+        for number, shard in enumerate(SHARDS):
+            worlds.put(store, asset, whole[number * count // 2 : (number + 1) * count // 2], shard)
+    for number, shard in enumerate(SHARDS):
+        rows = pl.DataFrame({"source_row": range(number * count // 2, (number + 1) * count // 2)})
+        for asset in EARLIER:
+            worlds.put(store, asset, rows, shard)
+    worlds.put(store, "duplicate_groups", pl.DataFrame({"source_row": range(count)}))
+    for shard in SHARDS:
+        store.commit("expert_shards", shard, expert_tables.expert_shards(store, shard))
+        store.commit("router_arrays", shard, expert_tables.router_arrays(store, shard))
+    (folder / "router_training").mkdir()
+    arrays = [{name: folder / f"router_arrays/{shard}/{name}.npy" for name in ARRAYS} for shard in SHARDS]
+    consolidate(arrays, folder / "router_training", max_bytes)
+    np.save(folder / "expert_shards/empty_prompt.npy", np.zeros((worlds.TOKENS, worlds.TEXT_DIM), np.float16))
+    (folder / MANIFEST).write_text(json.dumps(_manifest(folder, store, count)))
+    seal(folder)
+    return store
+
+
+def _manifest(folder: Path, store: Store, count: int) -> dict[str, Any]:
+    index = pl.concat(store.read("expert_shards", shard) for shard in SHARDS)
+    samples = dict(index.select("path", "samples").iter_rows())
+    arrays = {f"router_arrays/{shard}/{name}.npy": count // 2 for shard in SHARDS for name in ARRAYS}
+    patterns = ("expert_shards/*.npy", "expert_shards/*/*", "router_arrays/*/*.npy", "router_training/*")
+    paths = sorted(str(path.relative_to(folder)) for pattern in patterns for path in folder.glob(pattern))
+    per_cluster: Counter[str] = Counter()
+    for cluster, number in index.select("cluster", "samples").iter_rows():
+        per_cluster[str(cluster)] += number
+    rows = {"in": count, "out": count, "rejects": {}}
+    stages = (*EARLIER, "duplicate_groups", *TABLES)
+    return {
+        "version": "",
+        "profile": "demo",
+        "settings": published_settings(store.profile),
+        "counts": {asset: rows for asset in (*stages, "expert_shards", "router_arrays")},
+        "images_per_cluster": per_cluster,
+        "files": [{"path": path, "samples": samples.get(path) or arrays.get(path)} for path in paths],
+        "shards": list(SHARDS),
+        "shards_missing": [],
+    }
+
+
+def seal(folder: Path) -> None:
+    """Write sizes, hashes and the version anew, so that only counts and joins can tell what was changed."""
+
+    def fix(manifest: dict[str, Any]) -> None:
+        for file in manifest["files"]:
+            data = (folder / file["path"]).read_bytes()
+            file |= {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    edit_manifest(folder, fix)
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], None], version: bool = True) -> None:
+    """Change the manifest, and its version with it unless told otherwise."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    change(manifest)
+    if version:
+        manifest["version"] = version_of(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))

@@ -1,0 +1,63 @@
+"""Registering a long list, and reading one shard of it, takes no more memory than a short one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+ROW = ("http://photos.example/uploads/2020/01/%s.jpg" % ("n" * 40), "a photo of " + "a cat and " * 50)
+SMALL, LARGE = 4_000, 40_000
+LIMIT_MB = 12  # each of the large files holds 24 MB
+# In a process of its own: the peak of this one belongs to other tests.
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from paris_assets.config import Source
+from paris_assets.ingest.sources import entry_of, read_rows, register
+
+def peak_mb():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+
+peaks = []
+for path in sys.argv[1:]:
+    source = Source(path=path, rows_per_shard=2_000)
+    registry = register(source)
+    shard = read_rows(source, entry_of(registry, registry["shard"][-1]))
+    peaks.append((int(registry["rows"].sum()), shard.height, peak_mb()))
+print(json.dumps(peaks))
+"""
+
+
+def _lines(rows: int) -> bytes:
+    return (json.dumps(dict(zip(("url", "text"), ROW, strict=True))) + "\n").encode() * rows
+
+
+WRITE: dict[str, Callable[[Path, int], object]] = {
+    "csv": lambda path, rows: path.write_bytes(b"url,text\n" + f'{ROW[0]},"{ROW[1]}"\n'.encode() * rows),
+    "tsv": lambda path, rows: path.write_bytes("\t".join((*ROW, "\n")).encode() * rows),
+    "jsonl.gz": lambda path, rows: path.write_bytes(gzip.compress(_lines(rows), 1)),
+    "json": lambda path, rows: path.write_bytes(b"[" + _lines(rows).rstrip().replace(b"\n", b",") + b"]"),
+    "parquet": lambda path, rows: pl.DataFrame(
+        {"url": [f"{ROW[0]}?{row}" for row in range(rows)], "text": [f"{ROW[1]}{row}" for row in range(rows)]}
+    ).write_parquet(path, row_group_size=5_000, compression="uncompressed"),
+}
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    files = [tmp_path / f"{rows}.{kind}" for rows in (SMALL, LARGE) for kind in WRITE]
+    for path in files:
+        rows, _, kind = path.name.partition(".")
+        WRITE[kind](path, int(rows))
+    command = [sys.executable, "-c", SCRIPT, *map(str, files)]
+    answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert [rows for rows, _, _ in answer] == [SMALL] * len(WRITE) + [LARGE] * len(WRITE)
+    assert {shard for _, shard, _ in answer} == {2000}
+    peaks = [peak for _, _, peak in answer]
+    grown = {path.name: peak - peaks[len(WRITE) - 1] for path, peak in zip(files, peaks, strict=True)}
+    assert max(grown.values()) < LIMIT_MB, grown

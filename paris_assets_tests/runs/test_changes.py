@@ -1,0 +1,357 @@
+"""One setting changed on a finished root: which partitions are made again, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from paris_assets.clusters import tables as cluster_tables
+from paris_assets.config import Profile
+from paris_assets.runs.command import run_command
+from paris_assets.runs.run import Request
+from paris_assets_tests import small_world
+from paris_assets_tests.models import cheap
+from paris_assets_tests.runs import direct
+
+SHARDS = ["00000", "00001", "00002"]
+HERE = "paris_assets_tests.runs.test_changes"
+
+
+class Cubed(cheap.Colours):
+    """Another embedder."""
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return batch**3
+
+
+class Louder(cheap.Blocks):
+    """Another codec."""
+
+    def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        return super().encode(pixels, noise) * np.float32(1.5)
+
+
+def brief_report(folder: Path, model: Any, quality: Any, *inputs: Any) -> list[str]:
+    """In place of the cluster report: the same files, from the same inputs, without the two seconds of drawing."""
+    assignments, captions, sample, vectors, _, settings, seed = inputs
+    tables = [assignments.collect().write_ndjson(), captions.collect().write_ndjson()]
+    read = [*tables, quality.figures, model.coarse.tolist(), list(sample), vectors.tolist(), settings, seed]
+    pixel = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(pixel, "PNG")
+    pictures = [*(f"cluster_{number}_grid.png" for number in range(model.k)), "cluster_map.png", "cluster_sizes.png"]
+    for name in pictures:
+        (folder / name).write_bytes(pixel.getvalue())
+    (folder / "cluster_report.json").write_text(hashlib.sha256(repr(read).encode()).hexdigest())
+    return [*pictures, "cluster_report.json"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 rows, three shards."""
+    return small_world.embedded(tmp_path_factory.mktemp("source") / "list.parquet", 60)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _brief() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_tables, "write_report", brief_report)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished root; tests copy it."""
+    root = tmp_path_factory.mktemp("finished") / "root"
+    made = direct.bring_up_to_date(small_world.profile(source), root)
+    assert made == direct.partitions(" ".join(direct.GRAPH), SHARDS)
+    return root
+
+
+@pytest.fixture
+def root(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished root, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "root"))
+
+
+class Change(NamedTuple):
+    """A setting, and what has to follow: partitions whose content changes, and those that are made again as they were,
+    where the change ends. ``latents[0,2]`` are those of two shards."""
+
+    settings: dict[str, Any]
+    changed: str
+    same: str = ""
+    fresh: bool = False
+
+
+def rules(side: int) -> list[dict[str, Any]]:
+    return [
+        {"name": "short_side", "column": "short_side", "min": side},
+        {"name": "aspect", "column": "aspect", "max": 3.0},
+    ]
+
+
+def redness(most: float) -> list[dict[str, Any]]:
+    return [{"name": "redness", "column": "redness", "max": most}]
+
+
+def captioner(**options: Any) -> dict[str, Any]:
+    return {"implementation": f"{small_world.CHEAP}:Namer", "options": options}
+
+
+EMBEDDED = "captions text_embeddings image_embeddings latents "
+FITTED = "cluster_model cluster_assignments cluster_report cluster_values training_selection "
+PUBLISHED = "expert_shards router_arrays expert_summary pipeline_manifest"
+CURATED = "duplicate_groups curated_images " + EMBEDDED + FITTED + PUBLISHED
+
+CHANGES = {
+    "rule on signals": Change(
+        {"curation__signal_rules": rules(16)}, "content_scores filtered_images " + CURATED, "latent_report", fresh=True
+    ),
+    "rule on signals, same verdicts": Change(
+        {"curation__signal_rules": rules(31)}, "pipeline_manifest", "content_scores filtered_images cluster_model"
+    ),
+    "rule on scores, one image of one shard": Change(
+        {"curation__score_rules": redness(0.535)},
+        "filtered_images[1] duplicate_groups curated_images[1] captions[1] text_embeddings[1] image_embeddings[1] "
+        "latents[1] " + FITTED + PUBLISHED,
+        "filtered_images[0,2] latent_report",
+        fresh=True,
+    ),
+    "rule on scores, same verdicts": Change(
+        {"curation__score_rules": redness(0.95)}, "pipeline_manifest", "filtered_images cluster_model", fresh=True
+    ),
+    "a further scorer": Change(
+        {"scores": {name: {"implementation": f"{small_world.CHEAP}:Redness"} for name in ("redness", "again")}},
+        "content_scores pipeline_manifest",
+        "filtered_images cluster_model",
+    ),
+    "duplicate radius": Change({"duplicates__radius": 0}, CURATED, "latent_report", fresh=True),
+    "duplicate radius, same groups": Change(
+        {"duplicates__radius": 9}, "pipeline_manifest", "duplicate_groups cluster_model", fresh=True
+    ),
+    "growth": Change({"duplicates__growth": "rerank"}, "pipeline_manifest", "duplicate_groups cluster_model"),
+    "caption model": Change(
+        {"captions__captioner": captioner(prefix="a photo of")},
+        "captions text_embeddings cluster_report expert_shards router_arrays pipeline_manifest",
+        "cluster_values expert_summary",
+        fresh=True,
+    ),
+    "min_words": Change(
+        {"captions__min_words": 2},
+        "captions text_embeddings cluster_report " + PUBLISHED,
+        "cluster_values",
+    ),
+    "min_words, same captions": Change({"captions__min_words": 4}, "pipeline_manifest", "captions"),
+    "text tokens": Change({"text__tokens": 20}, "text_embeddings " + PUBLISHED),
+    "embedder": Change(
+        {"embedder": {"implementation": f"{HERE}:Cubed"}}, "image_embeddings " + FITTED + PUBLISHED, fresh=True
+    ),
+    "embedder's batch size": Change(
+        {"embedder": {"implementation": f"{small_world.CHEAP}:Colours", "batch_size": 8}},
+        "pipeline_manifest",
+        "image_embeddings cluster_model",
+    ),
+    "K": Change({"clusters__k": 2}, FITTED + PUBLISHED, fresh=True),
+    "cluster features": Change({"clusters__features": ["image", "text"]}, FITTED + PUBLISHED),
+    "assignment": Change({"clusters__assignment": "inherit", "clusters__fine": 6}, FITTED + PUBLISHED),
+    "stability seeds": Change({"clusters__stability_seeds": 3}, "cluster_report pipeline_manifest"),
+    "smallest valued cluster": Change(
+        {"clusters__min_images": 3}, "cluster_report cluster_values pipeline_manifest", "training_selection"
+    ),
+    "keep_fraction": Change(
+        {"clusters__keep_fraction": 0.5}, "cluster_report cluster_values training_selection " + PUBLISHED
+    ),
+    "another VAE": Change(
+        {"latents__codec": {"implementation": f"{HERE}:Louder", "batch_size": 4}},
+        "latents latent_report expert_shards router_arrays pipeline_manifest",
+        "expert_summary",
+        fresh=True,
+    ),
+    "VAE's batch size": Change(
+        {"latents__codec": {"implementation": f"{small_world.CHEAP}:Blocks", "batch_size": 8}},
+        "pipeline_manifest",
+        "latents latent_report",
+    ),
+    "posterior": Change(
+        {"latents__posterior": "sample"},
+        "latents latent_report expert_shards router_arrays pipeline_manifest",
+        "expert_summary",
+    ),
+    "resolution": Change(
+        {"latents__resolutions": [32]},
+        "latents latent_report expert_shards router_arrays pipeline_manifest",
+        "expert_summary",
+        fresh=True,
+    ),
+    "images of the latent report": Change({"latents__report_images": 3}, "latent_report pipeline_manifest"),
+    "seed": Change({"seed": 1}, FITTED + PUBLISHED, fresh=True),
+    "samples per tar": Change({"experts__max_samples": 3}, "expert_shards expert_summary pipeline_manifest"),
+    "validation_fraction": Change({"experts__validation_fraction": 0.5}, PUBLISHED),
+    "allow_missing_shards": Change({"allow_missing_shards": True}, "pipeline_manifest"),
+    "profile's name": Change({"name": "other"}, "pipeline_manifest"),
+    "largest body": Change({"ingest__max_bytes": 10_000_000}, "pipeline_manifest", "raw_images cluster_model"),
+    "columns of the source": Change(
+        {"source__columns": {"text": "text"}}, "pipeline_manifest", "source_rows cluster_model", fresh=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_setting(name: str, root: Path, finished: Path, source: Path, tmp_path: Path) -> None:
+    change = CHANGES[name]
+    profile = small_world.profile(source, **change.settings)
+    before, stamps = direct.records(root), direct.stamps(root)
+    assert_made(profile, root, change.changed, change.same)
+    after = direct.records(root)
+    written = direct.touched(stamps, direct.stamps(root))
+    named = direct.owners(finished) | direct.owners(root)
+    made = {key for key in after if before[key].fingerprint != after[key].fingerprint}
+    assert {named[path] for path in written - direct.FIXED} == made
+    assert direct.bring_up_to_date(profile, root) == set()
+    if change.fresh:
+        direct.bring_up_to_date(profile, tmp_path / "fresh")
+        assert small_world.contents(root) == small_world.contents(tmp_path / "fresh")
+
+
+def assert_made(profile: Profile, root: Path, changed: str, same: str) -> None:
+    """Bring the root up to date: some partitions get other content, some are written as they were, no other is made."""
+    before = direct.records(root)
+    made = direct.bring_up_to_date(profile, root)
+    after = direct.records(root)
+    kept = {key for key in made if key in before and before[key].content == after[key].content}
+    found = {"changed": direct.words(made - kept, SHARDS), "same": direct.words(kept, SHARDS)}
+    wanted = {name: direct.partitions(text, SHARDS) for name, text in (("changed", changed), ("same", same))}
+    assert found == {name: direct.words(keys, SHARDS) for name, keys in wanted.items()}
+
+
+def test_a_moved_duplicate_radius_asks_the_networks_for_new_images_only(
+    root: Path, finished: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the way back asks them for nothing; the table above compares the bytes with those of a fresh run."""
+    before = table(root, "curated_images")["image_id"]
+    asked = counted(monkeypatch)
+    direct.bring_up_to_date(small_world.profile(source, duplicates__radius=0), root)
+    new = table(root, "curated_images").filter(~pl.col("image_id").is_in(before.implode()))
+    assert new["source_row"].sort().to_list() == [1, 29, 49]
+    assert asked == {"Namer": 3, "Letters": 3, "Colours": 3, "Blocks": 3}
+    asked.clear()
+    direct.bring_up_to_date(small_world.profile(source), root)
+    assert asked.total() == 0
+    assert small_world.contents(root) == small_world.contents(finished)
+
+
+def counted(patch: pytest.MonkeyPatch) -> Counter[str]:
+    """Images or texts that each network is asked for from now on, padding aside."""
+    asked: Counter[str] = Counter()
+
+    def count(network: type, method: str) -> None:
+        real = getattr(network, method)
+
+        def counting(self: Any, batch: Any, *arguments: Any) -> Any:
+            asked[type(self).__name__] += sum(
+                bool(np.any(row)) if isinstance(row, np.ndarray) else row != "" for row in batch
+            )
+            return real(self, batch, *arguments)
+
+        patch.setattr(network, method, counting)
+
+    for network in (cheap.Colours, cheap.Redness, cheap.Namer):
+        count(network, "run")
+    count(cheap.Letters, "encode")
+    count(cheap.Blocks, "encode")
+    return asked
+
+
+def table(root: Path, asset: str) -> pl.DataFrame:
+    return pl.read_parquet(sorted((root / asset).glob("*.parquet")))
+
+
+def test_a_captioner_whose_captions_are_all_dropped_is_named_nowhere(tmp_path: Path) -> None:
+    """Source texts are kept from before; the record must not go on to name a network that wrote none of the rows."""
+    images = [*(small_world.picture(seed) for seed in range(6)), small_world.picture(2, (96, 96))]
+    texts = ["a red house", "a blue house", "", "a green house", "a white house", "a black car", "the better copy"]
+    source = tmp_path / "list.parquet"
+    pl.DataFrame({"image": pl.Series(images, dtype=pl.Binary), "text": texts}).write_parquet(source)
+    usual = {"source__rows_per_shard": 6, "captions__min_words": 2}
+    changed, fresh = tmp_path / "changed", tmp_path / "fresh"
+    direct.bring_up_to_date(small_world.profile(source, duplicates__radius=0, **usual), changed)
+    assert f"{small_world.CHEAP}:Namer" in table(changed, "captions")["captioner"]
+    for root in (changed, fresh):
+        direct.bring_up_to_date(small_world.profile(source, **usual), root)
+        assert set(table(root, "captions")["captioner"]) == {"source_text"}
+        assert "models" not in direct.records(root)["captions", "00000"].facts
+    assert small_world.contents(changed) == small_world.contents(fresh)
+
+
+def test_fewer_clusters_leave_no_stale_file(finished: Path, source: Path, tmp_path: Path) -> None:
+    """K 8 to 4 and a K that was never 8 give the same files, and every one of them has a record."""
+    roots = [Path(shutil.copytree(finished, tmp_path / name)) for name in ("eight", "four")]
+    direct.bring_up_to_date(small_world.profile(source, clusters__k=8), roots[0])
+    tars = {path.parent.name for path in (roots[0] / "expert_shards").rglob("*.tar")}
+    assert tars > {f"cluster_{number}" for number in range(6)}
+    assert (roots[0] / "analysis" / "cluster_7_grid.png").exists()
+    for root in roots:
+        direct.bring_up_to_date(small_world.profile(source, clusters__k=4), root)
+        assert set(direct.stamps(root)) == direct.owners(root).keys() | direct.FIXED
+    assert small_world.contents(roots[0]) == small_world.contents(roots[1])
+    pictures = {path.name for path in (roots[0] / "analysis").glob("cluster_*_grid.png")}
+    assert pictures == {f"cluster_{number}_grid.png" for number in range(4)}
+
+
+def test_dagster_makes_the_same_partitions_and_bytes(root: Path, source: Path, tmp_path: Path) -> None:
+    """What holds of the runs above holds of `paris run`."""
+    profile = small_world.profile(source, experts__max_samples=3)
+    plain = Path(shutil.copytree(root, tmp_path / "plain"))
+    direct.bring_up_to_date(profile, plain)
+    stamps = direct.stamps(root)
+    assert run_command(profile, str(root), Request(), dry_run=False) == 0
+    assert small_world.contents(root) == small_world.contents(plain)
+    named = direct.owners(root)
+    made = {named[path] for path in direct.touched(stamps, direct.stamps(root)) - direct.FIXED if path in named}
+    assert made == direct.partitions("expert_shards expert_summary pipeline_manifest", SHARDS)
+
+
+def test_bounds_of_checks_and_settings_of_speed_redo_nothing(root: Path, source: Path) -> None:
+    """All of them at once, each with another value than before."""
+    usual = small_world.profile(source)
+    tuning = {
+        f"ingest__{name}": value for name, value in usual.ingest if f"ingest.{name}" not in results_of(usual, "ingest")
+    }
+    assert len(tuning) == 8
+    changed = tuning | {f"checks__{name}": value for name, value in usual.checks} | {"signals__threads": 0}
+    profile = small_world.profile(source, **{name: other_value(value) for name, value in changed.items()})
+    assert all(getattr(profile.checks, name) != value for name, value in usual.checks)
+    assert all(profile.at(name.replace("__", ".")) != value for name, value in changed.items())
+    stamps = direct.stamps(root)
+    assert direct.bring_up_to_date(profile, root) == set()
+    assert direct.touched(stamps, direct.stamps(root)) == {"profile.yaml"}
+
+
+def results_of(profile: Profile, section: str) -> set[str]:
+    """Settings of a section on which results depend."""
+    return {f"{section}.{name}" for name in profile.results(section)}
+
+
+def other_value(value: Any) -> Any:
+    match value:
+        case None:
+            return "elsewhere"
+        case str():
+            return value.upper()
+        case list():
+            return value[1:]
+        case dict():
+            return {**value, "photos.example": "127.0.0.1:9"}
+        case int():
+            return value + 1
+    return value * 0.9 + 0.01

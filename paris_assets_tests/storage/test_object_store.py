@@ -1,0 +1,269 @@
+"""An S3 root behind a network that fails: the same bytes within bounded requests, or a clear error and nothing torn."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import numpy as np
+import polars as pl
+import pytest
+from botocore.retries.standard import ExponentialBackoff
+
+from paris_assets.storage import object_store, s3
+from paris_assets.storage.root import Root
+from paris_assets.storage.s3 import StorageError
+from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy, Request
+
+BLOCK = 1 << 20
+DATA = np.random.default_rng(0).bytes(2 * BLOCK + BLOCK // 2)
+LARGE = np.random.default_rng(0).bytes(10 << 20)
+"""As large as makes parts: S3 wants 5 MiB of each but the last."""
+
+
+@pytest.fixture(scope="module")
+def fast_proxy(s3_url: str) -> Iterator[FaultyProxy]:
+    """Between this process and the server, with short timeouts and pauses."""
+    proxy = FaultyProxy(os.environ["AWS_ENDPOINT_URL"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        patch.setattr(s3, "READ_TIMEOUT_S", 0.5)
+        patch.setattr(s3, "ATTEMPTS", 3)
+        patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.02)
+        patch.setattr(object_store, "BLOCK_BYTES", BLOCK)
+        patch.setattr(object_store, "PART_BYTES", 5 << 20)
+        yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def proxy(fast_proxy: FaultyProxy) -> Iterator[FaultyProxy]:
+    """The proxy, which passes everything until a test says otherwise."""
+    fast_proxy.requests.clear()
+    yield fast_proxy
+    fast_proxy.judge = lambda request: None
+
+
+@pytest.fixture
+def root(proxy: FaultyProxy, s3_url: str) -> Root:
+    """An empty root that is reached through the proxy."""
+    return Root(f"{s3_url}/{uuid4().hex}")
+
+
+def once(fault: Fault, method: str, nth: int = 1) -> Callable[[Request], Fault | None]:
+    """The fault happens to the nth request of this method only."""
+    seen = []
+
+    def judge(request: Request) -> Fault | None:
+        if request.method == method:
+            seen.append(request)
+        return fault if request.method == method and len(seen) == nth else None
+
+    return judge
+
+
+def always(fault: Fault, *methods: str) -> Callable[[Request], Fault | None]:
+    return lambda request: fault if request.method in methods else None
+
+
+@cache
+def client() -> Any:
+    return boto3.client("s3")
+
+
+def keys(root: Root) -> list[str]:
+    """What is really in the bucket."""
+    listed = client().list_objects_v2(Bucket="bucket", Prefix=s3.split_url(root.url)[1])
+    return [found["Key"].rpartition("/")[2] for found in listed.get("Contents", [])]
+
+
+def put(root: Root, data: bytes, path: str, folder: Path) -> None:
+    local = folder / "made"
+    local.write_bytes(data)
+    root.put(local, path)
+
+
+TRANSIENT = {
+    "500": Fault(500, "InternalError"),
+    "503": Fault(503, "SlowDown"),
+    "slow": Fault(delay_s=0.8),
+    "cut": Fault(cut_answer=True),
+    "lost": Fault(lose_answer=True),
+    "short": Fault(shorten=True),
+    "spoiled": Fault(spoil=True),
+}
+
+
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_read_that_fails_once_is_repeated(
+    root: Root, proxy: FaultyProxy, tmp_path: Path, fault: Fault, nth: int
+) -> None:
+    put(root, DATA, "large.tar", tmp_path)
+    before = len(proxy.requests)
+    proxy.judge = once(fault, "GET", nth)
+    assert root.fetch("large.tar", tmp_path).read_bytes() == DATA
+    # A head and three blocks; what is spoiled shows only when the whole is there, and is then read again.
+    assert len(proxy.requests) - before <= (8 if fault.spoil else 5)
+    assert list(tmp_path.iterdir()) == [tmp_path / "large.tar"]
+
+
+@pytest.mark.parametrize("name", ["500", "503", "slow", "cut", "lost", "short", "spoiled"])
+def test_small_files_are_read_whole(root: Root, proxy: FaultyProxy, name: str) -> None:
+    root.put_bytes(b"0123456789", "small.json")
+    proxy.judge = once(TRANSIENT[name], "GET")
+    assert root.read("small.json") == b"0123456789"
+
+
+WRITE_FAULTS = {
+    **{name: TRANSIENT[name] for name in ("500", "503", "slow", "lost")},
+    "cut": Fault(cut_request=True),
+}
+
+
+@pytest.mark.parametrize("fault", WRITE_FAULTS.values(), ids=WRITE_FAULTS)
+def test_a_small_write_that_fails_once_is_repeated(root: Root, proxy: FaultyProxy, fault: Fault) -> None:
+    proxy.judge = once(fault, "PUT")
+    root.put_bytes(DATA, "small.json")
+    assert root.read("small.json") == DATA
+    assert [request.method for request in proxy.requests] == ["PUT", "PUT", "HEAD", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("method", "nth", "fault"),
+    [("POST", 1, "500"), ("POST", 2, "503"), ("POST", 2, "lost"), ("PUT", 1, "cut"), ("PUT", 2, "lost")],
+)
+def test_a_large_write_that_fails_once_is_repeated(
+    root: Root, proxy: FaultyProxy, tmp_path: Path, method: str, nth: int, fault: str
+) -> None:
+    """The first POST begins an upload in parts, the second makes them one object; its answer may be lost."""
+    proxy.judge = once(WRITE_FAULTS[fault], method, nth)
+    put(root, LARGE, "large.tar", tmp_path)
+    assert root.fetch("large.tar", tmp_path).read_bytes() == LARGE
+    assert keys(root) == ["large.tar"]
+
+
+def test_every_third_request_fails(root: Root, proxy: FaultyProxy, tmp_path: Path) -> None:
+    proxy.judge = lambda request: Fault(503) if request.number % 3 == 0 else None
+    for number in range(4):
+        root.put_bytes(str(number).encode(), f"{number}.txt")
+    put(root, DATA, "large.tar", tmp_path)
+    assert [root.read(f"{number}.txt") for number in range(4)] == [b"0", b"1", b"2", b"3"]
+    assert root.fetch("large.tar", tmp_path).read_bytes() == DATA
+    assert root.size("nothing") is None
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(500, "InternalError"), Fault(503), Fault(lose_answer=True), Fault(delay_s=0.8)]
+)
+def test_a_store_that_stays_broken_is_an_error_within_bounds(root: Root, proxy: FaultyProxy, fault: Fault) -> None:
+    root.put_bytes(b"old", "file.json")
+    before, start = len(proxy.requests), time.monotonic()
+    proxy.judge = always(fault, "GET", "HEAD", "PUT")
+    for request in (lambda: root.size("file.json"), lambda: root.put_bytes(b"new", "file.json")):
+        with pytest.raises(StorageError, match=r"file.json.*check AWS_ENDPOINT_URL"):
+            request()
+    assert len(proxy.requests) - before <= 2 * 2 * s3.ATTEMPTS, (
+        "aiohttp itself asks again once when a kept connection is closed"
+    )
+    assert time.monotonic() - start < 30
+    proxy.judge = lambda request: None
+    assert root.read("file.json") in (b"old", b"new")
+
+
+def test_a_file_that_stays_torn_is_an_error_and_leaves_no_copy(root: Root, proxy: FaultyProxy, tmp_path: Path) -> None:
+    root.put_bytes(DATA[:1000], "file.tar")
+    for fault in (Fault(cut_answer=True), Fault(shorten=True), Fault(spoil=True)):
+        proxy.judge = always(fault, "GET")
+        with pytest.raises(StorageError, match=r"file\.tar"):
+            root.fetch("file.tar", tmp_path)
+        assert not (tmp_path / "file.tar").exists()
+
+
+@pytest.mark.parametrize("fault", [Fault(500), Fault(cut_request=True)])
+def test_a_large_upload_that_fails_leaves_nothing(root: Root, proxy: FaultyProxy, tmp_path: Path, fault: Fault) -> None:
+    proxy.judge = lambda request: fault if "partNumber=2" in request.path else None
+    with pytest.raises(StorageError, match=r"large\.tar"):
+        put(root, LARGE, "large.tar", tmp_path)
+    assert keys(root) == []
+    assert root.size("large.tar") is None
+    uploads = client().list_multipart_uploads(Bucket="bucket").get("Uploads", [])
+    assert [upload for upload in uploads if upload["Key"] in f"{root.url}/large.tar"] == []
+
+
+def test_a_file_replaced_while_it_is_read_is_never_mixed(root: Root, tmp_path: Path) -> None:
+    put(root, DATA, "large.tar", tmp_path)
+    with root.open("large.tar") as file:
+        file.read(10)
+        put(root, DATA[::-1], "large.tar", tmp_path)
+        file.seek(1 << 20)
+        with pytest.raises(StorageError, match="was replaced while it was read"):
+            file.read(10)
+
+
+def test_a_stamp_changes_with_the_file_and_costs_one_request(root: Root, proxy: FaultyProxy) -> None:
+    assert root.stamp("a.json") is None
+    root.put_bytes(b"one", "a.json")
+    before = len(proxy.requests)
+    first = root.stamp("a.json")
+    assert [request.method for request in proxy.requests[before:]] == ["HEAD"]
+    assert first == root.stamp("a.json")
+    root.put_bytes(b"two", "a.json")
+    assert root.stamp("a.json") not in (None, first)
+
+
+def test_a_listing_that_lies_decides_nothing(root: Root, proxy: FaultyProxy) -> None:
+    proxy.judge = lambda request: Fault(hide=True) if request.listing else None
+    root.put_bytes(b"x", "folder/a.tar")
+    assert root.glob("folder/*.tar") == []
+    assert root.size("folder/a.tar") == 1
+    assert root.read("folder/a.tar") == b"x"
+    assert root.size("folder") is None, "a folder is no file, whatever a listing says"
+
+
+def test_a_file_is_read_at_random_in_few_requests(root: Root, proxy: FaultyProxy, tmp_path: Path) -> None:
+    put(root, DATA, "large.tar", tmp_path)
+    before = len(proxy.requests)
+    with root.open("large.tar") as file:
+        file.seek(1 << 20)
+        assert file.read(1000) == DATA[1 << 20 :][:1000]
+        assert file.read(1000) == DATA[(1 << 20) + 1000 :][:1000]
+        file.seek(-10, os.SEEK_END)
+        assert file.read() == DATA[-10:]
+    assert len(proxy.requests) - before <= 4
+
+
+def table(root: Root, folder: Path) -> tuple[pl.DataFrame, str]:
+    frame = pl.DataFrame({"number": np.arange(200_000), "noise": np.random.default_rng(0).random(200_000)})
+    frame.write_parquet(folder / "table")
+    root.put(folder / "table", "table.parquet")
+    return frame, root.uri("table.parquet")
+
+
+@pytest.mark.parametrize("name", ["500", "503", "cut", "lost"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_polars_repeats_what_fails(root: Root, proxy: FaultyProxy, tmp_path: Path, name: str, nth: int) -> None:
+    frame, uri = table(root, tmp_path)
+    before = len(proxy.requests)
+    proxy.judge = once(TRANSIENT[name], "GET", nth)
+    scanned = pl.scan_parquet(uri, storage_options=root.storage_options, glob=False).collect()
+    assert scanned.equals(frame)
+    assert len(proxy.requests) - before < 12
+
+
+def test_polars_gives_up(root: Root, proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "REQUEST_TIMEOUT_S", 1)
+    _, uri = table(root, tmp_path)
+    for fault in (Fault(503), Fault(delay_s=1.5), Fault(cut_answer=True), Fault(shorten=True)):
+        before, start = len(proxy.requests), time.monotonic()
+        proxy.judge = always(fault, "GET", "HEAD")
+        with pytest.raises((pl.exceptions.PolarsError, OSError)):
+            pl.scan_parquet(uri, storage_options=root.storage_options, glob=False).collect()
+        assert len(proxy.requests) - before <= 20, fault
+        assert time.monotonic() - start < 20, fault
