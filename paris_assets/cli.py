@@ -124,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
 def _dev(options: argparse.Namespace) -> int:
     from paris_assets.runs.command import open_ui
 
-    return open_ui(_root_url(options, "demo"), options.port)
+    open_ui(_root_url(options, "demo"), options.port)
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -136,7 +136,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from paris_assets.runs.verify import verify_command
+    from paris_assets.verification.command import verify_command
 
     return verify_command(options.manifest)
 

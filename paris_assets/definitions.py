@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 
@@ -18,11 +20,13 @@ from paris_assets.experts import assets as experts_assets
 from paris_assets.experts import checks as experts_checks
 from paris_assets.ingest import assets as ingest_assets
 from paris_assets.ingest import checks as ingest_checks
-from paris_assets.ingest.resource import LoopbackServer
+from paris_assets.ingest.resource import loopback_server
 from paris_assets.latents import assets as latents_assets
 from paris_assets.latents import checks as latents_checks
+from paris_assets.sensors import SENSORS
 from paris_assets.signals import assets as signals_assets
 from paris_assets.signals import checks as signals_checks
+from paris_assets.storage.failed_checks import failed_checks_check
 from paris_assets.storage.fingerprint import Graph, Node
 from paris_assets.storage.io_manager import TableIOManager
 from paris_assets.storage.s3 import s3_resource
@@ -66,17 +70,42 @@ def build_definitions(root: str | Store, profile: Profile | None = None) -> dg.D
     """
     store = root if isinstance(root, Store) else open_store(root, profile=profile)
     store.graph = asset_graph()
+    checks = dg.load_asset_checks_from_modules(CHECK_MODULES)
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ASSET_MODULES),
-        asset_checks=dg.load_asset_checks_from_modules(CHECK_MODULES),
+        asset_checks=[*checks, failed_checks_check("pipeline_manifest", checks)],
+        sensors=SENSORS,
         resources={
-            "store": store,
+            "store": _lent(store),
             IO_MANAGER: TableIOManager(store),
-            "loopback_server": LoopbackServer(folder=store.profile.ingest.serve),
+            "loopback_server": loopback_server(store.profile.ingest.serve),
             **({"s3": s3_resource()} if store.root.on_s3 else {}),
         },
         executor=dg.in_process_executor,
     )
 
 
-defs = build_definitions(os.environ.get("PARIS_ROOT", DEFAULT_ROOT))
+def _lent(store: Store) -> dg.ResourceDefinition:
+    """The store for the time of one run; local copies of remote files are removed when it ends."""
+
+    def lent_store(_: dg.InitResourceContext) -> Iterator[Store]:
+        try:
+            yield store
+        finally:
+            store.close()
+
+    return dg.ResourceDefinition(lent_store, description="The root: its tables, records, files and profile.")
+
+
+defs: dg.Definitions
+
+
+def __getattr__(name: str) -> Any:
+    # Built when Dagster asks for it: whoever imports this module for another root must not open the default one.
+    if name != "defs":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, build_definitions(os.environ.get("PARIS_ROOT", DEFAULT_ROOT)))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "defs"})  # where Dagster looks for definitions

@@ -1,9 +1,10 @@
-"""Fixtures of several test modules: a real S3-compatible server, and finished runs."""
+"""Fixtures of several test modules: a published folder, and a real S3-compatible server."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -13,6 +14,16 @@ hypothesis.settings.register_profile("shared", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("shared")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound published folder of two shards; tests that change it copy it first."""
+    from paris_assets_tests.verification.published import publish_two_shards
+
+    folder = tmp_path_factory.mktemp("published") / "root"
+    publish_two_shards(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

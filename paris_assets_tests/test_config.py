@@ -35,6 +35,11 @@ def test_a_wrong_setting_is_named(override: dict[str, object], named: str) -> No
         load_profile("demo", override)
 
 
+def test_an_unquoted_null_is_explained() -> None:
+    with pytest.raises(ProfileError, match=r'names of settings are text: .* stand in quotes \("null": keep\)'):
+        parse_profile("curation: {signal_rules: [{name: a, column: b, min: 1, null: keep}]}", "mine.yaml")
+
+
 def test_unknown_profile_lists_the_known() -> None:
     with pytest.raises(ProfileError, match=r"no profile 'nope'.*demo"):
         load_profile("nope")

@@ -22,12 +22,12 @@ import yaml
 
 from paris_assets.cli import main
 from paris_assets.config import Ingest, Model, ProfileError, Source
-from paris_assets.credentials import refuse_credentials, refuse_secret_options, without_credentials
 from paris_assets.experts.router import ARRAYS, consolidate
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.ledger import fetch_shard
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.profiles import dump_profile, parse_overrides, parse_profile
+from paris_assets.settings.credentials import refuse_credentials, refuse_secret_options, without_credentials
 from paris_assets.storage.root import Root
 from paris_assets_tests import small_world
 from paris_assets_tests.ingest.pictures import picture

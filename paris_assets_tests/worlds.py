@@ -12,6 +12,7 @@ import polars as pl
 from paris_assets.definitions import asset_graph
 from paris_assets.experts import tables as expert_tables
 from paris_assets.profiles import load_profile
+from paris_assets.storage.commit import commit
 from paris_assets.storage.fingerprint import Node
 from paris_assets.storage.output import Output
 from paris_assets.storage.root import Root
@@ -46,7 +47,7 @@ def put_registry(folder: Path, registry: pl.DataFrame) -> None:
 
 def put(store: Store, asset: str, rows: pl.DataFrame, shard: str = SHARD, **fields: Any) -> None:
     """Commit a table as an asset would."""
-    store.commit(asset, shard if store.graph[asset].partitioned else "all", Output(rows=[rows], **fields))
+    commit(store, asset, shard if store.graph[asset].partitioned else "all", Output(rows=[rows], **fields))
 
 
 def ids(count: int) -> list[str]:
@@ -111,8 +112,8 @@ def publishable(store: Store, count: int = 24, seed: int = 0) -> list[str]:
 
 def publish(store: Store) -> None:
     """Write the expert shards and router arrays of the made-up shard."""
-    store.commit("expert_shards", SHARD, expert_tables.expert_shards(store, SHARD))
-    store.commit("router_arrays", SHARD, expert_tables.router_arrays(store, SHARD))
+    commit(store, "expert_shards", SHARD, expert_tables.expert_shards(store, SHARD))
+    commit(store, "router_arrays", SHARD, expert_tables.router_arrays(store, SHARD))
 
 
 def replace(store: Store, asset: str, **columns: pl.Expr) -> None:

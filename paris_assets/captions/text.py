@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import polars as pl
 
-from paris_assets.models.batches import BatchStats, float16, run_padded
+from paris_assets.models.batches import BatchStats, float16, naming, one_ahead, run_padded
 from paris_assets.models.protocols import TextEncoder
 
 
@@ -17,7 +18,7 @@ def encode(
     """Encode captions with fixed padding.
 
     Args:
-        rows: image_id and caption, sorted by image_id.
+        rows: image_id and caption, sorted by image_id; an empty one is encoded as the empty prompt.
         encoder: the network.
         tokens: every caption is cut or padded to this many tokens, special tokens included.
         stats: counts and out-of-memory halvings are added here.
@@ -27,12 +28,9 @@ def encode(
         (true count: the mask is position < tokens); at least one frame, which may be empty.
 
     Raises:
-        ValueError: an empty caption, or values that are not finite in float16; names the image.
+        BrokenInvariant: values that are not finite in float16; names the image.
     """
     stats = stats or BatchStats()
-    empty = rows.filter(pl.col("caption").fill_null("").str.strip_chars() == "")
-    if empty.height:
-        raise ValueError(f"{empty.height} images have no caption, first {empty['image_id'][0]}")
     yield pl.DataFrame(
         schema={
             "image_id": pl.String,
@@ -42,15 +40,17 @@ def encode(
             "tokens": pl.Int32,
         }
     )
-    for part in rows.select("image_id", "caption").iter_slices(encoder.batch_size):
+
+    def encoded() -> Iterator[tuple[pl.DataFrame, tuple[np.ndarray, ...]]]:
+        for part in rows.select("image_id", "caption").iter_slices(encoder.batch_size):
+            texts = part["caption"].to_list()
+            run = partial(encoder.encode, tokens=tokens)
+            with naming(part["image_id"]):
+                found = run_padded(encoder.name, run, encoder.batch_size, stats, texts)
+            yield part, found
+
+    for part, (embedding, pooled, counts) in one_ahead(encoded()):
         ids = part["image_id"].to_list()
-        embedding, pooled, counts = run_padded(
-            encoder.name,
-            lambda texts: encoder.encode(texts, tokens),
-            encoder.batch_size,
-            stats,
-            part["caption"].to_list(),
-        )
         yield part.with_columns(
             embedding=pl.Series(float16(embedding, ids, encoder.name)),
             pooled=pl.Series(float16(pooled, ids, encoder.name)),

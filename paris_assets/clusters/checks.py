@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Judgement, all_check, shard_check
+from paris_assets.storage.asset_check import Judgement, all_check, make_again, shard_check
 from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.joins import same_images
 from paris_assets.storage.moments import scale
 from paris_assets.storage.records import Record
 from paris_assets.storage.store import Store
+from paris_assets.storage.vectors import vector_figures, vector_problems, vectors_said
 
 
 def embeddings_sane(store: Store, shard: str) -> Judgement:
     """Image embeddings are one per curated image, finite, of sane scale, and differ between images."""
     joined = same_images(store, "image_embeddings", shard, store.scan("curated_images", [shard]))
     found, bounds = scale(store.scan("image_embeddings", [shard]), "embedding"), store.profile.checks
-    zero = found.rows > 0 and found.smallest_norm == 0
-    flat = found.rows > 1 and found.spread < bounds.min_embedding_std
-    large = found.largest_norm > bounds.max_embedding_norm
-    said = (
-        f"{joined.said}; {found.not_finite} rows not finite, norms {found.smallest_norm:.3g} to "
-        f"{found.largest_norm:.3g} (at most {bounds.max_embedding_norm:g}), mean deviation {found.spread:.3g}"
-    )
-    figures: dict[str, float | int | str] = {
-        "not_finite": found.not_finite,
-        "largest_norm": found.largest_norm,
-        "deviation": found.spread,
-    }
-    return Judgement(joined.passed and not (found.not_finite or zero or flat or large), said, figures)
+    problems = [joined.said] if not joined.passed else []
+    problems += vector_problems(found, bounds, found.rows > 1)
+    if found.rows > found.not_finite and found.smallest_norm == 0:
+        problems.append("a vector is all zeros")
+    advice = make_again("image_embeddings", shard) if not joined.passed else "Look at embedder: weights, precision."
+    return Judgement.of(problems, vectors_said(found), vector_figures(found, bounds), advice)
 
 
 def ids_joined(store: Store, shard: str) -> Judgement:
@@ -37,11 +31,14 @@ def ids_joined(store: Store, shard: str) -> Judgement:
         store, "cluster_assignments", shard, store.scan("image_embeddings", [shard]).select("image_id")
     )
     k = store.profile.clusters.k
-    outside = store.scan("cluster_assignments", [shard]).select((~pl.col("cluster").is_between(0, k - 1)).sum())
-    unknown = int(outside.collect().item() or 0)
-    return Judgement(
-        joined.passed and not unknown, f"{joined.said}; {unknown} in clusters outside 0..{k - 1}", joined.figures
+    outside = store.scan("cluster_assignments", [shard]).select(
+        (~pl.col("cluster").is_between(0, k - 1).fill_null(False)).sum()
     )
+    unknown = int(outside.collect().item() or 0)
+    problems = [joined.said] if not joined.passed else []
+    if unknown:
+        problems.append(f"{unknown} images are in clusters outside 0 to {k - 1}")
+    return Judgement.of(problems, joined.said, {**joined.figures, "outside": unknown}, joined.advice)
 
 
 def silhouette(store: Store, shard: str) -> Judgement:
@@ -49,46 +46,49 @@ def silhouette(store: Store, shard: str) -> Judgement:
     found, least = _report(store).facts.get("silhouette"), store.profile.checks.min_silhouette
     if found is None:
         said = "silhouette is undefined: it needs two clusters that hold images, one of them more than one"
-        return Judgement(store.profile.clusters.k == 1, said)
+        return Judgement(store.profile.clusters.k == 1, said, {}, "Lower clusters.k.")
     value = float(found)
-    return Judgement(
-        value >= least, f"silhouette {value:.3f} (at least {least:g})", {"silhouette": value, "bound": least}
-    )
+    said = f"mean silhouette {value:.3f}, at least {least:g} expected"
+    advice = "Images are no nearer to their own cluster than to the next: try another clusters.k or embedder."
+    return Judgement(value >= least, said, {"silhouette": value, "checks.min_silhouette": least}, advice)
 
 
 def smallest_cluster(store: Store, shard: str) -> Judgement:
     """The smallest cluster holds enough of the images to train an expert."""
     sizes, least = _sizes(store), store.profile.checks.min_share
     share = min(sizes) / max(sum(sizes), 1)
-    said = f"smallest cluster {min(sizes)} of {sum(sizes)} images, {share:.1%} (at least {least:.1%})"
-    return Judgement(share >= least, said, {"share": share, "bound": least})
+    said = f"cluster {sizes.index(min(sizes))} holds {min(sizes)} of {sum(sizes)} images ({share:.1%}), "
+    said += f"at least {least:.1%} expected"
+    advice = f"Fewer experts: `paris run --set clusters.k={max(1, len(sizes) - 1)}`."
+    return Judgement(share >= least, said, {"share": share, "checks.min_share": least}, advice)
 
 
 def largest_cluster(store: Store, shard: str) -> Judgement:
     """The largest cluster does not hold too many of the images."""
     sizes, most = _sizes(store), store.profile.checks.max_share
     share = max(sizes) / max(sum(sizes), 1)
-    said = f"largest cluster {max(sizes)} of {sum(sizes)} images, {share:.1%} (at most {most:.1%})"
-    return Judgement(len(sizes) == 1 or share <= most, said, {"share": share, "bound": most})
+    said = f"cluster {sizes.index(max(sizes))} holds {max(sizes)} of {sum(sizes)} images ({share:.1%}), "
+    said += f"at most {most:.1%} expected"
+    cap = max(most, round(1 / len(sizes) + 0.005, 2))
+    advice = f"One expert would learn too much: `paris run --set clusters.max_share={cap:g}` caps it."
+    return Judgement(len(sizes) == 1 or share <= most, said, {"share": share, "checks.max_share": most}, advice)
 
 
 def dead_clusters(store: Store, shard: str) -> Judgement:
     """Every cluster holds images."""
     sizes = _sizes(store)
-    dead = [number for number, size in enumerate(sizes) if size == 0]
-    return Judgement(
-        not dead, f"{len(dead)} of {len(sizes)} clusters hold no images: {dead or 'none'}", {"dead": len(dead)}
-    )
+    dead = [str(number) for number, size in enumerate(sizes) if size == 0]
+    problems = [f"{len(dead)} of {len(sizes)} clusters hold no images: {', '.join(dead)}"] if dead else []
+    advice = f"Fewer experts: `paris run --set clusters.k={max(1, len(sizes) - len(dead))}`."
+    return Judgement.of(problems, f"all {len(sizes)} clusters hold images", {"dead": len(dead)}, advice)
 
 
 def boundary(store: Store, shard: str) -> Judgement:
     """Not too many images lie between two clusters (d2 / d1 < 1.2, Euclidean distances in the fitted space)."""
     value, most = float(_report(store).facts["boundary_fraction"]), store.profile.checks.max_boundary
-    return Judgement(
-        value <= most,
-        f"{value:.1%} of images lie at a boundary (at most {most:.0%})",
-        {"boundary": value, "bound": most},
-    )
+    said = f"{value:.1%} of images lie at a boundary, at most {most:.0%} expected"
+    advice = "The router will find them hard: try a smaller clusters.k or another embedder."
+    return Judgement(value <= most, said, {"boundary": value, "checks.max_boundary": most}, advice)
 
 
 def _report(store: Store) -> Record:

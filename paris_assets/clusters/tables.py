@@ -16,6 +16,7 @@ from paris_assets.clusters.model import model_frame, read_model
 from paris_assets.clusters.quality import measure, metrics_frame
 from paris_assets.clusters.report import write_report
 from paris_assets.clusters.selection import select
+from paris_assets.clusters.values import FIGURES
 from paris_assets.clusters.values import cluster_values as judge_clusters
 from paris_assets.models.batches import BatchStats
 from paris_assets.storage.output import Output
@@ -123,7 +124,8 @@ def cluster_values(store: Store) -> Output:
     assignments = store.scan("cluster_assignments", shards)
     captions = store.scan("captions", shards).select("image_id", "caption")
     rows = judge_clusters(assignments, captions, store.profile.clusters)
-    return Output(rows=[rows], rows_in=rows.height, facts={"low_value_clusters": rows.filter(value="low").height})
+    low = rows.filter(value="low").height
+    return Output(rows=[rows], rows_in=rows.height, facts={"low_value_clusters": low}, volatile=FIGURES)
 
 
 def training_selection(store: Store, shard: str) -> Output:

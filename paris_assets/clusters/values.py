@@ -18,6 +18,9 @@ SCHEMA = {
     "mean_distance": pl.Float64,
     "distance_bound": pl.Float32,
 }
+# What is read is the verdict and the bound: other figures move with every image, and would make each shard's selection
+# again when the source grows.
+FIGURES = ("reason", "images", "share", "distinct_captions", "mean_distance")
 
 
 def cluster_values(
@@ -34,7 +37,7 @@ def cluster_values(
         bound), ``images`` i64, ``share`` of all images, ``distinct_captions`` (distinct captions per image, 0 to 1;
         upper and lower case are the same), ``mean_distance``, and ``distance_bound`` f32: the distance of the last
         image that ``settings.keep_fraction`` keeps, counted from the near or the far end (Sorscher et al. 2022: far,
-        hard examples when data is abundant, near ones when it is scarce). Null without images.
+        hard examples when data is abundant, near ones when it is scarce). Null without images, and where all are kept.
 
     Raises:
         ValueError: assignments to clusters that ``settings.k`` does not have.
@@ -67,6 +70,8 @@ def cluster_values(
 
 def _bound(settings: Clusters) -> pl.Expr:
     """Distance of the last image kept: rank ceil(keep_fraction x images) from the end that is preferred."""
+    if settings.keep_fraction == 1:
+        return pl.lit(None, pl.Float32)
     # The fraction is widened by less than one image in 10^9, so that 0.1 of 30 images are 3 and not 4.
     rank = (pl.len() * settings.keep_fraction - 1e-9).ceil().cast(pl.Int64).clip(1) - 1
     return pl.col("distance").sort(descending=settings.prefer == "far").get(rank)

@@ -5,37 +5,56 @@ from __future__ import annotations
 import dagster as dg
 import polars as pl
 
+from paris_assets.storage.columns import every
 from paris_assets.storage.output import Output
 from paris_assets.storage.store import Store
 from paris_assets.storage.table_asset import all_asset, shard_asset
 
+# Every column that a rule of a profile may judge.
+JUDGED = (
+    *every("raw_images", "width", "height", "size_bytes"),
+    *every("image_signals", "undecodable", "entropy", "blocking", "blur", "noise", "colour_cast", "exposure"),
+    *every("image_signals", "contrast", "shadows", "highlights"),
+    *every("source_rows", "aesthetic", "similarity", "punsafe", "pwatermark"),
+    "content_scores.nsfw",
+)
 VERDICT = {
-    "image_id": ("String", "image"),
-    "kept": ("Boolean", "whether every rule is met"),
-    "reason": ("String", "first failing rule; null when kept"),
-    "value": ("Float64", "what that rule saw"),
-    "reasons": ("List(String)", "all failing rules"),
+    "image_id": ("String", "image", "raw_images.image_id", "image_signals.image_id"),
+    "kept": ("Boolean", "whether every rule is met", *JUDGED),
+    "reason": ("String", "first failing rule; null when kept", *JUDGED),
+    "value": ("Float64", "what that rule saw", *JUDGED),
+    "reasons": ("List(String)", "all failing rules", *JUDGED),
 }
+SAME_PICTURE = ("raw_images.image_id", *every("image_signals", "phash", "thumbnail"))
 GROUPS = {
-    "image_id": ("String", "image"),
+    "image_id": ("String", "image", "raw_images.image_id", "filtered_images.image_id"),
     "shard": ("String", "shard of this occurrence"),
-    "source_row": ("Int64", "source row of this occurrence"),
-    "group_id": ("String", "smallest image_id of the group when it was first decided"),
-    "keeper": ("Boolean", "the one occurrence that stays"),
-    "distance": ("UInt8", "pHash distance to the keeper, bits"),
-    "method": ("String", "exact or phash; null for the keeper"),
-    "alt_texts": ("List(String)", "on keepers: texts of dropped exact copies"),
+    "source_row": ("Int64", "source row of this occurrence", "raw_images.source_row"),
+    "group_id": ("String", "smallest image_id of the group when it was first decided", *SAME_PICTURE),
+    "keeper": (
+        "Boolean",
+        "the one occurrence that stays",
+        *SAME_PICTURE,
+        *every("raw_images", "width", "height"),
+        "source_rows.aesthetic",
+    ),
+    "distance": ("UInt8", "pHash distance to the keeper, bits", "image_signals.phash"),
+    "method": ("String", "exact or phash; null for the keeper", *SAME_PICTURE),
+    "alt_texts": ("List(String)", "on keepers: texts of dropped exact copies", "raw_images.text"),
 }
 CURATED = {
-    "image_id": ("String", "image, unique over the whole set"),
-    "source_row": ("Int64", "source row it stands for"),
-    "url": ("String", "where it came from"),
-    "text": ("String", "text of the source"),
-    "alt_texts": ("List(String)", "other texts of exact copies"),
-    "width": ("Int32", "pixels, as fetched after EXIF orientation"),
-    "height": ("Int32", "pixels"),
-    "group_id": ("String", "duplicate group"),
-    "aesthetic": ("Float64", "source score; null when unknown"),
+    "image_id": ("String", "image, unique over the whole set", "duplicate_groups.image_id"),
+    "source_row": ("Int64", "source row it stands for", "duplicate_groups.source_row"),
+    "url": ("String", "where it came from", "raw_images.url"),
+    "text": ("String", "text of the source", "raw_images.text"),
+    "alt_texts": ("List(String)", "other texts of exact copies", "duplicate_groups.alt_texts", "raw_images.text"),
+    "width": ("Int32", "pixels, as fetched after EXIF orientation", "raw_images.width"),
+    "height": ("Int32", "pixels, as fetched after EXIF orientation", "raw_images.height"),
+    "group_id": ("String", "duplicate group", "duplicate_groups.group_id"),
+    "aesthetic": ("Float64", "aesthetic score of the source; null when unknown", "source_rows.aesthetic"),
+    "similarity": ("Float64", "image-text similarity of the source", "source_rows.similarity"),
+    "punsafe": ("Float64", "unsafe probability of the source", "source_rows.punsafe"),
+    "pwatermark": ("Float64", "watermark probability of the source", "source_rows.pwatermark"),
 }
 
 
@@ -48,7 +67,10 @@ def filtered_images(
     image_signals: pl.LazyFrame,
     content_scores: pl.LazyFrame,
 ) -> Output:
-    """Keeps images that meet every rule of the profile. A rejected image has its first failing rule and value."""
+    """A verdict on every fetched image: kept, or the first rule of the profile that it fails and what the rule saw.
+
+    Rules on the file and its signals come first, rules on model and source scores judge what is left.
+    """
     from paris_assets.curation.verdicts import verdicts
 
     rows = verdicts(source_rows, raw_images, image_signals, content_scores, store.profile.curation)
@@ -65,7 +87,10 @@ def duplicate_groups(
     image_signals: pl.LazyFrame,
     filtered_images: pl.LazyFrame,
 ) -> Output:
-    """Groups copies of the same picture over all shards. One keeper per group stays, by a stated ranking."""
+    """Groups of images that show the same picture, over all shards, with one keeper each by a stated ranking.
+
+    Copies are byte-identical, or close in pHash and confirmed by their thumbnails, so that look-alikes are not dropped.
+    """
     from paris_assets.curation.tables import duplicate_groups as group_table
 
     return group_table(store)
@@ -79,7 +104,10 @@ def curated_images(
     raw_images: pl.LazyFrame,
     duplicate_groups: pl.LazyFrame,
 ) -> Output:
-    """The images that remain after rules and duplicates: every later stage works on these."""
+    """The images that remain after rules and duplicates, one row for each, with the text and address of its source.
+
+    Every later stage works on these; an image is here once in the whole set.
+    """
     from paris_assets.curation.curated import curate
 
     record = store.record("duplicate_groups")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Judgement, all_check, shard_check
+from paris_assets.storage.asset_check import Figures, Judgement, all_check, make_again, shard_check
+from paris_assets.storage.counts import counted
 from paris_assets.storage.joins import same_images
+from paris_assets.storage.records import ALL
 from paris_assets.storage.store import Store
 
 
@@ -15,24 +17,40 @@ def ids_joined(store: Store, shard: str) -> Judgement:
 
 
 def retention(store: Store, shard: str) -> Judgement:
-    """The share of images that pass the rules is within its bounds."""
+    """The share of images that pass the rules is neither too small nor too large."""
     verdicts = store.read("filtered_images", shard)
     share = float(verdicts["kept"].mean() or 0.0)  # type: ignore[arg-type]
     low, high = store.profile.checks.min_kept, store.profile.checks.max_kept
-    reasons = dict(verdicts.drop_nulls("reason")["reason"].value_counts().sort("reason").iter_rows())
-    said = f"{share:.1%} of {verdicts.height} images pass ({low:.0%} to {high:.0%}); rejected: {reasons or 'none'}"
-    figures: dict[str, float | int | str] = {"kept": share, "least": low, "most": high}
-    return Judgement(verdicts.height == 0 or low <= share <= high, said, figures)
+    few, many = verdicts.height > 0 and share < low, share > high
+    said = f"{int(verdicts['kept'].sum())} of {verdicts.height} images pass the rules ({share:.1%})"
+    if few or many:
+        said += f", {f'at least {low:.0%}' if few else f'at most {high:.0%}'} expected"
+    if share < 1:
+        said += f"; rejected: {counted(verdicts['reason'])}"
+    figures: Figures = {"kept": share, "checks.min_kept": low, "checks.max_kept": high}
+    setting = "lower checks.min_kept" if few else "raise checks.max_kept"
+    advice = f"Look at the rules in curation: what they saw is in filtered_images. Or {setting}."
+    return Judgement(not (few or many), said, figures, advice)
 
 
 def duplicate_rate(store: Store, shard: str) -> Judgement:
-    """The share of images that are dropped as copies is within its bound."""
-    groups = store.scan("duplicate_groups", [shard]).select("keeper", "method").collect()
-    share = 1 - float(groups["keeper"].mean() or 0.0) if groups.height else 0.0  # type: ignore[arg-type]
-    most = store.profile.checks.max_duplicates
-    methods = dict(groups.drop_nulls("method")["method"].value_counts().sort("method").iter_rows())
-    said = f"{share:.1%} of {groups.height} occurrences are copies (at most {most:.0%}): {methods or 'none'}"
-    return Judgement(share <= most, said, {"duplicates": share, "bound": most})
+    """Not too many images are dropped as copies, whether of the same shard or of another one."""
+    groups = store.scan("duplicate_groups", [ALL]).select("shard", "keeper", "method")
+    groups = (groups if shard == ALL else groups.filter(pl.col("shard") == shard)).collect()
+    copies, most = groups.filter(~pl.col("keeper")), store.profile.checks.max_duplicates
+    share = copies.height / max(groups.height, 1)
+    said = f"{copies.height} of {groups.height} images are copies ({share:.1%})"
+    if share > most:
+        said += f", at most {most:.0%} expected"
+    if copies.height:
+        said += f": {counted(copies['method'])}"
+    exact = (copies["method"] == "exact").sum() > copies.height / 2
+    advice = (
+        "One file again and again is mostly a host's placeholder: take its rows out of the list."
+        if exact
+        else "Look at duplicate_groups: if pictures of a group differ, raise duplicates.verify_correlation."
+    )
+    return Judgement(share <= most, said, {"duplicates": share, "checks.max_duplicates": most}, advice)
 
 
 def one_keeper_per_group(store: Store, shard: str) -> Judgement:
@@ -42,8 +60,14 @@ def one_keeper_per_group(store: Store, shard: str) -> Judgement:
     wrong = keepers.filter(pl.col("keeper") != 1).height
     kept = groups.filter("keeper")["image_id"]
     twice = len(kept) - kept.n_unique()
-    said = f"{keepers.height} groups: {wrong} without exactly one keeper, {twice} images kept twice"
-    return Judgement(not (wrong or twice), said, {"wrong_groups": wrong, "kept_twice": twice})
+    problems = []
+    if wrong:
+        problems.append(f"{wrong} of {keepers.height} groups do not have exactly one keeper")
+    if twice:
+        problems.append(f"{twice} images are kept twice")
+    figures: Figures = {"wrong_groups": wrong, "kept_twice": twice}
+    good = f"{keepers.height} groups with one keeper each"
+    return Judgement.of(problems, good, figures, make_again("duplicate_groups", ALL))
 
 
 def ids_unique(store: Store, shard: str) -> Judgement:
@@ -55,5 +79,6 @@ def ids_unique(store: Store, shard: str) -> Judgement:
 verdict_ids_check = shard_check("filtered_images")(ids_joined)
 retention_check = shard_check("filtered_images")(retention)
 duplicate_rate_check = all_check("duplicate_groups")(duplicate_rate)
+shard_duplicate_rate_check = shard_check("curated_images")(duplicate_rate)
 keepers_check = all_check("duplicate_groups")(one_keeper_per_group)
 curated_ids_check = shard_check("curated_images")(ids_unique)

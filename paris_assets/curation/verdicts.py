@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from paris_assets.config import Curation
-from paris_assets.rules import SOURCE_SCORES, judge, measured_images
+from paris_assets.rules.columns import SOURCE_SCORES, measured_images
+from paris_assets.rules.judge import judge
 
 
 def verdicts(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tarfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
 
 from paris_assets.experts.router import ARRAYS
-from paris_assets.storage.asset_check import Judgement, all_check, shard_check
+from paris_assets.storage.asset_check import Figures, Judgement, all_check, make_again, shard_check
 from paris_assets.storage.store import Store
 
+REQUESTS_IN_FLIGHT = 32
 MEMBERS = {"caption.txt", "clip_emb.npy", "latent.npy", "metadata.json"}
 
 
@@ -32,17 +34,21 @@ def shards_complete(store: Store, shard: str) -> Judgement:
         seen.update(members.keys())
         misplaced += sum(wanted.get(key) != row["cluster"] for key in members)
         torn += sum(kinds != MEMBERS for kinds in members.values())
-    missing = len(set(wanted) - set(seen)) + _lost(store, shard, wanted)
-    twice = sum(count > 1 for count in seen.values())
-    counted = f"{missing} missing, {twice} in two tars, {misplaced} in another cluster, {torn} incomplete"
-    said = f"{len(seen)} samples: {counted}"
-    figures: dict[str, float | int | str] = {
-        "missing": missing,
-        "twice": twice,
+    found: Figures = {
+        "missing": len(set(wanted) - set(seen)) + _lost(store, shard, wanted),
+        "twice": sum(count > 1 for count in seen.values()),
         "misplaced": misplaced,
         "incomplete": torn,
     }
-    return Judgement(not (missing or twice or misplaced or torn), said, figures)
+    clauses = {
+        "missing": "samples are in no tar",
+        "twice": "samples are in two tars",
+        "misplaced": "samples are in the tar of another cluster",
+        "incomplete": "samples lack a member",
+    }
+    problems = [f"{found[name]} {clause}" for name, clause in clauses.items() if found[name]]
+    good = f"{len(seen)} samples, each in its own cluster's tar with all its members"
+    return Judgement.of(problems, good, found, make_again("expert_shards", shard))
 
 
 def rows_aligned(store: Store, shard: str) -> Judgement:
@@ -65,12 +71,20 @@ def rows_aligned(store: Store, shard: str) -> Judgement:
         name: _shifted_rows(store.scan(asset, [shard]).select("image_id", column), ids, arrays[name])
         for name, (asset, column) in sources.items()
     }
-    ordered = ids == sorted(wanted) and not _lost(store, shard, wanted)
-    passed = ordered and not (wrong or splits or any(shifted.values())) and len(set(lengths.values())) == 1
-    order = "complete and sorted" if ordered else "not those published"
-    said = f"rows {lengths}; ids {order}, {wrong} wrong labels, {splits} wrong splits, of another row: {shifted}"
-    figures: dict[str, float | int | str] = {"wrong_labels": wrong, "wrong_splits": splits, "rows": len(ids)}
-    return Judgement(passed, said, figures | {f"shifted_{name}": count for name, count in shifted.items()})
+    problems = []
+    if ids != sorted(wanted) or _lost(store, shard, wanted):
+        problems.append(f"image_ids.npy does not hold the {len(wanted)} published images in order")
+    if len(set(lengths.values())) > 1:
+        problems.append(f"arrays differ in length: {', '.join(f'{name} {rows}' for name, rows in lengths.items())}")
+    if wrong:
+        problems.append(f"{wrong} labels are not the image's cluster")
+    if splits:
+        problems.append(f"{splits} rows are in the wrong split")
+    problems += [f"{count} sampled rows of {name}.npy are another image's" for name, count in shifted.items() if count]
+    figures: Figures = {"rows": len(ids), "wrong_labels": wrong, "wrong_splits": splits}
+    figures |= {f"shifted_{name}": count for name, count in shifted.items()}
+    good = f"{len(ids)} rows, the same in all {len(lengths)} arrays"
+    return Judgement.of(problems, good, figures, make_again("router_arrays", shard))
 
 
 def experts_filled(store: Store, shard: str) -> Judgement:
@@ -81,20 +95,25 @@ def experts_filled(store: Store, shard: str) -> Judgement:
     )
     empty = summary.filter((pl.col("samples") == 0) & ~pl.col("cluster").is_in(low))["cluster"].to_list()
     samples = int(summary["samples"].sum())
-    said = f"{summary.height} experts, {samples} samples; without samples: {empty or 'none'}"
+    problems = [f"experts {', '.join(map(str, empty))} of {summary.height} have no samples"] if empty else []
     if not samples:
-        said = f"{summary.height} experts, but no sample at all: the rejects of training_selection and latents say why"
-    return Judgement(bool(samples) and not empty, said, {"empty_experts": len(empty), "samples": samples})
+        problems = [f"none of {summary.height} experts has a sample"]
+    figures: Figures = {"empty_experts": len(empty), "samples": samples}
+    advice = "The rejects of training_selection, latents and expert_shards say why."
+    return Judgement.of(problems, f"{samples} samples in {summary.height} experts", figures, advice)
 
 
 def files_present(store: Store, shard: str) -> Judgement:
     """Every file that the manifest lists is there with its size."""
     files = store.read("pipeline_manifest")
-    wrong = [path for path, size in files.select("path", "size_bytes").iter_rows() if store.root.size(path) != size]
-    said = (
-        f"{files.height} files, {len(wrong)} missing or of another size{': ' + ', '.join(wrong[:5]) if wrong else ''}"
-    )
-    return Judgement(not wrong, said, {"files": files.height, "wrong": len(wrong)})
+    with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as threads:
+        sizes = threads.map(store.root.size, files["path"])
+        listed = zip(*files.select("path", "size_bytes"), sizes, strict=True)
+        wrong = [path for path, size, found in listed if found != size]
+    problems = [f"{len(wrong)} of {files.height} files are missing or of another size: {', '.join(wrong[:5])}"]
+    advice = "`paris run` makes missing files again; `paris verify` checks every hash."
+    good = f"all {files.height} files are there with their size"
+    return Judgement.of(problems if wrong else [], good, {"files": files.height, "wrong": len(wrong)}, advice)
 
 
 def _published(store: Store, shard: str) -> dict[str, int]:
@@ -108,12 +127,18 @@ def _published(store: Store, shard: str) -> dict[str, int]:
 
 
 def _lost(store: Store, shard: str, published: dict[str, int]) -> int:
-    """Selected images without latent, beyond those that the latents stage rejected, or that have no caption."""
-    selected = store.read("training_selection", shard).filter("selected")["image_id"]
+    """Selected images that are not published, though their caption has words and the latents stage did not reject them.
+
+    It counts what it rejects and names no image, so latents that no reject explains may be missing from any image.
+    """
+    selected = set(store.read("training_selection", shard).filter("selected")["image_id"])
+    silent = store.scan("captions", [shard]).filter(pl.col("caption") == "").select("image_id").collect()["image_id"]
+    left = selected - set(published) - set(silent)
+    curated = store.scan("curated_images", [shard]).select("image_id")
+    absent = set(curated.join(store.scan("latents", [shard]), on="image_id", how="anti").collect()["image_id"])
     record = store.record("latents", shard)
-    silent = store.scan("captions", [shard]).filter(pl.col("caption") == "").select(pl.len()).collect().item()
-    rejected = silent + (sum(record.rejects.values()) if record else 0)
-    return max(0, len(set(selected) - set(published)) - rejected)
+    unexplained = max(0, len(absent) - (sum(record.rejects.values()) if record else 0))
+    return len(left - absent) + min(len(left & absent), unexplained)
 
 
 def _shifted_rows(table: pl.LazyFrame, ids: list[str], array: np.ndarray, sample: int = 64) -> int:

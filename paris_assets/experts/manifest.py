@@ -13,6 +13,7 @@ import polars as pl
 
 from paris_assets.config import Profile
 from paris_assets.experts.router import ARRAYS, consolidate
+from paris_assets.storage.fingerprint import own_code
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, Record
 from paris_assets.storage.root import sha256_file
@@ -67,7 +68,7 @@ def published_files(store: Store, shards: list[str], consolidated: dict[str, Pat
 def describe(store: Store, shards: list[str], files: pl.DataFrame) -> dict[str, Any]:
     """The manifest as JSON values; it holds no time, host, absolute path or root."""
     profile = store.profile
-    settings = published_settings(profile)
+    settings, code = published_settings(profile), own_code(profile, Profile.model_fields)
     fitted = store.record("cluster_model")
     report = store.record("cluster_report")
     assert fitted is not None
@@ -76,6 +77,7 @@ def describe(store: Store, shards: list[str], files: pl.DataFrame) -> dict[str, 
     manifest: dict[str, Any] = {
         "profile": profile.name,
         "settings": settings,
+        **({"code": code} if code else {}),
         "seed": profile.seed,
         "models": models_that_ran(store, shards),
         "counts": stage_counts(store),

@@ -86,14 +86,10 @@ def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int)
     """
     if not shards:
         raise MisalignedRows("no shard has router arrays, so there is nothing to join: run router_arrays first")
-    loaded = [{name: np.load(files[name], mmap_mode="r", allow_pickle=False) for name in ARRAYS} for files in shards]
-    for position, arrays in enumerate(loaded):
-        counts = {name: len(array) for name, array in arrays.items()}
-        if len(set(counts.values())) != 1:
-            raise MisalignedRows(f"router arrays of shard number {position} differ in rows: {counts}")
+    lengths = [_rows(number, files) for number, files in enumerate(shards)]
     # The cuts depend on the width of a row alone, so the first files stay as they are while the source grows.
-    per_file = max(1, max_bytes // max(_row_bytes(array) for array in loaded[0].values()))
-    total = sum(len(arrays["labels"]) for arrays in loaded)
+    per_file = max(1, max_bytes // max(_row_bytes(_open(shards[0][name])) for name in ARRAYS))
+    total = sum(lengths)
     parts = [(start, min(start + per_file, total)) for start in range(0, max(total, 1), per_file)]
 
     def file_of(name: str, part: int) -> str:
@@ -104,7 +100,8 @@ def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int)
         for name in ARRAYS:
             file = file_of(name, part)
             written[file] = folder / file
-            write_npy(written[file], _blocks([arrays[name] for arrays in loaded], start, stop), stop - start)
+            paths = [files[name] for files in shards]
+            write_npy(written[file], _blocks(paths, lengths, start, stop), stop - start)
     if len(parts) > 1:
         rows = [stop - start for start, stop in parts]
         index = {name: [file_of(name, part) for part in range(len(parts))] for name in ARRAYS}
@@ -113,15 +110,29 @@ def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int)
     return written
 
 
+def _open(path: Path) -> np.ndarray:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _rows(number: int, files: dict[str, Path]) -> int:
+    counts = {name: len(_open(files[name])) for name in ARRAYS}
+    if len(set(counts.values())) != 1:
+        raise MisalignedRows(f"router arrays of shard number {number} differ in rows: {counts}")
+    return counts["labels"]
+
+
 def _row_bytes(array: np.ndarray) -> int:
     return array.dtype.itemsize * math.prod(array.shape[1:])
 
 
-def _blocks(arrays: Sequence[np.ndarray], start: int, stop: int) -> Iterator[np.ndarray]:
-    """Rows ``start`` to ``stop`` of the arrays laid end to end; of no rows one empty block."""
+def _blocks(paths: Sequence[Path], lengths: Sequence[int], start: int, stop: int) -> Iterator[np.ndarray]:
+    """Rows ``start`` to ``stop`` of the arrays laid end to end, one of them open at a time; of no rows one empty
+    block."""
     if start == stop:
-        yield arrays[0][:0]
-    for array in arrays:
-        for first in range(max(start, 0), min(stop, len(array)), BATCH_ROWS):
-            yield array[first : min(first + BATCH_ROWS, stop)]
-        start, stop = start - len(array), stop - len(array)
+        yield _open(paths[0])[:0]
+    for path, length in zip(paths, lengths, strict=True):
+        if start < length and stop > 0:
+            array = _open(path)
+            for first in range(max(start, 0), min(stop, length), BATCH_ROWS):
+                yield array[first : min(first + BATCH_ROWS, stop)]
+        start, stop = start - length, stop - length

@@ -10,7 +10,24 @@ import polars as pl
 
 from paris_assets.storage.invariants import BrokenInvariant
 
-TRAIN, VALIDATION = 0, 1
+COLUMNS = (
+    "image_id",
+    "url",
+    "caption",
+    "captioner",
+    "source_text",
+    "original_width",
+    "original_height",
+    "crop_top",
+    "crop_left",
+    "upscaled",
+    "aesthetic",
+    "cluster",
+    "fine_cluster",
+    "distance",
+    "second_distance",
+    "split",
+)
 
 
 @dataclass
@@ -38,10 +55,8 @@ def validation_split(group_id: pl.Expr, fraction: float) -> pl.Expr:
 
 
 def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
-    """One row per training sample, sorted by image_id: selected images that have a latent and a caption with words.
-
-    Columns: image_id, url, caption, captioner, source_text, original_width, original_height, crop_top, crop_left,
-    upscaled, aesthetic, cluster, fine_cluster, distance, second_distance, split.
+    """One row (``COLUMNS``) per training sample, sorted by image_id: selected images that have a latent and a caption
+    with words.
 
     Raises:
         LostRows: a selected image without caption, assignment or curated row.
@@ -56,24 +71,7 @@ def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
         .with_columns(validation_split(pl.col("group_id"), validation_fraction))
         .rename({"width": "original_width", "height": "original_height"})
         .sort("image_id")
-        .select(
-            "image_id",
-            "url",
-            "caption",
-            "captioner",
-            "source_text",
-            "original_width",
-            "original_height",
-            "crop_top",
-            "crop_left",
-            "upscaled",
-            "aesthetic",
-            "cluster",
-            "fine_cluster",
-            "distance",
-            "second_distance",
-            "split",
-        )
+        .select(COLUMNS)
         .collect()
     )
     count = wanted.select(pl.len()).collect().item()

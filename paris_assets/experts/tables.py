@@ -11,6 +11,7 @@ import polars as pl
 from paris_assets.experts.router import write_router_arrays
 from paris_assets.experts.samples import Tables, left_out, sample_table
 from paris_assets.experts.shards import write_expert_tars
+from paris_assets.models.batches import BatchStats
 from paris_assets.models.prompt import empty_prompt
 from paris_assets.storage.output import Output
 from paris_assets.storage.store import Store
@@ -76,9 +77,10 @@ def expert_summary(store: Store) -> Output:
     output = Output(rows_in=files.height, facts={"samples": samples})
 
     def write() -> Iterator[pl.DataFrame]:
-        encoder = store.model(store.profile.text.encoder)
+        encoder, stats = store.model(store.profile.text.encoder), BatchStats()
         buffer = io.BytesIO()
-        np.save(buffer, empty_prompt(encoder, store.profile.text.tokens), allow_pickle=False)
+        np.save(buffer, empty_prompt(encoder, store.profile.text.tokens, stats), allow_pickle=False)
+        output.note_halved(stats.halved)
         output.add_file(EMPTY_PROMPT, buffer.getvalue())
         yield rows.select(
             "cluster",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Judgement, shard_check
+from paris_assets.storage.asset_check import Figures, Judgement, make_again, shard_check
+from paris_assets.storage.counts import counted
 from paris_assets.storage.store import Store
+
+GONE = ["http_404", "http_410", "not_an_image", "bad_scheme"]
 
 
 def ledger_complete(store: Store, shard: str) -> Judgement:
@@ -16,19 +19,33 @@ def ledger_complete(store: Store, shard: str) -> Judgement:
     repeated = ledger.height - ledger["source_row"].n_unique()
     ok = pl.col("status") == "ok"
     unexplained = ledger.filter(~ok & pl.col("reason").is_null() | ok & pl.col("image_id").is_null()).height
-    figures: dict[str, float | int | str] = {"missing": missing, "repeated": repeated, "unexplained": unexplained}
-    said = f"{missing} source rows without a ledger row, {repeated} repeated, {unexplained} without reason or image_id"
-    return Judgement(not (missing or repeated or unexplained), said, figures)
+    problems = []
+    if missing:
+        problems.append(f"{missing} of {len(rows)} source rows have no ledger row")
+    if repeated:
+        problems.append(f"{repeated} ledger rows repeat a source row")
+    if unexplained:
+        problems.append(f"{unexplained} ledger rows have neither image_id nor reason")
+    figures: Figures = {"missing": missing, "repeated": repeated, "unexplained": unexplained}
+    good = f"all {ledger.height} source rows are accounted for"
+    return Judgement.of(problems, good, figures, make_again("raw_images", shard))
 
 
 def fetched(store: Store, shard: str) -> Judgement:
-    """The share of source rows that arrived is within its bound."""
+    """Enough of the source rows arrived as images; the others have reasons."""
     ledger = store.scan("raw_images", [shard]).select("status", "reason").collect()
     share = float((ledger["status"] == "ok").mean() or 0.0)  # type: ignore[arg-type]
     least = store.profile.checks.min_fetched
-    reasons = dict(ledger.drop_nulls("reason")["reason"].value_counts().sort("reason").iter_rows())
-    said = f"{share:.1%} of {ledger.height} rows fetched (at least {least:.0%}); failures: {reasons or 'none'}"
-    return Judgement(ledger.height == 0 or share >= least, said, {"fetched": share, "bound": least})
+    few = ledger.height > 0 and share < least
+    said = f"{ledger.height - ledger['reason'].drop_nulls().len()} of {ledger.height} rows fetched ({share:.1%})"
+    if few:
+        said += f", at least {least:.0%} expected"
+    if ledger["reason"].drop_nulls().len():
+        said += f"; failed: {counted(ledger['reason'])}"
+    gone = ledger["reason"].is_in(GONE).sum() > ledger["reason"].drop_nulls().len() / 2
+    later = f"Once the hosts answer: `paris run --force --select raw_images --shards {shard}`."
+    advice = "The list is out of date: mend it, or lower checks.min_fetched." if gone else later
+    return Judgement(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
 
 
 ledger_complete_check = shard_check("raw_images")(ledger_complete)

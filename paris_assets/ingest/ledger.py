@@ -78,7 +78,7 @@ def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest,
         spool = Spool(file)
         outcomes = [_outcome(fetched, settings, spool) for fetched in bodies]
         offsets = write_tar(tar_path, spool.members())
-    results = pl.DataFrame(outcomes, schema=OUTCOME_SCHEMA, orient="row")
+    results = pl.DataFrame(outcomes, schema=OUTCOME_SCHEMA)
     _check_complete(rows, results)
     schema = {"image_id": pl.String, "offset": pl.Int64}
     positions = pl.DataFrame({"image_id": sorted(spool.places), "offset": offsets}, schema=schema)
@@ -87,25 +87,31 @@ def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest,
     return ledger.select(LEDGER_SCHEMA.keys()).sort("source_row").rechunk()
 
 
-def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> tuple[Any, ...]:
+def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> dict[str, Any]:
     """One row of OUTCOME_SCHEMA; the body, if it is an image that is accepted, goes to the spool."""
-    row, status, reason = fetched.source_row, fetched.http_status, fetched.reason
-    body, attempts = fetched.body, fetched.attempts
+    row: dict[str, Any] = {
+        "source_row": fetched.source_row,
+        "status": "failed",
+        "reason": fetched.reason,
+        "http_status": fetched.http_status,
+        "attempts": fetched.attempts,
+    }
+    body = fetched.body
     if body is None:
-        return row, None, "failed", reason, status, attempts, None, None, None, None, None
+        return row
+    row["size_bytes"] = len(body)
     if not body or len(body) > settings.max_bytes:
-        reason = "too_large" if body else "empty_body"
-        return row, None, "failed", reason, status, attempts, len(body), None, None, None, None
+        return row | {"reason": "too_large" if body else "empty_body"}
     try:
         header = read_header(body)
     except NotAnImage:
-        return row, None, "failed", "not_an_image", status, attempts, len(body), None, None, None, None
-    size = (len(body), header.width, header.height, header.format)
+        return row | {"reason": "not_an_image"}
+    row |= {"width": header.width, "height": header.height, "format": header.format}
     if header.width * header.height > settings.max_pixels:
-        return row, None, "failed", "too_many_pixels", status, attempts, *size, None
+        return row | {"reason": "too_many_pixels"}
     sha256 = hashlib.sha256(body).hexdigest()
     spool.add(sha256[:32], header.extension, body)
-    return row, sha256[:32], "ok", None, status, attempts, *size, sha256
+    return row | {"image_id": sha256[:32], "status": "ok", "reason": None, "sha256": sha256}
 
 
 def _check_complete(rows: pl.DataFrame, results: pl.DataFrame) -> None:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from pydantic import PrivateAttr
 
 
-class LoopbackServer(dg.ConfigurableResource):
-    """Serves a folder on the loopback interface while a run fetches images; does nothing without a folder."""
+@dataclass(frozen=True)
+class LoopbackServer:
+    """Where a folder is served on the loopback interface: `127.0.0.1:port`, or None where no folder is."""
 
-    folder: str | None = None
-    _address: str | None = PrivateAttr(None)
+    address: str | None
 
-    @property
-    def address(self) -> str | None:
-        """`127.0.0.1:port` while serving, else None."""
-        return self._address
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LoopbackServer]:
-        """Serve for the time of one run."""
-        if self.folder is None:
-            yield self
+def loopback_server(folder: str | None) -> dg.ResourceDefinition:
+    """Serves a folder for the time of one run that fetches images; does nothing without a folder.
+
+    A plain resource, not a configurable one: what is served is a setting of the profile, not of a run.
+    """
+
+    def loopback_server(_: dg.InitResourceContext) -> Iterator[LoopbackServer]:
+        if folder is None:
+            yield LoopbackServer(None)
             return
         from paris_assets.ingest.server import serve
 
-        with serve(Path(self.folder)) as address:
-            self._address = address
-            yield self
+        with serve(Path(folder)) as address:
+            yield LoopbackServer(address)
+
+    said = "Serves a folder on the loopback interface while a run fetches images, where the profile says so."
+    return dg.ResourceDefinition(loopback_server, description=said)

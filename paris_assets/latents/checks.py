@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paris_assets.storage.asset_check import Judgement, all_check, shard_check
+from paris_assets.storage.asset_check import Figures, Judgement, all_check, make_again, shard_check
 from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.joins import same_images
 from paris_assets.storage.moments import scale
@@ -17,24 +17,31 @@ def latents_sane(store: Store, shard: str) -> Judgement:
     assert record is not None
     ids = same_images(store, "latents", shard, store.scan("curated_images", [shard])).figures
     lost = int(ids["missing"]) - sum(record.rejects.values())
-    wide = found.rows > 0 and not bounds.min_latent_std <= found.std <= bounds.max_latent_std
-    shifted = abs(found.mean) > bounds.max_latent_mean
-    said = (
-        f"{found.rows} latents, {found.not_finite} not finite, "
-        f"mean {found.mean:.3f} (within {bounds.max_latent_mean:g}), "
-        f"deviation {found.std:.3f} ({bounds.min_latent_std:g} to {bounds.max_latent_std:g}), "
-        f"{lost} curated images lost, {ids['repeated']} ids repeated, {ids['unknown']} not curated"
-    )
-    figures: dict[str, float | int | str] = {
-        "not_finite": found.not_finite,
-        "mean": found.mean,
+    low, high = bounds.min_latent_std, bounds.max_latent_std
+    problems = [f"{found.not_finite} of {found.rows} latents are not finite"] if found.not_finite else []
+    if found.rows > 0 and not low <= found.std <= high:
+        problems.append(f"latents have deviation {found.std:.3g}, {low:g} to {high:g} expected")
+    if abs(found.mean) > bounds.max_latent_mean:
+        problems.append(f"latents have mean {found.mean:.3g}, within {bounds.max_latent_mean:g} of 0 expected")
+    if lost:
+        problems.append(f"{lost} curated images have no latent and no reason")
+    if ids["repeated"] or ids["unknown"]:
+        problems.append(f"{ids['repeated']} rows repeat an image, {ids['unknown']} are of images that are not curated")
+    figures: Figures = {
         "deviation": found.std,
+        "checks.min_latent_std": low,
+        "checks.max_latent_std": high,
+        "mean": found.mean,
+        "checks.max_latent_mean": bounds.max_latent_mean,
+        "not_finite": found.not_finite,
         "lost": lost,
-        "repeated": ids["repeated"],
-        "unknown": ids["unknown"],
+        **{name: ids[name] for name in ("repeated", "unknown")},
     }
-    passed = not (found.not_finite or wide or shifted or lost or ids["repeated"] or ids["unknown"])
-    return Judgement(passed, said, figures)
+    factor = f" ({record.facts['scaling_factor']:g} was used)" if "scaling_factor" in record.facts else ""
+    scaled = found.not_finite == lost == ids["repeated"] == ids["unknown"] == 0
+    advice = f"Look at the scaling factor of latents.codec{factor}." if scaled else make_again("latents", shard)
+    good = f"{found.rows} latents, mean {found.mean:.3f}, deviation {found.std:.3f}"
+    return Judgement.of(problems, good, figures, advice)
 
 
 def reconstruction(store: Store, shard: str) -> Judgement:
@@ -43,11 +50,12 @@ def reconstruction(store: Store, shard: str) -> Judgement:
     if record is None:
         raise MissingInput("latent_report has not been made: materialise it first")
     if not record.rows:
-        return Judgement(False, "no image has a latent, so none was decoded: the rejects of latents say why")
+        said, advice = "no image has a latent, so none was decoded", "The rejects of latents say why."
+        return Judgement(False, said, {}, advice)
     value, least = float(record.facts["psnr_db"]), store.profile.checks.min_psnr_db
-    return Judgement(
-        value >= least, f"mean PSNR {value:.2f} dB (at least {least:g})", {"psnr_db": value, "bound": least}
-    )
+    said = f"decoded latents have a mean PSNR of {value:.2f} dB, at least {least:g} expected"
+    advice = "Look at analysis/vae_reconstruction_samples.png, then at latents.codec."
+    return Judgement(value >= least, said, {"psnr_db": value, "checks.min_psnr_db": least}, advice)
 
 
 latents_check = shard_check("latents")(latents_sane)

@@ -10,7 +10,17 @@ import numpy as np
 import polars as pl
 
 from paris_assets.config import Latents
-from paris_assets.models.batches import BatchStats, Images, batched, decode, float16, ordered_map, run_padded
+from paris_assets.models.batches import (
+    BatchStats,
+    Images,
+    batched,
+    decode,
+    float16,
+    naming,
+    one_ahead,
+    ordered_map,
+    run_padded,
+)
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.resize import centre, short_side
 
@@ -83,22 +93,26 @@ def encode(
         raise ValueError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
 
     def prepare(image_id: str, data: bytes) -> tuple[str, list[Square | None]]:
-        rgb = decode(image_id, data, resolutions[-1])
+        rgb = decode(image_id, data, resolutions[-1] if codec.scaled_decode else None)
         return image_id, [crop(rgb, resolution, settings.upscale) for resolution in resolutions]
 
     schema = _schema(codec, resolutions)
     yield pl.DataFrame(schema=schema)
-    for batch in batched(ordered_map(prepare, images, threads, codec.batch_size), codec.batch_size):
-        rejects.update({image_id: TOO_SMALL for image_id, squares in batch if squares[0] is None})
-        rows = [(image_id, squares) for image_id, squares in batch if squares[0] is not None]
-        if rows:
-            ids = [image_id for image_id, _ in rows]
-            columns: dict[str, list | pl.Series] = {"image_id": ids}
-            for index, resolution in enumerate(resolutions):
-                at = [squares[index] for _, squares in rows]
-                suffix = "" if index == 0 else f"_{resolution}"
-                columns |= _columns(codec, resolution, ids, at, settings, seed, stats, suffix)
-            yield pl.DataFrame(columns, schema=schema)
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for batch in batched(ordered_map(prepare, images, threads, codec.batch_size), codec.batch_size):
+            rejects.update({image_id: TOO_SMALL for image_id, squares in batch if squares[0] is None})
+            rows = [(image_id, squares) for image_id, squares in batch if squares[0] is not None]
+            if rows:
+                ids = [image_id for image_id, _ in rows]
+                columns: dict[str, list | pl.Series] = {"image_id": ids}
+                for index, resolution in enumerate(resolutions):
+                    at = [squares[index] for _, squares in rows]
+                    suffix = "" if index == 0 else f"_{resolution}"
+                    columns |= _columns(codec, resolution, ids, at, settings, seed, stats, suffix)
+                yield pl.DataFrame(columns, schema=schema)
+
+    yield from one_ahead(frames())
 
 
 def noise(seed: int, image_id: str, shape: tuple[int, ...], resolution: int) -> np.ndarray:
@@ -126,7 +140,10 @@ def _columns(
         inputs = [np.stack([square.pixels for _, square in present])]
         if settings.posterior == "sample":
             inputs.append(np.stack([noise(seed, image_id, shape, resolution) for image_id, _ in present]))
-        (encoded,) = run_padded(codec.name, lambda *batch: (codec.encode(*batch),), codec.batch_size, stats, *inputs)
+        with naming(image_id for image_id, _ in present):
+            (encoded,) = run_padded(
+                codec.name, lambda *batch: (codec.encode(*batch),), codec.batch_size, stats, *inputs
+            )
         chosen = np.array([square is not None for square in squares])
         latents[chosen] = float16(encoded, [image_id for image_id, _ in present], codec.name)
     column = pl.Series(latents)

@@ -78,7 +78,12 @@ def psnr(original: np.ndarray, decoded: np.ndarray) -> float:
 
 
 def report(
-    images: Images, latents: pl.DataFrame, codec: LatentCodec, resolution: int, photos: Path | None = None
+    images: Images,
+    latents: pl.DataFrame,
+    codec: LatentCodec,
+    resolution: int,
+    photos: Path | None = None,
+    stats: BatchStats | None = None,
 ) -> LatentReport:
     """Decode the latents of some images and compare them with the pixels that were encoded.
 
@@ -88,6 +93,7 @@ def report(
         codec: the VAE that made them.
         resolution: which latents, pixels.
         photos: the codec's list of training photos (``photos.jsonl``), if it has one.
+        stats: an out-of-memory halving is added here.
 
     Raises:
         Undecodable: names the image.
@@ -104,10 +110,10 @@ def report(
     pairs = []
     if files:
         wanted = stored[[rows[image_id] for image_id, _ in files]].astype(np.float32)
-        stats = BatchStats()
+        stats, side = stats or BatchStats(), resolution if codec.scaled_decode else None
         (decoded,) = run_padded(codec.name, lambda batch: (codec.decode(batch),), codec.batch_size, stats, wanted)
         for (image_id, data), picture in zip(files, decoded, strict=True):
-            square = crop(decode(image_id, data, resolution), resolution, upscale=True)
+            square = crop(decode(image_id, data, side), resolution, upscale=True)
             assert square is not None
             trained = None if hashes is None else _was_trained_on(image_id, data, hashes)
             quality = psnr(square.pixels, picture)

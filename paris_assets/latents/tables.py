@@ -44,7 +44,8 @@ def latent_report(store: Store) -> Output:
     shown, read = chosen(ids, settings.report_images), store.image_reader(shards)
     images = [(image_id, read(image_id)) for image_id in shown]
     rows = table.filter(pl.col("image_id").is_in(shown)).collect()
-    found = report(images, rows, codec, resolution, codec.training_photos)
+    stats = BatchStats()
+    found = report(images, rows, codec, resolution, codec.training_photos, stats)
     column = f"latent_{resolution}"
     figures = moments((store.scan("latents", [shard]).select(column).collect() for shard in shards), column)
     output = Output(
@@ -56,6 +57,7 @@ def latent_report(store: Store) -> Output:
             "upscaled": int(table.select(pl.col("upscaled").sum()).collect().item() or 0),
         },
     )
+    output.note_halved(stats.halved)
     output.show_picture(store.root, PICTURE, found.png)
 
     def write() -> Iterator[pl.DataFrame]:

@@ -17,20 +17,31 @@ from paris_assets.models.device import place, ready, whole_rows
 class Autoencoder:
     """Latent codec from a hub name, a local folder, or ``small-vae``, which ships in this package.
 
-    Options: ``subfolder`` of a pipeline's repository (``vae``); ``scaling_factor``, where the configuration lacks it.
+    Options: ``subfolder`` of a pipeline's repository (``vae``); ``scaling_factor``, where the configuration lacks it;
+    ``scaled_decode``, see ``protocols.LatentCodec``: by default only ``small-vae``, which has no reference to equal.
     """
 
-    def __init__(self, model: Model, subfolder: str = "", scaling_factor: float | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        subfolder: str = "",
+        scaling_factor: float | None = None,
+        scaled_decode: bool | None = None,
+    ) -> None:
+        self.scaled_decode = weights.ships_here(model) if scaled_decode is None else scaled_decode
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement, self._subfolder = model, place(model), subfolder
         self._folder = weights.pretrained_folder(model, subfolder)
-        network: Any = AutoencoderKL.from_pretrained(
+        network: Any
+        network, found = AutoencoderKL.from_pretrained(  # type: ignore[misc]
             str(self._folder),
             torch_dtype=self._placement.dtype,
             use_safetensors=True,
             local_files_only=True,
             low_cpu_mem_usage=False,
+            output_loading_info=True,
         )
+        weights.require_whole("AutoencoderKL", self._folder, found)
         config = network.config
         self.channels = int(config.latent_channels)
         self.factor = 2 ** (len(config.block_out_channels) - 1)

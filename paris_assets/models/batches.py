@@ -6,7 +6,8 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -22,7 +23,13 @@ Images = Iterable[tuple[str, bytes]]
 
 # Decoded batches waiting for the network; two hide a slow image without holding much memory.
 _BATCHES_AHEAD = 2
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate memory")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "failed to allocate memory",
+    "status_alloc_failed",  # of cuBLAS and cuDNN
+)
 
 
 @dataclass
@@ -69,10 +76,28 @@ def run_batches(
     def prepare(image_id: str, data: bytes) -> tuple[str, np.ndarray]:
         return image_id, model.preprocess(decode(image_id, data, model.min_side))
 
-    stats = stats or BatchStats()
-    for batch in batched(ordered_map(prepare, images, threads, model.batch_size), model.batch_size):
-        ids, rows = zip(*batch, strict=True)
-        yield list(ids), run_padded(model.name, _only(model.run), model.batch_size, stats, np.stack(rows))[0]
+    def stacked() -> Iterator[tuple[list[str], np.ndarray]]:
+        for batch in batched(ordered_map(prepare, images, threads, model.batch_size), model.batch_size):
+            ids, rows = zip(*batch, strict=True)
+            yield list(ids), np.stack(rows)
+
+    def results(stats: BatchStats) -> Iterator[tuple[list[str], np.ndarray]]:
+        for ids, rows in one_ahead(stacked()):
+            with naming(ids):
+                found = run_padded(model.name, _only(model.run), model.batch_size, stats, rows)[0]
+            yield ids, found
+
+    yield from one_ahead(results(stats or BatchStats()))
+
+
+@contextmanager
+def naming(image_ids: Iterable[str]) -> Iterator[None]:
+    """Add the images of a batch to what a network raises."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in a batch of images {', '.join(image_ids)}")
+        raise
 
 
 def decode(image_id: str, data: bytes, min_side: int | None) -> np.ndarray:
@@ -107,6 +132,22 @@ def ordered_map(
                 future.cancel()
 
 
+def one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items in their order, the next one made by a thread while the consumer works on the one before: a device
+    need not wait for what is done with its results."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(next, items, end)
+        try:
+            while (item := coming.result()) is not end:
+                coming = pool.submit(next, items, end)
+                yield item  # type: ignore[misc]
+        finally:
+            wait([coming])
+            if close := getattr(items, "close", None):
+                close()
+
+
 def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of ``size`` rows; the last may be shorter."""
     iterator = iter(rows)
@@ -135,20 +176,38 @@ def run_padded(
     start = 0
     while start < rows:
         parts = [column[start : start + size] for column in columns]
-        try:
-            result = run(*(_pad(part, size) for part in parts))
-        except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
-                raise
-            if size == 1:
-                raise RuntimeError(f"{name} runs out of memory with a batch of one: use a larger device") from error
+        result = _if_it_fits(name, run, size, parts)
+        if result is None:
+            # Only here are the failed call's frames gone, and with them the tensors that they held.
+            _free_memory()
             size //= 2
             stats.halved[name] = size
             continue
         count = len(parts[0])
         results.append(tuple(array[:count] for array in result))
         start, stats.rows, stats.batches = start + count, stats.rows + count, stats.batches + 1
-    return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
+    return results[0] if len(results) == 1 else tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
+
+
+def _if_it_fits(
+    name: str, run: Callable[..., tuple[np.ndarray, ...]], size: int, parts: Sequence[np.ndarray | Sequence[str]]
+) -> tuple[np.ndarray, ...] | None:
+    """Results of one padded batch; None when memory runs out."""
+    try:
+        return run(*(_pad(part, size) for part in parts))
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
+        if size == 1:
+            raise RuntimeError(f"{name} runs out of memory with a batch of one: use a larger device") from error
+        return None
+
+
+def _free_memory() -> None:
+    # Processes that load no network know this module, too.
+    from paris_assets.models.device import free_memory
+
+    free_memory()
 
 
 def _only(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray]]:
@@ -163,7 +222,7 @@ def _pad(rows: np.ndarray | Sequence[str], size: int) -> np.ndarray | list[str]:
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    # torch (CUDA and CPU) and onnxruntime raise RuntimeErrors of their own classes; the message is what they share.
+    # torch raises RuntimeErrors, onnxruntime Exceptions of its own; the message is what they share.
     return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _OUT_OF_MEMORY)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -45,6 +46,14 @@ def ready(network: Any, placement: Placement) -> Any:
     """The network for inference on its device; convolutions in channels_last, where they are fastest."""
     network.requires_grad_(False).eval()
     return network.to(device=placement.device, memory_format=torch.channels_last)
+
+
+def free_memory() -> None:
+    """Give back what failed work left behind: tensors in reference circles, and blocks that torch keeps for reuse,
+    which are of sizes that a smaller batch does not ask for."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 from paris_assets.config import Model
 from paris_assets.models import weights
 from paris_assets.models.weights import Package
+from paris_assets.settings.import_path import search_current_folder
 
 
 class ModelError(ValueError):
@@ -22,13 +23,16 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A known network: import path of its class, packages it needs, or whether it reads ``path``."""
+    """A known network: import path of its class, and the packages it needs; or whether it reads ``path``, and which
+    files must be there beside configuration and weights."""
 
     target: str
     packages: tuple[Package, ...] = ()
     pretrained: bool = False
+    files: tuple[str, ...] = ()
 
 
+_TOKENIZER, _PREPROCESSOR = ("tokenizer_config.json",), ("preprocessor_config.json",)
 KNOWN = {
     "efficientnet-lite0": Entry(
         "paris_assets.models.efficientnet:EfficientNetLite0",
@@ -41,7 +45,9 @@ KNOWN = {
     "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,)),
     "minilm": Entry("paris_assets.models.minilm:MiniLm", (weights.MINILM,)),
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
-    "clip-text": Entry("paris_assets.models.clip_text:ClipText", pretrained=True),
+    "clip-text": Entry("paris_assets.models.clip_text:ClipText", pretrained=True, files=_TOKENIZER),
+    "blip-2": Entry("paris_assets.models.blip2:Blip2", pretrained=True, files=_TOKENIZER),
+    "vit-classifier": Entry("paris_assets.models.vit_classifier:ViTClassifier", pretrained=True, files=_PREPROCESSOR),
     "autoencoder-kl": Entry("paris_assets.models.autoencoder:Autoencoder", pretrained=True),
 }
 
@@ -56,7 +62,7 @@ def requirements(model: Model) -> list[str]:
     if entry is None:
         return _import_problems(model.implementation)
     if entry.pretrained:
-        problem = weights.folder_problem(model, model.options.get("subfolder", ""))
+        problem = weights.folder_problem(model, model.options.get("subfolder", ""), entry.files)
         return [problem] if problem else []
     problems = [problem for package in entry.packages if (problem := package.problem())]
     if model.path or model.revision:
@@ -94,11 +100,12 @@ def _options(network: Any) -> str:
 def _import_problems(target: str) -> list[str]:
     """Problems of an import path ``package.module:Class``; only its parent packages are imported."""
     module, colon, name = target.partition(":")
-    if not (module and colon and name):
+    if not (colon and all(part.isidentifier() for part in [*module.split("."), name])):
         known = ", ".join(sorted(KNOWN))
         return [f"no network {target!r}: give one of {known}, or an import path package.module:Class"]
+    search_current_folder()
     try:
         found = find_spec(module)
     except ModuleNotFoundError as error:
-        return [f"{target}: {error}; install the package or put it on PYTHONPATH"]
-    return [] if found else [f"{target}: no module {module!r}; install the package or put it on PYTHONPATH"]
+        return [f"{target}: {error}; run from its folder, install the package or put it on PYTHONPATH"]
+    return [] if found else [f"{target}: no module {module!r}; run from its folder or put it on PYTHONPATH"]

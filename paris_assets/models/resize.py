@@ -1,4 +1,4 @@
-"""Short side resize and centre crop: no black bars, no distortion."""
+"""Resizing as the networks expect it: short side and centre crop (no black bars, no distortion), or to a square."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def short_side(rgb: np.ndarray, size: int) -> np.ndarray:
         return rgb
     target = (int(size * width / short), int(size * height / short))
     return np.asarray(Image.fromarray(rgb).resize(target, Image.Resampling.BICUBIC))
+
+
+def stretch(rgb: np.ndarray, side: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
+    """(H, W, 3) uint8 -> (side, side, 3): the whole picture, distorted (antialiased)."""
+    return np.array(Image.fromarray(rgb).resize((side, side), resample))
 
 
 def centre(rgb: np.ndarray, size: int) -> tuple[int, int]:

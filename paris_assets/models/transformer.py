@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from paris_assets.models.device import Placement, ready
+from paris_assets.models.weights import require_whole
 
 
 class Tokens(NamedTuple):
@@ -23,10 +24,22 @@ class Tokens(NamedTuple):
 
 
 def load(kind: type[PreTrainedModel], folder: Path, placement: Placement) -> Any:
-    """A network from a folder with config and safetensors; no pickle is opened and nothing is fetched."""
-    # Its progress bars would break ours.
+    """A network from a folder with config and safetensors; no pickle is opened and nothing is fetched.
+
+    Raises:
+        WeightsError: the file lacks parameters of the network, which the library would fill with random numbers.
+    """
+    # Its progress bars would break ours, and its report on parts of the file that are not wanted is no news.
     logging.disable_progress_bar()
-    network = kind.from_pretrained(folder, dtype=placement.dtype, use_safetensors=True, local_files_only=True)
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        network, found = kind.from_pretrained(  # type: ignore[misc]
+            folder, dtype=placement.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    finally:
+        logging.set_verbosity(before)
+    require_whole(kind.__name__, folder, found)
     return ready(network, placement)
 
 

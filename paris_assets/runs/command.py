@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NoReturn
 
 import dagster as dg
 from rich.console import Console
@@ -15,9 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
 
 from paris_assets.config import Profile
+from paris_assets.partitions import image_shards
 from paris_assets.runs.doctor import missing_for
-from paris_assets.runs.execution import dagster_home, open_instance, report_finished
-from paris_assets.runs.plan import descendants, order
+from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
+from paris_assets.runs.judging import judge_again
+from paris_assets.runs.plan import blocked_lines, descendants, order
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.registration import bind, check_binding, register
 from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
@@ -67,9 +69,11 @@ def _bring_up_to_date(store: Store, request: Request, console: Console, start: f
     selected_shards(registry, request)
     bind(store, registry, console)
     todo = plan(store, request)
-    told = _tell_dagster(store)
+    told, judged = _tell_dagster(store)
     if told:
         console.print(f"told Dagster of {told} finished partitions that it did not know")
+    if judged:
+        console.print(f"made {judged} checks that were missing or had other bounds")
     if not todo:
         seconds = time.monotonic() - start
         said = f"nothing to do: every selected partition under {store.root.url} is up to date ({seconds:.1f} s)"
@@ -79,17 +83,19 @@ def _bring_up_to_date(store: Store, request: Request, console: Console, start: f
         report = run(store, request, progress)
     print_summary(store, report, console)
     store.close()
-    for line in report.blocked_lines():
+    for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
     if report.failed:
         console.print("some partitions were not made; `paris run` tries them again", style="red")
     return 1 if report.failed else 0
 
 
-def _tell_dagster(store: Store) -> int:
+def _tell_dagster(store: Store) -> tuple[int, int]:
     home = dagster_home(store.root.url, store.root.remote)
     try:
-        return report_finished(store, open_instance(store))
+        instance = open_instance(store)
+        end_killed_runs(instance)
+        return report_finished(store, instance), judge_again(store, instance)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"
@@ -117,12 +123,14 @@ def _print_plan(store: Store, request: Request, console: Console) -> None:
         console.print(f"then, where these change: {', '.join(name for name in order(store.graph) if name in after)}")
 
 
-def open_ui(url: str, port: str) -> int:
-    """Open `dagster dev` on a root's home."""
+def open_ui(url: str, port: str) -> NoReturn:
+    """Become `dagster dev` on a root's home: whoever stops this process stops it too."""
     store = open_store(url)
-    with open_instance(store):
-        pass
-    environment = {**os.environ, "PARIS_ROOT": store.root.url}
+    with open_instance(store) as instance:
+        instance.add_dynamic_partitions(str(image_shards.name), store.shards())
+    # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
+    patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
+    environment = {**patience, **os.environ, "PARIS_ROOT": store.root.url}
     workspace = Path(__file__).parents[2] / "workspace.yaml"
-    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-w", str(workspace), "--port", port]
-    return subprocess.call(command, env=environment)
+    program = str(Path(sys.executable).parent / "dagster")
+    os.execve(program, [program, "dev", "-w", str(workspace), "--port", port], environment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,24 +51,29 @@ def profile_models(profile: Profile) -> dict[str, Model]:
 
 def missing_for(profile: Profile) -> list[str]:
     """What keeps the profile from running here, each with what to do; empty when nothing does."""
-    problems = [
-        f"{setting}: {problem}" for setting, model in profile_models(profile).items() for problem in requirements(model)
-    ]
+    problems = [f"{setting}: {problem}" for setting, found in _lacking(profile).items() for problem in found]
     serve = profile.ingest.serve
     if serve and not Path(serve).is_dir():
         problems.append(f"ingest.serve: no folder {serve}; run from the folder that holds it, or give its full path")
     return [*problems, *_class_problems(profile), *_rule_problems(profile)]
 
 
-def _rule_problems(profile: Profile) -> list[str]:
-    """Signals that cannot be loaded, scores that hide a column, and rules on columns that they will not see."""
-    from paris_assets.rules import rule_columns, rule_problem
-    from paris_assets.signals.measure import signal_schema
+def _lacking(profile: Profile) -> dict[str, list[str]]:
+    """Setting -> what its network lacks. All at once: each may wait for a hub that does not answer."""
+    models = profile_models(profile)
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(models, pool.map(requirements, models.values()), strict=True))
 
-    try:
-        signals = signal_schema(profile.signals)
-    except ValueError as error:
-        return [str(error)]
+
+def _rule_problems(profile: Profile) -> list[str]:
+    """Signals that cannot be used, scores that hide a column, and rules that cannot judge what they will see."""
+    from paris_assets.rules.columns import rule_columns, rule_problem
+    from paris_assets.signals.measure import signal_problem, signal_schema
+
+    problem = signal_problem(profile.signals)
+    if problem:
+        return [problem]
+    signals = signal_schema(profile.signals)
     lacking = sorted({"phash", "dhash", "thumbnail"} - set(signals))
     if lacking:
         hashes = "paris_assets.signals.perceptual_hash:PerceptualHash"
@@ -115,7 +121,8 @@ def examine(profile: Profile, root_url: str) -> int:
         console.print(f"  {name} {_version(name)}")
     console.print(f"profile {profile.name}")
     for setting, model in profile_models(profile).items():
-        state = "[red]missing[/red]" if requirements(model) else "ready"
+        lacks = any(problem.startswith(f"{setting}: ") for problem in problems)
+        state = "[red]missing[/red]" if lacks else "ready"
         console.print(f"  {setting}: {model.implementation} {model.path or ''} {state}")
     problems += _root_problems(root_url)
     for problem in problems:

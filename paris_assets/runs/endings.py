@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from paris_assets.config import Rule
-from paris_assets.rules import DERIVED, UNDECODABLE
+from paris_assets.config import OwnRule, Rule
+from paris_assets.rules.columns import DERIVED
+from paris_assets.rules.judge import UNDECODABLE
 from paris_assets.storage.records import ALL
 from paris_assets.storage.store import Store
 
 if TYPE_CHECKING:
-    from paris_assets.experts.tar_samples import Member
+    from paris_assets.verification.tar_samples import Member
 
 Rows = dict[str, dict[str, Any]]
 
@@ -62,12 +63,16 @@ def failing_rules(store: Store, verdict: dict[str, Any], rows: Rows) -> list[str
         elif rule is None:
             said.append(f"{name}, which the profile no longer has")
         else:
-            first = name == verdict["reason"]
-            said.append(_missed(rule, verdict["value"] if first else _seen(rule.column, rows)))
+            said.append(_missed(rule, verdict, rows))
     return said
 
 
-def _missed(rule: Rule, value: float | None) -> str:
+def _missed(rule: Rule | OwnRule, verdict: dict[str, Any], rows: Rows) -> str:
+    first = rule.name == verdict["reason"]
+    if isinstance(rule, OwnRule):
+        value = verdict["value"]
+        return f"{rule.name}: {rule.implementation}{f' saw {value:g}' if first and value is not None else ''}"
+    value = verdict["value"] if first else _seen(rule.column, rows)
     if value is None:
         return f"{rule.name}: {rule.column} is unknown, and the rule rejects what is unknown"
     if rule.min is not None and value < rule.min:
@@ -161,7 +166,7 @@ def _tar(store: Store, shard: str, cluster: int, number: int) -> str:
 
 
 def _members(store: Store, path: str, key: str) -> list[Member]:
-    from paris_assets.experts.tar_samples import members
+    from paris_assets.verification.tar_samples import members
 
     with open(store.local(path), "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         return [member for member in members(view) if member.key == key]

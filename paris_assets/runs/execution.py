@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import yaml
 
 from paris_assets.definitions import build_definitions
 from paris_assets.partitions import image_shards
+from paris_assets.runs.failures import cause
+from paris_assets.runs.home import dagster_home
+from paris_assets.runs.launcher import HOST_TAG
 from paris_assets.runs.plan import Task
+from paris_assets.storage.failed_checks import NAME as NO_FAILED_CHECKS
 from paris_assets.storage.io_manager import record_metadata
 from paris_assets.storage.records import ALL
 from paris_assets.storage.s3 import compute_logs
@@ -22,12 +25,21 @@ from paris_assets.storage.table_asset import FORCE_TAG, RESUME_TAG
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 STORAGE = "paris_assets.runs.dagster_storage"
+# Runs hold a pool as a whole: a process keeps its models in memory after the step that loaded them. `paris run` starts
+# its runs without the queue and is not limited by any of this.
+POOLS = {"gpu": 1, "fit": 1, "io": 4}
 INSTANCE = {
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
     "run_storage": {"module": STORAGE, "class": "RunLog", "config": {"base_dir": {"env": "DAGSTER_HOME"}}},
     "event_log_storage": {"module": STORAGE, "class": "EventLog", "config": {"base_dir": {"env": "DAGSTER_HOME"}}},
-    "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}, "runs": {"max_concurrent_runs": 2}},
+    "run_launcher": {"module": "paris_assets.runs.launcher", "class": "Launcher", "config": {}},
+    "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}, "runs": {"max_concurrent_runs": 4}},
+    "run_queue": {"dequeue_interval_seconds": 2},
+    # A run whose process was killed is ended and tried once more. An asset that fails is not: the download has its own
+    # tries, and what else fails would fail again.
+    "run_monitoring": {"enabled": True, "poll_interval_seconds": 30, "start_timeout_seconds": 300},
+    "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
 }
 
 
@@ -43,15 +55,6 @@ class TaskReport:
     wall_s: float = 0.0
 
 
-def dagster_home(root_url: str, remote: bool) -> Path:
-    """DAGSTER_HOME of a root: inside it, or for a remote root below data/runs."""
-    if not remote:
-        return Path(root_url) / ".dagster"
-    import hashlib
-
-    return Path("data/runs/.dagster").absolute() / hashlib.sha256(root_url.encode()).hexdigest()[:16]
-
-
 def open_instance(store: Store) -> dg.DagsterInstance:
     """The root's Dagster instance, created with the shipped configuration when it is new."""
     home = dagster_home(store.root.url, store.root.remote)
@@ -63,7 +66,24 @@ def open_instance(store: Store) -> dg.DagsterInstance:
         draft.write_text(yaml.safe_dump({**INSTANCE, **logs}, sort_keys=False))
         os.replace(draft, settings)  # half a file would be another configuration
     os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    _set_pool_limits(instance)
+    return instance
+
+
+def _set_pool_limits(instance: dg.DagsterInstance) -> None:
+    """Give each of our pools its limit, unless it has one: a user's own stays."""
+    known = {pool.name for pool in instance.event_log_storage.get_pool_limits() if not pool.from_default}
+    for name in POOLS.keys() - known:
+        instance.event_log_storage.set_concurrency_slots(name, POOLS[name])
+
+
+def end_killed_runs(instance: dg.DagsterInstance) -> None:
+    """End runs that a killed `paris run` left as started; only for who holds the root."""
+    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags={RESUME_TAG: "true"})):
+        if run.remote_job_origin is None:  # else it has a process of its own, as runs of sensors have
+            instance.report_run_failed(run, "the `paris run` that worked on this was killed")
 
 
 class Executor:
@@ -76,16 +96,19 @@ class Executor:
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised."""
         self.store.refresh()
-        self.store.resuming, self.store.forced = True, frozenset(task.forced)
         result = self._job.execute_in_process(
             asset_selection=[dg.AssetKey(name) for name in task.assets],
             partition_key=None if task.shard == ALL else task.shard,
             instance=self.instance,
             run_config=QUIET,
-            tags={RESUME_TAG: "true", FORCE_TAG: ",".join(task.forced)},
+            tags={
+                RESUME_TAG: "true",
+                FORCE_TAG: ",".join(task.forced),
+                HOST_TAG: platform.node(),
+                "dagster/max_retries": "0",  # `paris run` itself tries again
+            },
             raise_on_error=False,
         )
-        self.store.close()  # copies of remote files: what a worker keeps on its disk is bounded by one task
         if _interrupted(result.all_events):
             raise KeyboardInterrupt
         return _report(task, result.all_events)
@@ -110,26 +133,16 @@ def _report(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
         if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step in made:
             report.seconds[step] = event.step_success_data.duration_ms / 1000
         elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            report.failures[step] = _cause(event)
+            report.failures[step] = cause(event)
+        elif event.is_job_failure and not report.failures:  # before any asset: a resource that cannot be set up
+            report.failures[task.assets[0]] = event.message or "the run failed"
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
-            if not check.passed:
-                where = "" if task.shard == ALL else f" [{task.shard}]"
+            if not check.passed and check.check_name != NO_FAILED_CHECKS:  # which repeats the others
                 report.failed_checks.append(
-                    f"{check.asset_key.to_user_string()}{where} {check.check_name}: {check.description}"
+                    f"{check.asset_key.to_user_string()} {check.check_name}: {check.description}"
                 )
     return report
-
-
-def _cause(event: dg.DagsterEvent) -> str:
-    error: Any = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is None:
-        return "unknown"
-    # Dagster puts the class before the message; what a user can act on says enough without its module.
-    name, _, message = error.message.strip().partition(": ")
-    return message if message and name.startswith("paris_assets.") else error.message.strip()
 
 
 def report_finished(store: Store, instance: dg.DagsterInstance) -> int:

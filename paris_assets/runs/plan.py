@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -118,3 +118,54 @@ def wave_tasks(
     keys = shards if wave.partitioned else [ALL]
     tasks = (stale(graph, wave, key, selected, forced, done) for key in keys)
     return [task for task in tasks if task]
+
+
+def ready_part(store: Store, task: Task, done: Done, blocked: dict[str, dict[str, list[str]]]) -> Task | None:
+    """The part of a task whose inputs are there; what is left out is added to ``blocked``, with its missing inputs."""
+    ready: list[str] = []
+    for asset in task.assets:
+        missing = missing_inputs(store, asset, task.shard, set(ready), done)
+        if missing:
+            blocked.setdefault(asset, {})[task.shard] = missing
+        else:
+            ready.append(asset)
+    return Task(task.shard, tuple(ready), tuple(name for name in task.forced if name in ready)) if ready else None
+
+
+def missing_inputs(store: Store, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:
+    """Partitions that an asset has to wait for: absent, or made under other settings.
+
+    A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
+    missing shards, one has to be there. A shard waits for its own inputs. The same task makes those in ``coming``.
+    """
+    node, missing = store.graph[asset], []
+    names = node.inputs if node.partitioned else sorted(ancestors(store.graph, asset))
+    for name in names:
+        if name in coming:
+            continue
+        upstream = store.graph[name]
+        keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else store.shards()
+        stale = [f"{name}/{key}" for key in keys if not done(name, key)]
+        if stale and not (store.profile.allow_missing_shards and len(stale) < len(keys)):
+            missing += stale
+    return missing
+
+
+def blocked_lines(blocked: Mapping[str, Mapping[str, list[str]]]) -> list[str]:
+    """One line for each asset that cannot be made everywhere.
+
+    Args:
+        blocked: asset -> shard -> inputs that are missing or out of date.
+    """
+    lines = []
+    for asset, shards in blocked.items():
+        where = "" if list(shards) == [ALL] else f" [{some(list(shards))}]"
+        missing = sorted({name for names in shards.values() for name in names})
+        lines.append(f"{asset}{where}: {some(missing)} missing or out of date")
+    return lines
+
+
+def some(names: list[str], most: int = 4) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import polars as pl
@@ -12,9 +13,11 @@ from paris_assets.config import Profile
 from paris_assets.profiles import dump_profile
 from paris_assets.storage.root import Root
 from paris_assets.storage.seal import seal
-from paris_assets.storage.store import PROFILE_FILE, REGISTRY, Store, stored_profile
+from paris_assets.storage.snapshot import REGISTRY
+from paris_assets.storage.store import PROFILE_FILE, Store, stored_profile
 
 PROBE_ROWS = 100
+SETTLE_S = 60.0
 
 
 class SourceChanged(ValueError):
@@ -56,6 +59,20 @@ def register(store: Store) -> pl.DataFrame:
         first = registry.row(0, named=True)
         sources.read_rows(source, {**first, "rows": min(first["rows"], PROBE_ROWS)})
     return registry
+
+
+def half_written(store: Store, registry: pl.DataFrame) -> list[str]:
+    """New files of the source that were changed a moment ago, and whose end nothing marks, as it does in parquet.
+
+    One that is registered while it is still written is another file from then on, and every later look is refused.
+    """
+    from paris_assets.ingest.places import locate
+
+    place = locate(store.profile.source.path)
+    new = registry["file"][len(store.shards()) :].unique(maintain_order=True)
+    open_ended = [file for file in new if file and not file.endswith(".parquet")]
+    changed = {file: place.fs.info(f"{place.base}/{file}").get("mtime") for file in open_ended}
+    return [file for file, at in changed.items() if isinstance(at, float) and abs(time.time() - at) < SETTLE_S]
 
 
 def bind(store: Store, registry: pl.DataFrame, console: Console) -> None:

@@ -9,11 +9,10 @@ import dagster as dg
 import polars as pl
 
 from paris_assets.runs.execution import TaskReport
-from paris_assets.runs.plan import Done, Task, Wave, ancestors, descendants, wave_tasks, waves, what_is_done
+from paris_assets.runs.plan import Task, Wave, descendants, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.workers import Workers
 from paris_assets.storage.invariants import MissingInput
-from paris_assets.storage.records import ALL
 from paris_assets.storage.store import Store
 
 
@@ -41,21 +40,6 @@ class RunReport:
     def failed(self) -> bool:
         """Whether any partition could not be made."""
         return bool(self.blocked) or any(task.failures for task in self.tasks)
-
-    def blocked_lines(self) -> list[str]:
-        """One line for each asset that could not be made everywhere."""
-        lines = []
-        for asset, shards in self.blocked.items():
-            where = "" if list(shards) == [ALL] else f" [{some(list(shards))}]"
-            missing = sorted({name for names in shards.values() for name in names})
-            lines.append(f"{asset}{where}: {some(missing)} missing or out of date")
-        return lines
-
-
-def some(names: list[str], most: int = 4) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 class UnknownName(ValueError):
@@ -100,37 +84,6 @@ def resolve_selection(select: tuple[str, ...], names: set[str]) -> set[str]:
     return chosen
 
 
-def _ready_part(store: Store, task: Task, done: Done, blocked: dict[str, dict[str, list[str]]]) -> Task | None:
-    """The part of a task whose inputs are there; what is left out is added to ``blocked``, with its missing inputs."""
-    ready: list[str] = []
-    for asset in task.assets:
-        missing = missing_inputs(store, asset, task.shard, set(ready), done)
-        if missing:
-            blocked.setdefault(asset, {})[task.shard] = missing
-        else:
-            ready.append(asset)
-    return Task(task.shard, tuple(ready), tuple(name for name in task.forced if name in ready)) if ready else None
-
-
-def missing_inputs(store: Store, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:
-    """Partitions that an asset has to wait for: absent, or made under other settings.
-
-    A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
-    missing shards, one has to be there. A shard waits for its own inputs. The same task makes those in ``coming``.
-    """
-    node, missing = store.graph[asset], []
-    names = node.inputs if node.partitioned else sorted(ancestors(store.graph, asset))
-    for name in names:
-        if name in coming:
-            continue
-        upstream = store.graph[name]
-        keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else store.shards()
-        stale = [f"{name}/{key}" for key in keys if not done(name, key)]
-        if stale and not (store.profile.allow_missing_shards and len(stale) < len(keys)):
-            missing += stale
-    return missing
-
-
 def selected_shards(registry: pl.DataFrame, request: Request) -> list[str]:
     """Shards whose waves run; all registered ones unless `--shards` names some.
 
@@ -170,7 +123,7 @@ def run(store: Store, request: Request, progress: RunProgress) -> RunReport:
         for wave in waves(store.graph):
             done = what_is_done(store, store.shards())
             tasks = wave_tasks(store.graph, wave, shards, chosen, forced, done)
-            ready = [task for task in (_ready_part(store, task, done, report.blocked) for task in tasks) if task]
+            ready = [task for task in (ready_part(store, task, done, report.blocked) for task in tasks) if task]
             if not ready:
                 continue
             progress.begin_wave(wave.assets, sum(len(task.assets) for task in ready))

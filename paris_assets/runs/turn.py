@@ -78,6 +78,9 @@ class _Lease:
                     waiting(str(holder.get("name")))
                     told = True
                 time.sleep(POLL_S)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+            # As a shell starts what it puts in the background; but losing the lease has to stop the run.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self._thread.start()
 
     def release(self) -> None:

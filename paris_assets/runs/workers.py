@@ -34,6 +34,7 @@ Listener = Callable[[str, str, str], None]
 class _Worker:
     process: ForkServerProcess
     pipe: Connection
+    number: int
     task: Task | None = None
 
 
@@ -88,12 +89,13 @@ class Workers:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
+        number = min(set(range(self._count)) - {worker.number for worker in self._pool})
         process = self._context.Process(
-            target=_serve, args=(theirs, self._lifeline, self._store.root.url, self._store.profile), daemon=True
+            target=_serve, args=(theirs, self._lifeline, self._store.root.url, self._store.profile, number), daemon=True
         )
         process.start()
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, number)
 
     def _hand_out(self, worker: _Worker, waiting: deque[Task]) -> None:
         worker.task = waiting.popleft() if waiting else None
@@ -159,8 +161,9 @@ def timed(executor: Executor, task: Task) -> TaskReport:
     return report
 
 
-def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profile) -> None:
+def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profile, number: int) -> None:
     sys.stdin.close()
+    take_gpu(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     store = Store(Root(root_url), profile)
@@ -172,6 +175,19 @@ def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profi
             pipe.send(timed(executor, task))
         except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
             return
+
+
+def take_gpu(number: int) -> None:
+    """Leave this process one GPU, worker by worker in turn: of those in ``CUDA_VISIBLE_DEVICES``, else of all.
+
+    It has to be called before the process uses CUDA, which reads the variable once.
+    """
+    from torch import cuda
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = [str(index) for index in range(cuda.device_count())] if named is None else named.split(",")
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
 
 
 def _end_with_parent(lifeline: Connection) -> None:

@@ -14,7 +14,8 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from paris_assets.config import Signals
-from paris_assets.signals.signal import Signal, load_signals
+from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
+from paris_assets.signals.signal import DataType, Signal, load_signals
 from paris_assets.storage.decode import Undecodable, decode_rgb
 
 BATCH_IMAGES = 16
@@ -22,10 +23,20 @@ BATCH_PIXELS = 16_000_000  # decoded pixels that a thread holds before it measur
 FRAME_BATCHES = 64
 
 
-def signal_schema(settings: Signals) -> dict[str, pl.DataType | type[pl.DataType]]:
+def signal_schema(settings: Signals) -> dict[str, DataType]:
     """Columns and types of `measure`, for these settings."""
     columns = {name: dtype for signal in load_signals(settings.measures) for name, dtype in signal.schema.items()}
     return {"image_id": pl.String, **columns, "undecodable": pl.Boolean, "error": pl.String}
+
+
+def signal_problem(settings: Signals) -> str | None:
+    """Why these signals cannot be used, or None; those that are not of this package are tried on a small picture."""
+    try:
+        own = [signal for signal in load_signals(settings.measures) if not type(signal).__module__.startswith(SHIPPED)]
+        _measured({0: np.zeros((64, 64, 3), np.uint8)}, own)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[pl.DataFrame]:
@@ -110,12 +121,17 @@ def _measured(decoded: dict[int, np.ndarray], signals: Sequence[Signal]) -> pl.D
         if not rgb:
             columns.extend(pl.Series(name, [], dtype) for name, dtype in signal.schema.items())
             continue
-        values = signal.measure(rgb)
-        if set(values) != set(signal.schema) or any(len(column) != len(rgb) for column in values.values()):
-            raise ValueError(
-                f"{type(signal).__module__}:{type(signal).__name__} measured "
-                f"{ {name: len(column) for name, column in values.items()} } for {len(rgb)} images; "
-                f"its schema has {sorted(signal.schema)}"
-            )
-        columns.extend(pl.Series(name, values[name], dtype) for name, dtype in signal.schema.items())
+        columns.extend(_signal_columns(signal, rgb))
     return pl.DataFrame(columns)
+
+
+def _signal_columns(signal: Signal, rgb: list[np.ndarray]) -> list[pl.Series]:
+    path = f"{type(signal).__module__}:{type(signal).__name__}"
+    try:
+        values = signal.measure(rgb)
+        lengths = {name: len(column) for name, column in values.items()}
+        if set(values) == set(signal.schema) and set(lengths.values()) <= {len(rgb)}:
+            return [pl.Series(name, values[name], dtype) for name, dtype in signal.schema.items()]
+    except OWN_ERRORS as error:
+        raise ValueError(f"signal {path}: {in_words(error)}") from error
+    raise ValueError(f"{path} measured {lengths} for {len(rgb)} images; its schema has {sorted(signal.schema)}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from paris_assets.models.batches import BatchStats, Images, batched, decode, ordered_map, run_padded
+from paris_assets.models.batches import BatchStats, Images, batched, decode, naming, one_ahead, ordered_map, run_padded
 from paris_assets.models.protocols import ImageScorer
 from paris_assets.storage.invariants import BrokenInvariant
 
@@ -42,17 +42,22 @@ def score(
 
     yield pl.DataFrame(schema={"image_id": pl.String, **dict.fromkeys(models, pl.Float32)})
     window = max((model.batch_size for model in models.values()), default=1)
-    for batch in batched(ordered_map(prepare, images, threads, window), window):
-        ids = [image_id for image_id, _ in batch]
-        scores = {
-            column: _run(model, column, ids, np.stack([rows[column] for _, rows in batch]), stats)
-            for column, model in models.items()
-        }
+
+    def stacked() -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
+        for batch in batched(ordered_map(prepare, images, threads, window), window):
+            yield (
+                [image_id for image_id, _ in batch],
+                {column: np.stack([rows[column] for _, rows in batch]) for column in models},
+            )
+
+    for ids, rows in one_ahead(stacked()):
+        scores = {column: _run(model, column, ids, rows[column], stats) for column, model in models.items()}
         yield pl.DataFrame({"image_id": ids, **scores})
 
 
 def _run(model: ImageScorer, column: str, ids: list[str], rows: np.ndarray, stats: BatchStats) -> np.ndarray:
-    (values,) = run_padded(model.name, lambda batch: (model.run(batch),), model.batch_size, stats, rows)
+    with naming(ids):
+        (values,) = run_padded(model.name, lambda batch: (model.run(batch),), model.batch_size, stats, rows)
     unfit = ~np.isfinite(values)
     if unfit.any():
         raise BrokenInvariant(f"{model.name} gives {column} = {values[unfit][0]} for image {ids[int(unfit.argmax())]}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 
-RESERVED = ("image_id", "undecodable", "error")
+from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES
+from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
+
+DataType = pl.DataType | type[pl.DataType]
+RESERVED = ("image_id", "undecodable", "error", *FILE_COLUMNS)
 
 
 @runtime_checkable
@@ -24,7 +27,7 @@ class Signal(Protocol):
             (an image too small, say), never a default.
     """
 
-    schema: Mapping[str, pl.DataType | type[pl.DataType]]
+    schema: Mapping[str, DataType]
 
     def measure(self, rgb: list[np.ndarray]) -> Mapping[str, Sequence[Any] | np.ndarray]:
         """Measure a batch.
@@ -45,7 +48,7 @@ def load_signals(paths: Sequence[str]) -> list[Signal]:
         ValueError: a path that leads to no signal, or a column that two signals share; names the paths.
     """
     signals: list[Signal] = []
-    owners: dict[str, str] = dict.fromkeys(RESERVED, "paris_assets.signals.measure")
+    owners = dict.fromkeys(RESERVED, "the table itself") | dict.fromkeys(SOURCE_SCORES, "the source")
     for path in paths:
         signal = _load(path)
         for column in signal.schema:
@@ -57,11 +60,15 @@ def load_signals(paths: Sequence[str]) -> list[Signal]:
 
 
 def _load(path: str) -> Signal:
-    module, _, name = path.partition(":")
     try:
-        signal = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ValueError(f"signals.measures: {path!r} is no `package.module:Class` made without arguments") from error
-    if not isinstance(signal, Signal):
-        raise ValueError(f"signals.measures: {path} lacks `schema` or `measure` (see paris_assets.signals.signal)")
+        signal = load_class(path)()
+    except ImportPathError as error:
+        raise ValueError(f"signals.measures: {error}") from error
+    except OWN_ERRORS as error:
+        raise ValueError(f"signals.measures: {path} cannot be made without arguments: {in_words(error)}") from error
+    if not isinstance(signal, Signal) or not isinstance(signal.schema, Mapping):
+        raise ValueError(f"signals.measures: {path} lacks `schema` or `measure` (see paris_assets/signals/signal.py)")
+    for column, dtype in signal.schema.items():
+        if not isinstance(dtype, pl.DataType | type(pl.DataType)):
+            raise ValueError(f"signals.measures: {path} gives column {column!r} the type {dtype!r}, which polars lacks")
     return signal

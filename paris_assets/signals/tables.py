@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from paris_assets.models.batches import BatchStats
-from paris_assets.rules import passing_signals
+from paris_assets.rules.judge import passing_signals
 from paris_assets.signals.scores import score
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, DataFile, Record, table_path
 from paris_assets.storage.root import sha256_file
+from paris_assets.storage.store import Store
 from paris_assets.storage.tables import TableWriter
-
-if TYPE_CHECKING:
-    from paris_assets.storage.store import Store
 
 
 def commit(store: Store, asset: str, shard: str, output: Output) -> Record:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel
 
 from paris_assets.config import Model, Profile
 from paris_assets.models.weights import local_weights_sha256
+from paris_assets.settings.import_path import code_version
+from paris_assets.settings.section import sections
 from paris_assets.storage.records import ALL, Record
 
 SETTINGS = "paris/settings"
@@ -70,22 +71,34 @@ Graph = Mapping[str, Node]
 
 
 def own_fingerprint(node: Node, profile: Profile) -> str:
-    """Hash of code version, settings and local weights alone: rows computed under the same one may be kept."""
+    """Hash of code version, settings, local weights and the user's own code alone: rows computed under the same one may
+    be kept."""
     settings = {path: profile.results(path) for path in node.settings}
     weights = {path: found for path in node.settings if (found := _weights(profile.at(path)))}
-    return _hash([node.name, node.code_version, settings, weights])
+    code = own_code(profile, node.settings)
+    return _hash([node.name, node.code_version, settings, weights, *([code] if code else [])])
+
+
+def own_code(profile: Profile, paths: Iterable[str]) -> dict[str, str]:
+    """Import path -> version of every class, not of this package, that the settings at these paths name.
+
+    Raises:
+        ImportPathError: one of them cannot be loaded.
+    """
+    named = {name for path in paths for section in sections(profile.at(path)) for name in section.import_paths()}
+    return {name: version for name in sorted(named) if (version := code_version(name))}
+
+
+def choice(node: Node, profile: Profile) -> dict[str, Any]:
+    """What decides which rows an asset has: settings, and the user's own code that they name."""
+    code = own_code(profile, node.chooses)
+    return {path: profile.results(path) for path in node.chooses} | ({"code": code} if code else {})
 
 
 def _weights(value: Any) -> list[str]:
     """Hashes of the weights in local folders that settings name: a retrained network is another network."""
-    if isinstance(value, Model):
-        found = local_weights_sha256(value)
-        return [found] if found else []
-    if isinstance(value, BaseModel):
-        return [found for name in type(value).model_fields for found in _weights(getattr(value, name))]
-    if isinstance(value, dict):
-        return [found for key in sorted(value) for found in _weights(value[key])]
-    return []
+    networks = [section for section in sections(value) if isinstance(section, Model)]
+    return [found for network in networks if (found := local_weights_sha256(network))]
 
 
 def lineage_fingerprint(node: Node, graph: Graph, own: OwnFingerprint) -> str:

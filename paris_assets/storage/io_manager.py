@@ -7,10 +7,20 @@ import time
 import dagster as dg
 import polars as pl
 
+from paris_assets.storage.columns import SeenColumns
+from paris_assets.storage.commit import commit
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, Record, table_path
 from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import FORCE_TAG, RESUME_TAG, invariants_stop_the_run
+from paris_assets.storage.table_asset import (
+    FORCE_TAG,
+    LINEAGE,
+    OTHER_COLUMNS,
+    RESUME_TAG,
+    SCHEMA,
+    UNIT,
+    invariants_stop_the_run,
+)
 
 
 class TableIOManager(dg.IOManager):
@@ -44,19 +54,24 @@ class TableIOManager(dg.IOManager):
         shard = context.asset_partition_key if context.has_asset_partitions else ALL
         tags = context.step_context.run_tags
         start = time.monotonic()
+        obj.rows = seen = SeenColumns(obj.rows)
         asked = tags.get(RESUME_TAG) is None or asset in tags.get(FORCE_TAG, "").split(",")
         made = asked or not self._store.done(asset, shard)
         self._store.listener(asset, shard, "start")
         with invariants_stop_the_run():
-            record = self._store.commit(asset, shard, obj) if made else self._store.record(asset, shard)
+            record = commit(self._store, asset, shard, obj) if made else self._store.record(asset, shard)
         assert record is not None
-        seconds = time.monotonic() - start
+        seconds = time.monotonic() - start + obj.seconds
         self._store.listener(asset, shard, "made" if made else "kept")
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
-        context.add_output_metadata({**record_metadata(self._store, record), **(obj.display if made else {})})
+        declared = context.definition_metadata
+        shown = {LINEAGE: declared[LINEAGE], **record_metadata(self._store, record)}
         if made:
             rate = (record.counts.get("rows_in") or record.rows) / max(seconds, 1e-9)
-            context.add_output_metadata({"seconds": round(seconds, 3), "rows_per_second": round(rate, 1)})
+            shown |= {"seconds": round(seconds, 3), f"{declared[UNIT]}_per_second": round(rate, 1), **obj.display}
+            schema = seen.schema(declared[SCHEMA], declared.get(OTHER_COLUMNS, ""))
+            shown |= {SCHEMA: schema} if schema else {}
+        context.add_output_metadata(shown)
 
 
 def record_metadata(store: Store, record: Record) -> dict[str, dg.MetadataValue | int | float | str]:
@@ -67,10 +82,12 @@ def record_metadata(store: Store, record: Record) -> dict[str, dg.MetadataValue 
     shown: dict[str, dg.MetadataValue | int | float | str] = {
         "dagster/row_count": record.rows,
         "dagster/uri": store.root.uri(table_path(record.asset, record.shard)),
-        "bytes_on_disk": size,
+        "dagster/size_bytes": size,
         **{name: count for name, count in record.counts.items()},
         **{f"rejected {reason}": count for reason, count in record.rejects.items()},
     }
+    if entered := record.counts.get("rows_in"):
+        shown["kept_share"] = round(1 - sum(record.rejects.values()) / entered, 4)
     for name, value in record.facts.items():
         shown[name] = value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
     return shown

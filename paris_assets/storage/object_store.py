@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar, cast
 import fsspec
 from fsspec.asyn import sync
 
+from paris_assets.storage.object_file import ObjectFile
 from paris_assets.storage.s3 import S3, StorageError, split_url
 
 T = TypeVar("T")
@@ -82,7 +83,9 @@ class ObjectStore:
 
     def open(self, path: str) -> IO[bytes]:
         """A seekable file over one version of the object; reading fails once it is replaced."""
-        return io.BufferedReader(_Ranges(self, path), WINDOW_BYTES)
+        head = self.head(path)
+        ranges = ObjectFile(head.size, lambda start, size: self.block(path, head, start, size))
+        return io.BufferedReader(ranges, WINDOW_BYTES)
 
     def put(self, local: Path, path: str) -> None:
         """Send a file: one request, or for a large one parts that only together become an object."""
@@ -227,26 +230,3 @@ async def _drain(body: Any) -> bytes:
         return await body.read()
     finally:
         body.close()
-
-
-class _Ranges(io.RawIOBase):
-    """One version of an object as a file."""
-
-    def __init__(self, store: ObjectStore, path: str) -> None:
-        self._store, self._path, self._head, self._at = store, path, store.head(path), 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._head.size)[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._store.block(self._path, self._head, self._at, len(buffer))
-        buffer[: len(block)] = block
-        self._at += len(block)
-        return len(block)

@@ -15,6 +15,7 @@ from paris_assets.storage.root import Root
 from paris_assets.storage.tables import Chunk
 
 MAX_INLINE_BYTES = 36_000  # base64 makes it 48 KB
+MAX_PICTURES = 10
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Output:
         rows_of_models: whether any row comes from a model, be it one that ran before and is kept.
         slice_by: column by whose values readers depend on parts of a global table (shard).
         wanted: fingerprint taken before the inputs were read: what is committed meanwhile makes this partition stale.
+        seconds: what the asset's function took before the rows are consumed.
         display: Dagster metadata that is shown in the UI but not kept in the record (pictures, links).
     """
 
@@ -47,6 +49,7 @@ class Output:
     rows_of_models: bool = True
     slice_by: str | None = None
     wanted: str | None = None
+    seconds: float = 0.0
     display: dict[str, Any] = field(default_factory=dict)
     scratch: Path = Path()
 
@@ -62,7 +65,9 @@ class Output:
             self.facts["halved_batches"] = halved
 
     def show_picture(self, root: Root, path: str, png: bytes) -> None:
-        """Show a picture in the UI: inline as a small JPEG, and where the whole one lies."""
+        """Show a picture in the UI: inline as a small JPEG, and where the whole one lies; of many, the first ten."""
+        if sum(isinstance(value, dg.MarkdownMetadataValue) for value in self.display.values()) >= MAX_PICTURES:
+            return
         self.display[path.rpartition("/")[2]] = dg.MetadataValue.md(
             f"{root.uri(path)}\n\n![{path}](data:image/jpeg;base64,{_thumbnail(png)})"
         )
@@ -76,7 +81,7 @@ def _thumbnail(png: bytes) -> str:
     from PIL import Image
 
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    for side in (900, 700, 500, 350):
+    for side in (900, 700, 500, 350, 200, 100):
         picture.thumbnail((side, side))
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=80)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zlib import crc32
 
-from paris_assets.credentials import refuse_credentials
+from paris_assets.settings.credentials import refuse_credentials
 from paris_assets.storage.lock import exclusive
 from paris_assets.storage.object_store import ObjectStore, Stamp
 
@@ -51,7 +51,7 @@ class Root:
         if self._objects:
             return self._objects.stamp(_relative(path))
         try:
-            status = Path(self.uri(path)).stat()
+            status = os.stat(self.uri(path))
         except FileNotFoundError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
@@ -136,7 +136,7 @@ class Root:
     def remove_abandoned_scratch(self) -> None:
         """Delete scratch folders of this machine whose process is gone (a killed run leaves them)."""
         for folder in self._scratch_parent().glob(f"{_host()}-*-*"):
-            if not _alive(int(folder.name.split("-")[1])):
+            if not alive(int(folder.name.split("-")[1])):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def alone(self, path: str) -> AbstractContextManager[None]:
@@ -169,10 +169,10 @@ def sha256_file(path: Path) -> str:
 
 
 def _relative(path: str) -> str:
-    parts = PurePosixPath(path).parts
+    parts = path.split("/")
     if path.startswith("/") or ".." in parts:
         raise ValueError(f"{path!r} is not a path below the root")
-    return "/".join(parts)
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def _host() -> str:
@@ -180,7 +180,8 @@ def _host() -> str:
     return platform.node().replace("-", "_") or "host"
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether this machine has a process of that number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

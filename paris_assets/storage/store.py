@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,22 +11,26 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Model, Profile
+from paris_assets.models.registry import build
+from paris_assets.models.weights import local_weights_sha256
 from paris_assets.profiles import load_profile, parse_profile
 from paris_assets.storage import fingerprint as fingerprints
+from paris_assets.storage.image_tars import read_images, whole_image
 from paris_assets.storage.invariants import MissingInput
-from paris_assets.storage.output import Output
-from paris_assets.storage.records import ALL, Record, read_record, table_path
+from paris_assets.storage.records import ALL, Record, table_path
 from paris_assets.storage.root import Root
-from paris_assets.storage.seal import DamagedFile, Seals, intact
+from paris_assets.storage.seal import Seals
+from paris_assets.storage.snapshot import Snapshot
 from paris_assets.storage.source_file import source_identity
 
 PROFILE_FILE = "profile.yaml"
-REGISTRY = "shards.parquet"
-MAX_RECORDS = 1 << 16  # about 200 MB; more are read again
+
+# A scan of many shards has more opens to make than polars has threads for them; they are made in turn.
+warnings.filterwarnings("ignore", message="POLARS_MAX_BLOCKING_THREAD_COUNT")
 
 
 class Store:
-    """Reads and commits partitions of the asset tables under one root."""
+    """Reads the partitions of the asset tables under one root, and knows which are done."""
 
     def __init__(self, root: Root, profile: Profile, graph: fingerprints.Graph | None = None) -> None:
         self.root, self.profile = root, profile
@@ -38,12 +41,8 @@ class Store:
         self._models: dict[str, Any] = {}
         self._copies: dict[str, Path] = {}
         self._seals = Seals(root)
-        self._records: dict[str, tuple[Any, Record | None]] = {}
-        self._registry: tuple[Any, pl.DataFrame | None, dict[str, dict[str, Any]]] = (None, None, {})
-        self._stamps: dict[str, Any] = {}
-        self._seen: dict[tuple[str, ...], str] = {}
+        self._known = Snapshot(root)
         self._open = ExitStack()
-        self._lock = threading.Lock()
 
     @property
     def graph(self) -> fingerprints.Graph:
@@ -52,70 +51,39 @@ class Store:
 
     @graph.setter
     def graph(self, graph: fingerprints.Graph) -> None:
-        self._graph = {name: node.under(self.profile) for name, node in graph.items()}
+        self._declared, self._graph = graph, {name: node.under(self.profile) for name, node in graph.items()}
+
+    def under(self, profile: Profile) -> Store:
+        """A store of the same root and assets under other settings; records that were read are not read again."""
+        other = Store(self.root, profile, self._declared)
+        other._known = self._known.again()
+        return other
 
     def registry(self) -> pl.DataFrame | None:
         """The registered shards (`shard`, `file`, `first_row`, `rows`, `source_row`, `identity`), or None before."""
-        return self._registered()[0]
+        return self._known.registry()[0]
 
     def shards(self) -> list[str]:
         """Keys of the registered shards, in order."""
-        return list(self._registered()[1])
-
-    def _registered(self) -> tuple[pl.DataFrame | None, dict[str, dict[str, Any]]]:
-        stamp = self._stamp(REGISTRY)
-        if stamp != self._registry[0]:
-            data = None if stamp is None else self.root.read(REGISTRY)
-            if data is not None and not intact(io.BytesIO(data)):
-                raise DamagedFile(self.root.uri(REGISTRY))
-            registry = None if data is None else pl.read_parquet(io.BytesIO(data))
-            rows = {} if registry is None else {row["shard"]: row for row in registry.iter_rows(named=True)}
-            self._registry = (stamp, registry, rows)
-        return self._registry[1], self._registry[2]
+        return list(self._known.registry()[1])
 
     def record(self, asset: str, shard: str = ALL) -> Record | None:
-        """The commit record of a partition, or None. A file that has not changed since is not read again."""
-        path = table_path(asset, shard)
-        stamp = self._stamp(path)
-        known = self._records.get(path)
-        if known is None or known[0] != stamp:
-            known = (stamp, None if stamp is None else read_record(self.root, asset, shard))
-            with self._lock:
-                if len(self._records) >= MAX_RECORDS:
-                    self._records.pop(next(iter(self._records)))
-                self._records[path] = known
-        return known[1]
+        """The commit record of a partition, or None."""
+        return self._known.record(asset, shard)
 
     def refresh(self) -> None:
         """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights, the files
         of the source and, on a remote root, the tables."""
-        self._seen.clear()
-        self._stamps.clear()
+        self._known.refresh()
 
     def changed(self, path: str) -> None:
         """Forget what is known of a file of the root that is written or removed."""
         self._copies.pop(path, None)
-        self._stamps.pop(path, None)
-
-    def _size(self, path: str) -> int | None:
-        stamp = self._stamp(path)
-        return None if stamp is None else int(stamp[1])
-
-    def _stamp(self, path: str) -> Any:
-        if not self.root.remote:
-            return self.root.stamp(path)
-        if path not in self._stamps:
-            self._stamps[path] = self.root.stamp(path)
-        return self._stamps[path]
+        self._known.changed(path)
 
     def own_fingerprint(self, asset: str) -> str:
         """Hash of the asset's code version, settings and local weights."""
-        return self._once(("own", asset), lambda: fingerprints.own_fingerprint(self.graph[asset], self.profile))
-
-    def _once(self, key: tuple[str, ...], find: Callable[[], str]) -> str:
-        if key not in self._seen:
-            self._seen[key] = find()
-        return self._seen[key]
+        return self._known.once(("own", asset), lambda: fingerprints.own_fingerprint(self.graph[asset], self.profile))
 
     def wanted(self, asset: str, shard: str = ALL) -> str | None:
         """The fingerprint that the partition should have, or None while an input is missing."""
@@ -138,7 +106,7 @@ class Store:
         record = self.record(asset, shard)
         if record is None or record.fingerprint != self.wanted(asset, shard):
             return False
-        return all(self._size(file.path) == file.size_bytes for file in record.files)
+        return all(self._known.size(file.path) == file.size_bytes for file in record.files)
 
     def present(self, *assets: str) -> list[str]:
         """Shards that a global asset reads: all registered ones, or, where the profile allows missing ones, those that
@@ -183,9 +151,6 @@ class Store:
 
     def model(self, settings: Model) -> Any:
         """The network that the settings describe, built once per process."""
-        from paris_assets.models.registry import build
-        from paris_assets.models.weights import local_weights_sha256
-
         key = f"{settings.model_dump_json()} {local_weights_sha256(settings)}"
         if key not in self._models:
             self._models[key] = build(settings)
@@ -193,8 +158,6 @@ class Store:
 
     def images(self, shard: str, image_ids: pl.Series | pl.DataFrame) -> Iterator[tuple[str, bytes]]:
         """(image_id, bytes as fetched) of images of one shard, sorted by image_id."""
-        from paris_assets.storage.image_tars import read_images
-
         ids = image_ids if isinstance(image_ids, pl.DataFrame) else pl.DataFrame({"image_id": image_ids})
         ledger = self.scan("raw_images", [shard]).filter(pl.col("status") == "ok")
         places = ledger.select("image_id", "offset", "size_bytes").unique("image_id").collect()
@@ -212,8 +175,6 @@ class Store:
             .select("image_id", place.alias("place"), pl.lit(shard).alias("shard"))
             for shard in shards
         )
-        from paris_assets.storage.image_tars import whole_image
-
         known = places.unique("image_id", keep="first", maintain_order=True).sort("image_id").collect()
 
         def read(image_id: str) -> bytes:
@@ -233,25 +194,19 @@ class Store:
             self._copies[path] = self.root.fetch(path, folder)
         return self._copies[path]
 
-    def commit(self, asset: str, shard: str, output: Output) -> Record:
-        """Make the rows, write the partition and return its record; see ``commit.py``."""
-        from paris_assets.storage.commit import commit
-
-        return commit(self, asset, shard, output)
-
     def _extra(self, node: fingerprints.Node, shard: str) -> Any:
         """What else enters the fingerprint: settings that choose rows, and, for an asset without inputs, its shard's
         rows of the source and the file that they are in."""
         if node.chooses:
-            return {path: self.profile.results(path) for path in node.chooses}
+            return fingerprints.choice(node, self.profile)
         if node.inputs and not self._embeds_images(node, shard):
             return None
-        row = self._registered()[1].get(shard)
+        row = self._known.registry()[1].get(shard)
         if row is None:
             return []
         path, file, members = self.profile.source.path, row["file"], row.get("members")
         key = ("source", file) if file else ("source", file, shard)
-        return [{**row, "identity": self._once(key, lambda: source_identity(path, file, members))}]
+        return [{**row, "identity": self._known.once(key, lambda: source_identity(path, file, members))}]
 
     def _embeds_images(self, node: fingerprints.Node, shard: str) -> bool:
         """Whether this asset reads image bytes from the source itself: a replaced image then has to be read again."""

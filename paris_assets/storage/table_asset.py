@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_type_hints
@@ -11,6 +12,7 @@ from typing import Any, get_type_hints
 import dagster as dg
 
 from paris_assets.partitions import image_shards
+from paris_assets.storage.columns import Columns, lineage_of, schema_of
 from paris_assets.storage.fingerprint import CHOOSES, DATA_FILES, FROM_SETTINGS, READS_IF, SETTINGS
 from paris_assets.storage.invariants import BrokenInvariant
 from paris_assets.storage.records import ALL
@@ -19,6 +21,11 @@ from paris_assets.storage.store import Store
 IO_MANAGER = "tables"
 RESUME_TAG = "paris/resume"
 FORCE_TAG = "paris/force"
+SCHEMA = "dagster/column_schema"
+LINEAGE = "dagster/column_lineage"
+OTHER_COLUMNS = "paris/other_columns"
+UNIT = "paris/unit"
+OWNERS = ["team:paris-assets"]
 
 
 def shard_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -33,7 +40,9 @@ def all_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefini
         group: asset group, named like the stage.
         kinds: what it is made with, shown in the UI.
         settings: dotted paths of the profile on which the rows depend.
-        columns: column -> (type, description).
+        columns: column -> (type, description, the ``asset.column`` of inputs that it is made from).
+        other_columns: description of the columns that a profile adds.
+        unit: what a row that enters is, for the rate of a materialisation: ``images_per_second``.
         code_version: raised whenever the same inputs would give other rows.
         data_files: patterns of files beside the table (``{shard}`` is filled in), for removing leftovers.
         chooses: dotted paths that decide which rows there are; rows that stay keep their values.
@@ -49,7 +58,9 @@ def _table_asset(
     group: str,
     kinds: set[str],
     settings: Sequence[str],
-    columns: dict[str, tuple[str, str]],
+    columns: Columns,
+    other_columns: str = "",
+    unit: str = "images",
     code_version: str = "1",
     data_files: Sequence[str] = (),
     chooses: Sequence[str] = (),
@@ -58,9 +69,11 @@ def _table_asset(
     partitions_def: dg.PartitionsDefinition | None = None,
     pool: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    schema = [dg.TableColumn(name, kind, description=text) for name, (kind, text) in columns.items()]
     metadata = {
-        "dagster/column_schema": dg.TableSchema(columns=schema),
+        SCHEMA: schema_of(columns),
+        LINEAGE: lineage_of(columns),
+        **({OTHER_COLUMNS: other_columns} if other_columns else {}),
+        UNIT: unit,
         SETTINGS: list(settings),
         DATA_FILES: list(data_files),
         CHOOSES: list(chooses),
@@ -70,6 +83,8 @@ def _table_asset(
     asset = dg.asset(
         group_name=group,
         kinds=kinds,
+        owners=OWNERS,
+        tags={"stage": group, "compute": pool or "cpu"},
         code_version=code_version,
         metadata=metadata,
         io_manager_key=IO_MANAGER,
@@ -84,13 +99,16 @@ def _from_known_inputs(body: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any, **named: Any) -> Any:
         context: dg.AssetExecutionContext = arguments[0] if arguments else named["context"]
         store: Store = named["store"]
-        if RESUME_TAG not in context.run.tags:
+        tags = context.run.tags
+        store.resuming, store.forced = RESUME_TAG in tags, frozenset(tags.get(FORCE_TAG, "").split(","))
+        if not store.resuming:
             store.refresh()
         shard = context.partition_key if context.has_partition_key else ALL
         with invariants_stop_the_run():
             wanted = store.wanted(context.asset_key.to_user_string(), shard)
+            start = time.monotonic()
             output = body(*arguments, **named)
-            output.wanted = wanted
+            output.wanted, output.seconds = wanted, time.monotonic() - start
             return output
 
     # Dagster reads parameter types from the function that it is given, as objects.

@@ -46,10 +46,13 @@ def source(folder: Path, shards: int) -> Path:
 
 @dataclass
 class Watch:
-    """Peak memory and processor time of this process and of its descendants, sampled from /proc."""
+    """Peak memory and processor time of this process and of its descendants, sampled from /proc.
 
-    memory: dict[int, int] = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)
+    A process is its number and the tick at which it started: numbers are used again.
+    """
+
+    memory: dict[tuple[int, str], int] = field(default_factory=dict)
+    seconds: dict[tuple[int, str], float] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Watch:
@@ -77,13 +80,11 @@ class Watch:
                 status = (entry / "status").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            process = int(entry.name)
+            process, key = int(entry.name), (int(entry.name), fields[19])
             parents[process] = int(fields[1])
-            if "VmHWM:" in status:
-                peak = int(status.split("VmHWM:")[1].split()[0]) << 10
-                if self._ours(process, parents) or process in self.memory:
-                    self.memory[process] = max(peak, self.memory.get(process, 0))
-                    self.seconds[process] = (int(fields[11]) + int(fields[12])) / ticks
+            if "VmHWM:" in status and (self._ours(process, parents) or key in self.memory):
+                self.memory[key] = int(status.split("VmHWM:")[1].split()[0]) << 10
+                self.seconds[key] = (int(fields[11]) + int(fields[12])) / ticks
 
     @staticmethod
     def _ours(process: int, parents: dict[int, int]) -> bool:
@@ -104,13 +105,14 @@ def measure(shards: int, select: str, workers: int, folder: Path) -> None:
         assert run_command(profile, str(root), request, dry_run=False) == 0
     command.print_summary = kept
     wall, own = time.monotonic() - start, time.process_time() - own
-    others = sum(seconds for process, seconds in watch.seconds.items() if process != os.getpid())
+    others = sum(seconds for (process, _), seconds in watch.seconds.items() if process != os.getpid())
     events = sum(file.stat().st_size for file in (root / ".dagster").glob("*.db*"))
     home = sum(file.stat().st_size for file in (root / ".dagster").rglob("*") if file.is_file())
-    largest = max((peak for process, peak in watch.memory.items() if process != os.getpid()), default=0)
+    largest = max((peak for (process, _), peak in watch.memory.items() if process != os.getpid()), default=0)
+    parent = max(peak for (process, _), peak in watch.memory.items() if process == os.getpid())
     print(
         f"{shards:6} shards: {wall / shards:.3f} s per shard ({wall:.0f} s), parent {own / (own + others):.0%} of "
-        f"{(own + others) / shards:.3f} processor seconds per shard and {watch.memory[os.getpid()] >> 20} MiB, largest "
+        f"{(own + others) / shards:.3f} processor seconds per shard and {parent >> 20} MiB, largest "
         f"worker {largest >> 20} MiB, events {events / shards / 1024:.1f} KiB and Dagster home "
         f"{home / shards / 1024:.1f} KiB per shard"
     )

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from webdataset.writer import TarWriter
 
-from paris_assets.experts.manifest_checks import ACCOUNTED, MANIFEST, version_of
 from paris_assets.experts.router import ARRAYS, consolidate
+from paris_assets.verification.manifest_checks import ACCOUNTED, MANIFEST, version_of
 
 SHARDS, CLUSTERS = 4, 8
 TEXT, LATENT, DIM = (77, 384), (4, 32, 32), 1280

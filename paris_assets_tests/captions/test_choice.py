@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from paris_assets.captions.choice import caption, is_caption, without_caption
 from paris_assets.captions.tables import captions
 from paris_assets.config import Captions
+from paris_assets.storage.commit import commit
 from paris_assets.storage.decode import Undecodable
 from paris_assets_tests import worlds
 from paris_assets_tests.models.fakes import Namer
@@ -145,7 +146,7 @@ def test_the_captioner_is_built_only_for_images_without_caption(
     worlds.publishable(store)
     worlds.replace(store, "curated_images", text=pl.lit("a red barn at dusk"))
     monkeypatch.setattr(store, "model", lambda settings: pytest.fail("the captioner was built"))
-    record = store.commit("captions", SHARD, captions(store, SHARD, store.scan("curated_images", [SHARD])))
+    record = commit(store, "captions", SHARD, captions(store, SHARD, store.scan("curated_images", [SHARD])))
     assert store.read("captions", SHARD)["captioner"].to_list() == ["source_text"] * 24
     assert "models" not in record.facts
 

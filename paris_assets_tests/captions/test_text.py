@@ -37,10 +37,13 @@ def test_batch_size_changes_nothing_and_every_batch_is_full() -> None:
     assert all(table.equals(tables[0]) for table in tables)
 
 
-def test_an_empty_caption_is_an_error_with_its_image() -> None:
-    rows = ROWS.with_columns(caption=pl.when(image_id="c").then(pl.lit(" ")).otherwise("caption"))
-    with pytest.raises(ValueError, match="1 images have no caption, first c"):
-        list(encode(rows, Letters(), 6))
+def test_an_empty_caption_is_encoded_as_the_empty_prompt() -> None:
+    rows = ROWS.with_columns(caption=pl.when(image_id="c").then(pl.lit("")).otherwise("caption"))
+    table = pl.concat(encode(rows, Letters(), 6))
+    assert np.array_equal(table.filter(image_id="c")["embedding"].to_numpy()[0], empty_prompt(Letters(), 6))
+    assert table.filter(pl.col("image_id") != "c").equals(
+        pl.concat(encode(ROWS, Letters(), 6)).filter(pl.col("image_id") != "c")
+    )
 
 
 def test_values_beyond_float16_are_an_error_with_their_image() -> None:

@@ -35,9 +35,10 @@ def test_each_cluster_gets_its_own_reason() -> None:
 
 @pytest.mark.parametrize(
     ("fraction", "prefer", "bound"),
-    [(1.0, "near", 9), (0.3, "near", 2), (0.31, "near", 3), (0.3, "far", 7), (1.0, "far", 0), (0.001, "near", 0)],
-)
-def test_distance_bound_is_that_of_the_last_image_kept(fraction: float, prefer: str, bound: float) -> None:
+    [(1.0, "near", None), (0.95, "near", 9), (0.3, "near", 2), (0.31, "near", 3), (0.3, "far", 7), (1.0, "far", None),
+     (0.001, "near", 0)],
+)  # fmt: skip
+def test_distance_bound_is_that_of_the_last_image_kept(fraction: float, prefer: str, bound: float | None) -> None:
     settings = Clusters(k=4, keep_fraction=fraction, prefer=prefer)  # type: ignore[arg-type]
     assert cluster_values(*_tables(), settings)["distance_bound"][0] == bound
 

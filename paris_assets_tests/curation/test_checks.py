@@ -18,8 +18,9 @@ ALL = [
     lambda store: checks.duplicate_rate(store, "all"),
     lambda store: checks.one_keeper_per_group(store, "all"),
     lambda store: checks.ids_unique(store, SHARD),
+    lambda store: checks.duplicate_rate(store, SHARD),
 ]
-SIGNAL_IDS, VERDICT_IDS, RETENTION, DUPLICATES, KEEPERS, CURATED_IDS = range(6)
+SIGNAL_IDS, VERDICT_IDS, RETENTION, DUPLICATES, KEEPERS, CURATED_IDS, SHARD_DUPLICATES = range(7)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_rule_that_rejects_nearly_everything(store: Store) -> None:
     gone = pl.int_range(pl.len()) > 1
     worlds.replace(store, "filtered_images", kept=~gone, reason=pl.when(gone).then(pl.lit("entropy")))
     assert failing(store) == [RETENTION]
-    assert "'entropy': 8" in ALL[RETENTION](store).said
+    assert "entropy 8" in ALL[RETENTION](store).said
 
 
 def test_a_set_of_copies(store: Store) -> None:
@@ -76,7 +77,23 @@ def test_a_set_of_copies(store: Store) -> None:
     worlds.put(
         store, "curated_images", store.read("duplicate_groups").filter("keeper").select("image_id").sort("image_id")
     )
-    assert failing(store) == [DUPLICATES]
+    assert failing(store) == [DUPLICATES, SHARD_DUPLICATES]
+
+
+def test_a_shard_of_one_placeholder_among_good_ones(store: Store) -> None:
+    groups = store.read("duplicate_groups")
+    first = worlds.ids(10)[0]
+    copies = groups.with_columns(group_id=pl.lit(first), keeper=pl.col("image_id") == first).with_columns(
+        method=pl.when(~pl.col("keeper")).then(pl.lit("exact"))
+    )
+    names = [f"{number:032x}" for number in range(100)]
+    others = groups.sample(100, with_replacement=True).with_columns(image_id=pl.Series(names), shard=pl.lit("00001"))
+    others = others.with_columns(group_id="image_id")
+    worlds.put(store, "duplicate_groups", pl.concat([copies, others]))
+    worlds.put(store, "curated_images", copies.filter("keeper").select("image_id"))
+    assert failing(store) == [SHARD_DUPLICATES]
+    assert "9 of 10 images are copies (90.0%)" in ALL[SHARD_DUPLICATES](store).said
+    assert "placeholder" in ALL[SHARD_DUPLICATES](store).advice
 
 
 def test_a_group_with_two_keepers(store: Store) -> None:

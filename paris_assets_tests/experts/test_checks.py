@@ -90,6 +90,17 @@ def test_images_whose_latents_were_rejected_are_not_missing(store: Store) -> Non
     assert {"shards_complete", "rows_aligned"} <= set(failing(store))
 
 
+def test_a_lost_latent_is_not_taken_for_a_rejected_one(store: Store) -> None:
+    """Two were rejected of images that are not selected; a selected one has no latent and no reason."""
+    worlds.replace(store, "training_selection", selected=pl.int_range(pl.len()) > 1)
+    worlds.put(store, "latents", store.read("latents", SHARD)[2:], rejects={"smaller_than_latent": 2})
+    worlds.publish(store)
+    assert not {"shards_complete", "rows_aligned"} & set(failing(store))
+    worlds.put(store, "latents", store.read("latents", SHARD)[1:], rejects={"smaller_than_latent": 2})
+    worlds.publish(store)
+    assert checks.shards_complete(store, SHARD).figures["missing"] == 1
+
+
 def test_labels_of_another_order(store: Store) -> None:
     rewrite_array(store, "labels", array(store, "labels")[::-1])
     assert failing(store) == ["rows_aligned"]

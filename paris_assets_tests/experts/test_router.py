@@ -9,6 +9,7 @@ import pytest
 
 from paris_assets.experts import tables
 from paris_assets.experts.router import ARRAYS, MisalignedRows, consolidate, write_npy
+from paris_assets.storage.commit import commit
 from paris_assets_tests import worlds
 from paris_assets_tests.models.fakes import Letters
 from paris_assets_tests.worlds import SHARD
@@ -141,7 +142,7 @@ def test_summary_without_any_sample_has_shares_of_zero(tmp_path: Path, monkeypat
     model = pl.DataFrame({"level": ["coarse"] * 2, "index": [0, 1]}, schema_overrides={"index": pl.Int32})
     worlds.put(store, "cluster_model", model)
     monkeypatch.setattr(store, "model", lambda settings: Letters())
-    store.commit("expert_summary", "all", tables.expert_summary(store))
+    commit(store, "expert_summary", "all", tables.expert_summary(store))
     summary = store.read("expert_summary")
     assert summary["share"].to_list() == [0.0, 0.0]
     assert summary.schema["files"] == pl.Int64

@@ -57,5 +57,5 @@ def test_a_dead_server(store: Store) -> None:
     )
     judged = fetched(store, SHARD)
     assert not judged.passed
-    assert "'connection': 6" in judged.said
+    assert "connection 6" in judged.said
     assert ledger_complete(store, SHARD).passed

@@ -51,6 +51,14 @@ class Redness(Colours):
         return (batch[:, ::3].mean(1) + 2) / 4
 
 
+class Unsure(Redness):
+    """A scorer that has no score for pure blue."""
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        blue = (batch[:, ::3].max(1) < -1.9) & (batch[:, 2::3].min(1) > 1.9)
+        return np.where(blue, np.nan, super().run(batch))
+
+
 class Namer(Colours):
     """A captioner: the colours of the first cell in words."""
 
@@ -81,6 +89,7 @@ class Blocks(_Cheap):
 
     channels, factor, scaling_factor = 4, 8, 1.0
     training_photos: Path | None = None
+    scaled_decode = True
 
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         count, side = len(pixels), pixels.shape[1] // self.factor

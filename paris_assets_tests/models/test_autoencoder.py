@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from safetensors.torch import load_file, save_file
 
 from paris_assets.config import Model
 from paris_assets.models.registry import build
-from paris_assets.models.weights import sha256
+from paris_assets.models.weights import WeightsError, sha256
 from paris_assets_tests.models import tiny
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), np.uint8)
@@ -81,3 +82,32 @@ def test_training_photos_are_found_beside_the_weights(tmp_path: Path) -> None:
     assert _build(tiny.autoencoder(tmp_path)).training_photos is None
     (tmp_path / "photos.jsonl").write_text(json.dumps({"sha256": "00", "split": "train"}))
     assert _build(tmp_path).training_photos == tmp_path / "photos.jsonl"
+
+
+def test_attention_under_its_old_names_is_read_as_sd_vae_ft_mse_holds_it(tmp_path: Path) -> None:
+    blocks: dict[str, Any] = dict(
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
+    )  # fmt: skip
+    AutoencoderKL(**blocks).save_pretrained(tmp_path)
+    expected = _build(tmp_path).encode(PIXELS)
+    file = tmp_path / "diffusion_pytorch_model.safetensors"
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    renamed = {}
+    for name, value in load_file(file).items():
+        for new, before in old.items():
+            name = name.replace(f"attentions.0.{new}", f"attentions.0.{before}")
+        renamed[name] = value
+    assert any("proj_attn" in name for name in renamed)
+    save_file(renamed, file, metadata={"format": "pt"})
+    assert np.array_equal(_build(tmp_path).encode(PIXELS), expected)
+
+
+def test_weights_that_lack_a_parameter_are_refused(tmp_path: Path) -> None:
+    tiny.autoencoder(tmp_path)
+    file = tmp_path / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    del weights["decoder.conv_out.bias"]
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match=r"lack decoder\.conv_out\.bias of AutoencoderKL"):
+        _build(tmp_path)

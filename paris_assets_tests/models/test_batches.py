@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxError
 
-from paris_assets.models.batches import BatchStats, batched, decode, float16, ordered_map, run_padded
+from paris_assets.models.batches import BatchStats, batched, decode, float16, one_ahead, ordered_map, run_padded
 from paris_assets.storage.decode import Undecodable
 
 
@@ -33,7 +36,16 @@ def test_texts_are_padded_with_empty_ones() -> None:
     assert lengths.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory. Tried to allocate"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA out of memory. Tried to allocate"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        OnnxError("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 9"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cublas", "onnxruntime", "python"],
+)
 def test_out_of_memory_halves_the_batch_and_is_recorded(error: Exception) -> None:
     sizes: list[int] = []
 
@@ -50,6 +62,26 @@ def test_out_of_memory_halves_the_batch_and_is_recorded(error: Exception) -> Non
     assert second.tolist() == [1, 2, 3]
     assert stats.halved == {"greedy": 4}
     assert sizes == [16, 8, 4, 4, 4, 4]
+
+
+def test_a_failed_batch_leaves_no_tensor_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    held: list[weakref.ref[torch.Tensor]] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(held[-1]() is None))
+
+    def network(batch: np.ndarray) -> tuple[np.ndarray]:
+        hidden = torch.zeros(1000)
+        if len(batch) > 2:
+            held.append(weakref.ref(hidden))
+            error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            raise error  # named, so that frame and error refer to each other
+        return (batch,)
+
+    (result,) = run_padded("network", network, 8, BatchStats(), np.arange(8))
+    assert result.tolist() == list(range(8))
+    # Both times the tensor is gone before the cache is emptied, so its memory is given back, too.
+    assert emptied == [True, True]
 
 
 def test_other_failures_and_a_batch_of_one_that_does_not_fit_are_raised() -> None:
@@ -87,6 +119,40 @@ def test_an_abandoned_map_leaves_no_thread() -> None:
     next(turns)
     turns.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_the_next_item_is_made_while_the_consumer_works_and_failures_arrive() -> None:
+    made = threading.Semaphore(0)
+
+    def items() -> Iterator[int]:
+        for number in range(3):
+            yield number
+            made.release()
+        raise ValueError("no more")
+
+    turns = one_ahead(items())
+    assert next(turns) == 0
+    # The thread leaves item 0 behind without being asked for more.
+    assert made.acquire(timeout=10)
+    assert [next(turns), next(turns)] == [1, 2]
+    with pytest.raises(ValueError, match="no more"):
+        next(turns)
+
+
+def test_an_abandoned_pipeline_leaves_no_thread_and_closes_its_source() -> None:
+    closed: list[bool] = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            closed.append(True)
+
+    turns = one_ahead(one_ahead(items()))
+    assert [next(turns), next(turns)] == [0, 1]
+    turns.close()  # type: ignore[attr-defined]
+    assert closed == [True]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_an_undecodable_image_is_named() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +88,35 @@ def test_a_model_in_the_hubs_cache_needs_no_hub(tmp_path: Path, monkeypatch: pyt
     assert "not in the hub's cache" in ask()
     (snapshot / "model.safetensors").write_bytes(b"")
     assert ask() == "[]"
+    (snapshot / "model.safetensors").unlink()
+    parts = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    index = {"weight_map": {"a": parts[0], "b": parts[1]}}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+    (snapshot / parts[0]).write_bytes(b"")
+    assert "not in the hub's cache" in ask()
+    (snapshot / parts[1]).write_bytes(b"")
+    assert ask() == "[]"
+
+
+def test_the_hub_may_lie_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(implementation="dinov2", path="some-owner/no-such-model")
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{proxy.getsockname()[1]}")
+        assert requirements(model) == []
+        monkeypatch.setenv("NO_PROXY", "hub.invalid")
+        (direct,) = requirements(model)
+        assert "hub.invalid cannot be reached (" in direct
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:9")
+    (problem,) = requirements(model)
+    assert "hub.invalid cannot be reached through the proxy 127.0.0.1 (" in problem
+    assert "secret" not in problem
+    monkeypatch.setenv("TRANSFORMERS_OFFLINE", "1")
+    (offline,) = requirements(model)
+    assert "TRANSFORMERS_OFFLINE is set" in offline
 
 
 @pytest.mark.parametrize(
@@ -94,6 +126,7 @@ def test_a_model_in_the_hubs_cache_needs_no_hub(tmp_path: Path, monkeypatch: pyt
         (Model(implementation="dinov2", path="./nowhere"), "folder './nowhere' holds no config.json"),
         (Model(implementation="minilm", path="owner/other"), "leave `path` and `revision` empty"),
         (Model(implementation="no_such_package.module:Class"), "install the package"),
+        (Model(implementation="..module:Class"), "or an import path package.module:Class"),
     ],
 )
 def test_problems_are_found_before_anything_is_loaded(model: Model, problem: str) -> None:
@@ -106,6 +139,40 @@ def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
     (problem,) = requirements(Model(implementation="clip-text", path=str(tmp_path)))
     assert "safetensors" in problem
+
+
+def test_a_folder_that_lacks_a_part_of_its_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"")
+    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    model = Model(implementation="dinov2", path=str(tmp_path))
+    (problem,) = requirements(model)
+    assert problem.endswith("holds no model-00002-of-00002.safetensors")
+    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(b"")
+    assert requirements(model) == []
+
+
+def test_a_replaced_file_of_ones_own_weights_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(b"first")
+    model = Model(implementation="my_embedder:Tiny", path=str(file))
+    assert weights.local_weights_sha256(model) == hashlib.sha256(b"first").hexdigest()
+    file.write_bytes(b"second")
+    assert weights.local_weights_sha256(model) == hashlib.sha256(b"second").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("blip-2", "tokenizer_config.json"), ("vit-classifier", "preprocessor_config.json")]
+)
+def test_a_folder_without_what_goes_with_the_network_is_refused(name: str, file: str, tmp_path: Path) -> None:
+    model = Model(implementation=name, path=str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (problem,) = requirements(model)
+    assert problem == f"{name}: folder {str(tmp_path)!r} holds no config.json, no {file}"
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / file).write_text("{}")
+    assert requirements(model) == []
 
 
 def test_options_that_an_implementation_does_not_take_are_refused() -> None:

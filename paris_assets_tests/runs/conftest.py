@@ -14,6 +14,8 @@ from paris_assets.config import Profile
 from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
+from paris_assets_tests import small_world
+from paris_assets_tests.runs import direct
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "data" / "sample"
@@ -61,3 +63,17 @@ def finished(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished root, to be changed."""
     return Path(shutil.copytree(finished, tmp_path / "root"))
+
+
+@pytest.fixture(scope="session")
+def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 rows of the small world, three shards."""
+    return small_world.embedded(tmp_path_factory.mktemp("source") / "list.parquet", 60)
+
+
+@pytest.fixture(scope="session")
+def small_finished(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished root of the small world that Dagster knows nothing of; tests that change it copy it first."""
+    root = tmp_path_factory.mktemp("runs") / "small"
+    direct.bring_up_to_date(small_world.profile(small_source), root)
+    return root

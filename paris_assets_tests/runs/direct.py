@@ -22,11 +22,12 @@ from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.plan import Task
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.registration import bind, check_binding, register
+from paris_assets.storage import io_manager
 from paris_assets.storage.output import Output
 from paris_assets.storage.records import ALL, Record, read_record, table_path
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import RESUME_TAG
+from paris_assets.storage.table_asset import FORCE_TAG, RESUME_TAG
 
 GRAPH = asset_graph()
 Partition = tuple[str, str]
@@ -43,7 +44,7 @@ class Body:
     def __call__(self, store: Store, shard: str) -> Output:
         node = GRAPH[self.name]
         context = mock.Mock(partition_key=shard, has_partition_key=node.partitioned, asset_key=dg.AssetKey(self.name))
-        context.run.tags = {RESUME_TAG: "true"}
+        context.run.tags = {RESUME_TAG: "true", FORCE_TAG: ",".join(store.forced)}
         given: dict[str, Any] = {"context": context, "store": store}
         for name in node.inputs:
             if name not in store.graph[self.name].inputs:
@@ -52,7 +53,7 @@ class Body:
             here = [shard] if node.partitioned else store.shards()
             given[name] = store.scan(name, here if GRAPH[name].partitioned else [ALL])
         if self.name == "raw_images":
-            given["loopback_server"] = LoopbackServer(folder=None)
+            given["loopback_server"] = LoopbackServer(None)
         return self._function(**given)
 
 
@@ -77,7 +78,7 @@ class Direct:
             if asset not in task.forced and self._store.done(asset, task.shard):
                 continue
             start = time.monotonic()
-            self._store.commit(asset, task.shard, BODIES[asset](self._store, task.shard))
+            io_manager.commit(self._store, asset, task.shard, BODIES[asset](self._store, task.shard))
             report.seconds[asset] = time.monotonic() - start
         return report
 

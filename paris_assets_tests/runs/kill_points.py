@@ -30,6 +30,7 @@ from paris_assets.ingest.ledger import Spool
 from paris_assets.profiles import dump_profile
 from paris_assets.runs import workers
 from paris_assets.runs.dagster_storage import EventLog
+from paris_assets.storage import io_manager
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import Store
 from paris_assets.storage.tables import TableWriter
@@ -63,18 +64,18 @@ def _watch(owner: Any, method: str, name: Callable[..., str]) -> None:
 
 
 def _watch_commits() -> None:
-    original = Store.commit
+    original = io_manager.commit
 
     @functools.wraps(original)
     def commit(store: Store, asset: str, shard: str, output: Any) -> Any:
         _committing[:] = [f"{asset}/{shard}"]
         return original(store, asset, shard, output)
 
-    Store.commit = commit  # type: ignore[method-assign]
+    io_manager.commit = commit
 
 
 WATCHED = [
-    (Store, "commit"),
+    (io_manager, "commit"),
     (Spool, "add"),
     (TableWriter, "write"),
     (tarfile.TarFile, "addfile"),

@@ -1,51 +1,127 @@
 """What Dagster's own commands and a person's materialisations do, without `paris run`."""
 
-import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import pytest
 
 from paris_assets.cli import main
-from paris_assets.definitions import build_definitions
-from paris_assets.runs.execution import open_instance
-from paris_assets.storage.store import open_store
+from paris_assets.definitions import asset_graph, build_definitions
+from paris_assets.runs.execution import QUIET, open_instance, report_finished
+from paris_assets.runs.plan import order
+from paris_assets.storage.records import ALL, table_path
+from paris_assets.storage.store import Store, open_store
+from paris_assets_tests.runs.user_interface import PROJECT, environment
+from paris_assets_tests.small_world import contents
+
+SHARD = "00001"
+GRAPH = asset_graph()
 
 
-def materialise(root: Path, asset: str, shard: str | None, **tags: str) -> dg.ExecuteInProcessResult:
-    job = build_definitions(str(root)).resolve_implicit_global_asset_job_def()
-    return job.execute_in_process(
-        asset_selection=[dg.AssetKey(asset)],
-        partition_key=shard,
-        instance=open_instance(open_store(str(root))),
-        raise_on_error=False,
-        tags=tags,
-    )
+class Hand:
+    """Materialises assets of one root, each in a run of its own."""
+
+    def __init__(self, root: Path) -> None:
+        store = open_store(str(root))
+        self._job = build_definitions(store).resolve_implicit_global_asset_job_def()
+        self._instance = open_instance(store)
+        report_finished(store, self._instance)
+
+    def __call__(self, asset: str, **tags: str) -> dg.ExecuteInProcessResult:
+        return self._job.execute_in_process(
+            asset_selection=[dg.AssetKey(asset)],
+            partition_key=SHARD if GRAPH[asset].partitioned else None,
+            instance=self._instance,
+            raise_on_error=False,
+            tags=tags,
+            run_config=QUIET,
+        )
 
 
-def test_materialising_by_hand_makes_it_again(root: Path) -> None:
-    table = root / "filtered_images" / "00001.parquet"
-    before, made_at = table.read_bytes(), table.stat().st_mtime_ns
-    assert materialise(root, "filtered_images", "00001").success
-    assert table.read_bytes() == before
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    """What the run page says of the first step that failed."""
+    event = next(event for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_FAILURE)
+    return str(event.step_failure_data.error)
+
+
+@pytest.fixture(scope="module")
+def by_hand(small_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Hand]:
+    """A finished root of the small world and a hand on it; tests leave the files as they were."""
+    root = Path(shutil.copytree(small_finished, tmp_path_factory.mktemp("by_hand") / "root"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", "")  # open_instance sets it
+        hand = Hand(root)
+    return root, hand
+
+
+@pytest.mark.parametrize("asset", order(GRAPH))
+def test_any_asset_can_be_made_by_hand(by_hand: tuple[Path, Hand], asset: str) -> None:
+    root, hand = by_hand
+    before = contents(root)
+    table = root / table_path(asset, SHARD if GRAPH[asset].partitioned else ALL)
+    made_at = table.stat().st_mtime_ns
+    result = hand(asset)
+    assert result.success
+    assert [event.asset_key for event in result.get_asset_materialization_events()] == [dg.AssetKey(asset)]
     assert table.stat().st_mtime_ns > made_at
+    assert contents(root) == before
+
+
+def readers() -> list[tuple[str, str]]:
+    """(asset, input): every asset as a reader and every input once at least."""
+    uses: dict[str, int] = {}
+    found = []
+    for asset in order(GRAPH):
+        for name in sorted(GRAPH[asset].inputs, key=lambda name: (uses.get(name, 0), name))[:1]:
+            uses[name] = uses.get(name, 0) + 1
+            found.append((asset, name))
+    return found
+
+
+@pytest.mark.parametrize(("asset", "name"), readers())
+def test_an_input_that_is_not_there_is_named(by_hand: tuple[Path, Hand], asset: str, name: str) -> None:
+    root, hand = by_hand
+    before, shard = contents(root), SHARD if GRAPH[name].partitioned else ALL
+    table, aside = root / table_path(name, shard), root.parent / "aside"
+    table.rename(aside)
+    result = hand(asset)
+    aside.rename(table)
+    said = f"{name}/{shard} has not been made under {root}: materialise it first, or let `paris run` do it"
+    assert said in failure(result)
+    assert contents(root) == before
+
+
+def test_copies_of_remote_files_go_when_a_run_ends(by_hand: tuple[Path, Hand]) -> None:
+    _, hand = by_hand
+    with mock.patch.object(Store, "close") as close:
+        hand("training_selection")
+    close.assert_called_once()
+
+
+def test_dagster_asset_materialize(by_hand: tuple[Path, Hand]) -> None:
+    root, _ = by_hand
+    (root / "latents" / "00002.parquet").rename(root.parent / "aside")
+    dagster = [str(Path(sys.executable).parent / "dagster"), "asset", "materialize", "-m", "paris_assets.definitions"]
+    runs = [
+        subprocess.Popen([*dagster, *what], env=environment(root), cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+        for what in (["--select", "captions", "--partition", "00002"], ["--select", "latent_report"])
+    ]
+    said = [run.communicate()[1] for run in runs]
+    (root.parent / "aside").rename(root / "latents" / "00002.parquet")
+    assert [run.returncode for run in runs] == [0, 1]
+    assert "RUN_SUCCESS" in said[0]
+    assert "MissingInput: latents/00002 has not been made" in said[1]
 
 
 def test_a_run_of_ours_leaves_finished_partitions_alone(root: Path) -> None:
     table = root / "filtered_images" / "00001.parquet"
     made_at = table.stat().st_mtime_ns
-    assert materialise(root, "filtered_images", "00001", **{"paris/resume": "true"}).success
+    assert Hand(root)("filtered_images", **{"paris/resume": "true"}).success
     assert table.stat().st_mtime_ns == made_at
-
-
-def test_a_missing_input_is_named(root: Path) -> None:
-    (root / "image_signals" / "00001.parquet").unlink()
-    result = materialise(root, "filtered_images", "00001")
-    assert not result.success
-    failure = next(event for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_FAILURE)
-    assert "image_signals/00001 has not been made" in str(failure.step_failure_data.error)
 
 
 def test_a_lost_caption_stops_the_expert_shard(root: Path) -> None:
@@ -54,24 +130,7 @@ def test_a_lost_caption_stops_the_expert_shard(root: Path) -> None:
     captions = open_store(str(root)).read("captions", "00001")
     put(flat_store(root.parent / "flat"), "captions", captions[1:], "00001")
     (root.parent / "flat" / "captions" / "00001.parquet").replace(root / "captions" / "00001.parquet")
-    result = materialise(root, "expert_shards", "00001")
-    failure = next(event for event in result.all_events if event.event_type == dg.DagsterEventType.STEP_FAILURE)
-    assert "after joining captions and clusters" in str(failure.step_failure_data.error)
-
-
-def test_definitions_validate(tmp_path: Path) -> None:
-    project = Path(__file__).parents[2]
-    command = [
-        str(Path(sys.executable).parent / "dagster"),
-        "definitions",
-        "validate",
-        "-w",
-        str(project / "workspace.yaml"),
-    ]
-    environment = {**os.environ, "PARIS_ROOT": str(tmp_path / "root"), "DAGSTER_HOME": str(tmp_path)}
-    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=project)
-    assert run.returncode == 0, run.stderr
+    assert "after joining captions and clusters" in failure(Hand(root)("expert_shards"))
 
 
 def test_assets_carry_what_the_catalogue_shows(tmp_path: Path) -> None:

@@ -55,12 +55,6 @@ def brief_report(folder: Path, model: Any, quality: Any, *inputs: Any) -> list[s
     return [*pictures, "cluster_report.json"]
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 rows, three shards."""
-    return small_world.embedded(tmp_path_factory.mktemp("source") / "list.parquet", 60)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _brief() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -69,10 +63,10 @@ def _brief() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def finished(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished root; tests copy it."""
     root = tmp_path_factory.mktemp("finished") / "root"
-    made = direct.bring_up_to_date(small_world.profile(source), root)
+    made = direct.bring_up_to_date(small_world.profile(small_source), root)
     assert made == direct.partitions(" ".join(direct.GRAPH), SHARDS)
     return root
 
@@ -109,13 +103,17 @@ def captioner(**options: Any) -> dict[str, Any]:
 
 
 EMBEDDED = "captions text_embeddings image_embeddings latents "
-FITTED = "cluster_model cluster_assignments cluster_report cluster_values training_selection "
+FITTED = "cluster_model cluster_assignments cluster_report training_selection "
+VERDICTS = "cluster_values "  # of each cluster: another fit need not change them
 PUBLISHED = "expert_shards router_arrays expert_summary pipeline_manifest"
 CURATED = "duplicate_groups curated_images " + EMBEDDED + FITTED + PUBLISHED
 
 CHANGES = {
     "rule on signals": Change(
-        {"curation__signal_rules": rules(16)}, "content_scores filtered_images " + CURATED, "latent_report", fresh=True
+        {"curation__signal_rules": rules(16)},
+        "content_scores filtered_images " + CURATED,
+        VERDICTS + "latent_report",
+        fresh=True,
     ),
     "rule on signals, same verdicts": Change(
         {"curation__signal_rules": rules(31)}, "pipeline_manifest", "content_scores filtered_images cluster_model"
@@ -124,7 +122,7 @@ CHANGES = {
         {"curation__score_rules": redness(0.535)},
         "filtered_images[1] duplicate_groups curated_images[1] captions[1] text_embeddings[1] image_embeddings[1] "
         "latents[1] " + FITTED + PUBLISHED,
-        "filtered_images[0,2] latent_report",
+        VERDICTS + "filtered_images[0,2] latent_report",
         fresh=True,
     ),
     "rule on scores, same verdicts": Change(
@@ -135,7 +133,7 @@ CHANGES = {
         "content_scores pipeline_manifest",
         "filtered_images cluster_model",
     ),
-    "duplicate radius": Change({"duplicates__radius": 0}, CURATED, "latent_report", fresh=True),
+    "duplicate radius": Change({"duplicates__radius": 0}, CURATED, VERDICTS + "latent_report", fresh=True),
     "duplicate radius, same groups": Change(
         {"duplicates__radius": 9}, "pipeline_manifest", "duplicate_groups cluster_model", fresh=True
     ),
@@ -154,19 +152,22 @@ CHANGES = {
     "min_words, same captions": Change({"captions__min_words": 4}, "pipeline_manifest", "captions"),
     "text tokens": Change({"text__tokens": 20}, "text_embeddings " + PUBLISHED),
     "embedder": Change(
-        {"embedder": {"implementation": f"{HERE}:Cubed"}}, "image_embeddings " + FITTED + PUBLISHED, fresh=True
+        {"embedder": {"implementation": f"{HERE}:Cubed"}},
+        "image_embeddings " + FITTED + PUBLISHED,
+        VERDICTS,
+        fresh=True,
     ),
     "embedder's batch size": Change(
         {"embedder": {"implementation": f"{small_world.CHEAP}:Colours", "batch_size": 8}},
         "pipeline_manifest",
         "image_embeddings cluster_model",
     ),
-    "K": Change({"clusters__k": 2}, FITTED + PUBLISHED, fresh=True),
-    "cluster features": Change({"clusters__features": ["image", "text"]}, FITTED + PUBLISHED),
-    "assignment": Change({"clusters__assignment": "inherit", "clusters__fine": 6}, FITTED + PUBLISHED),
+    "K": Change({"clusters__k": 2}, "cluster_values " + FITTED + PUBLISHED, fresh=True),
+    "cluster features": Change({"clusters__features": ["image", "text"]}, FITTED + PUBLISHED, VERDICTS),
+    "assignment": Change({"clusters__assignment": "inherit", "clusters__fine": 6}, FITTED + PUBLISHED, VERDICTS),
     "stability seeds": Change({"clusters__stability_seeds": 3}, "cluster_report pipeline_manifest"),
-    "smallest valued cluster": Change(
-        {"clusters__min_images": 3}, "cluster_report cluster_values pipeline_manifest", "training_selection"
+    "smallest valued cluster, same verdicts": Change(
+        {"clusters__min_images": 3}, "cluster_report pipeline_manifest", "cluster_values"
     ),
     "keep_fraction": Change(
         {"clusters__keep_fraction": 0.5}, "cluster_report cluster_values training_selection " + PUBLISHED
@@ -194,7 +195,7 @@ CHANGES = {
         fresh=True,
     ),
     "images of the latent report": Change({"latents__report_images": 3}, "latent_report pipeline_manifest"),
-    "seed": Change({"seed": 1}, FITTED + PUBLISHED, fresh=True),
+    "seed": Change({"seed": 1}, FITTED + PUBLISHED, VERDICTS, fresh=True),
     "samples per tar": Change({"experts__max_samples": 3}, "expert_shards expert_summary pipeline_manifest"),
     "validation_fraction": Change({"experts__validation_fraction": 0.5}, PUBLISHED),
     "allow_missing_shards": Change({"allow_missing_shards": True}, "pipeline_manifest"),
@@ -207,9 +208,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_changed_setting(name: str, root: Path, finished: Path, source: Path, tmp_path: Path) -> None:
+def test_a_changed_setting(name: str, root: Path, finished: Path, small_source: Path, tmp_path: Path) -> None:
     change = CHANGES[name]
-    profile = small_world.profile(source, **change.settings)
+    profile = small_world.profile(small_source, **change.settings)
     before, stamps = direct.records(root), direct.stamps(root)
     assert_made(profile, root, change.changed, change.same)
     after = direct.records(root)
@@ -235,17 +236,17 @@ def assert_made(profile: Profile, root: Path, changed: str, same: str) -> None:
 
 
 def test_a_moved_duplicate_radius_asks_the_networks_for_new_images_only(
-    root: Path, finished: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, finished: Path, small_source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the way back asks them for nothing; the table above compares the bytes with those of a fresh run."""
     before = table(root, "curated_images")["image_id"]
     asked = counted(monkeypatch)
-    direct.bring_up_to_date(small_world.profile(source, duplicates__radius=0), root)
+    direct.bring_up_to_date(small_world.profile(small_source, duplicates__radius=0), root)
     new = table(root, "curated_images").filter(~pl.col("image_id").is_in(before.implode()))
     assert new["source_row"].sort().to_list() == [1, 29, 49]
     assert asked == {"Namer": 3, "Letters": 3, "Colours": 3, "Blocks": 3}
     asked.clear()
-    direct.bring_up_to_date(small_world.profile(source), root)
+    direct.bring_up_to_date(small_world.profile(small_source), root)
     assert asked.total() == 0
     assert small_world.contents(root) == small_world.contents(finished)
 
@@ -257,11 +258,11 @@ def counted(patch: pytest.MonkeyPatch) -> Counter[str]:
     def count(network: type, method: str) -> None:
         real = getattr(network, method)
 
-        def counting(self: Any, batch: Any, *arguments: Any) -> Any:
+        def counting(self: Any, batch: Any, *arguments: Any, **named: Any) -> Any:
             asked[type(self).__name__] += sum(
                 bool(np.any(row)) if isinstance(row, np.ndarray) else row != "" for row in batch
             )
-            return real(self, batch, *arguments)
+            return real(self, batch, *arguments, **named)
 
         patch.setattr(network, method, counting)
 
@@ -293,24 +294,24 @@ def test_a_captioner_whose_captions_are_all_dropped_is_named_nowhere(tmp_path: P
     assert small_world.contents(changed) == small_world.contents(fresh)
 
 
-def test_fewer_clusters_leave_no_stale_file(finished: Path, source: Path, tmp_path: Path) -> None:
+def test_fewer_clusters_leave_no_stale_file(finished: Path, small_source: Path, tmp_path: Path) -> None:
     """K 8 to 4 and a K that was never 8 give the same files, and every one of them has a record."""
     roots = [Path(shutil.copytree(finished, tmp_path / name)) for name in ("eight", "four")]
-    direct.bring_up_to_date(small_world.profile(source, clusters__k=8), roots[0])
+    direct.bring_up_to_date(small_world.profile(small_source, clusters__k=8), roots[0])
     tars = {path.parent.name for path in (roots[0] / "expert_shards").rglob("*.tar")}
     assert tars > {f"cluster_{number}" for number in range(6)}
     assert (roots[0] / "analysis" / "cluster_7_grid.png").exists()
     for root in roots:
-        direct.bring_up_to_date(small_world.profile(source, clusters__k=4), root)
+        direct.bring_up_to_date(small_world.profile(small_source, clusters__k=4), root)
         assert set(direct.stamps(root)) == direct.owners(root).keys() | direct.FIXED
     assert small_world.contents(roots[0]) == small_world.contents(roots[1])
     pictures = {path.name for path in (roots[0] / "analysis").glob("cluster_*_grid.png")}
     assert pictures == {f"cluster_{number}_grid.png" for number in range(4)}
 
 
-def test_dagster_makes_the_same_partitions_and_bytes(root: Path, source: Path, tmp_path: Path) -> None:
+def test_dagster_makes_the_same_partitions_and_bytes(root: Path, small_source: Path, tmp_path: Path) -> None:
     """What holds of the runs above holds of `paris run`."""
-    profile = small_world.profile(source, experts__max_samples=3)
+    profile = small_world.profile(small_source, experts__max_samples=3)
     plain = Path(shutil.copytree(root, tmp_path / "plain"))
     direct.bring_up_to_date(profile, plain)
     stamps = direct.stamps(root)
@@ -321,15 +322,15 @@ def test_dagster_makes_the_same_partitions_and_bytes(root: Path, source: Path, t
     assert made == direct.partitions("expert_shards expert_summary pipeline_manifest", SHARDS)
 
 
-def test_bounds_of_checks_and_settings_of_speed_redo_nothing(root: Path, source: Path) -> None:
+def test_bounds_of_checks_and_settings_of_speed_redo_nothing(root: Path, small_source: Path) -> None:
     """All of them at once, each with another value than before."""
-    usual = small_world.profile(source)
+    usual = small_world.profile(small_source)
     tuning = {
         f"ingest__{name}": value for name, value in usual.ingest if f"ingest.{name}" not in results_of(usual, "ingest")
     }
     assert len(tuning) == 8
     changed = tuning | {f"checks__{name}": value for name, value in usual.checks} | {"signals__threads": 0}
-    profile = small_world.profile(source, **{name: other_value(value) for name, value in changed.items()})
+    profile = small_world.profile(small_source, **{name: other_value(value) for name, value in changed.items()})
     assert all(getattr(profile.checks, name) != value for name, value in usual.checks)
     assert all(profile.at(name.replace("__", ".")) != value for name, value in changed.items())
     stamps = direct.stamps(root)

@@ -10,21 +10,8 @@ import pytest
 
 from paris_assets.runs.run import Request
 from paris_assets.storage.seal import DamagedFile
-from paris_assets_tests import small_world
 from paris_assets_tests.runs.direct import bring_up_to_date
 from paris_assets_tests.small_world import contents, profile
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_world.embedded(tmp_path_factory.mktemp("source") / "list.parquet", 60)
-
-
-@pytest.fixture(scope="module")
-def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("whole") / "root"
-    bring_up_to_date(profile(source), root)
-    return root
 
 
 def flip(path: Path, place: Callable[[bytes], int] = lambda data: len(data) // 2) -> None:
@@ -50,36 +37,40 @@ def flip(path: Path, place: Callable[[bytes], int] = lambda data: len(data) // 2
     ],
 )
 def test_a_flipped_byte_is_found_by_its_reader_and_repaired(
-    damaged: str, made: str, place: Callable[[bytes], int], whole: Path, source: Path, tmp_path: Path
+    damaged: str, made: str, place: Callable[[bytes], int], small_finished: Path, small_source: Path, tmp_path: Path
 ) -> None:
-    root = Path(shutil.copytree(whole, tmp_path / "root"))
+    root = Path(shutil.copytree(small_finished, tmp_path / "root"))
     before = contents(root)
     flip(root / damaged, place)
     with pytest.raises(DamagedFile, match=damaged):
-        bring_up_to_date(profile(source), root, Request(select=(made,), force=True))
+        bring_up_to_date(profile(small_source), root, Request(select=(made,), force=True))
     after = {name: digest for name, digest in contents(root).items() if name != damaged}
     assert after.items() <= before.items()
     (root / damaged).unlink()
-    bring_up_to_date(profile(source), root)
+    bring_up_to_date(profile(small_source), root)
     assert contents(root) == before
 
 
-def test_a_flipped_byte_in_a_footer_makes_the_table_again(whole: Path, source: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(whole, tmp_path / "root"))
+def test_a_flipped_byte_in_a_footer_makes_the_table_again(
+    small_finished: Path, small_source: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(small_finished, tmp_path / "root"))
     before = contents(root)
     for name, back in (("captions/00000", 20), ("latents/00001", 300), ("cluster_values/all", 700)):
         flip(root / f"{name}.parquet", lambda data, back=back: len(data) - back)
-    made = bring_up_to_date(profile(source), root)
+    made = bring_up_to_date(profile(small_source), root)
     assert made == {("captions", "00000"), ("latents", "00001"), ("cluster_values", "all")}
     assert contents(root) == before
 
 
-def test_a_damaged_registry_is_named_and_deleting_it_repairs(whole: Path, source: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(whole, tmp_path / "root"))
+def test_a_damaged_registry_is_named_and_deleting_it_repairs(
+    small_finished: Path, small_source: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(small_finished, tmp_path / "root"))
     before = contents(root)
     flip(root / "shards.parquet")
     with pytest.raises(DamagedFile, match=r"shards\.parquet is damaged"):
-        bring_up_to_date(profile(source), root)
+        bring_up_to_date(profile(small_source), root)
     (root / "shards.parquet").unlink()
-    assert bring_up_to_date(profile(source), root) == set()
+    assert bring_up_to_date(profile(small_source), root) == set()
     assert contents(root) == before

@@ -149,21 +149,14 @@ def keepers(root: Path) -> dict[int, int]:
 def test_a_new_file_adds_files_and_changes_none(worlds: Worlds) -> None:
     world = worlds()
     registry = pl.read_parquet(world.root / "shards.parquet")
-    stamps, published, before = direct.stamps(world.root), tars(world.root), direct.records(world.root)
+    stamps, published = direct.stamps(world.root), tars(world.root)
     groups = table(world.root, "duplicate_groups")
-    made = world.grow(NEW)
-    # Values of clusters count all images, so selections are looked at again; they do not change.
-    assert made == of(NOT_REFITTED | SHARD_ASSETS, ["00002"]) | of({"training_selection"}, ["00000", "00001"])
-    after = direct.records(world.root)
-    for shard in ("00000", "00001"):
-        assert after["training_selection", shard].content == before["training_selection", shard].content
+    assert world.grow(NEW) == of(NOT_REFITTED | SHARD_ASSETS, ["00002"])
     assert pl.read_parquet(world.root / "shards.parquet")[:2].equals(registry)
     assert world.shards() == ["00000", "00001", "00002"]
     touched = direct.touched(stamps, direct.stamps(world.root)) & stamps.keys()
     named = direct.owners(world.root)
-    assert {named[path] for path in touched - direct.FIXED} == of(
-        NOT_REFITTED | {"training_selection"}, ["00000", "00001"]
-    )
+    assert {named[path] for path in touched - direct.FIXED} == of(NOT_REFITTED, [])
     assert tars(world.root).items() > published.items()
     assert table(world.root, "duplicate_groups").filter(pl.col("shard") < "00002").equals(groups)
     assert world.manifest()["shards_fitted_on"] == ["00000", "00001"]
@@ -189,12 +182,10 @@ def test_rerank_keeps_the_better_copy_and_redoes_only_its_shards(worlds: Worlds,
     assert {row: kept for row, kept in found.items() if row != kept} == {3: 38, 4: 39, 34: 40, 41: 5}
     redone = {"curated_images", "captions", "text_embeddings", "image_embeddings", "latents"}
     assigned = {"cluster_assignments", "training_selection", "expert_shards", "router_arrays"}
-    assert made == of(NOT_REFITTED | SHARD_ASSETS, ["00002"]) | of(redone | assigned, ["00000"]) | of(
-        {"training_selection"}, ["00001"]
-    )
+    assert made == of(NOT_REFITTED | SHARD_ASSETS, ["00002"]) | of(redone | assigned, ["00000"])
     after = direct.records(world.root)
     assert after["cluster_model", ALL] == before["cluster_model", ALL]
-    paths = [path for path in stamps if "00001" in path and not path.startswith("training_selection")]
+    paths = [path for path in stamps if "00001" in path]
     assert len(paths) > 15
     assert not direct.touched(stamps, direct.stamps(world.root)) & set(paths)
     fresh = small_world.contents(world.fresh(tmp_path / "fresh"))
@@ -317,7 +308,7 @@ def test_a_folder_of_images_grows(worlds: Worlds, name: str) -> None:
     world = worlds(kind="images")
     stamps, published = direct.stamps(world.root), tars(world.root)
     made = world.grow(NEW, name)
-    assert made == of(NOT_REFITTED | SHARD_ASSETS, ["00002"]) | of({"training_selection"}, ["00000", "00001"])
+    assert made == of(NOT_REFITTED | SHARD_ASSETS, ["00002"])
     assert tars(world.root).items() > published.items()
     assert not [
         path for path in direct.touched(stamps, direct.stamps(world.root)) if path.startswith("raw_images/00001")

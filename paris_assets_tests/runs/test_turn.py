@@ -1,6 +1,7 @@
 """Any number of workers gives the same bytes, and two runs on one root take turns."""
 
 import json
+import signal
 import threading
 import time
 from pathlib import Path
@@ -93,8 +94,12 @@ def test_a_run_that_lost_its_lease_stops(remote: Root, tmp_path: Path) -> None:
             elsewhere(remote)
             time.sleep(5)
 
-    with pytest.raises(KeyboardInterrupt):
-        work()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in `paris run ... &` of a script
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert told == ["process 7 on far"]
     assert json.loads(remote.read(turn.LEASE))["token"] == "theirs"
     remote.delete(turn.LEASE)

@@ -16,23 +16,16 @@ from paris_assets.cli import main
 from paris_assets.storage.records import FOOTER_KEY
 from paris_assets.storage.seal import seal
 from paris_assets_tests import worlds
-from paris_assets_tests.experts.published import SHARDS, edit_manifest, publish_two_shards
-from paris_assets_tests.experts.published import seal as reseal
-from paris_assets_tests.experts.test_verification import TAR, change_member, changed_metadata, npy, rewrite_arrays
+from paris_assets_tests.verification.published import SHARDS, edit_manifest
+from paris_assets_tests.verification.published import seal as reseal
+from paris_assets_tests.verification.test_published import TAR, change_member, changed_metadata, npy, rewrite_arrays
 
 Verify = Callable[[], tuple[int, str]]
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published") / "root"
-    publish_two_shards(folder)
-    return folder
-
-
 @pytest.fixture
-def root(sound: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sound, tmp_path / "root"))
+def root(published: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(published, tmp_path / "root"))
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,7 +11,7 @@ import pytest
 from PIL import Image
 
 from paris_assets.config import Signals
-from paris_assets.signals.measure import measure, signal_schema
+from paris_assets.signals.measure import measure, signal_problem, signal_schema
 from paris_assets.signals.signal import load_signals
 from paris_assets.storage.decode import decode_rgb
 
@@ -37,6 +39,30 @@ class Short(Brightest):
 
 class NoSignal:
     pass
+
+
+class Halves:
+    schema = {"half": pl.Float64}
+
+    def measure(self, rgb: list[np.ndarray]) -> dict[str, Any]:
+        return {"half": ["x" for _ in rgb]}
+
+
+class Crashing(Halves):
+    def measure(self, rgb: list[np.ndarray]) -> dict[str, Any]:
+        return {"half": [1 / int(pixels.max()) for pixels in rgb]}
+
+
+class Untyped(Halves):
+    schema = {"size": float}
+
+
+class Sized(Halves):
+    schema = {"width": pl.Int32}
+
+
+class Scored(Halves):
+    schema = {"similarity": pl.Float64}
 
 
 def photo(seed: int, width: int = 40, height: int = 30) -> bytes:
@@ -126,6 +152,23 @@ def test_unusable_settings_say_what_is_wrong(measures: list[str], message: str) 
 def test_a_signal_that_loses_images_stops_the_run() -> None:
     with pytest.raises(ValueError, match=r"test_measure:Short measured .* for 3 images"):
         table(IMAGES[:3], Signals(measures=[f"{__name__}:Short"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Brightest", None),
+        ("Short", "Short measured .*'darkest': 0.* for 1 images"),
+        ("Halves", "signal .*Halves: TypeError: unexpected value .*x.$"),
+        ("Crashing", "signal .*Crashing: ZeroDivisionError: division by zero"),
+        ("Untyped", "Untyped gives column 'size' the type <class 'float'>, which polars lacks"),
+        ("Sized", "Sized and the table itself both have a column 'width'"),
+        ("Scored", "Scored and the source both have a column 'similarity'"),
+    ],
+)
+def test_a_users_signal_is_tried_before_any_image(name: str, said: str | None) -> None:
+    problem = signal_problem(Signals(measures=[f"{__name__}:{name}"]))
+    assert problem is None if said is None else re.search(said, str(problem)), problem
 
 
 def test_memory_is_bounded_by_the_window() -> None:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from paris_assets.profiles import load_profile
+from paris_assets.storage.commit import commit
 from paris_assets.storage.fingerprint import Node
 from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.output import Output
@@ -40,7 +41,7 @@ def output(files: dict[str, bytes], fail: bool = False) -> Output:
 
 def test_commit_then_done(store: Store) -> None:
     assert not store.done("tars", "00000")
-    record = store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
+    record = commit(store, "tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
     assert store.done("tars", "00000")
     assert [(file.path, file.size_bytes) for file in record.files] == [("tars/cluster_0/00000-0.tar", 3)]
     assert store.wanted("after", "00000") is not None
@@ -48,30 +49,30 @@ def test_commit_then_done(store: Store) -> None:
 
 
 def test_a_setting_that_matters_makes_it_undone(store: Store) -> None:
-    store.commit("tars", "00000", output({}))
+    commit(store, "tars", "00000", output({}))
     other = Store(store.root, load_profile("demo", {"clusters.k": 3}), GRAPH)
     assert not other.done("tars", "00000")
 
 
 def test_files_that_the_new_record_does_not_name_are_deleted(store: Store) -> None:
-    store.commit("tars", "00000", output({f"tars/cluster_{k}/00000-0.tar": b"x" for k in range(8)}))
+    commit(store, "tars", "00000", output({f"tars/cluster_{k}/00000-0.tar": b"x" for k in range(8)}))
     store.root.put_bytes(b"left by a killed run", "tars/cluster_9/00000-3.tar")
     store.root.put_bytes(b"another shard's", "tars/cluster_9/00001-0.tar")
-    store.commit("tars", "00000", output({f"tars/cluster_{k}/00000-0.tar": b"y" for k in range(4)}))
+    commit(store, "tars", "00000", output({f"tars/cluster_{k}/00000-0.tar": b"y" for k in range(4)}))
     left = store.root.glob("tars/cluster_*/*.tar")
     assert left == [*(f"tars/cluster_{k}/00000-0.tar" for k in range(4)), "tars/cluster_9/00001-0.tar"]
 
 
 def test_a_failure_while_rows_are_made_changes_nothing(store: Store) -> None:
-    before = store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
+    before = commit(store, "tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
     with pytest.raises(RuntimeError, match="no space"):
-        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"torn"}, fail=True))
+        commit(store, "tars", "00000", output({"tars/cluster_0/00000-0.tar": b"torn"}, fail=True))
     assert store.record("tars", "00000") == before
     assert store.root.read("tars/cluster_0/00000-0.tar") == b"good"
 
 
 def test_a_failure_between_data_file_and_record_leaves_no_record(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
+    commit(store, "tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
     put = Root.put
 
     def failing(self: Root, local: Path, path: str) -> None:
@@ -81,28 +82,28 @@ def test_a_failure_between_data_file_and_record_leaves_no_record(store: Store, m
 
     monkeypatch.setattr(Root, "put", failing)
     with pytest.raises(OSError, match="denied"):
-        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"newer"}))
+        commit(store, "tars", "00000", output({"tars/cluster_0/00000-0.tar": b"newer"}))
     monkeypatch.undo()
     assert store.record("tars", "00000") is None
     assert not store.done("tars", "00000")
 
 
 def test_a_deleted_data_file_makes_it_undone(store: Store) -> None:
-    store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
+    commit(store, "tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
     store.root.delete("tars/cluster_0/00000-0.tar")
     assert not store.done("tars", "00000")
 
 
 def test_reading_what_is_missing_names_it(store: Store) -> None:
-    store.commit("tars", "00000", output({}))
+    commit(store, "tars", "00000", output({}))
     with pytest.raises(MissingInput, match=r"tars/00001 has not been made"):
         store.scan("tars", ["00000", "00001"])
     with pytest.raises(MissingInput, match="an input has not been made"):
-        store.commit("after", "00001", output({}))
+        commit(store, "after", "00001", output({}))
 
 
 def test_previous_rows_only_when_going_on_under_the_same_settings(store: Store) -> None:
-    store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
+    commit(store, "tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
     assert store.previous_rows("tars", "00000") is None
     store.resuming = True
     assert store.previous_rows("tars", "00000") is not None
@@ -114,16 +115,16 @@ def test_previous_rows_only_when_going_on_under_the_same_settings(store: Store) 
 
 
 def test_models_of_kept_rows_are_remembered_beside_those_that_ran_now(store: Store) -> None:
-    def commit(models: dict[str, str] | None, **facts: object) -> dict:
+    def committed(models: dict[str, str] | None, **facts: object) -> dict:
         made = output({})
         made.facts.update(facts if models is None else {"models": {"embedder": models}, **facts})
-        return store.commit("tars", "00000", made).facts
+        return commit(store, "tars", "00000", made).facts
 
     store.resuming = True
-    commit({"precision": "fp32"}, halved_batches={"dinov2": 8})
-    assert commit(None)["models"] == {"embedder": {"precision": "fp32"}}
-    mixed = commit({"precision": "bf16"})
+    committed({"precision": "fp32"}, halved_batches={"dinov2": 8})
+    assert committed(None)["models"] == {"embedder": {"precision": "fp32"}}
+    mixed = committed({"precision": "bf16"})
     assert mixed["models"] == {"embedder": [{"precision": "fp32"}, {"precision": "bf16"}]}
     assert mixed["halved_batches"] == {"dinov2": 8}
     store.forced = frozenset({"tars"})
-    assert commit({"precision": "bf16"}) == {"models": {"embedder": {"precision": "bf16"}}}
+    assert committed({"precision": "bf16"}) == {"models": {"embedder": {"precision": "bf16"}}}

@@ -64,6 +64,7 @@ class GroupNormSilu(nn.GroupNorm):
     """`silu(group_norm(x))`, for (B, C, H, W); bfloat16 runs in C, anything else in PyTorch."""
 
     def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
         if input.dtype == torch.bfloat16:
             return _GroupNormSilu.apply(input, self.weight, self.bias, self.num_groups, self.eps)
         return nn.functional.silu(super().forward(input))

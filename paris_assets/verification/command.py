@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.console import Console
 
-from paris_assets.experts.findings import Findings
-from paris_assets.experts.manifest_checks import MANIFEST, parse_manifest
-from paris_assets.experts.verification import verify_published
 from paris_assets.storage.root import Root
-from paris_assets.storage.store import REGISTRY
+from paris_assets.storage.snapshot import REGISTRY
+from paris_assets.verification.findings import Findings
+from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
+from paris_assets.verification.published import verify_published
 
 WITHOUT_TABLES = (
     f"not checked, as no tables of a root ({REGISTRY}) lie beside the manifest: captions, clusters, distances, sizes "
@@ -52,7 +52,7 @@ def verify(root: Root, manifest: dict[str, Any]) -> Findings:
         verify_published(root, manifest, findings)
         return findings
     from paris_assets.definitions import asset_graph
-    from paris_assets.runs.table_joins import TableJoins
+    from paris_assets.verification.table_joins import TableJoins
 
     joins = TableJoins(root, manifest, asset_graph(), findings)
     verify_published(root, manifest, findings, joins.join)

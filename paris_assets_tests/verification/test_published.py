@@ -11,29 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paris_assets.experts.findings import Findings, made_again
-from paris_assets.experts.manifest_checks import MANIFEST, parse_manifest
-from paris_assets.experts.router_files import open_array
-from paris_assets.experts.tar_samples import Shapes, array_start
-from paris_assets.experts.verification import verify_published
 from paris_assets.storage.root import Root
-from paris_assets_tests.experts.published import edit_manifest, publish_two_shards, seal
+from paris_assets.verification.findings import Findings, made_again
+from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
+from paris_assets.verification.published import verify_published
+from paris_assets.verification.router_files import open_array
+from paris_assets.verification.tar_samples import Shapes, array_start
+from paris_assets_tests.verification.published import edit_manifest, publish_two_shards, seal
 
 TAR = "expert_shards/cluster_0/00000-00000.tar"
 OTHER = "expert_shards/cluster_1/00000-00000.tar"
 Member = tuple[str, bytes]
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published") / "root"
-    publish_two_shards(folder)
-    return folder
-
-
 @pytest.fixture
-def folder(sound: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sound, tmp_path / "root"))
+def folder(published: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(published, tmp_path / "root"))
 
 
 def problems(folder: Path) -> list[str]:

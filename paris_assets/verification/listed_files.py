@@ -15,8 +15,8 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
-from paris_assets.experts.findings import Findings
 from paris_assets.storage.root import Root, sha256_file
+from paris_assets.verification.findings import Findings
 
 # What numpy raises for the headers of damaged files, by what the damage happens to look like.
 UNREADABLE = (

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from paris_assets.experts.findings import Findings
-from paris_assets.experts.listed_files import load_array
+from paris_assets.verification.findings import Findings
+from paris_assets.verification.listed_files import load_array
 
 BLOCK = 512
 MEMBERS = ("caption.txt", "clip_emb.npy", "latent.npy", "metadata.json")

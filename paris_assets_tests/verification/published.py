@@ -14,9 +14,10 @@ import polars as pl
 
 from paris_assets.experts import tables as expert_tables
 from paris_assets.experts.manifest import published_settings
-from paris_assets.experts.manifest_checks import MANIFEST, version_of
 from paris_assets.experts.router import ARRAYS, consolidate
+from paris_assets.storage.commit import commit
 from paris_assets.storage.store import Store
+from paris_assets.verification.manifest_checks import MANIFEST, version_of
 from paris_assets_tests import worlds
 
 SHARDS = ("00000", "00001")
@@ -48,8 +49,8 @@ def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9) ->
             worlds.put(store, asset, rows, shard)
     worlds.put(store, "duplicate_groups", pl.DataFrame({"source_row": range(count)}))
     for shard in SHARDS:
-        store.commit("expert_shards", shard, expert_tables.expert_shards(store, shard))
-        store.commit("router_arrays", shard, expert_tables.router_arrays(store, shard))
+        commit(store, "expert_shards", shard, expert_tables.expert_shards(store, shard))
+        commit(store, "router_arrays", shard, expert_tables.router_arrays(store, shard))
     (folder / "router_training").mkdir()
     arrays = [{name: folder / f"router_arrays/{shard}/{name}.npy" for name in ARRAYS} for shard in SHARDS]
     consolidate(arrays, folder / "router_training", max_bytes)

@@ -13,12 +13,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.experts.findings import Findings
-from paris_assets.experts.listed_files import ListedFiles, Promise, load_array
-from paris_assets.experts.manifest_checks import EMPTY_PROMPT, MANIFEST, TAR, check_clusters, check_manifest, shard_of
-from paris_assets.experts.router_files import Arrays, Consolidated, join_samples, open_shard
-from paris_assets.experts.tar_samples import Shapes, ShardTars
 from paris_assets.storage.root import Root
+from paris_assets.verification.findings import Findings
+from paris_assets.verification.listed_files import ListedFiles, Promise, load_array
+from paris_assets.verification.manifest_checks import (
+    EMPTY_PROMPT,
+    MANIFEST,
+    TAR,
+    check_clusters,
+    check_manifest,
+    shard_of,
+)
+from paris_assets.verification.router_files import Arrays, Consolidated, join_samples, open_shard
+from paris_assets.verification.tar_samples import Shapes, ShardTars
 
 PUBLISHED = ("expert_shards/*/*", "expert_shards/*.npy", "router_arrays/*/*.npy", "router_training/*")
 AHEAD = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,23 @@ class Section(BaseModel):
     """A part of the profile; unknown keys are errors and values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def import_paths(self) -> list[str]:
+        """Classes that this section names by ``package.module:Class``: their code is part of the results."""
+        return []
+
+
+def sections(value: Any) -> Iterator[Section]:
+    """Every section in settings, itself included, in a fixed order."""
+    if isinstance(value, Section):
+        yield value
+        parts = [getattr(value, name) for name in type(value).model_fields]
+    elif isinstance(value, dict):
+        parts = [value[key] for key in sorted(value, key=str)]
+    else:
+        parts = value if isinstance(value, list) else []
+    for part in parts:
+        yield from sections(part)
 
 
 def without_tuning(value: Any) -> Any:

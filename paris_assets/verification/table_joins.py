@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paris_assets.experts.findings import Findings
-from paris_assets.experts.listed_files import ListedFiles, Promise
-from paris_assets.experts.manifest_checks import MANIFEST
-from paris_assets.experts.router_files import Arrays
 from paris_assets.experts.samples import validation_split
-from paris_assets.experts.tar_samples import ShardTars
 from paris_assets.storage.fingerprint import Graph
-from paris_assets.storage.records import ALL, Record, read_record, table_path
+from paris_assets.storage.records import ALL, DataFile, Record, read_record, table_path
 from paris_assets.storage.root import Root
-from paris_assets.storage.tables import digest_rows
+from paris_assets.verification.content import content_of
+from paris_assets.verification.findings import Findings
+from paris_assets.verification.listed_files import ListedFiles, Promise
+from paris_assets.verification.manifest_checks import MANIFEST
+from paris_assets.verification.router_files import Arrays
+from paris_assets.verification.tar_samples import ShardTars
 
 BATCH_ROWS = 256
-VOLATILE = {"raw_images": ("attempts",)}  # columns that the content hash leaves out, as each run may differ in them
 VALUES = {  # table -> column -> name in metadata.json
     "curated_images": {"url": "url", "width": "original_width", "height": "original_height", "aesthetic": "aesthetic"},
     "captions": {"caption": "caption", "captioner": "captioner", "source_text": "source_text"},
@@ -45,6 +43,7 @@ class TableJoins:
         self._root, self._manifest, self._graph, self._findings = root, manifest, graph, findings
         self._resolution = min(manifest["settings"]["latents"]["resolutions"])
         self._fraction = manifest["settings"]["experts"]["validation_fraction"]
+        self._listed = {file["path"]: file["sha256"] for file in manifest["files"]}
 
     def join(self, shard: str, samples: pl.DataFrame, tars: ShardTars, arrays: Arrays | None) -> None:
         """All tables of one shard against its samples; tables that cannot be read are left to ``check_records``."""
@@ -165,31 +164,32 @@ class TableJoins:
 
         The manifest has counts of all tables but its own; where they were taken out, the tables are there all the same.
         """
-        counts, files = self._manifest["counts"], {file["path"]: file for file in self._manifest["files"]}
-        promises: dict[str, Promise] = {}
+        counts: dict[str, Any] = self._manifest["counts"]
+        unlisted: dict[str, Promise] = {}
         for asset in sorted(self._graph):
             if asset in counts or self._begun(asset):
                 records = list(self._records(asset))
                 if asset in counts:
                     self._compare_counts(asset, counts[asset], records)
-                for file in (file for record in records for file in record.files):
-                    listed = files.get(file.path)
-                    if listed is None:
-                        promises[file.path] = Promise(file.size_bytes, file.sha256)
-                    elif listed["sha256"] != file.sha256:
-                        said = f"sha256 {listed['sha256']}"
-                        self._findings.problem(
-                            MANIFEST,
-                            f"{file.path} with sha256 {file.sha256}, as {asset} wrote it",
-                            said,
-                            "publish anew: paris run",
-                        )
-        with ListedFiles(self._root, promises, self._findings) as found:
+                unlisted |= self._unlisted(asset, [file for record in records for file in record.files])
+        with ListedFiles(self._root, unlisted, self._findings) as found:
             if not self._root.remote:
                 found.prepare(found.promises)
             for path in found.promises:
                 found.take(path)
                 found.drop([path])
+
+    def _unlisted(self, asset: str, recorded: list[DataFile]) -> dict[str, Promise]:
+        """What records promise of the files that the manifest does not list; those that it lists must be the same."""
+        unlisted: dict[str, Promise] = {}
+        for file in recorded:
+            stated = self._listed.get(file.path)
+            if stated is None:
+                unlisted[file.path] = Promise(file.size_bytes, file.sha256)
+            elif stated != file.sha256:
+                expected = f"{file.path} with sha256 {file.sha256}, as {asset} wrote it"
+                self._findings.problem(MANIFEST, expected, f"sha256 {stated}", "publish anew: paris run")
+        return unlisted
 
     def _keys(self, asset: str) -> list[str]:
         known = [*self._manifest["shards"], *self._manifest["shards_missing"]]
@@ -228,22 +228,3 @@ class TableJoins:
             if stated.get(name) != value:
                 expected = f"counts.{asset}.{name} = {value}, as its tables record"
                 self._findings.problem(MANIFEST, expected, str(stated.get(name)), "publish anew: paris run")
-
-
-def content_of(file: IO[bytes], record: Record) -> str:
-    """The content hash of a table as it lies there, computed as ``TableWriter`` did; '' where it cannot be read."""
-    try:
-        table = pq.ParquetFile(file)
-        # Polars names the elements of lists as they were when written; Parquet itself renames them.
-        empty = pl.DataFrame(table.schema_arrow.empty_table())
-        schema = empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema.remove_metadata()
-        digest = hashlib.sha256(schema.to_string().encode())
-        for group in range(table.num_row_groups):
-            rows = table.read_row_group(group).cast(schema)
-            volatile = [name for name in VOLATILE.get(record.asset, ()) if name in rows.column_names]
-            digest_rows(digest, rows.drop_columns(volatile))
-    except (pa.ArrowException, OSError):
-        return ""
-    for data_file in record.files:
-        digest.update(f"{data_file.path} {data_file.sha256}".encode())
-    return digest.hexdigest()

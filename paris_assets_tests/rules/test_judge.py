@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paris_assets.config import Rule
-from paris_assets.rules import judge
+from paris_assets.rules.judge import judge
 
 RULES = [
     Rule(name="short_side", column="short_side", min=160),

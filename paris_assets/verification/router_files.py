@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.experts.findings import Findings
-from paris_assets.experts.listed_files import ListedFiles, load_array
 from paris_assets.experts.router import ARRAYS
-from paris_assets.experts.tar_samples import INFINITE, SIGN, ShardTars
+from paris_assets.verification.findings import Findings
+from paris_assets.verification.listed_files import ListedFiles, load_array
+from paris_assets.verification.tar_samples import INFINITE, SIGN, ShardTars
 
 FOLDER = "router_training"
 DTYPES = {"latents": "<f2", "labels": "<i8", "embeddings": "<f2", "clip": "<f2", "image_ids": "|S32", "split": "|u1"}

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from paris_assets.experts.findings import Findings
 from paris_assets.experts.router import ARRAYS
+from paris_assets.verification.findings import Findings
 
 MANIFEST = "pipeline_manifest.json"
 EMPTY_PROMPT = "expert_shards/empty_prompt.npy"

@@ -1,0 +1,192 @@
+"""Sensors: new shards of a growing source, the runs that carry them to expert shards, and reports of failed runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+from paris_assets.automation import Attempt, Partition, look_ahead
+from paris_assets.config import Profile
+from paris_assets.partitions import image_shards
+from paris_assets.runs import failures
+from paris_assets.runs.home import dagster_home
+from paris_assets.runs.plan import Task, some
+from paris_assets.runs.registration import SETTLE_S, bind, half_written, register
+from paris_assets.runs.turn import our_turn
+from paris_assets.storage.records import ALL
+from paris_assets.storage.snapshot import REGISTRY
+from paris_assets.storage.store import PROFILE_FILE, Store, stored_profile
+from paris_assets.storage.table_asset import RESUME_TAG
+
+INTERVAL = "PARIS_SENSOR_INTERVAL_S"
+WEBHOOK = "PARIS_FAILURE_WEBHOOK"
+INTERVAL_S = int(os.environ.get(INTERVAL, "30"))
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+SHARDS = str(image_shards.name)
+PARTITION_TAG = "dagster/partition"
+LOOK_AGAIN_S = 900
+LOADED = uuid.uuid4().hex  # another one in every process that has loaded this code
+
+
+class NotNow(RuntimeError):
+    """The root cannot be worked on at present; the message says why."""
+
+
+@dg.sensor(
+    description="Registers new rows of the source as image shards; known shards never change. Turn on "
+    "out_of_date_partitions, too, to have them carried to expert shards.",
+    minimum_interval_seconds=INTERVAL_S,
+)
+def new_image_shards(context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store]) -> dg.SensorResult:
+    """One look at the source. A source that cannot be read fails the look and changes nothing.
+
+    Raises:
+        SourceError: a registered file is gone or another, or a new one cannot be read; names it.
+    """
+    try:
+        current = store.under(_profile(store))
+        known = current.shards()
+        registry = register(current)
+        growing = half_written(current, registry)
+        if growing:
+            raise NotNow(f"{some(growing)} changed less than {SETTLE_S:g} s ago and may still be written")
+        if registry.height > len(known):
+            with _held(current):
+                if current.shards() != known or _profile(store) != current.profile:
+                    raise NotNow("another process has just registered shards or changed the settings")
+                bind(current, registry, Console(quiet=True))
+    except NotNow as reason:
+        return dg.SensorResult(skip_reason=str(reason))
+    new = current.shards()[len(known) :]
+    said = f"registered {some(new)}" if new else f"no new rows; {len(known)} shards are registered"
+    return dg.SensorResult(skip_reason=said, dynamic_partitions_requests=_differences(context.instance, current))
+
+
+@dg.sensor(
+    description="Starts runs for what is missing or out of date, as `paris run` would: one run per shard and wave. The "
+    "cluster model is never fitted again. What failed is tried again when its inputs or settings change, when its run "
+    "is executed again, or when the cursor of this sensor is cleared.",
+    target=dg.AssetSelection.all(),
+    minimum_interval_seconds=INTERVAL_S,
+)
+def out_of_date_partitions(context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store]) -> dg.SensorResult:
+    """One look at what is to be made next; no plan is made while nothing can have changed."""
+    cursor: dict[str, Any] = json.loads(context.cursor or "{}")
+    seen = _what_could_change(context.instance, store)
+    if cursor.get("seen") == seen:
+        return dg.SensorResult(skip_reason=cursor["said"])
+    try:
+        profile = _profile(store)
+        current = store if profile == store.profile else store.under(profile)  # changed since the code was loaded
+        with _held(current):
+            running = _running(context.instance, current)
+            outlook = look_ahead(current, running, [_attempt(entry) for entry in cursor.get("attempts", [])])
+    except NotNow as reason:
+        return dg.SensorResult(skip_reason=str(reason))
+    attempts = [asdict(attempt) for attempt in outlook.attempts]
+    said = outlook.in_words()
+    return dg.SensorResult(
+        run_requests=[_request(task) for task in outlook.requests],
+        skip_reason=None if outlook.requests else said,
+        cursor=json.dumps({"seen": seen, "said": said, "attempts": attempts}),
+        dynamic_partitions_requests=_differences(context.instance, current),
+    )
+
+
+@dg.run_failure_sensor(
+    description="Reports every failed run with its shard, the cause and the images that the error names: in its own "
+    "log, in failures.jsonl of Dagster's home, and to PARIS_FAILURE_WEBHOOK. `paris run` reports its own.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=INTERVAL_S,
+)
+def failed_runs(context: dg.RunFailureSensorContext) -> None:
+    """One failed run. An address that does not answer is an error in the log and nothing more."""
+    report = failures.failure_report(context.dagster_run, context.failure_event, context.get_step_failure_events())
+    context.log.error(failures.in_words(report))
+    failures.keep(report, Path(context.instance.root_directory))
+    address = os.environ.get(WEBHOOK)
+    problem = failures.post(report, address) if address else None
+    if problem:
+        context.log.error(f"{WEBHOOK} was not told: {problem}")
+
+
+SENSORS = [new_image_shards, out_of_date_partitions, failed_runs]
+
+
+def _profile(store: Store) -> Profile:
+    """The settings that the root has now."""
+    profile = stored_profile(store.root)
+    if profile is None:
+        raise NotNow(f"{store.root.url} has no {PROFILE_FILE}: `paris run` binds a root to a source and its settings")
+    return profile
+
+
+@contextmanager
+def _held(store: Store) -> Iterator[None]:
+    """Hold the root, unless a `paris run` or another look does."""
+
+    def busy(holder: str) -> None:
+        raise NotNow(f"{store.root.url} is held by {holder}: a `paris run`, or another look of a sensor")
+
+    with our_turn(store.root, dagster_home(store.root.url, store.root.remote), waiting=busy, lost=busy):
+        yield
+
+
+def _differences(
+    instance: dg.DagsterInstance, store: Store
+) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
+    """What makes Dagster's partitions those of the registry, whatever either went through."""
+    registered, known = store.shards(), set(instance.get_dynamic_partitions(SHARDS))
+    missing = [shard for shard in registered if shard not in known]
+    unknown = sorted(known.difference(registered))
+    return [
+        *([image_shards.build_add_request(missing)] if missing else []),
+        *([image_shards.build_delete_request(unknown)] if unknown else []),
+    ]
+
+
+def _what_could_change(instance: dg.DagsterInstance, store: Store) -> str:
+    """A text that is another when a plan could be: code, settings, shards, a run that ended; and every quarter of an
+    hour, for what nobody tells of (a repaired source, a deleted file)."""
+    last = instance.get_run_records(dg.RunsFilter(statuses=ENDED), limit=1, order_by="update_timestamp")
+    run = [(record.dagster_run.run_id, record.update_timestamp) for record in last]
+    stamps = [store.root.stamp(PROFILE_FILE), store.root.stamp(REGISTRY)]
+    return repr([LOADED, int(time.time() // LOOK_AGAIN_S), *stamps, *run])
+
+
+def _running(instance: dg.DagsterInstance, store: Store) -> set[Partition]:
+    """(asset, shard) of every run that has not ended, whoever started it."""
+    found: set[Partition] = set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+        assets = run.asset_selection or [dg.AssetKey(name) for name in store.graph]
+        found |= {(key.to_user_string(), run.tags.get(PARTITION_TAG, ALL)) for key in assets}
+    return found
+
+
+def _attempt(entry: dict[str, Any]) -> Attempt:
+    return Attempt(entry["shard"], tuple(entry["assets"]), entry["state"])
+
+
+def _request(task: Task) -> dg.RunRequest:
+    return dg.RunRequest(
+        asset_selection=[dg.AssetKey(name) for name in task.assets],
+        partition_key=None if task.shard == ALL else task.shard,
+        tags={RESUME_TAG: "true"},
+    )

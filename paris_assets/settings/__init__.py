@@ -1,0 +1,1 @@
+"""The sections of a profile, a module for each stage."""

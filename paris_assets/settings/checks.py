@@ -1,0 +1,38 @@
+"""Bounds of the asset checks of every stage."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from paris_assets.settings.section import Section
+
+WARN_ONLY = ["silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched"]
+
+
+class Checks(Section):
+    """Bounds of the asset checks."""
+
+    min_fetched: float = Field(default=0.5, ge=0, le=1, description="least share of a shard's rows that is fetched")
+    min_kept: float = Field(default=0.3, ge=0, le=1, description="least share of a shard's images that pass the rules")
+    max_kept: float = Field(
+        default=1.0, ge=0, le=1, description="largest share of a shard's images that pass the rules"
+    )
+    max_duplicates: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"
+    )
+    max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
+    max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
+    min_embedding_std: float = Field(
+        default=1e-4, gt=0, description="least mean per-dimension deviation within a shard"
+    )
+    min_silhouette: float = Field(default=0.0, ge=-1, le=1, description="least mean silhouette (cosine)")
+    min_share: float = Field(default=0.01, ge=0, le=1, description="least share of the smallest cluster")
+    max_share: float = Field(default=0.5, ge=0, le=1, description="largest share of the largest cluster")
+    max_boundary: float = Field(default=0.9, ge=0, le=1, description="largest share of images with d2 / d1 < 1.2")
+    max_latent_mean: float = Field(default=0.5, gt=0, description="largest absolute mean of a shard's scaled latents")
+    min_latent_std: float = Field(default=0.5, gt=0, description="least deviation of a shard's scaled latents")
+    max_latent_std: float = Field(default=2.0, gt=0, description="largest deviation of a shard's scaled latents")
+    min_psnr_db: float = Field(default=20.0, gt=0, description="least mean reconstruction PSNR, dB")
+    warn_only: list[str] = Field(
+        default=WARN_ONLY, description="checks that warn where they fail; the others are errors"
+    )

@@ -1,0 +1,38 @@
+"""Settings of the stage `ingest`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from paris_assets.settings.credentials import refuse_credentials
+from paris_assets.settings.section import Section, tuning
+
+
+class Source(Section):
+    """Where rows come from and how they are cut into shards."""
+
+    path: Annotated[str, AfterValidator(refuse_credentials)] = Field(
+        default="data/sample/photos.parquet", description="table, glob, folder, tars or URL of the source"
+    )
+    rows_per_shard: int = Field(default=10_000, ge=1, description="source rows per image shard; fixed at registration")
+    columns: dict[str, str] = Field(default_factory=dict, description="our column -> the source's, before aliases")
+
+
+class Ingest(Section):
+    """How images are fetched."""
+
+    max_bytes: int = Field(default=20_000_000, ge=1, description="largest body accepted, bytes")
+    max_pixels: int = Field(
+        default=100_000_000, ge=1, description="largest width x height accepted, read from the header"
+    )
+    max_redirects: int = Field(default=5, ge=0, description="redirects followed per URL")
+    timeout_s: float = tuning(10.0, "seconds for one attempt, connection and body together", gt=0)
+    retries: int = tuning(2, "further attempts after a transient failure (timeout, connection, 429, 5xx)", ge=0)
+    backoff_s: float = tuning(0.5, "wait before the first retry; doubled for each further one", ge=0)
+    max_wait_s: float = tuning(30.0, "longest Retry-After that is waited for; a longer one ends the attempts", ge=0)
+    concurrency: int = tuning(64, "requests in flight per shard", ge=1)
+    user_agent: str = tuning("paris_assets", "User-Agent header")
+    serve: str | None = tuning(None, "folder that a loopback web server serves while images are fetched")
+    resolve: dict[str, str] = tuning({}, "host name -> `serve` or `127.0.0.1:port`: the only private addresses allowed")

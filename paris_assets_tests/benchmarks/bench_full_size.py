@@ -1,0 +1,227 @@
+"""The Paris profile's networks at full size with random weights: the network alone against its asset, end to end.
+
+Run: `python -m paris_assets_tests.benchmarks.bench_full_size [network ...] [--device auto|cpu|cuda] [--images N]`
+
+Alone: batches in memory through the network, as the asset calls it. End to end: the asset's function and its commit,
+from a tar of JPEGs (sample photos, enlarged) to the Parquet file. Both are measured in turn, and the median of the
+ratios counts, as machines are shared; `cpu` is the same ratio of processor seconds, which other people's load disturbs
+less. `decode/s`: decoding and resizing alone. GFLOP per image are counted by torch; `peak` are those per second of a
+large matrix product in the same precision and the same minute, `share` what the network alone reaches of it. With
+random weights BLIP-2 writes all 50 tokens; real captions end after about ten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from paris_assets.captions import tables as caption_tables
+from paris_assets.clusters import tables as cluster_tables
+from paris_assets.latents import tables as latent_tables
+from paris_assets.latents.encode import crop, noise
+from paris_assets.models.batches import cores, decode, ordered_map
+from paris_assets.models.device import place
+from paris_assets.profiles import load_profile
+from paris_assets.storage.commit import commit
+from paris_assets.storage.output import Output
+from paris_assets.storage.store import Store
+from paris_assets_tests import worlds
+from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard
+from paris_assets_tests.models import full_size
+
+TARGET = 0.9
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of the profile: how it is made, where its setting is, and which asset runs it."""
+
+    setting: str
+    make: Callable[[Path], None]
+    asset: str
+    run: Callable[[Store], Output]
+    gigabytes: float
+    images: int
+
+
+def _curated(store: Store) -> pl.LazyFrame:
+    return store.scan("curated_images", [worlds.SHARD])
+
+
+CASES = {
+    "dinov2": Case(
+        "embedder",
+        full_size.dinov2_base,
+        "image_embeddings",
+        lambda store: cluster_tables.image_embeddings(store, worlds.SHARD, _curated(store)),
+        gigabytes=1,
+        images=128,
+    ),
+    "clip-text": Case(
+        "text.encoder",
+        full_size.clip_l_text,
+        "text_embeddings",
+        lambda store: caption_tables.text_embeddings(store, worlds.SHARD, store.scan("captions", [worlds.SHARD])),
+        gigabytes=1,
+        images=256,
+    ),
+    "autoencoder-kl": Case(
+        "latents.codec",
+        full_size.sd_vae,
+        "latents",
+        lambda store: latent_tables.latents(store, worlds.SHARD, _curated(store)),
+        gigabytes=4,
+        images=32,
+    ),
+    "blip-2": Case(
+        "captions.captioner",
+        full_size.blip2_opt,
+        "captions",
+        lambda store: caption_tables.captions(store, worlds.SHARD, _curated(store)),
+        gigabytes=12,
+        images=16,
+    ),
+}
+
+
+def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: Store) -> tuple[list[Any], float]:
+    """Arguments of each call of the network, and images per second that are decoded and resized for it."""
+    size = network.batch_size
+    if name == "clip-text":
+        texts = store.read("captions", worlds.SHARD)["caption"].to_list()
+        return [(texts[start : start + size], 77) for start in range(0, len(texts), size)], 0.0
+
+    def prepare(image_id: str, data: bytes) -> np.ndarray:
+        if name == "autoencoder-kl":
+            square = crop(decode(image_id, data, None), 256, upscale=False)
+            assert square is not None
+            return square.pixels
+        return network.preprocess(decode(image_id, data, network.min_side))
+
+    start = time.perf_counter()
+    rows = np.stack(list(ordered_map(prepare, images, batch_size=size)))
+    rate = len(images) / (time.perf_counter() - start)
+    batches = rows.reshape(-1, size, *rows.shape[1:])
+    if name != "autoencoder-kl":
+        return [(batch,) for batch in batches], rate
+    draws = np.stack([noise(0, image_id, (4, 32, 32), 256) for image_id, _ in images]).reshape(-1, size, 4, 32, 32)
+    return list(zip(batches, draws, strict=True)), rate
+
+
+def seconds(work: Callable[[], object]) -> np.ndarray:
+    """Wall time of one call, and processor time of this process."""
+    wall, processor = time.perf_counter(), time.process_time()
+    work()
+    return np.array([time.perf_counter() - wall, time.process_time() - processor])
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype, tries: int = 6) -> float:
+    """Floating-point operations per second of a large matrix product, the best of a few."""
+    side = 8192 if device.type == "cuda" else 3072
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+
+    def multiply() -> None:
+        for _ in range(repeats):
+            torch.mm(left, right)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    repeats = 1
+    multiply()
+    repeats = 10 if device.type == "cuda" else 1
+    return 2 * side**3 * repeats / min(seconds(multiply)[0] for _ in range(tries))
+
+
+def flops_per_image(run: Callable[..., Any], batch: tuple[Any, ...], size: int) -> float:
+    """Multiplications and additions of one image; attention written out, as torch does not count the fused one."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        run(*batch)
+    return counter.get_total_flops() / size
+
+
+def _available_gigabytes() -> float:
+    """Memory that can be had, that of the page cache included."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1024 / 1e9
+
+
+def measure(name: str, options: argparse.Namespace) -> None:
+    """Print the row of one network."""
+    case, cuda = CASES[name], options.device != "cpu" and torch.cuda.is_available()
+    available = _available_gigabytes()
+    if available < case.gigabytes:
+        print(f"{name:<16}left out: it takes {case.gigabytes} GB of memory, {available:.1f} are free", flush=True)
+        return
+    shipped = load_profile("paris").at(case.setting)
+    size = options.batch_size or shipped.batch_size
+    count = -(-(options.images or (4096 if cuda else case.images)) // size) * size
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        case.make(folder / "model")
+        gc.collect()
+        settings = {"batch_size": size, "device": options.device, "revision": None, "path": str(folder / "model")}
+        model = shipped.model_copy(update=settings)
+        images = enlarged(count, options.long_side)
+        store = shard(folder / "root", case.setting, model, images)
+        network, placement = store.model(model), place(model)
+        batches, decoding = prepared(name, network, images, store)
+        run = network.encode if hasattr(network, "encode") else network.run
+        flops = flops_per_image(run, batches[0], size)
+        run(*batches[0])
+        alone, whole, peaks = [], [], []
+        for _ in range(options.rounds):
+            peaks.append(peak_flops(placement.device, placement.dtype))
+            alone.append(seconds(lambda: [run(*batch) for batch in batches]))
+            whole.append(seconds(lambda: commit(store, case.asset, worlds.SHARD, case.run(store))))
+    rates, ends = (count / np.median(times, axis=0) for times in (alone, whole))
+    ratio, processor = np.median(np.array(alone) / np.array(whole), axis=0)
+    bound = "network" if ratio >= TARGET else "decoding" if decoding and decoding < 1.2 * rates[0] else "asset"
+    print(
+        f"{name:<16}{placement.precision:<6}{size:>6}{count:>8}{rates[0]:>10.2f}{ends[0]:>14.2f}{ratio:>8.1%}"
+        f"{processor:>8.1%}{decoding:>10.0f}{flops / 1e9:>9.1f}{max(peaks) / 1e9:>10.0f}"
+        f"{rates[0] * flops / max(peaks):>8.1%}  {bound}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print one row per network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", metavar="network", help=", ".join(CASES))
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--images", type=int, help="images per measurement, rounded up to whole batches")
+    parser.add_argument("--batch-size", type=int, help="instead of the profile's")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--long-side", type=int, default=640, help="of the JPEGs, pixels")
+    options = parser.parse_args()
+    unknown = sorted(set(options.networks) - set(CASES))
+    if unknown:
+        parser.error(f"no network {', '.join(unknown)}; there are {', '.join(CASES)}")
+    cuda = options.device != "cpu" and torch.cuda.is_available()
+    where = torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads"
+    print(f"{where}, {cores()} cores, torch {torch.__version__}, JPEGs of {options.long_side} px along the long side")
+    print(f"load average {os.getloadavg()[0]:.1f}")
+    print(
+        f"{'network':<16}{'':<6}{'batch':>6}{'images':>8}{'alone/s':>10}{'end to end/s':>14}{'ratio':>8}{'cpu':>8}"
+        f"{'decode/s':>10}{'GFLOP':>9}{'peak':>10}{'share':>8}  bound"
+    )
+    for name in options.networks or CASES:
+        measure(name, options)
+    print(f"load average {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

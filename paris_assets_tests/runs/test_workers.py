@@ -1,0 +1,25 @@
+"""Worker processes, each with a GPU of its own."""
+
+import os
+
+import pytest
+import torch
+
+from paris_assets.runs.workers import take_gpu
+
+
+@pytest.mark.parametrize(
+    ("named", "found", "taken"),
+    [("3,5", 8, ["3", "5", "3"]), (None, 2, ["0", "1", "0"]), (None, 0, [None] * 3), ("", 2, [""] * 3)],
+    ids=["named", "all", "none", "hidden"],
+)
+def test_workers_share_the_gpus_out(
+    monkeypatch: pytest.MonkeyPatch, named: str | None, found: int, taken: list[str | None]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    for number, expected in enumerate(taken):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if named is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+        take_gpu(number)
+        assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected

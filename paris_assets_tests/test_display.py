@@ -1,0 +1,277 @@
+"""What Dagster shows of every asset, of a run, and of a run with something wrong."""
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from paris_assets.definitions import asset_graph, build_definitions
+from paris_assets.runs.command import run_command
+from paris_assets.runs.execution import QUIET, open_instance
+from paris_assets.runs.judging import judge_again
+from paris_assets.runs.run import Request
+from paris_assets.storage.failed_checks import FailedCheck, failed_checks, summary
+from paris_assets.storage.output import MAX_PICTURES, Output
+from paris_assets.storage.root import Root
+from paris_assets.storage.store import Store, open_store
+from paris_assets_tests import small_world
+
+SPECS = {spec.key.to_user_string(): spec for spec in build_definitions("/nonexistent").resolve_all_asset_specs()}
+COLUMNS = {
+    name: {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+    for name, spec in SPECS.items()
+}
+LINEAGE = {name: spec.metadata["dagster/column_lineage"].deps_by_column for name, spec in SPECS.items()}
+NAMES = sorted(asset_graph())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose first shard lost half of its images, and whose latents are held to an impossible bound."""
+    folder = tmp_path_factory.mktemp("display")
+    source = small_world.web(folder, 40)
+    for number in range(0, 20, 2):
+        (folder / "site" / f"{number:05d}.jpg").unlink(missing_ok=True)
+    bring_up_to_date(folder / "root", source)
+    return folder / "root"
+
+
+def bring_up_to_date(root: Path, source: Path, **checks: Any) -> None:
+    bounds = {"checks__min_psnr_db": 90.0, "checks__warn_only": ["reconstruction"]}
+    profile = small_world.profile(source, **bounds, **{f"checks__{name}": value for name, value in checks.items()})
+    assert run_command(profile, str(root), Request(), dry_run=False) == 0
+
+
+@pytest.fixture(scope="module")
+def instance(root: Path) -> Iterator[dg.DagsterInstance]:
+    with open_instance(open_store(str(root))) as instance:
+        yield instance
+
+
+def latest_evaluation(instance: dg.DagsterInstance, asset: str, check: str) -> dg.AssetCheckEvaluation:
+    key = dg.AssetCheckKey(dg.AssetKey(asset), check)
+    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert record.evaluation is not None
+    return record.evaluation
+
+
+def metadata(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
+    """Of the latest materialisation."""
+    event = instance.get_latest_materialization_event(dg.AssetKey(name))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return {label: value.value for label, value in event.asset_materialization.metadata.items()}
+
+
+def rows(root: Path, name: str) -> pl.DataFrame:
+    return pl.read_parquet(sorted((root / name).glob("*.parquet")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_catalogue_explains_an_asset(name: str) -> None:
+    spec = SPECS[name]
+    sentences = re.split(r"(?<=[.!?])\s+", (spec.description or "").strip())
+    assert len(sentences) in (2, 3)
+    assert all(len(sentence) > 20 for sentence in sentences)
+    assert spec.group_name == spec.tags["stage"]
+    assert spec.tags["compute"] in ("cpu", "gpu", "fit", "io")
+    assert spec.kinds
+    assert spec.owners == ["team:paris-assets"]
+    assert spec.code_version
+    assert all(column.type and len(column.description or "") > 3 for column in COLUMNS[name].values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lineage_names_columns_that_inputs_have(name: str) -> None:
+    inputs = {dep.asset_key.to_user_string() for dep in SPECS[name].deps}
+    for column, deps in LINEAGE[name].items():
+        assert column in COLUMNS[name]
+        for dep in deps:
+            assert dep.asset_key.to_user_string() in inputs, f"{name}.{column}"
+            assert dep.column_name in COLUMNS[dep.asset_key.to_user_string()], f"{name}.{column}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_column_that_an_input_has_too_has_lineage(name: str) -> None:
+    above = {column for dep in SPECS[name].deps for column in COLUMNS[dep.asset_key.to_user_string()]}
+    # The shard is the partition's name, not a value that is read.
+    assert (COLUMNS[name].keys() & above) - LINEAGE[name].keys() <= {"shard"}
+
+
+def test_values_that_are_passed_on_are_those_of_the_column_named(root: Path) -> None:
+    compared = 0
+    for name, lineage in LINEAGE.items():
+        for column, deps in lineage.items():
+            kind = COLUMNS[name][column].type
+            same = [dep for dep in deps if dep.column_name == column]
+            if name == "pipeline_manifest" or len(deps) > 1 or not same or kind.startswith(("Array", "List")):
+                continue
+            passed = set(rows(root, name)[column])
+            known = set(rows(root, same[0].asset_key.to_user_string())[column])
+            summed = name == "expert_summary" and column in ("samples", "size_bytes")
+            if not summed and (name, column) != ("latent_report", "upscaled"):
+                assert passed <= known, f"{name}.{column}"
+                compared += 1
+    assert compared > 25
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_materialisation_has_the_figures(instance: dg.DagsterInstance, root: Path, name: str) -> None:
+    found = metadata(instance, name)
+    rates = [value for label, value in found.items() if label.endswith("_per_second")]
+    assert len(rates) == 1
+    assert rates[0] > 0
+    assert found["dagster/row_count"] >= 0
+    assert found["dagster/size_bytes"] > 0
+    assert found["seconds"] > 0
+    assert found["rows_in"] > 0
+    assert 0 <= found["kept_share"] <= 1
+    assert found["dagster/column_lineage"] == SPECS[name].metadata["dagster/column_lineage"]
+    shown = found.get("dagster/column_schema") or SPECS[name].metadata["dagster/column_schema"]
+    table = rows(root, name).schema
+    assert {column.name: column.type for column in shown.columns} == {key: str(kind) for key, kind in table.items()}
+    assert all(column.description for column in shown.columns)
+
+
+def test_a_rate_counts_the_body_and_the_commit(instance: dg.DagsterInstance) -> None:
+    found = metadata(instance, "duplicate_groups")
+    assert found["images_per_second"] == pytest.approx(found["rows_in"] / found["seconds"], rel=0.05)
+    assert "images_per_second" in metadata(instance, "expert_shards")
+    assert "rows_per_second" in metadata(instance, "raw_images")
+
+
+def test_rejects_are_shown_by_reason(instance: dg.DagsterInstance) -> None:
+    found = metadata(instance, "raw_images")
+    rejected = {label: value for label, value in found.items() if label.startswith("rejected ")}
+    assert rejected == {"rejected http_404": 1, "rejected not_an_image": 2}
+    assert found["kept_share"] == pytest.approx(17 / 20)
+
+
+def test_pictures_stay_small_and_the_page_is_named(instance: dg.DagsterInstance) -> None:
+    found = metadata(instance, "cluster_report")
+    pictures = [value for value in found.values() if isinstance(value, str) and "data:image" in value]
+    assert len(pictures) == 5
+    assert all(len(picture) < 50_000 for picture in pictures)
+    assert found["report"].endswith("analysis/cluster_report.html")
+    assert len(metadata(instance, "latent_report")["vae_reconstruction_samples.png"]) < 50_000
+
+
+def test_a_picture_that_does_not_compress_is_made_small(tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8))
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    output = Output()
+    for number in range(MAX_PICTURES + 3):
+        output.show_picture(Root(tmp_path), f"analysis/{number}.png", file.getvalue())
+    assert len(output.display) == MAX_PICTURES
+    shown = output.display["0.png"].value
+    assert len(shown) < 50_000
+    encoded = shown.partition("base64,")[2].rstrip(")")
+    assert Image.open(io.BytesIO(base64.b64decode(encoded))).format == "JPEG"
+
+
+def test_what_is_wrong_is_said_in_one_place(instance: dg.DagsterInstance) -> None:
+    found = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks")
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    said = (found.description or "").splitlines()
+    assert said[0] == "2 checks fail, 1 of them with an error:"
+    assert said[2].startswith("- **ERROR** [raw_images fetched](/assets/raw_images?view=checks&checkDetail=fetched) ")
+    assert "Shard 00000: 7 of 20 rows fetched (35.0%), at least 50% expected; failed: http_404 11" in said[2]
+    assert said[3].startswith("- **WARN** [latent_report reconstruction]")
+    assert "dB, at least 90 expected" in said[3]
+
+
+def test_a_failed_shard_is_shown_although_later_ones_passed(instance: dg.DagsterInstance) -> None:
+    found = latest_evaluation(instance, "raw_images", "fetched")
+    assert (found.partition, found.passed) == ("00000", False)
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    figures = {label: value.value for label, value in found.metadata.items()}
+    assert figures == {"fetched": pytest.approx(0.35), "checks.min_fetched": 0.5}
+    (failed,) = failed_checks(instance, [found.asset_check_key])
+    assert (failed.shards, failed.hidden) == (["00000"], False)
+
+
+def evaluations(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> int:
+    return len(instance.event_log_storage.get_asset_check_execution_history(key, limit=100))
+
+
+def test_new_bounds_are_judged_by_without_making_anything_again(root: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(root, tmp_path / "root"))
+    before = small_world.contents(moved)
+    bring_up_to_date(moved, root.parent / "list.parquet", min_fetched=0.3)
+    with open_instance(open_store(str(moved))) as instance:
+        fetched = latest_evaluation(instance, "raw_images", "fetched")
+        assert fetched.passed
+        assert fetched.metadata["checks.min_fetched"].value == 0.3
+        other = dg.AssetCheckKey(dg.AssetKey("raw_images"), "ledger_complete")
+        assert evaluations(instance, other) == 2  # one for each shard, as its bounds are the same
+        said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks")
+        assert (said.description or "").startswith("1 checks fail, 0 of them with an error")
+        assert said.severity == dg.AssetCheckSeverity.WARN
+    del before["profile.yaml"]
+    assert before.items() <= small_world.contents(moved).items()
+
+
+def test_what_was_made_but_not_judged_is_judged_by_the_next_run(root: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(root, tmp_path / "root"))
+    shutil.rmtree(moved / ".dagster")
+    bring_up_to_date(moved, root.parent / "list.parquet")
+    with open_instance(open_store(str(moved))) as instance:
+        fetched = latest_evaluation(instance, "raw_images", "fetched")
+        assert (fetched.partition, fetched.passed) == ("00000", False)
+        (status,) = [
+            one
+            for one in instance.event_log_storage.get_asset_check_partition_info([fetched.asset_check_key])
+            if one.partition_key == "00001"
+        ]
+        assert status.is_current
+        said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks").description or ""
+        assert said.startswith("2 checks fail, 1 of them with an error")
+        assert judge_again(open_store(str(moved), asset_graph()), instance) == 0
+
+
+def test_a_failure_is_not_buried_by_those_of_another_shard() -> None:
+    key = dg.AssetCheckKey(dg.AssetKey("raw_images"), "fetched")
+
+    def judge(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        shard = context.run.tags["shard"]
+        yield dg.AssetCheckEvaluation(key.asset_key, key.name, False, partition=shard, description=f"Shard {shard}")
+        yield dg.Output(None)
+
+    judge.__annotations__ = {"context": dg.OpExecutionContext}
+    job = dg.GraphDefinition("judge", node_defs=[dg.op(judge)]).to_job()
+    with dg.DagsterInstance.ephemeral() as instance:
+        for shard in ["00000", *["00001"] * 4]:
+            job.execute_in_process(instance=instance, run_config=QUIET, tags={"shard": shard})
+        (found,) = failed_checks(instance, [key])
+        assert (found.shards, found.evaluation.description) == (["00000", "00001"], "Shard 00000")
+
+
+def test_many_failed_shards_fit_on_a_line() -> None:
+    evaluation = dg.AssetCheckEvaluation(
+        dg.AssetKey("latents"), "latents_sane", False, description="Shard 0: too wide."
+    )
+    found = FailedCheck(evaluation.asset_check_key, [str(number) for number in range(1100)], evaluation, hidden=True)
+    said = summary([found])["description"]
+    assert "Shard 0: too wide. *Shards 1, 2, 3, 4, 5, 6 and 1,093 more fail too.*" in said
+    assert summary([])["passed"]
+
+
+def test_captions_of_strangers_are_no_markdown(tmp_path: Path) -> None:
+    from paris_assets.captions.checks import captions_differ
+    from paris_assets_tests import worlds
+
+    store: Store = worlds.flat_store(tmp_path)
+    worlds.publishable(store)
+    worlds.replace(store, "captions", caption=pl.lit("![x](http://evil.example/`a`.png)\nnow"))
+    assert "`![x](http://evil.example/ a .png) now`" in captions_differ(store, worlds.SHARD).said

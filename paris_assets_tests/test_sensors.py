@@ -1,0 +1,285 @@
+"""What each sensor says and asks for in one look, on a real instance of Dagster but without its daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from paris_assets import sensors
+from paris_assets.clusters import tables as cluster_tables
+from paris_assets.definitions import build_definitions
+from paris_assets.ingest.columns import SourceError
+from paris_assets.partitions import image_shards
+from paris_assets.profiles import dump_profile
+from paris_assets.runs.execution import dagster_home, open_instance, report_finished
+from paris_assets.runs.registration import bind, register
+from paris_assets.runs.run import Request
+from paris_assets.runs.turn import our_turn
+from paris_assets.storage.root import Root
+from paris_assets.storage.store import Store, open_store
+from paris_assets_tests import small_world
+from paris_assets_tests.models import cheap
+from paris_assets_tests.runs import direct
+from paris_assets_tests.runs.test_changes import brief_report
+
+FETCHED = ["source_rows", "raw_images", "image_signals", "content_scores", "filtered_images"]
+NAME = str(image_shards.name)
+
+
+class World:
+    """A source that grows, a root and its Dagster instance."""
+
+    def __init__(self, source: Path, root: Path, instance: dg.DagsterInstance) -> None:
+        self.source, self.root, self.instance = source, root, instance
+        self.loaded = open_store(str(root), direct.GRAPH)
+        self.cursor: str | None = None
+
+    def store(self) -> Store:
+        return open_store(str(self.root), direct.GRAPH)
+
+    def look(self, sensor: dg.SensorDefinition) -> dg.SensorResult:
+        """One look of a sensor, and what the daemon does with its answer but starting runs."""
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"store": self.loaded}
+        ) as context:
+            found = sensor(context)
+        assert isinstance(found, dg.SensorResult)
+        for request in found.dynamic_partitions_requests or []:
+            if isinstance(request, dg.AddDynamicPartitionsRequest):
+                self.instance.add_dynamic_partitions(NAME, request.partition_keys)
+            else:
+                for key in request.partition_keys:
+                    self.instance.delete_dynamic_partition(NAME, key)
+        self.cursor = found.cursor or self.cursor
+        return found
+
+    def register(self) -> str:
+        return self._reason(self.look(sensors.new_image_shards))
+
+    def wait(self) -> str:
+        found = self.look(sensors.out_of_date_partitions)
+        assert not found.run_requests
+        return self._reason(found)
+
+    def _reason(self, found: dg.SensorResult) -> str:
+        assert found.skip_reason
+        return found.skip_reason.skip_message or ""
+
+    def shards(self) -> list[str]:
+        """Registered shards, which are also Dagster's partitions."""
+        assert self.instance.get_dynamic_partitions(NAME) == self.store().shards()
+        return self.store().shards()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A finished root whose partitions were reported to a new instance, as `paris run` does."""
+    folder = tmp_path_factory.mktemp("finished")
+    small_world.embedded(folder / "source" / "m.parquet", 40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_tables, "write_report", brief_report)
+        patch.setenv("DAGSTER_HOME", "")  # open_instance sets it
+        direct.bring_up_to_date(small_world.profile(folder / "source"), folder / "root")
+        store = open_store(str(folder / "root"), direct.GRAPH)
+        with open_instance(store) as instance:
+            report_finished(store, instance)
+        yield folder
+
+
+@pytest.fixture
+def world(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A copy of it in another place, to be changed."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    folder = Path(shutil.copytree(finished, tmp_path / "world"))
+    moved = Store(Root(folder / "root"), small_world.profile(folder / "source"), direct.GRAPH)
+    bind(moved, register(moved), direct.Console(quiet=True))
+    with open_instance(moved) as instance:
+        yield World(folder / "source", folder / "root", instance)
+
+
+def test_a_finished_root_asks_for_nothing(world: World) -> None:
+    assert world.register() == "no new rows; 2 shards are registered"
+    assert world.wait() == "every partition is up to date"
+    assert world.shards() == ["00000", "00001"]
+
+
+def test_sensors_that_start_work_are_off_until_turned_on(world: World) -> None:
+    found = {sensor.name: sensor for sensor in build_definitions(world.loaded).sensors or []}
+    on = [name for name, sensor in found.items() if sensor.default_status == dg.DefaultSensorStatus.RUNNING]
+    assert set(found) == {"new_image_shards", "out_of_date_partitions", "failed_runs"}
+    assert on == ["failed_runs"]
+
+
+def test_new_rows_become_shards_and_runs(world: World) -> None:
+    small_world.embedded(world.source / "n.parquet", 40, 40)
+    assert world.register() == "registered 00002, 00003"
+    assert world.shards() == ["00000", "00001", "00002", "00003"]
+    asked = world.look(sensors.out_of_date_partitions).run_requests or []
+    assert [request.partition_key for request in asked] == ["00002", "00003"]
+    for request in asked:
+        assert [key.to_user_string() for key in request.asset_selection or []] == FETCHED
+        assert request.tags["paris/resume"] == "true"
+    assert world.register() == "no new rows; 4 shards are registered"
+
+
+def test_a_list_that_is_still_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end does not show, and registered too early it would be another file at every later look."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    source = tmp_path / "source"
+    source.mkdir()
+    rows = [f'{{"url": "http://x.test/{number}.jpg", "text": "text {number}"}}\n' for number in range(40)]
+    (source / "a.jsonl").write_text("".join(rows[:25]))
+    Root(tmp_path / "root").put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
+    with open_instance(open_store(str(tmp_path / "root"))) as instance:
+        world = World(source, tmp_path / "root", instance)
+        assert world.register() == "a.jsonl changed less than 60 s ago and may still be written"
+        assert world.shards() == []
+        (source / "a.jsonl").write_text("".join(rows))
+        os.utime(source / "a.jsonl", (0, 0))
+        assert world.register() == "registered 00000, 00001"
+        assert world.register() == "no new rows; 2 shards are registered"
+
+
+def test_nothing_is_planned_while_nothing_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(sensors, "look_ahead", lambda *_: pytest.fail("planned again"))
+        assert world.wait() == "every partition is up to date"
+    (world.root / "captions" / "00001.parquet").unlink()
+    monkeypatch.setattr(sensors, "LOOK_AGAIN_S", 1e-6)
+    asked = world.look(sensors.out_of_date_partitions).run_requests or []
+    assert [request.partition_key for request in asked] == ["00001"]
+
+
+def test_a_run_under_way_is_waited_for(world: World) -> None:
+    small_world.embedded(world.source / "n.parquet", 20, 40)
+    world.register()
+    job = build_definitions(world.store()).resolve_implicit_global_asset_job_def()
+    chosen = frozenset([dg.AssetKey("raw_images")])
+    run = world.instance.create_run_for_job(
+        job, tags={"dagster/partition": "00002"}, asset_selection=chosen, status=dg.DagsterRunStatus.STARTED
+    )
+    assert world.wait() == "under way: source_rows and what follows [00002]"
+    world.instance.report_run_canceled(run)
+    assert len(world.look(sensors.out_of_date_partitions).run_requests or []) == 1
+
+
+def test_partitions_and_registry_come_to_agree(world: World) -> None:
+    world.instance.delete_dynamic_partition(NAME, "00001")
+    world.instance.add_dynamic_partitions(NAME, ["by hand"])
+    world.register()
+    assert world.shards() == ["00000", "00001"]
+    world.instance.delete_dynamic_partition(NAME, "00000")
+    world.wait()
+    assert sorted(world.instance.get_dynamic_partitions(NAME)) == ["00000", "00001"]
+
+
+def test_a_paris_run_has_precedence(world: World) -> None:
+    small_world.embedded(world.source / "n.parquet", 20, 40)
+    with our_turn(Root(world.root), dagster_home(str(world.root), False), waiting=pytest.fail, lost=pytest.fail):
+        assert world.register().startswith(f"{world.root} is held by process ")
+        assert world.wait().endswith(": a `paris run`, or another look of a sensor")
+    assert world.shards() == ["00000", "00001"]
+    assert world.register() == "registered 00002"
+
+
+def test_a_root_without_settings_is_left_alone(world: World) -> None:
+    (world.root / "profile.yaml").unlink()
+    assert "has no profile.yaml: `paris run` binds a root" in world.register()
+    assert "has no profile.yaml" in world.wait()
+
+
+def test_settings_that_changed_since_the_code_was_loaded_are_used(world: World) -> None:
+    changed = small_world.profile(world.source, captions__min_words=2)
+    bind(Store(Root(world.root), changed), world.loaded.registry(), direct.Console(quiet=True))  # type: ignore[arg-type]
+    asked = world.look(sensors.out_of_date_partitions).run_requests or []
+    assert {request.partition_key for request in asked} == {"00000", "00001"}
+    assert asked[0].asset_selection[0].to_user_string() == "captions"  # type: ignore[index]
+    assert world.register() == "no new rows; 2 shards are registered"
+    assert world.store().profile == changed
+
+
+def test_a_source_that_is_gone_fails_the_look_and_changes_nothing(world: World) -> None:
+    (world.source / "m.parquet").rename(world.source / "elsewhere.parquet")
+    with pytest.raises(SourceError, match=r"m\.parquet was registered and is gone: put it back"):
+        world.register()
+    assert world.shards() == ["00000", "00001"]
+
+
+def test_a_failed_run_is_reported_once_in_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a web address that cannot be reached does not keep the report from the file."""
+    (world.root / "image_signals" / "00001.parquet").unlink()
+    monkeypatch.setenv("PARIS_FAILURE_WEBHOOK", "http://127.0.0.1:9/")
+    job = build_definitions(world.store()).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        asset_selection=[dg.AssetKey("filtered_images")],
+        partition_key="00001",
+        instance=world.instance,
+        raise_on_error=False,
+    )
+    context = dg.build_run_status_sensor_context(
+        sensor_name="failed_runs",
+        dagster_instance=world.instance,
+        dagster_run=result.dagster_run,
+        dagster_event=result.all_events[-1],
+    ).for_run_failure()
+    sensors.failed_runs(context)
+    report = json.loads((world.root / ".dagster" / "failures.jsonl").read_text())
+    said = f"image_signals/00001 has not been made under {world.root}: materialise it first, or let `paris run` do it"
+    assert report["failed"] == [{"asset": "filtered_images", "cause": said, "image_ids": []}]
+    assert (report["run_id"], report["shard"], report["cause"]) == (result.run_id, "00001", said)
+
+
+def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards that another process has registered meanwhile are seen, and the lease is given back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    root, source = Root(f"{s3_url}/sensors"), tmp_path / "source"
+    small_world.embedded(source / "a.parquet", 20)
+    root.put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
+    with open_instance(open_store(root.url)) as instance:
+        world = World(source, tmp_path, instance)
+        world.loaded = open_store(root.url, direct.GRAPH)
+        assert world.register() == "registered 00000"
+        small_world.embedded(source / "b.parquet", 20, 20)
+        other = open_store(root.url)
+        bind(other, register(other), direct.Console(quiet=True))
+        assert world.register() == "no new rows; 2 shards are registered"
+        asked = world.look(sensors.out_of_date_partitions).run_requests or []
+        assert [request.partition_key for request in asked] == ["00000", "00001"]
+    assert root.size("run.lock") is None
+
+
+@pytest.mark.parametrize(("tags", "computed"), [({"paris/resume": "true"}, False), ({}, True)])
+def test_runs_of_sensors_keep_rows_of_models(
+    world: World, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str], computed: bool
+) -> None:
+    """As `paris run` does; what a person asks for is computed anew."""
+    rules = [
+        {"name": "short_side", "column": "short_side", "min": 32},
+        {"name": "red", "column": "exposure", "max": 0.5},
+    ]
+    changed = small_world.profile(world.source, curation__signal_rules=rules)
+    before = world.store().read("image_embeddings", "00001")
+    until_curated = ("content_scores", "filtered_images", "duplicate_groups", "curated_images")
+    direct.bring_up_to_date(changed, world.root, Request(select=until_curated))
+    calls: list[int] = []
+    run = cheap.Colours.run
+    monkeypatch.setattr(cheap.Colours, "run", lambda self, batch: calls.append(len(batch)) or run(self, batch))
+    result = (
+        build_definitions(world.store())
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            asset_selection=[dg.AssetKey("image_embeddings")], partition_key="00001", instance=world.instance, tags=tags
+        )
+    )
+    assert result.success
+    after = world.store().read("image_embeddings", "00001")
+    assert 0 < after.height < before.height
+    assert bool(calls) == computed
