@@ -3,11 +3,11 @@
 Run: `python -m paris_assets_tests.benchmarks.bench_full_size [network ...] [--device auto|cpu|cuda] [--images N]`
 
 Alone: batches in memory through the network, as the asset calls it. End to end: the asset's function and its commit,
-from a tar of JPEGs (sample photos, enlarged) to the Parquet file. Both are measured in turn, and the median of the
-ratios counts, as machines are shared; `cpu` is the same ratio of processor seconds, which other people's load disturbs
-less. `decode/s`: decoding and resizing alone. GFLOP per image are counted by torch; `peak` are those per second of a
-large matrix product in the same precision and the same minute, `share` what the network alone reaches of it. With
-random weights BLIP-2 writes all 50 tokens; real captions end after about ten.
+from a tar of JPEGs (sample photos, enlarged) to the Parquet file. Both are measured in turn, each first every other
+time, and the median of the ratios counts, as machines are shared; `cpu` is the same ratio of processor seconds, which
+other people's load disturbs less. `decode/s`: decoding and resizing alone. GFLOP per image are counted by torch; `peak`
+are those per second of a large matrix product in the same precision and the same minute, `share` what the network alone
+reaches of it. With random weights BLIP-2 writes all 50 tokens; real captions end after about ten.
 """
 
 from __future__ import annotations
@@ -182,10 +182,14 @@ def measure(name: str, options: argparse.Namespace) -> None:
         flops = flops_per_image(run, batches[0], size)
         run(*batches[0])
         alone, whole, peaks = [], [], []
-        for _ in range(options.rounds):
+        measured: list[tuple[list[np.ndarray], Callable[[], object]]] = [
+            (alone, lambda: [run(*batch) for batch in batches]),
+            (whole, lambda: commit(store, case.asset, worlds.SHARD, case.run(store))),
+        ]
+        for turn in range(options.rounds):
             peaks.append(peak_flops(placement.device, placement.dtype))
-            alone.append(seconds(lambda: [run(*batch) for batch in batches]))
-            whole.append(seconds(lambda: commit(store, case.asset, worlds.SHARD, case.run(store))))
+            for times, work in measured[:: (-1) ** turn]:
+                times.append(seconds(work))
     rates, ends = (count / np.median(times, axis=0) for times in (alone, whole))
     ratio, processor = np.median(np.array(alone) / np.array(whole), axis=0)
     bound = "network" if ratio >= TARGET else "decoding" if decoding and decoding < 1.2 * rates[0] else "asset"
@@ -204,7 +208,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--images", type=int, help="images per measurement, rounded up to whole batches")
     parser.add_argument("--batch-size", type=int, help="instead of the profile's")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--long-side", type=int, default=640, help="of the JPEGs, pixels")
     options = parser.parse_args()
     unknown = sorted(set(options.networks) - set(CASES))

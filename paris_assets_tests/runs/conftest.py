@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,22 @@ SAMPLE = PROJECT / "data" / "sample"
 PLAIN_PHOTOS = 29
 
 
+Shared = Callable[[str, Callable[[Path], None]], Path]
+
+
 @pytest.fixture(scope="session")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(shared: Shared) -> Path:
     """Every row of the sample that is out of the ordinary, and some plain photos, in the sample's order."""
-    rows = pl.read_parquet(SAMPLE / "photos.parquet").with_row_index()
-    photos = [f"http://photos.example/images/{photo.name}" for photo in (SAMPLE / "images").iterdir()]
-    flaky = [f"http://photos.example{path}" for path in json.loads((SAMPLE / "server.json").read_text())]
-    plain = pl.col("URL").is_in(photos) & ~pl.col("URL").is_in(flaky)
-    chosen = pl.concat([rows.filter(plain)[:PLAIN_PHOTOS], rows.filter(~plain)]).sort("index").drop("index")
-    path = tmp_path_factory.mktemp("source") / "photos.parquet"
-    chosen.write_parquet(path)
-    return path
+
+    def make(path: Path) -> None:
+        rows = pl.read_parquet(SAMPLE / "photos.parquet").with_row_index()
+        photos = [f"http://photos.example/images/{photo.name}" for photo in (SAMPLE / "images").iterdir()]
+        flaky = [f"http://photos.example{path}" for path in json.loads((SAMPLE / "server.json").read_text())]
+        plain = pl.col("URL").is_in(photos) & ~pl.col("URL").is_in(flaky)
+        chosen = pl.concat([rows.filter(plain)[:PLAIN_PHOTOS], rows.filter(~plain)]).sort("index").drop("index")
+        chosen.write_parquet(path)
+
+    return shared("photos.parquet", make)
 
 
 def settings(source: Path, **overrides: Any) -> Profile:
@@ -52,11 +58,13 @@ def settings(source: Path, **overrides: Any) -> Profile:
 
 
 @pytest.fixture(scope="session")
-def finished(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(source: Path, shared: Shared) -> Path:
     """The root of a finished run; tests that change it copy it first."""
-    root = tmp_path_factory.mktemp("runs") / "finished"
-    assert run_command(settings(source), str(root), Request(), dry_run=False) == 0
-    return root
+
+    def make(root: Path) -> None:
+        assert run_command(settings(source), str(root), Request(), dry_run=False) == 0
+
+    return shared("finished", make)
 
 
 @pytest.fixture
@@ -66,14 +74,20 @@ def root(finished: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_source(shared: Shared) -> Path:
     """60 rows of the small world, three shards."""
-    return small_world.embedded(tmp_path_factory.mktemp("source") / "list.parquet", 60)
+
+    def make(path: Path) -> None:
+        small_world.embedded(path, 60)
+
+    return shared("list.parquet", make)
 
 
 @pytest.fixture(scope="session")
-def small_finished(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_finished(small_source: Path, shared: Shared) -> Path:
     """A finished root of the small world that Dagster knows nothing of; tests that change it copy it first."""
-    root = tmp_path_factory.mktemp("runs") / "small"
-    direct.bring_up_to_date(small_world.profile(small_source), root)
-    return root
+
+    def make(root: Path) -> None:
+        direct.bring_up_to_date(small_world.profile(small_source), root)
+
+    return shared("small", make)
