@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/paris run --profile demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 dev: .venv/installed
 	$(BIN)/paris dev --root data/runs/demo

@@ -22,8 +22,8 @@ from paris_assets.storage.records import ALL, read_record
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import Store
 from paris_assets_tests import small_world
+from paris_assets_tests.brief import brief_report
 from paris_assets_tests.runs import direct
-from paris_assets_tests.runs.test_changes import brief_report
 
 FETCHED = ("source_rows", "raw_images", "image_signals", "content_scores", "filtered_images")
 DESCRIBED = {"curated_images", "captions", "text_embeddings", "image_embeddings", "latents", "cluster_assignments"}

@@ -21,6 +21,8 @@ from paris_assets.storage.decode import decode_rgb
 from paris_assets.storage.store import open_store
 from paris_assets_tests import small_world
 
+pytestmark = pytest.mark.long
+
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text()
 OWN = {"my_signals.py": "Saturation", "my_rules.py": "Banner", "my_embedder.py": "Tiny"}

@@ -24,9 +24,9 @@ from paris_assets.runs.turn import our_turn
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import Store, open_store
 from paris_assets_tests import small_world
+from paris_assets_tests.brief import brief_report
 from paris_assets_tests.models import cheap
 from paris_assets_tests.runs import direct
-from paris_assets_tests.runs.test_changes import brief_report
 
 FETCHED = ["source_rows", "raw_images", "image_signals", "content_scores", "filtered_images"]
 NAME = str(image_shards.name)

@@ -153,7 +153,7 @@ def folder_identity(model: Model, folder: Path, precision: str, subfolder: str =
         "implementation": model.implementation,
         "source": model.path if hub or ships_here(model) else Path(model.path).resolve().name,
         "revision": snapshot.name if hub else None,
-        "sha256": _weights_sha256(str(folder)),
+        "sha256": _combined_sha256(weight_files(folder)),
         "precision": precision,
     }
 
@@ -189,23 +189,26 @@ def ships_here(model: Model) -> bool:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors that ``from_pretrained`` reads, sorted by name; no other format is opened."""
-    files = {file for pattern in _WEIGHTS for file in folder.glob(pattern)}
-    return sorted(file for file in files if not any(variant in file.name for variant in _VARIANTS))
+    return _files(folder, _WEIGHTS)
 
 
-def local_weights_sha256(model: Model) -> str | None:
-    """Hash of the weights in the local or shipped folder (or, for a network of your own, of the file) that ``model``
-    names; None for a hub name or a package, whose weights do not change under their name and revision."""
+def local_model_sha256(model: Model) -> str | None:
+    """Hash of weights, configuration and tokenizer in the local or shipped folder (or, for a network of your own, of
+    the file) that ``model`` names; None for a hub name or a package, which do not change under their name and
+    revision."""
     if not model.path or is_hub_name(model.path):
         return None
     folder = _local(model.path) / model.options.get("subfolder", "")
-    if folder.is_file():
-        return _file_sha256(str(folder), folder.stat().st_size, folder.stat().st_mtime_ns)
-    return _weights_sha256(str(folder)) if weight_files(folder) else None
+    files = [folder] if folder.is_file() else _files(folder, _HUB_FILES)
+    return _combined_sha256(files) if files else None
 
 
-def _weights_sha256(folder: str) -> str:
-    files = weight_files(Path(folder))
+def _files(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    files = {file for pattern in patterns for file in folder.glob(pattern)}
+    return sorted(file for file in files if not any(variant in file.name for variant in _VARIANTS))
+
+
+def _combined_sha256(files: Sequence[Path]) -> str:
     hashes = [_file_sha256(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     if len(files) == 1:
         return hashes[0]

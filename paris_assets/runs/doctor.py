@@ -55,7 +55,7 @@ def missing_for(profile: Profile) -> list[str]:
     serve = profile.ingest.serve
     if serve and not Path(serve).is_dir():
         problems.append(f"ingest.serve: no folder {serve}; run from the folder that holds it, or give its full path")
-    return [*problems, *_class_problems(profile), *_rule_problems(profile)]
+    return [*problems, *_class_problems(profile), *_rule_problems(profile), *_check_problems(profile)]
 
 
 def _lacking(profile: Profile) -> dict[str, list[str]]:
@@ -89,6 +89,16 @@ def _rule_problems(profile: Profile) -> list[str]:
                 moved = "" if rule_problem(rule, second) else "; move the rule to curation.score_rules"
                 problems.append(f"curation.{where}: {problem}{moved}")
     return problems
+
+
+def _check_problems(profile: Profile) -> list[str]:
+    """Names in `checks.warn_only` that are no checks."""
+    import paris_assets.definitions  # noqa: F401  # it defines them
+    from paris_assets.storage.asset_check import JUDGES
+
+    names = {key.name for key in JUDGES}
+    unknown = sorted(set(profile.checks.warn_only) - names)
+    return [f"checks.warn_only: no check {', '.join(unknown)}; there are {', '.join(sorted(names))}"] if unknown else []
 
 
 def _class_problems(profile: Profile) -> list[str]:

@@ -59,20 +59,21 @@ class _Lease:
         self._thread = threading.Thread(target=self._renew, daemon=True)
 
     def acquire(self, waiting: Callable[[str], None]) -> None:
-        told = took_over = False
+        told = contested = False
         while True:
             holder = self._holder()
+            age = time.time() - float(holder.get("renewed", 0))
             if holder.get("token") == self._token:
-                if not took_over:
+                if not contested:
                     break
-                took_over = False
+                contested = False
                 time.sleep(POLL_S)  # another that judged the old lease as we did may still delete ours
             elif not holder:
                 self._root.create(self._content(), LEASE)
-            elif holder.get("lock") == self._lock or time.time() - float(holder.get("renewed", 0)) > EXPIRES_S:
+            elif holder.get("lock") == self._lock or age > EXPIRES_S:
                 # A run that held our lock file is gone, since we hold it now.
                 self._root.delete(LEASE)
-                took_over = True
+                contested = age > EXPIRES_S / 2
             else:
                 if not told:
                     waiting(str(holder.get("name")))

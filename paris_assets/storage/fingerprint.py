@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from paris_assets.config import Model, Profile
-from paris_assets.models.weights import local_weights_sha256
+from paris_assets.models.weights import local_model_sha256
 from paris_assets.settings.import_path import code_version
 from paris_assets.settings.section import sections
 from paris_assets.storage.records import ALL, Record
@@ -71,12 +71,12 @@ Graph = Mapping[str, Node]
 
 
 def own_fingerprint(node: Node, profile: Profile) -> str:
-    """Hash of code version, settings, local weights and the user's own code alone: rows computed under the same one may
+    """Hash of code version, settings, local models and the user's own code alone: rows computed under the same one may
     be kept."""
     settings = {path: profile.results(path) for path in node.settings}
-    weights = {path: found for path in node.settings if (found := _weights(profile.at(path)))}
+    models = {path: found for path in node.settings if (found := _local_models(profile.at(path)))}
     code = own_code(profile, node.settings)
-    return _hash([node.name, node.code_version, settings, weights, *([code] if code else [])])
+    return _hash([node.name, node.code_version, settings, models, *([code] if code else [])])
 
 
 def own_code(profile: Profile, paths: Iterable[str]) -> dict[str, str]:
@@ -95,10 +95,10 @@ def choice(node: Node, profile: Profile) -> dict[str, Any]:
     return {path: profile.results(path) for path in node.chooses} | ({"code": code} if code else {})
 
 
-def _weights(value: Any) -> list[str]:
-    """Hashes of the weights in local folders that settings name: a retrained network is another network."""
+def _local_models(value: Any) -> list[str]:
+    """Hashes of the models in local folders that settings name: a retrained or reconfigured network is another one."""
     networks = [section for section in sections(value) if isinstance(section, Model)]
-    return [found for network in networks if (found := local_weights_sha256(network))]
+    return [found for network in networks if (found := local_model_sha256(network))]
 
 
 def lineage_fingerprint(node: Node, graph: Graph, own: OwnFingerprint) -> str:

@@ -77,9 +77,18 @@ class ObjectStore:
         return self._ask(path, lambda: self._head(path))
 
     def read(self, path: str) -> bytes:
-        """A whole object in memory."""
-        head = self.head(path)
-        return self._ask(path, lambda: self._range(path, head, 0, head.size))
+        """A whole object in memory, of one version: asked for again when it was replaced between two requests."""
+
+        def whole() -> bytes:
+            head = self._head(path)
+            try:
+                return self._range(path, head, 0, head.size)
+            except OSError as error:
+                if _refused_by_condition(error):
+                    raise BrokenOff("it was replaced while it was read") from error
+                raise
+
+        return self._ask(path, whole)
 
     def open(self, path: str) -> IO[bytes]:
         """A seekable file over one version of the object; reading fails once it is replaced."""
@@ -111,9 +120,7 @@ class ObjectStore:
             try:
                 self._fs.call_s3("put_object", **self._object(path), Body=data, IfNoneMatch="*")
             except OSError as error:
-                if "PreconditionFailed" in repr(error.__cause__) or "ConditionalRequestConflict" in repr(
-                    error.__cause__
-                ):
+                if _refused_by_condition(error):
                     return False
                 raise
             return True
@@ -223,6 +230,12 @@ class ObjectStore:
 
     def _at(self, path: str) -> str:
         return f"{self._base}/{path}"
+
+
+def _refused_by_condition(error: OSError) -> bool:
+    """Whether `IfMatch` or `IfNoneMatch` did not hold."""
+    cause = repr(error.__cause__)
+    return "PreconditionFailed" in cause or "ConditionalRequestConflict" in cause
 
 
 async def _drain(body: Any) -> bytes:

@@ -12,7 +12,7 @@ import polars as pl
 
 from paris_assets.config import Model, Profile
 from paris_assets.models.registry import build
-from paris_assets.models.weights import local_weights_sha256
+from paris_assets.models.weights import local_model_sha256
 from paris_assets.profiles import load_profile, parse_profile
 from paris_assets.storage import fingerprint as fingerprints
 from paris_assets.storage.image_tars import read_images, whole_image
@@ -151,7 +151,7 @@ class Store:
 
     def model(self, settings: Model) -> Any:
         """The network that the settings describe, built once per process."""
-        key = f"{settings.model_dump_json()} {local_weights_sha256(settings)}"
+        key = f"{settings.model_dump_json()} {local_model_sha256(settings)}"
         if key not in self._models:
             self._models[key] = build(settings)
         return self._models[key]

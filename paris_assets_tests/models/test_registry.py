@@ -157,9 +157,9 @@ def test_a_replaced_file_of_ones_own_weights_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "mine.onnx"
     file.write_bytes(b"first")
     model = Model(implementation="my_embedder:Tiny", path=str(file))
-    assert weights.local_weights_sha256(model) == hashlib.sha256(b"first").hexdigest()
+    assert weights.local_model_sha256(model) == hashlib.sha256(b"first").hexdigest()
     file.write_bytes(b"second")
-    assert weights.local_weights_sha256(model) == hashlib.sha256(b"second").hexdigest()
+    assert weights.local_model_sha256(model) == hashlib.sha256(b"second").hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
 from paris_assets_tests import small_world
 from paris_assets_tests.runs import direct
+from paris_assets_tests.runs.chains import Undisturbed
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "data" / "sample"
@@ -91,3 +92,9 @@ def small_finished(small_source: Path, shared: Shared) -> Path:
         direct.bring_up_to_date(small_world.profile(small_source), root)
 
     return shared("small", make)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """A run to compare killed ones with."""
+    return Undisturbed(shared("killed", Undisturbed.make), tmp_path_factory.mktemp("logs"))

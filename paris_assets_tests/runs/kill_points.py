@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from paris_assets.cli import main
+from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.ingest.ledger import Spool
 from paris_assets.profiles import dump_profile
@@ -34,6 +35,7 @@ from paris_assets.storage import io_manager
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import Store
 from paris_assets.storage.tables import TableWriter
+from paris_assets_tests.brief import brief_report
 
 KILL, TRACE = "PARIS_TEST_KILL", "PARIS_TEST_TRACE"
 _committing = [""]
@@ -101,8 +103,14 @@ def _event(entry: Any) -> str:
     return f"{event.event_type_value} {event.step_key}" if event else "log"
 
 
-if KILL in os.environ or TRACE in os.environ:
+def install_here() -> None:
+    """In a process of such a run: watch every point, and leave the drawing of reports out."""
     install()
+    cluster_tables.write_report = brief_report
+
+
+if KILL in os.environ or TRACE in os.environ:
+    install_here()
 
 
 def _run(profile: Profile, root: str, count: int, environment: dict[str, str], log: str) -> None:
@@ -110,7 +118,7 @@ def _run(profile: Profile, root: str, count: int, environment: dict[str, str], l
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    install()
+    install_here()
     workers.PRELOAD = ["dagster", __name__]
     settings = Path(log).with_name("profile.yaml")
     settings.write_text(dump_profile(profile))
@@ -122,7 +130,7 @@ def start(
 ) -> BaseProcess:
     """Start a run in a child process. What it prints goes to ``folder/log``."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "paris_assets_tests.small_world", "matplotlib.figure", "sklearn.metrics"])
+    context.set_forkserver_preload([__name__, "paris_assets_tests.models.cheap", "sklearn.metrics", "webdataset"])
     cloud = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     environment = {**cloud, KILL: point, **({TRACE: str(trace)} if trace else {})}
     child = context.Process(target=_run, args=(profile, root, count, environment, str(folder / "log")))

@@ -21,6 +21,8 @@ from paris_assets.runs.run import Request
 from paris_assets_tests.models.cheap import Colours
 from paris_assets_tests.small_world import contents, picture, profile
 
+pytestmark = pytest.mark.long
+
 SHARD_ASSETS = (
     "image_signals", "content_scores", "filtered_images", "curated_images", "captions", "text_embeddings",
     "image_embeddings", "cluster_assignments", "training_selection", "latents", "router_arrays", "expert_shards",
@@ -200,6 +202,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"embedder": {"implementation": "absent.module:Net"}}, "embedder: absent.module:Net: No module named 'absent'"),
     ({"embedder": {"implementation": f"{__name__}:Other"}}, "has no attribute 'Other'"),
     ({"latents__codec": {"implementation": f"{__name__}:Same"}}, "Same has no encode, no decode; paris_assets/models/"),
+    ({"checks__warn_only": ["retension"]}, "checks.warn_only: no check retension; there are boundary, "),
     ({"source__columns": {"image": "picture"}}, "source.columns: list.parquet has no ['picture']"),
     ({"source__columns": {"picture": "image"}}, "source.columns: ['picture'] are not among ours (url, text, "),
 ]  # fmt: skip

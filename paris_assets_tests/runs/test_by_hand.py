@@ -18,6 +18,8 @@ from paris_assets.storage.store import Store, open_store
 from paris_assets_tests.runs.user_interface import PROJECT, environment
 from paris_assets_tests.small_world import contents
 
+pytestmark = pytest.mark.long
+
 SHARD = "00001"
 GRAPH = asset_graph()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -13,15 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
 from paris_assets_tests import small_world
+from paris_assets_tests.brief import brief_report
 from paris_assets_tests.models import cheap
 from paris_assets_tests.runs import direct
+
+pytestmark = pytest.mark.long
 
 SHARDS = ["00000", "00001", "00002"]
 HERE = "paris_assets_tests.runs.test_changes"
@@ -39,20 +39,6 @@ class Louder(cheap.Blocks):
 
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         return super().encode(pixels, noise) * np.float32(1.5)
-
-
-def brief_report(folder: Path, model: Any, quality: Any, *inputs: Any) -> list[str]:
-    """In place of the cluster report: the same files, from the same inputs, without the two seconds of drawing."""
-    assignments, captions, sample, vectors, _, settings, seed = inputs
-    tables = [assignments.collect().write_ndjson(), captions.collect().write_ndjson()]
-    read = [*tables, quality.figures, model.coarse.tolist(), list(sample), vectors.tolist(), settings, seed]
-    pixel = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(pixel, "PNG")
-    pictures = [*(f"cluster_{number}_grid.png" for number in range(model.k)), "cluster_map.png", "cluster_sizes.png"]
-    for name in pictures:
-        (folder / name).write_bytes(pixel.getvalue())
-    (folder / "cluster_report.json").write_text(hashlib.sha256(repr(read).encode()).hexdigest())
-    return [*pictures, "cluster_report.json"]
 
 
 @pytest.fixture(scope="module", autouse=True)

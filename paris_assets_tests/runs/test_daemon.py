@@ -31,6 +31,8 @@ from paris_assets_tests import small_world
 from paris_assets_tests.runs import direct
 from paris_assets_tests.runs.user_interface import PROJECT, environment, process, until
 
+pytestmark = pytest.mark.long
+
 COMMANDS = Path(sys.executable).parent
 PROFILE = {"scores": {"redness": {"implementation": f"{small_world.CHEAP}:Unsure"}}}
 CARRIED_S = 240  # some 60 s on a machine with nothing else to do

@@ -16,6 +16,8 @@ from paris_assets.storage.root import sha256_file
 from paris_assets_tests import small_world
 from paris_assets_tests.runs import direct, kill_points
 
+pytestmark = pytest.mark.long
+
 
 class Fault:
     """Raises an error at one point; notes every point that is passed."""

@@ -17,8 +17,11 @@ from paris_assets.runs.plan import descendants
 from paris_assets.runs.run import Request
 from paris_assets.storage.records import ALL
 from paris_assets_tests import small_world
+from paris_assets_tests.brief import brief_report
 from paris_assets_tests.runs import direct
-from paris_assets_tests.runs.test_changes import brief_report, table
+from paris_assets_tests.runs.test_changes import table
+
+pytestmark = pytest.mark.long
 
 Row = tuple[bytes, str]
 SHARD_ASSETS = {name for name, node in direct.GRAPH.items() if node.partitioned}

@@ -36,6 +36,8 @@ from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
 from paris_assets_tests.runs import direct
 
+pytestmark = pytest.mark.long
+
 SIDE, SMALL, LARGE = 256, 2, 46
 FOLDERS = {
     "scores.nsfw": "nsfw_image_detection",

@@ -22,6 +22,8 @@ from paris_assets.storage.root import Root, sha256_file
 from paris_assets.storage.store import Store
 from paris_assets_tests.runs.conftest import settings
 
+pytestmark = pytest.mark.long
+
 GRAPH = asset_graph()
 
 

@@ -29,10 +29,12 @@ from paris_assets.storage import s3
 from paris_assets.storage.root import Root
 from paris_assets.storage.store import open_store
 from paris_assets_tests import small_world
+from paris_assets_tests.brief import brief_report
 from paris_assets_tests.runs import direct
-from paris_assets_tests.runs.test_changes import brief_report
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy
 from paris_assets_tests.storage.faulty_proxy import Request as Sent
+
+pytestmark = pytest.mark.long
 
 PARTITIONS = sum(2 if node.partitioned else 1 for node in direct.GRAPH.values())
 LOST = ("analysis/cluster_report.json", "expert_shards/cluster_0/00001-00000.tar", "captions/00000.parquet")

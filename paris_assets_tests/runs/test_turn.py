@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.runs import turn
 from paris_assets.storage.root import Root
 from paris_assets_tests import small_world
+from paris_assets_tests.brief import brief_report
 from paris_assets_tests.runs import direct, kill_points
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,9 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
 @pytest.fixture(scope="module")
 def expected(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("expected") / "root"
-    direct.bring_up_to_date(profile, root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_tables, "write_report", brief_report)
+        direct.bring_up_to_date(profile, root)
     return small_world.contents(root)
 
 

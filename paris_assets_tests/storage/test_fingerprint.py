@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from paris_assets.config import Profile
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile
@@ -89,12 +91,12 @@ def test_the_cluster_model_depends_on_settings_of_its_ancestors_alone() -> None:
     assert of({}) == of({"latents.posterior": "sample"})
 
 
-def test_weights_in_a_local_folder_are_part_of_the_fingerprint(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    weights = tmp_path / "diffusion_pytorch_model.safetensors"
-    weights.write_bytes(b"old weights")
+@pytest.mark.parametrize("changed", ["diffusion_pytorch_model.safetensors", "config.json"])
+def test_the_model_in_a_local_folder_is_part_of_the_fingerprint(changed: str, tmp_path: Path) -> None:
+    for name in ("config.json", "diffusion_pytorch_model.safetensors"):
+        (tmp_path / name).write_bytes(b"old")
     profile = load_profile("demo", {"latents.codec.path": str(tmp_path)})
     before = own_fingerprint(GRAPH["latents"], profile)
     assert own_fingerprint(GRAPH["latents"], profile) == before
-    weights.write_bytes(b"new weights")
+    (tmp_path / changed).write_bytes(b"new")
     assert own_fingerprint(GRAPH["latents"], profile) != before

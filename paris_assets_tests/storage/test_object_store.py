@@ -207,6 +207,19 @@ def test_a_file_replaced_while_it_is_read_is_never_mixed(root: Root, tmp_path: P
             file.read(10)
 
 
+def test_a_small_file_replaced_between_two_requests_is_read_anew(root: Root, proxy: FaultyProxy) -> None:
+    root.put_bytes(b"the first", "run.lock")
+    waiting = [b"another"]
+
+    def replace(request: Request) -> None:
+        if request.method == "GET" and waiting:
+            root.put_bytes(waiting.pop(), "run.lock")
+
+    proxy.judge = replace
+    assert root.read("run.lock") == b"another"
+    assert not waiting
+
+
 def test_a_stamp_changes_with_the_file_and_costs_one_request(root: Root, proxy: FaultyProxy) -> None:
     assert root.stamp("a.json") is None
     root.put_bytes(b"one", "a.json")
