@@ -14,10 +14,12 @@ import polars as pl
 import pytest
 
 from paris_assets.cli import main
+from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
+from paris_assets_tests.brief import brief_report
 from paris_assets_tests.models.cheap import Colours
 from paris_assets_tests.small_world import contents, picture, profile
 
@@ -65,11 +67,9 @@ def said(captured: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root of an undisturbed run."""
-    root = tmp_path_factory.mktemp("whole") / "root"
-    assert run(profile(small_source), root) == 0
-    return root
+def whole(small_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of an undisturbed run, without a Dagster home."""
+    return Path(shutil.copytree(small_finished, tmp_path_factory.mktemp("whole") / "root"))
 
 
 def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -88,7 +88,6 @@ def test_every_kind_of_missing_or_torn_file_is_made_again(whole: Path, small_sou
     ]  # fmt: skip
     for name in deleted:
         (root / name).unlink()
-    shutil.rmtree(root / ".dagster")
     rewrite(root / "image_signals/00000.parquet", lambda data: b"")
     rewrite(root / "captions/00001.parquet", lambda data: data[: len(data) // 2])
     rewrite(root / "latents/00002.parquet", lambda data: data[:-8])
@@ -147,8 +146,9 @@ def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: 
 
 
 def test_more_clusters_than_images_is_an_error_and_fewer_is_a_result(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cluster_tables, "write_report", brief_report)
     source, root = table(tmp_path / "one.parquet", [picture(1)] * 30), tmp_path / "root"
     assert run(profile(source, clusters__k=8, checks__max_duplicates=1.0), root) == 1
     shown = said(capfd)

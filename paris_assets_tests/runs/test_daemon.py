@@ -93,7 +93,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, posted: tuple[str, list[dict
     store = open_store(str(root), asset_graph())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")  # open_instance sets it
-        patch.setenv("PARIS_SENSOR_INTERVAL_S", "1")
+        patch.setenv("PARIS_SENSOR_INTERVAL_S", "3")
         patch.setenv("PARIS_FAILURE_WEBHOOK", posted[0])
         with open_instance(store) as instance:
             report_finished(store, instance)

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
-    source = small_world.embedded(tmp_path_factory.mktemp("source") / "rows.parquet", 50)
-    return small_world.profile(source, source__rows_per_shard=10)
+    source = small_world.embedded(tmp_path_factory.mktemp("source") / "rows.parquet", 32)
+    return small_world.profile(source, source__rows_per_shard=8)
 
 
 @pytest.fixture(scope="module")
