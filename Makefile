@@ -20,9 +20,8 @@ lint: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml setup.cfg
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-deps --no-compile -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	-$(BIN)/python -m compileall -qq -j 0 .venv/lib  # on all cores; some packages carry files for other Pythons
 	touch $@
 
 clean:
