@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     dev = commands.add_parser("dev", help="open `dagster dev` on a root")
     dev.add_argument("--root", metavar="DIR|URL")
-    dev.add_argument("--port", default="3000")
+    dev.add_argument("--port", type=int, default=3000)
     dev.set_defaults(command=_dev)
     inspect = commands.add_parser("inspect", help="one image's story, from row to shard")
     inspect.add_argument(
@@ -132,7 +132,10 @@ def _inspect(options: argparse.Namespace) -> int:
     from paris_assets.runs.story import print_story
     from paris_assets.storage.store import open_store
 
-    return print_story(open_store(_root_url(options, "demo"), asset_graph()), options.image)
+    store = open_store(_root_url(options, "demo"), asset_graph())
+    if not store.shards():
+        raise UsageError(f"there is no run under {store.root.url}: name another --root, or make one with `paris run`")
+    return print_story(store, options.image)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -70,3 +70,22 @@ def test_every_setting_has_a_description() -> None:
         return found
 
     assert missing(Profile, "") == []
+
+
+def test_a_file_without_a_name_is_called_after_itself(tmp_path: Path) -> None:
+    file = tmp_path / "birds.yaml"
+    file.write_text("seed: 1\n")
+    assert load_profile(str(file)).name == "birds"
+    assert load_profile(str(file), {"name": "mine"}).name == "mine"
+
+
+def test_an_error_says_when_the_file_is_innocent(tmp_path: Path) -> None:
+    file = tmp_path / "birds.yaml"
+    file.write_text("clusters: {k: 0}\n")
+    with pytest.raises(
+        ProfileError, match=r"clusters\.kk: no such setting .*\(from --set or PARIS_SET: clusters\.kk\)"
+    ):
+        load_profile(str(file), {"clusters.kk": 3})
+    with pytest.raises(ProfileError) as raised:
+        load_profile(str(file))
+    assert "from --set" not in str(raised.value)

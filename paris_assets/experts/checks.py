@@ -95,7 +95,8 @@ def experts_filled(store: Store, shard: str) -> Judgement:
     )
     empty = summary.filter((pl.col("samples") == 0) & ~pl.col("cluster").is_in(low))["cluster"].to_list()
     samples = int(summary["samples"].sum())
-    problems = [f"experts {', '.join(map(str, empty))} of {summary.height} have no samples"] if empty else []
+    trained = f"{summary.height - len(low)} experts that are worth training"
+    problems = [f"{len(empty)} of {trained} have no samples: {', '.join(map(str, empty))}"] if empty else []
     if not samples:
         problems = [f"none of {summary.height} experts has a sample"]
     figures: Figures = {"empty_experts": len(empty), "samples": samples}

@@ -59,6 +59,7 @@ def parse_profile(text: str | bytes, where: str, overrides: dict[str, Any] | Non
     if not isinstance(settings, dict):
         found = "is empty" if settings is None else f"holds a {type(settings).__name__}"
         raise ProfileError(f"{where} {found}; a profile is a mapping of settings, such as `seed: 0`")
+    settings.setdefault("name", Path(where).stem)
     for path, value in (overrides or {}).items():
         _assign(settings, path, value)
     try:
@@ -71,8 +72,15 @@ def parse_profile(text: str | bytes, where: str, overrides: dict[str, Any] | Non
         found = [
             (item, unknown.get(item["type"], item["msg"].removeprefix("Value error, "))) for item in error.errors()
         ]
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {said}" for item, said in found]
+        lines = [f"  {'.'.join(map(str, item['loc']))}: {said}{_origin(item, overrides or {})}" for item, said in found]
         raise ProfileError(f"profile {where}:\n" + "\n".join(lines)) from error
+
+
+def _origin(error: Any, overrides: dict[str, Any]) -> str:
+    """Where a wrong setting comes from when it is not the file."""
+    path = ".".join(map(str, error["loc"]))
+    named = next((name for name in overrides if f"{path}.".startswith(f"{name}.")), None)
+    return f" (from --set or PARIS_SET: {named})" if named else ""
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from contextlib import AbstractContextManager
@@ -67,6 +68,9 @@ def _alone(store: Store, console: Console) -> AbstractContextManager[None]:
 def _bring_up_to_date(store: Store, request: Request, console: Console, start: float) -> int:
     registry = register(store)
     selected_shards(registry, request)
+    k, rows = store.profile.clusters.k, int(registry["rows"].sum())
+    if rows < k and "cluster_model" in selected_assets(store, request)[0]:
+        raise ValueError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
     bind(store, registry, console)
     todo = plan(store, request)
     told, judged = _tell_dagster(store)
@@ -123,8 +127,11 @@ def _print_plan(store: Store, request: Request, console: Console) -> None:
         console.print(f"then, where these change: {', '.join(name for name in order(store.graph) if name in after)}")
 
 
-def open_ui(url: str, port: str) -> NoReturn:
+def open_ui(url: str, port: int) -> NoReturn:
     """Become `dagster dev` on a root's home: whoever stops this process stops it too."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise ValueError(f"port {port} is in use, perhaps by another `paris dev`: stop it or choose another --port")
     store = open_store(url)
     with open_instance(store) as instance:
         instance.add_dynamic_partitions(str(image_shards.name), store.shards())
@@ -133,4 +140,4 @@ def open_ui(url: str, port: str) -> NoReturn:
     environment = {**patience, **os.environ, "PARIS_ROOT": store.root.url}
     workspace = Path(__file__).parents[2] / "workspace.yaml"
     program = str(Path(sys.executable).parent / "dagster")
-    os.execve(program, [program, "dev", "-w", str(workspace), "--port", port], environment)
+    os.execve(program, [program, "dev", "-w", str(workspace), "--port", str(port)], environment)

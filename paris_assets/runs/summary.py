@@ -60,6 +60,8 @@ def print_summary(store: Store, report: RunReport, console: Console) -> None:
     checks = [check for task in report.tasks for check in task.failed_checks]
     for check in checks:
         console.print(f"check {check}", style="yellow", markup=False)
+    if checks:
+        console.print(f"commands in these lines are for --root {store.root.url}", markup=False, soft_wrap=True)
     spent = sum(line.seconds for line in rows)
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20

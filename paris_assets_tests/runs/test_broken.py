@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -161,6 +162,29 @@ def test_more_clusters_than_images_is_an_error_and_fewer_is_a_result(
     assert "check expert" not in said(capfd)
     assert json.loads((root / "pipeline_manifest.json").read_text())["images_per_cluster"] == {"0": 1}
     assert len(np.load(root / "router_training/image_ids.npy")) == 1
+
+
+def test_fewer_rows_than_clusters_are_refused_before_any_work(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, root = table(tmp_path / "few.parquet", [picture(1)] * 5), tmp_path / "root"
+    file = tmp_path / "few.yaml"
+    file.write_text(dump_profile(profile(source, clusters__k=8)))
+    assert main(["run", "--profile", str(file), "--root", str(root)]) == 2
+    assert "clusters.k is 8, but the source has only 5 rows: --set clusters.k=5 or less" in said(capfd)
+    assert not (root / "shards.parquet").exists()
+
+
+def test_what_is_inspected_where_no_run_was_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "row:0", "--root", str(tmp_path / "none")]) == 2
+    assert "there is no run under" in said(capfd)
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["dev", "--root", str(tmp_path / "root"), "--port", str(port)]) == 2
+    assert f"port {port} is in use" in said(capfd)
 
 
 def test_images_that_all_look_the_same_to_the_embedder_are_not_clustered(
