@@ -2,12 +2,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test dev lint clean
+.PHONY: demo test test-all dev lint clean
 
 demo: .venv/installed
 	$(BIN)/paris run --profile demo
 
 test: .venv/installed
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not extended"
+
+test-all: .venv/installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 dev: .venv/installed

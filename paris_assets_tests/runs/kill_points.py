@@ -119,7 +119,7 @@ def _run(profile: Profile, root: str, count: int, environment: dict[str, str], l
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     install_here()
-    workers.PRELOAD = ["dagster", __name__]
+    workers.PRELOAD = ["dagster", "webdataset", "sklearn.metrics", __name__]
     settings = Path(log).with_name("profile.yaml")
     settings.write_text(dump_profile(profile))
     os._exit(main(["run", "--profile", str(settings), "--root", root, "--workers", str(count)]))

@@ -95,11 +95,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.extended
 def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     profile = small_world.profile(small_world.embedded(tmp_path / "source" / "rows.parquet", 40))
     assert kill_points.run(profile, str(tmp_path / "undisturbed"), tmp_path) == 0
     log, root = tmp_path / "log", small_disk / "root"
-    for size in ("128k", "1200k"):
+    for size in ("128k", "900k", "1800k"):
         subprocess.run(["mount", "-o", f"remount,size={size}", str(small_disk)], check=True)
         log.unlink()
         assert kill_points.run(profile, str(root), tmp_path) not in (0, -9)

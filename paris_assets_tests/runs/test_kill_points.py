@@ -10,7 +10,10 @@ from paris_assets_tests.runs.chains import Undisturbed
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.parametrize("chain", range(2))
+EXTENDED = [pytest.param(chain, marks=pytest.mark.extended) for chain in (1, 2)]
+
+
+@pytest.mark.parametrize("chain", [0, *EXTENDED])
 def test_killed_on_a_local_disk(undisturbed: Undisturbed, chain: int, tmp_path: Path) -> None:
     points = undisturbed.points(chain)
     assert undisturbed.survive(str(tmp_path / "root"), points) == points

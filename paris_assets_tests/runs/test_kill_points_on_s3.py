@@ -9,7 +9,7 @@ import pytest
 
 from paris_assets_tests.runs.chains import Undisturbed
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.extended]
 
 
 def test_killed_on_an_object_store(
@@ -17,7 +17,7 @@ def test_killed_on_an_object_store(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     url = f"{s3_url}/killed"
-    points = undisturbed.points(20)[::2]
+    points = undisturbed.points(20)
     assert undisturbed.survive(url, points) == points
     assert dict(objects(url)) == undisturbed.files
 
