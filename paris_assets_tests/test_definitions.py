@@ -97,9 +97,9 @@ def test_a_broken_root_disturbs_only_who_asks_for_it(tmp_path: Path) -> None:
         f"sys.exit(main(['inspect', 'row:0', '--root', {str(tmp_path / 'elsewhere')!r}]))",
         broken,
     )
-    assert elsewhere.returncode == 1
-    assert "give an image_id" in elsewhere.stdout
-    assert elsewhere.stderr == ""
+    assert elsewhere.returncode == 2
+    assert "there is no run under" in elsewhere.stderr
+    assert "clusters.k" not in elsewhere.stderr
     asked = python("from paris_assets.definitions import defs", broken)
     assert asked.returncode != 0
     assert f"{broken}/profile.yaml" in asked.stderr
