@@ -51,7 +51,7 @@ folder = Path(sys.argv[1])
 rows = []
 for number in range(80):
     shard, name = number // 20, f"{number:05d}.jpg"
-    if shard != 1 or number % 3 == 0:  # most files of shard 1 are gone; shard 2 is one placeholder
+    if shard != 1 or number % 3 == 0:  # most files of shard 1 are gone; most of shard 2 is one file
         (folder / "site" / name).write_bytes(picture(777 if shard == 2 and number > 41 else number))
     text = "royalty free stock photo" if shard == 3 else f"picture number {number}"
     rows.append((f"http://{HOST}/{name}", text))

@@ -46,7 +46,7 @@ def duplicate_rate(store: Store, shard: str) -> Judgement:
         said += f": {counted(copies['method'])}"
     exact = (copies["method"] == "exact").sum() > copies.height / 2
     advice = (
-        "One file again and again is mostly a host's placeholder: take its rows out of the list."
+        "One file again and again is mostly what a host sends for a missing image: take its rows out of the list."
         if exact
         else "Look at duplicate_groups: if pictures of a group differ, raise duplicates.verify_correlation."
     )

@@ -80,7 +80,7 @@ def test_a_set_of_copies(store: Store) -> None:
     assert failing(store) == [DUPLICATES, SHARD_DUPLICATES]
 
 
-def test_a_shard_of_one_placeholder_among_good_ones(store: Store) -> None:
+def test_a_shard_of_one_file_among_good_ones(store: Store) -> None:
     groups = store.read("duplicate_groups")
     first = worlds.ids(10)[0]
     copies = groups.with_columns(group_id=pl.lit(first), keeper=pl.col("image_id") == first).with_columns(
@@ -93,7 +93,7 @@ def test_a_shard_of_one_placeholder_among_good_ones(store: Store) -> None:
     worlds.put(store, "curated_images", copies.filter("keeper").select("image_id"))
     assert failing(store) == [SHARD_DUPLICATES]
     assert "9 of 10 images are copies (90.0%)" in ALL[SHARD_DUPLICATES](store).said
-    assert "placeholder" in ALL[SHARD_DUPLICATES](store).advice
+    assert "what a host sends for a missing image" in ALL[SHARD_DUPLICATES](store).advice
 
 
 def test_a_group_with_two_keepers(store: Store) -> None:
