@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from paris_assets.config import Profile, ProfileError
+from paris_assets.errors import MissingInput
 from paris_assets.profiles import environment_overrides, load_profile, parse_overrides
-from paris_assets.storage.invariants import MissingInput
 
 
 class UsageError(ValueError):
@@ -85,16 +85,16 @@ def _root_url(options: argparse.Namespace, profile: str) -> str:
 
 def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     """The profile of this command and its root: the root's own profile unless another is named."""
-    from paris_assets.storage.root import Root
-    from paris_assets.storage.store import stored_profile
+    from paris_assets.dag.store import stored_profile
+    from paris_assets.storage.location import Location
 
     overrides = {**environment_overrides(), **parse_overrides(options.set)}
     if options.source:
         overrides["source.path"] = options.source
     name = Path(options.profile).stem if options.profile else "demo"
     url = _root_url(options, name)
-    stored = stored_profile(Root(url)) if options.profile is None else None
-    if stored is None and options.profile is None and Root(url).size("shards.parquet") is not None:
+    stored = stored_profile(Location(url)) if options.profile is None else None
+    if stored is None and options.profile is None and Location(url).size("shards.parquet") is not None:
         raise UsageError(f"{url} has registered shards, but its profile.yaml is gone: name the profile with --profile")
     if stored is None:
         return load_profile(options.profile or "demo", overrides), url
@@ -128,9 +128,9 @@ def _dev(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from paris_assets.dag.store import open_store
     from paris_assets.definitions import asset_graph
-    from paris_assets.runs.story import print_story
-    from paris_assets.storage.store import open_store
+    from paris_assets.runs.inspect import print_story
 
     store = open_store(_root_url(options, "demo"), asset_graph())
     if not store.shards():

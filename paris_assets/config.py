@@ -19,7 +19,7 @@ from paris_assets.settings.curation import Curation, Duplicates, OwnRule, Rule
 from paris_assets.settings.experts import Experts
 from paris_assets.settings.ingest import Ingest, Source
 from paris_assets.settings.latents import Latents
-from paris_assets.settings.model import Model
+from paris_assets.settings.network import Model
 from paris_assets.settings.section import ProfileError, Section, without_tuning
 from paris_assets.settings.signals import Signals
 

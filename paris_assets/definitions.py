@@ -16,22 +16,22 @@ from paris_assets.clusters import checks as clusters_checks
 from paris_assets.config import Profile
 from paris_assets.curation import assets as curation_assets
 from paris_assets.curation import checks as curation_checks
+from paris_assets.dag.assets import IO_MANAGER
+from paris_assets.dag.failed_checks import failed_checks_check
+from paris_assets.dag.fingerprint import Graph, Node
+from paris_assets.dag.io_manager import TableIOManager
+from paris_assets.dag.store import Store, open_store
+from paris_assets.demo.resource import loopback_server
 from paris_assets.experts import assets as experts_assets
 from paris_assets.experts import checks as experts_checks
 from paris_assets.ingest import assets as ingest_assets
 from paris_assets.ingest import checks as ingest_checks
-from paris_assets.ingest.resource import loopback_server
 from paris_assets.latents import assets as latents_assets
 from paris_assets.latents import checks as latents_checks
 from paris_assets.sensors import SENSORS
 from paris_assets.signals import assets as signals_assets
 from paris_assets.signals import checks as signals_checks
-from paris_assets.storage.failed_checks import failed_checks_check
-from paris_assets.storage.fingerprint import Graph, Node
-from paris_assets.storage.io_manager import TableIOManager
 from paris_assets.storage.s3 import s3_resource
-from paris_assets.storage.store import Store, open_store
-from paris_assets.storage.table_asset import IO_MANAGER
 
 DEFAULT_ROOT = "data/runs/demo"
 ASSET_MODULES: list[ModuleType] = [

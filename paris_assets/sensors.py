@@ -15,18 +15,18 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
-from paris_assets.automation import Attempt, Partition, look_ahead
 from paris_assets.config import Profile
+from paris_assets.dag.assets import RESUME_TAG
+from paris_assets.dag.records import ALL
+from paris_assets.dag.snapshot import REGISTRY
+from paris_assets.dag.store import PROFILE_FILE, Store, stored_profile
 from paris_assets.partitions import image_shards
+from paris_assets.planning.automation import Attempt, Partition, look_ahead
+from paris_assets.planning.home import dagster_home
+from paris_assets.planning.registration import SETTLE_S, bind, half_written, register
+from paris_assets.planning.run_lock import our_turn
+from paris_assets.planning.waves import Task, some
 from paris_assets.runs import failures
-from paris_assets.runs.home import dagster_home
-from paris_assets.runs.plan import Task, some
-from paris_assets.runs.registration import SETTLE_S, bind, half_written, register
-from paris_assets.runs.turn import our_turn
-from paris_assets.storage.records import ALL
-from paris_assets.storage.snapshot import REGISTRY
-from paris_assets.storage.store import PROFILE_FILE, Store, stored_profile
-from paris_assets.storage.table_asset import RESUME_TAG
 
 INTERVAL = "PARIS_SENSOR_INTERVAL_S"
 WEBHOOK = "PARIS_FAILURE_WEBHOOK"

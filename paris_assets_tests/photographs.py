@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from paris_assets.storage.decode import Undecodable, decode_rgb
+from paris_assets.images.decode import Undecodable, decode_rgb
 
 SAMPLE = Path(__file__).parents[1] / "data/sample/images"
 

@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.dag.store import open_store
 from paris_assets.definitions import asset_graph
-from paris_assets.runs.story import print_story
-from paris_assets.storage.decode import decode_rgb
-from paris_assets.storage.store import open_store
+from paris_assets.images.decode import decode_rgb
+from paris_assets.runs.inspect import print_story
 from paris_assets_tests import small_world
 
 pytestmark = pytest.mark.long

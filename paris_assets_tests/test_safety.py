@@ -28,10 +28,10 @@ from paris_assets.ingest.ledger import fetch_shard
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.profiles import dump_profile, parse_overrides, parse_profile
 from paris_assets.settings.credentials import refuse_credentials, refuse_secret_options, without_credentials
-from paris_assets.storage.root import Root
+from paris_assets.storage.location import Location
 from paris_assets_tests import small_world
+from paris_assets_tests.images.test_decode import png
 from paris_assets_tests.ingest.pictures import picture
-from paris_assets_tests.storage.test_decode import png
 
 PACKAGE = Path(__file__).parents[1] / "paris_assets"
 TREES = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
@@ -102,7 +102,7 @@ def test_arrays_and_weights_are_opened_without_pickle() -> None:
     assert [place for place, call in weights if option(call, "weights_only") is not True] == []
     assert [place for place, call in networks if option(call, "trust_remote_code")] == []
     opened = [(place, call) for place, call in networks if "Tokenizer" not in ast.unparse(call.func)]
-    ours = "latents/train_small_vae.py"  # reads what the script itself has just written
+    ours = "small_vae/__main__.py"  # reads what the script itself has just written
     assert [p for p, call in opened if option(call, "use_safetensors") is not True and not p.startswith(ours)] == []
 
 
@@ -294,7 +294,7 @@ def test_the_limit_on_pixels_holds_for_every_source(tmp_path: Path, kind: str) -
         images = [bomb, fine] if kind == "parquet" else [{"bytes": bomb, "path": "/etc/passwd"}, {"bytes": fine}]
         pl.DataFrame({"image": images}).write_parquet(source := tmp_path / "t.parquet")
     if kind == "web":
-        from paris_assets.ingest.server import serve
+        from paris_assets.demo.server import serve
 
         with serve(source) as address:
             pl.DataFrame({"url": ["http://p.example/a.png", "http://p.example/b.jpg"]}).write_csv(tmp_path / "t.csv")
@@ -307,7 +307,7 @@ def test_the_limit_on_pixels_holds_for_every_source(tmp_path: Path, kind: str) -
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", ".."])
 def test_no_path_leaves_the_root(tmp_path: Path, path: str) -> None:
-    root = Root(tmp_path / "root")
+    root = Location(tmp_path / "root")
     for step in (root.uri, root.size, root.read, root.delete, lambda name: root.put_bytes(b"", name)):
         with pytest.raises(ValueError, match="not a path below the root"):
             step(path)
@@ -330,7 +330,7 @@ def test_an_address_with_credentials_is_refused_and_not_repeated(
     tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert MARK not in without_credentials(address)
-    for step in (refuse_credentials, Root, lambda text: Root(f"{text}/more")):
+    for step in (refuse_credentials, Location, lambda text: Location(f"{text}/more")):
         with pytest.raises(ValueError, match="given with credentials") as caught:
             step(address)
         assert MARK not in str(caught.value)

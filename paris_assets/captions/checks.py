@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Figures, Judgement, make_again, shard_check
-from paris_assets.storage.counts import counted
-from paris_assets.storage.joins import same_images
-from paris_assets.storage.moments import scale
-from paris_assets.storage.store import Store
-from paris_assets.storage.vectors import vector_figures, vector_problems, vectors_said
+from paris_assets.dag.checks import Figures, Judgement, make_again, shard_check
+from paris_assets.dag.counts import counted
+from paris_assets.dag.joins import same_images
+from paris_assets.dag.moments import scale
+from paris_assets.dag.store import Store
+from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
 
 
 def ids_joined(store: Store, shard: str) -> Judgement:

@@ -8,10 +8,10 @@ import polars as pl
 
 from paris_assets.captions.choice import SOURCE_TEXT, caption, without_caption
 from paris_assets.captions.text import encode
+from paris_assets.dag.store import Store
 from paris_assets.models.batches import BatchStats
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
-from paris_assets.storage.store import Store
 
 
 def captions(store: Store, shard: str, curated: pl.LazyFrame) -> Output:

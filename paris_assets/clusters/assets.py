@@ -5,10 +5,10 @@ from __future__ import annotations
 import dagster as dg
 import polars as pl
 
-from paris_assets.storage.columns import every
+from paris_assets.dag.assets import all_asset, shard_asset
+from paris_assets.dag.columns import every
+from paris_assets.dag.store import Store
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import all_asset, shard_asset
 
 EMBEDDINGS = {
     "image_id": ("String", "image", "curated_images.image_id"),

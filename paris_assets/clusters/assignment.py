@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.distances import Nearest, nearest
-from paris_assets.clusters.model import ClusterModel
 
 SCHEMA = {
     "image_id": pl.String,

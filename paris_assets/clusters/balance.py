@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
+from paris_assets.clusters.centroids import CollapsedClustering
 from paris_assets.clusters.distances import means
-from paris_assets.clusters.model import CollapsedClustering
 
 ROUNDS = 20_000
 LLOYD = 20

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Judgement, all_check, make_again, shard_check
-from paris_assets.storage.invariants import MissingInput
-from paris_assets.storage.joins import same_images
-from paris_assets.storage.moments import scale
-from paris_assets.storage.records import Record
-from paris_assets.storage.store import Store
-from paris_assets.storage.vectors import vector_figures, vector_problems, vectors_said
+from paris_assets.dag.checks import Judgement, all_check, make_again, shard_check
+from paris_assets.dag.joins import same_images
+from paris_assets.dag.moments import scale
+from paris_assets.dag.records import Record
+from paris_assets.dag.store import Store
+from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
+from paris_assets.errors import MissingInput
 
 
 def embeddings_sane(store: Store, shard: str) -> Judgement:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.distances import nearest
-from paris_assets.clusters.model import ClusterModel
 from paris_assets.clusters.words import distinctive_words
 
 GRID_IMAGES = 25

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import numpy as np
 
 from paris_assets.config import Clusters
-from paris_assets.storage.invariants import BrokenInvariant
+from paris_assets.errors import BrokenInvariant
 
 Chunk = tuple[Sequence[str], np.ndarray, np.ndarray | None]
 """image_ids (n), image vectors (n, D), text vectors (n, Dt) or None where the settings do not ask for text."""

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from paris_assets.storage.decode import decode_rgb
+from paris_assets.images.decode import decode_rgb
 
 TILE = 160
 GAP = 12

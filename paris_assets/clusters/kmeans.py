@@ -18,8 +18,8 @@ import numpy as np
 
 from paris_assets.clusters.assignment import own_clusters
 from paris_assets.clusters.balance import capped_labels, capped_lloyd
+from paris_assets.clusters.centroids import ClusterModel, CollapsedClustering, TooFewImages
 from paris_assets.clusters.distances import means, nearest
-from paris_assets.clusters.model import ClusterModel, CollapsedClustering, TooFewImages
 from paris_assets.config import Clusters
 
 SETTLE = 3

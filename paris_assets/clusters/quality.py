@@ -12,8 +12,8 @@ from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, davies
 from threadpoolctl import threadpool_limits
 
 from paris_assets.clusters.assignment import own_clusters
+from paris_assets.clusters.centroids import ClusterModel, CollapsedClustering
 from paris_assets.clusters.kmeans import fit
-from paris_assets.clusters.model import ClusterModel, CollapsedClustering
 from paris_assets.config import Clusters
 
 BOUNDARY_RATIO = 1.2

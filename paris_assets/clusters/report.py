@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from paris_assets.clusters import charts, grids
+from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.contents import Contents, gather
-from paris_assets.clusters.model import ClusterModel
 from paris_assets.clusters.page import Pictures, render
 from paris_assets.clusters.quality import Quality
 from paris_assets.clusters.verdicts import summary, verdicts

@@ -8,20 +8,20 @@ import numpy as np
 import polars as pl
 
 from paris_assets.clusters.assignment import assign
+from paris_assets.clusters.centroids import model_frame, read_model
 from paris_assets.clusters.contents import sample_labels
 from paris_assets.clusters.embedding import embed
 from paris_assets.clusters.features import Chunk, choose, collect, join
 from paris_assets.clusters.kmeans import fit
-from paris_assets.clusters.model import model_frame, read_model
 from paris_assets.clusters.quality import measure, metrics_frame
 from paris_assets.clusters.report import write_report
 from paris_assets.clusters.selection import select
 from paris_assets.clusters.values import FIGURES
 from paris_assets.clusters.values import cluster_values as judge_clusters
+from paris_assets.dag.store import Store
 from paris_assets.models.batches import BatchStats
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
-from paris_assets.storage.store import Store
 
 BATCH_ROWS = 65_536
 

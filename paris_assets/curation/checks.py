@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Figures, Judgement, all_check, make_again, shard_check
-from paris_assets.storage.counts import counted
-from paris_assets.storage.joins import same_images
-from paris_assets.storage.records import ALL
-from paris_assets.storage.store import Store
+from paris_assets.dag.checks import Figures, Judgement, all_check, make_again, shard_check
+from paris_assets.dag.counts import counted
+from paris_assets.dag.joins import same_images
+from paris_assets.dag.records import ALL
+from paris_assets.dag.store import Store
 
 
 def ids_joined(store: Store, shard: str) -> Judgement:

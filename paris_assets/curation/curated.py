@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.invariants import BrokenInvariant
+from paris_assets.errors import BrokenInvariant
 
 
 class UncoveredShard(BrokenInvariant):

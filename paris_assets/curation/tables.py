@@ -6,10 +6,10 @@ import polars as pl
 
 from paris_assets.curation.curated import add_alternative_texts, kept_occurrences
 from paris_assets.curation.duplicates import find_duplicates
-from paris_assets.storage.fingerprint import fingerprint
+from paris_assets.dag.fingerprint import fingerprint
+from paris_assets.dag.records import ALL
+from paris_assets.dag.store import Store
 from paris_assets.storage.output import Output
-from paris_assets.storage.records import ALL
-from paris_assets.storage.store import Store
 
 
 def duplicate_groups(store: Store) -> Output:

@@ -6,7 +6,7 @@ import polars as pl
 
 from paris_assets.config import Curation
 from paris_assets.rules.columns import SOURCE_SCORES, measured_images
-from paris_assets.rules.judge import judge
+from paris_assets.rules.verdicts import judge
 
 
 def verdicts(

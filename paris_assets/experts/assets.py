@@ -6,10 +6,10 @@ import dagster as dg
 import polars as pl
 
 from paris_assets.config import Profile
-from paris_assets.storage.columns import every
+from paris_assets.dag.assets import all_asset, shard_asset
+from paris_assets.dag.columns import every
+from paris_assets.dag.store import Store
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import all_asset, shard_asset
 
 CHOSEN = ("training_selection.selected", "latents.image_id", "captions.caption")
 MEMBERS = (

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 
+from paris_assets.dag.checks import Figures, Judgement, all_check, make_again, shard_check
+from paris_assets.dag.store import Store
 from paris_assets.experts.router import ARRAYS
-from paris_assets.storage.asset_check import Figures, Judgement, all_check, make_again, shard_check
-from paris_assets.storage.store import Store
 
 REQUESTS_IN_FLIGHT = 32
 MEMBERS = {"caption.txt", "clip_emb.npy", "latent.npy", "metadata.json"}

@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Profile
+from paris_assets.dag.fingerprint import own_code
+from paris_assets.dag.records import ALL, Record
+from paris_assets.dag.store import Store
 from paris_assets.experts.router import ARRAYS, consolidate
-from paris_assets.storage.fingerprint import own_code
+from paris_assets.storage.checksum import DamagedFile
+from paris_assets.storage.location import sha256_file
 from paris_assets.storage.output import Output
-from paris_assets.storage.records import ALL, Record
-from paris_assets.storage.root import sha256_file
-from paris_assets.storage.seal import DamagedFile
-from paris_assets.storage.store import Store
 
 MANIFEST = "pipeline_manifest.json"
 QUALITY = (

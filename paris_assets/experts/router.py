@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from paris_assets.errors import BrokenInvariant
 from paris_assets.experts.samples import array_rows
-from paris_assets.storage.invariants import BrokenInvariant
 
 ARRAYS = ("latents", "labels", "embeddings", "clip", "image_ids", "split")
 BATCH_ROWS = 2048

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from paris_assets.storage.invariants import BrokenInvariant
+from paris_assets.errors import BrokenInvariant
 
 COLUMNS = (
     "image_id",

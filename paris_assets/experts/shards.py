@@ -11,7 +11,7 @@ import polars as pl
 from webdataset.writer import TarWriter
 
 from paris_assets.experts.samples import array_rows
-from paris_assets.storage.root import sha256_file
+from paris_assets.storage.location import sha256_file
 
 INDEX = {
     "cluster": pl.Int32,

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from paris_assets.dag.store import Store
 from paris_assets.experts.router import write_router_arrays
 from paris_assets.experts.samples import Tables, left_out, sample_table
 from paris_assets.experts.shards import write_expert_tars
 from paris_assets.models.batches import BatchStats
 from paris_assets.models.prompt import empty_prompt
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import Store
 
 EMPTY_PROMPT = "expert_shards/empty_prompt.npy"
 

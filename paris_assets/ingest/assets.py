@@ -5,10 +5,10 @@ from __future__ import annotations
 import dagster as dg
 import polars as pl
 
-from paris_assets.ingest.resource import LoopbackServer
+from paris_assets.dag.assets import shard_asset
+from paris_assets.dag.store import Store
+from paris_assets.demo.resource import LoopbackServer
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import shard_asset
 
 SOURCE_ROWS = {
     "source_row": ("Int64", "number of the row in the whole source, fixed at registration"),

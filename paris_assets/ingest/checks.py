@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Figures, Judgement, make_again, shard_check
-from paris_assets.storage.counts import counted
-from paris_assets.storage.store import Store
+from paris_assets.dag.checks import Figures, Judgement, make_again, shard_check
+from paris_assets.dag.counts import counted
+from paris_assets.dag.store import Store
 
 GONE = ["http_404", "http_410", "not_an_image", "bad_scheme"]
 

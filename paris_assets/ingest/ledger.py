@@ -12,9 +12,9 @@ from typing import IO, Any
 import polars as pl
 
 from paris_assets.config import Ingest
+from paris_assets.images.decode import NotAnImage, read_header
+from paris_assets.images.tars import write_tar
 from paris_assets.ingest.fetch import Fetched
-from paris_assets.storage.decode import NotAnImage, read_header
-from paris_assets.storage.image_tars import write_tar
 
 LEDGER_SCHEMA: dict[str, type[pl.DataType]] = {
     "source_row": pl.Int64,

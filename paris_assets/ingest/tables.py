@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from paris_assets.dag.store import Store
+from paris_assets.errors import MissingInput
 from paris_assets.ingest.ledger import fetch_shard
 from paris_assets.ingest.sources import entry_of, images_of, read_rows
-from paris_assets.storage.invariants import MissingInput
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import Store
 
 
 def source_rows(store: Store, shard: str) -> Output:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from paris_assets.storage.asset_check import Figures, Judgement, all_check, make_again, shard_check
-from paris_assets.storage.invariants import MissingInput
-from paris_assets.storage.joins import same_images
-from paris_assets.storage.moments import scale
-from paris_assets.storage.store import Store
+from paris_assets.dag.checks import Figures, Judgement, all_check, make_again, shard_check
+from paris_assets.dag.joins import same_images
+from paris_assets.dag.moments import scale
+from paris_assets.dag.store import Store
+from paris_assets.errors import MissingInput
 
 
 def latents_sane(store: Store, shard: str) -> Judgement:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from paris_assets.dag.store import Store
 from paris_assets.latents.encode import encode
 from paris_assets.latents.report import chosen, moments, report
 from paris_assets.models.batches import BatchStats
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
-from paris_assets.storage.store import Store
 
 PICTURE = "analysis/vae_reconstruction_samples.png"
 

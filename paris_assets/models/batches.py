@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from paris_assets.errors import BrokenInvariant
+from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb
 from paris_assets.models.protocols import ImageNetwork
-from paris_assets.storage.decode import NotAnImage, Undecodable, decode_rgb
-from paris_assets.storage.invariants import BrokenInvariant
 
 T = TypeVar("T")
 Images = Iterable[tuple[str, bytes]]

@@ -13,9 +13,9 @@ from pathlib import Path
 from rich.console import Console
 
 from paris_assets.config import Model, Profile
+from paris_assets.dag.store import stored_profile
 from paris_assets.models.registry import requirements
-from paris_assets.storage.root import Root
-from paris_assets.storage.store import stored_profile
+from paris_assets.storage.location import Location
 
 PACKAGES = (
     "dagster",
@@ -94,7 +94,7 @@ def _rule_problems(profile: Profile) -> list[str]:
 def _check_problems(profile: Profile) -> list[str]:
     """Names in `checks.warn_only` that are no checks."""
     import paris_assets.definitions  # noqa: F401  # it defines them
-    from paris_assets.storage.asset_check import JUDGES
+    from paris_assets.dag.checks import JUDGES
 
     names = {key.name for key in JUDGES}
     unknown = sorted(set(profile.checks.warn_only) - names)
@@ -142,7 +142,7 @@ def examine(profile: Profile, root_url: str) -> int:
 
 
 def _root_problems(root_url: str) -> list[str]:
-    root = Root(root_url)
+    root = Location(root_url)
     if root.remote:
         try:
             root.probe()

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 import dagster as dg
 import yaml
 
+from paris_assets.dag.assets import FORCE_TAG, RESUME_TAG
+from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
+from paris_assets.dag.io_manager import record_metadata
+from paris_assets.dag.records import ALL
+from paris_assets.dag.store import Store
 from paris_assets.definitions import build_definitions
 from paris_assets.partitions import image_shards
+from paris_assets.planning.home import dagster_home
+from paris_assets.planning.waves import Task
 from paris_assets.runs.failures import cause
-from paris_assets.runs.home import dagster_home
 from paris_assets.runs.launcher import HOST_TAG
-from paris_assets.runs.plan import Task
-from paris_assets.storage.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.storage.io_manager import record_metadata
-from paris_assets.storage.records import ALL
 from paris_assets.storage.s3 import compute_logs
-from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import FORCE_TAG, RESUME_TAG
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 STORAGE = "paris_assets.runs.dagster_storage"

@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from paris_assets.storage.records import ALL
+from paris_assets.dag.records import ALL
 
 FAILURES = "failures.jsonl"
 WEBHOOK_TIMEOUT_S = 10.0

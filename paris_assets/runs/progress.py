@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from paris_assets.storage.records import ALL
+from paris_assets.dag.records import ALL
 
 
 def open_console() -> Console:

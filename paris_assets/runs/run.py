@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import dagster as dg
 import polars as pl
 
+from paris_assets.dag.store import Store
+from paris_assets.errors import MissingInput
+from paris_assets.planning.waves import Task, Wave, descendants, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
-from paris_assets.runs.plan import Task, Wave, descendants, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.workers import Workers
-from paris_assets.storage.invariants import MissingInput
-from paris_assets.storage.store import Store
 
 
 @dataclass(frozen=True)

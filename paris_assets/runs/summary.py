@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from paris_assets.runs.plan import order
+from paris_assets.dag.records import ALL
+from paris_assets.dag.store import Store
+from paris_assets.planning.waves import order
 from paris_assets.runs.run import RunReport
-from paris_assets.storage.records import ALL
-from paris_assets.storage.store import Store
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from paris_assets.settings.model import Model
+from paris_assets.settings.network import Model
 from paris_assets.settings.section import Section
 
 

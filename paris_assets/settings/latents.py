@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from paris_assets.settings.model import Model
+from paris_assets.settings.network import Model
 from paris_assets.settings.section import Section, distinct
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 import polars as pl
 
+from paris_assets.dag.assets import shard_asset
+from paris_assets.dag.store import Store
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import shard_asset
 
 PIXELS = "raw_images.image_id"  # which names the bytes that everything here is measured on
 SIGNALS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.storage.asset_check import Judgement, shard_check
-from paris_assets.storage.joins import same_images
-from paris_assets.storage.store import Store
+from paris_assets.dag.checks import Judgement, shard_check
+from paris_assets.dag.joins import same_images
+from paris_assets.dag.store import Store
 
 
 def ids_joined(store: Store, shard: str) -> Judgement:

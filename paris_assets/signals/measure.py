@@ -14,9 +14,9 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from paris_assets.config import Signals
+from paris_assets.images.decode import Undecodable, decode_rgb
 from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
 from paris_assets.signals.signal import DataType, Signal, load_signals
-from paris_assets.storage.decode import Undecodable, decode_rgb
 
 BATCH_IMAGES = 16
 BATCH_PIXELS = 16_000_000  # decoded pixels that a thread holds before it measures them

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
+from paris_assets.errors import BrokenInvariant
 from paris_assets.models.batches import BatchStats, Images, batched, decode, naming, one_ahead, ordered_map, run_padded
 from paris_assets.models.protocols import ImageScorer
-from paris_assets.storage.invariants import BrokenInvariant
 
 
 def score(

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from paris_assets.dag.store import Store
 from paris_assets.models.batches import BatchStats
-from paris_assets.rules.judge import passing_signals
+from paris_assets.rules.verdicts import passing_signals
 from paris_assets.signals.scores import score
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
-from paris_assets.storage.store import Store
 
 
 def content_scores(store: Store, shard: str, ledger: pl.LazyFrame, signals: pl.LazyFrame) -> Output:

@@ -11,8 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-from paris_assets.storage.root import Root
-from paris_assets.storage.tables import Chunk
+from paris_assets.storage.location import Location
+from paris_assets.storage.parquet import Chunk
 
 MAX_INLINE_BYTES = 36_000  # base64 makes it 48 KB
 MAX_PICTURES = 10
@@ -64,7 +64,7 @@ class Output:
         if halved:
             self.facts["halved_batches"] = halved
 
-    def show_picture(self, root: Root, path: str, png: bytes) -> None:
+    def show_picture(self, root: Location, path: str, png: bytes) -> None:
         """Show a picture in the UI: inline as a small JPEG, and where the whole one lies; of many, the first ten."""
         if sum(isinstance(value, dg.MarkdownMetadataValue) for value in self.display.values()) >= MAX_PICTURES:
             return
@@ -72,7 +72,7 @@ class Output:
             f"{root.uri(path)}\n\n![{path}](data:image/jpeg;base64,{_thumbnail(png)})"
         )
 
-    def link(self, root: Root, path: str) -> dg.MetadataValue:
+    def link(self, root: Location, path: str) -> dg.MetadataValue:
         """Where a published file lies, as Dagster shows it."""
         return dg.MetadataValue.url(root.uri(path)) if root.remote else dg.MetadataValue.path(root.uri(path))
 

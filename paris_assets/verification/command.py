@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from paris_assets.storage.root import Root
-from paris_assets.storage.snapshot import REGISTRY
+from paris_assets.dag.snapshot import REGISTRY
+from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
 from paris_assets.verification.published import verify_published
@@ -44,7 +44,7 @@ def verify_command(manifest: str) -> int:
     return 1 if findings.problems else 0
 
 
-def verify(root: Root, manifest: dict[str, Any]) -> Findings:
+def verify(root: Location, manifest: dict[str, Any]) -> Findings:
     """Everything that can be checked of a manifest with what lies beside it."""
     findings = Findings()
     if root.size(REGISTRY) is None:
@@ -60,14 +60,14 @@ def verify(root: Root, manifest: dict[str, Any]) -> Findings:
     return findings
 
 
-def _place(manifest: str) -> tuple[Root, str]:
+def _place(manifest: str) -> tuple[Location, str]:
     """The folder of a manifest and its name there."""
     address = manifest if "://" in manifest else str(Path(manifest).absolute())
     folder, _, name = address.rpartition("/")
-    return Root(folder), name
+    return Location(folder), name
 
 
-def _read(root: Root, name: str, manifest: str) -> dict[str, Any]:
+def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:
     try:
         return parse_manifest(root.read(name), manifest)
     except (FileNotFoundError, IsADirectoryError) as error:

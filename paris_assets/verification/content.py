@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paris_assets.clusters.values import FIGURES
-from paris_assets.storage.records import Record
-from paris_assets.storage.tables import digest_rows
+from paris_assets.dag.records import Record
+from paris_assets.storage.parquet import digest_rows
 
 VOLATILE = {"raw_images": ("attempts",), "cluster_values": FIGURES}  # columns that the content hash leaves out
 

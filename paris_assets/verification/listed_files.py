@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
-from paris_assets.storage.root import Root, sha256_file
+from paris_assets.storage.location import Location, sha256_file
 from paris_assets.verification.findings import Findings
 
 # What numpy raises for the headers of damaged files, by what the damage happens to look like.
@@ -70,7 +70,7 @@ class ListedFiles:
     scratch folder, until they are dropped.
     """
 
-    def __init__(self, root: Root, promises: Mapping[str, Promise], findings: Findings) -> None:
+    def __init__(self, root: Location, promises: Mapping[str, Promise], findings: Findings) -> None:
         self.promises = {path: promise for path, promise in promises.items() if self._inside(path, findings)}
         self._root, self._findings = root, findings
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="hash")

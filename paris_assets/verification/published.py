@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.storage.root import Root
+from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.listed_files import ListedFiles, Promise, load_array
 from paris_assets.verification.manifest_checks import (
@@ -32,7 +32,9 @@ AHEAD = 2
 OnShard = Callable[[str, pl.DataFrame, ShardTars, Arrays | None], None]
 
 
-def verify_published(root: Root, manifest: dict[str, Any], findings: Findings, on_shard: OnShard | None = None) -> None:
+def verify_published(
+    root: Location, manifest: dict[str, Any], findings: Findings, on_shard: OnShard | None = None
+) -> None:
     """Check all that the manifest lists; ``on_shard`` is called with each shard's samples while they are at hand.
 
     Args:
@@ -116,7 +118,7 @@ class _Shards:
         check_clusters(self._manifest["images_per_cluster"], self._per_cluster, "the tars hold", self._findings)
 
 
-def _check_strays(root: Root, listed: set[str], findings: Findings) -> None:
+def _check_strays(root: Location, listed: set[str], findings: Findings) -> None:
     for path in sorted({path for pattern in PUBLISHED for path in root.glob(pattern)} - listed):
         remedy = "delete it, or let `paris run` finish and list it: readers of the folder would take it for data"
         findings.problem(path, f"only files that {MANIFEST} lists", "one that it does not list", remedy)

@@ -10,10 +10,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from paris_assets.dag.fingerprint import Graph
+from paris_assets.dag.records import ALL, DataFile, Record, read_record, table_path
 from paris_assets.experts.samples import validation_split
-from paris_assets.storage.fingerprint import Graph
-from paris_assets.storage.records import ALL, DataFile, Record, read_record, table_path
-from paris_assets.storage.root import Root
+from paris_assets.storage.location import Location
 from paris_assets.verification.content import content_of
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.listed_files import ListedFiles, Promise
@@ -39,7 +39,7 @@ VALUES = {  # table -> column -> name in metadata.json
 class TableJoins:
     """Joins of published samples with the tables of their root."""
 
-    def __init__(self, root: Root, manifest: dict[str, Any], graph: Graph, findings: Findings) -> None:
+    def __init__(self, root: Location, manifest: dict[str, Any], graph: Graph, findings: Findings) -> None:
         self._root, self._manifest, self._graph, self._findings = root, manifest, graph, findings
         self._resolution = min(manifest["settings"]["latents"]["resolutions"])
         self._fraction = manifest["settings"]["experts"]["validation_fraction"]

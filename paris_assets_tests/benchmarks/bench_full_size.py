@@ -30,14 +30,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from paris_assets.captions import tables as caption_tables
 from paris_assets.clusters import tables as cluster_tables
+from paris_assets.dag.commit import commit
+from paris_assets.dag.store import Store
 from paris_assets.latents import tables as latent_tables
 from paris_assets.latents.encode import crop, noise
 from paris_assets.models.batches import cores, decode, ordered_map
 from paris_assets.models.device import place
 from paris_assets.profiles import load_profile
-from paris_assets.storage.commit import commit
 from paris_assets.storage.output import Output
-from paris_assets.storage.store import Store
 from paris_assets_tests import worlds
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard
 from paris_assets_tests.models import full_size

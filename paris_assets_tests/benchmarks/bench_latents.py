@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-from paris_assets.latents.small_vae.judge import images_per_second
+from tools.small_vae.judge import images_per_second
 
 WEIGHTS = Path(__file__).parents[2] / "paris_assets" / "models" / "weights" / "small_vae"
 CASES = {

@@ -21,10 +21,10 @@ from pathlib import Path
 import polars as pl
 
 from paris_assets.definitions import asset_graph
+from paris_assets.planning.waves import waves
 from paris_assets.runs import command, execution
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import TaskReport
-from paris_assets.runs.plan import waves
 from paris_assets.runs.run import Request, RunReport
 from paris_assets_tests import small_world
 

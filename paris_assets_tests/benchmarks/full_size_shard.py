@@ -10,9 +10,9 @@ import polars as pl
 from PIL import Image
 
 from paris_assets.config import Model
+from paris_assets.dag.store import Store
+from paris_assets.images.tars import write_tar
 from paris_assets.profiles import load_profile
-from paris_assets.storage.image_tars import write_tar
-from paris_assets.storage.store import Store
 from paris_assets_tests import worlds
 from paris_assets_tests.models.photos import photos
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from paris_assets.captions import checks
-from paris_assets.storage.store import Store
+from paris_assets.dag.store import Store
 from paris_assets_tests import worlds
 from paris_assets_tests.worlds import SHARD, TEXT_DIM, TOKENS
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from paris_assets.captions.choice import caption, is_caption, without_caption
 from paris_assets.captions.tables import captions
 from paris_assets.config import Captions
-from paris_assets.storage.commit import commit
-from paris_assets.storage.decode import Undecodable
+from paris_assets.dag.commit import commit
+from paris_assets.images.decode import Undecodable
 from paris_assets_tests import worlds
 from paris_assets_tests.models.fakes import Namer
 from paris_assets_tests.models.photos import photos

@@ -6,8 +6,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from paris_assets.clusters.assignment import assign
+from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.kmeans import fit
-from paris_assets.clusters.model import ClusterModel
 from paris_assets.config import Clusters
 
 IDS = [f"{number:032x}" for number in range(300)]

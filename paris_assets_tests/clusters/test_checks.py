@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from paris_assets.clusters import checks
-from paris_assets.storage.invariants import MissingInput
-from paris_assets.storage.store import Store
+from paris_assets.dag.store import Store
+from paris_assets.errors import MissingInput
 from paris_assets_tests import worlds
 from paris_assets_tests.worlds import DIM, SHARD
 

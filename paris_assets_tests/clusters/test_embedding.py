@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from paris_assets.clusters.embedding import embed
+from paris_assets.images.decode import decode_rgb
 from paris_assets.models.batches import BatchStats
-from paris_assets.storage.decode import decode_rgb
 from paris_assets_tests.models.fakes import MeanColour
 from paris_assets_tests.models.photos import photos
 

@@ -5,7 +5,7 @@ import pytest
 
 from paris_assets.clusters.features import choose, collect, join
 from paris_assets.config import Clusters
-from paris_assets.storage.invariants import BrokenInvariant
+from paris_assets.errors import BrokenInvariant
 
 IDS = [f"{number:032x}" for number in range(1000)]
 

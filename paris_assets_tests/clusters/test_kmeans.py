@@ -7,8 +7,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from paris_assets.clusters.assignment import own_clusters
+from paris_assets.clusters.centroids import CollapsedClustering
 from paris_assets.clusters.kmeans import fine_count, fit
-from paris_assets.clusters.model import CollapsedClustering
 from paris_assets.config import Clusters
 
 SIZES = (140, 100, 60, 40, 30)

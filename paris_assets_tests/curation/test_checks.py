@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from paris_assets.curation import checks
+from paris_assets.dag.store import Store
 from paris_assets.signals import checks as signal_checks
-from paris_assets.storage.store import Store
 from paris_assets_tests import worlds
 from paris_assets_tests.worlds import SHARD
 

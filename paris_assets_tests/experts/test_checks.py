@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.dag.store import Store
 from paris_assets.experts import checks
-from paris_assets.storage.store import Store
 from paris_assets_tests import worlds
 from paris_assets_tests.worlds import SHARD
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.dag.commit import commit
 from paris_assets.experts import tables
 from paris_assets.experts.router import ARRAYS, MisalignedRows, consolidate, write_npy
-from paris_assets.storage.commit import commit
 from paris_assets_tests import worlds
 from paris_assets_tests.models.fakes import Letters
 from paris_assets_tests.worlds import SHARD

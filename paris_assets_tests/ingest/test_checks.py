@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from paris_assets.dag.store import Store
 from paris_assets.ingest.checks import fetched, ledger_complete
-from paris_assets.storage.store import Store
 from paris_assets_tests import worlds
 from paris_assets_tests.worlds import SHARD
 

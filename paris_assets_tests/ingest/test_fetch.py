@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paris_assets.config import Ingest
+from paris_assets.demo.server import FolderServer
 from paris_assets.ingest.fetch import Fetched, _Failure, _parse, _retry_after_s, fetch_images
-from paris_assets.ingest.server import FolderServer
 
 HOST = "http://photos.example"
 BODY = b"x" * 1000

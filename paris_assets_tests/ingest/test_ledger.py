@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from paris_assets.config import Ingest
+from paris_assets.images.tars import read_images
 from paris_assets.ingest.fetch import Fetched
 from paris_assets.ingest.ledger import LEDGER_SCHEMA, fetch_shard
-from paris_assets.storage.image_tars import read_images
 from paris_assets_tests.ingest.pictures import picture
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxError
 
+from paris_assets.images.decode import Undecodable
 from paris_assets.models.batches import BatchStats, batched, decode, float16, one_ahead, ordered_map, run_padded
-from paris_assets.storage.decode import Undecodable
 
 
 @settings(max_examples=50, deadline=None)

@@ -13,9 +13,9 @@ from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 from paris_assets.captions.choice import caption
 from paris_assets.config import Captions, Model
+from paris_assets.images.decode import decode_rgb
 from paris_assets.models.registry import build
 from paris_assets.models.weights import WeightsError
-from paris_assets.storage.decode import decode_rgb
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
 

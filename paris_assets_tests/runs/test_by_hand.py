@@ -10,11 +10,11 @@ import dagster as dg
 import pytest
 
 from paris_assets.cli import main
+from paris_assets.dag.records import ALL, table_path
+from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import asset_graph, build_definitions
+from paris_assets.planning.waves import order
 from paris_assets.runs.execution import QUIET, open_instance, report_finished
-from paris_assets.runs.plan import order
-from paris_assets.storage.records import ALL, table_path
-from paris_assets.storage.store import Store, open_store
 from paris_assets_tests.runs.user_interface import PROJECT, environment
 from paris_assets_tests.small_world import contents
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from paris_assets.runs.run import Request
-from paris_assets.storage.seal import DamagedFile
+from paris_assets.storage.checksum import DamagedFile
 from paris_assets_tests.runs.direct import bring_up_to_date
 from paris_assets_tests.small_world import contents, profile
 

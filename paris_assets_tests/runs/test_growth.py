@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from paris_assets.clusters import tables as cluster_tables
-from paris_assets.runs.plan import descendants
+from paris_assets.dag.records import ALL
+from paris_assets.planning.waves import descendants
 from paris_assets.runs.run import Request
-from paris_assets.storage.records import ALL
 from paris_assets_tests import small_world
 from paris_assets_tests.brief import brief_report
 from paris_assets_tests.runs import direct

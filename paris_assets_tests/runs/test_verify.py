@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.cli import main
-from paris_assets.storage.records import FOOTER_KEY
-from paris_assets.storage.seal import seal
+from paris_assets.dag.records import FOOTER_KEY
+from paris_assets.storage.checksum import seal
 from paris_assets_tests import worlds
 from paris_assets_tests.verification.published import SHARDS, edit_manifest
 from paris_assets_tests.verification.published import seal as reseal

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from paris_assets.dag.fingerprint import choice, own_code, own_fingerprint
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile
 from paris_assets.settings.import_path import ImportPathError, code_version, load_class
-from paris_assets.storage.fingerprint import choice, own_code, own_fingerprint
 
 GRAPH = asset_graph()
 ASK = "from paris_assets.settings.import_path import code_version; print(code_version('theirs:Thing'))"

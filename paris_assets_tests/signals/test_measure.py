@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from paris_assets.config import Signals
+from paris_assets.images.decode import decode_rgb
 from paris_assets.signals.measure import measure, signal_problem, signal_schema
 from paris_assets.signals.signal import load_signals
-from paris_assets.storage.decode import decode_rgb
 
 
 class Brightest:

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from paris_assets.images.decode import Undecodable
 from paris_assets.signals.scores import score
-from paris_assets.storage.decode import Undecodable
 from paris_assets_tests.models.fakes import MeanColour
 from paris_assets_tests.models.photos import photos
 

@@ -17,7 +17,7 @@ import pytest
 from botocore.retries.standard import ExponentialBackoff
 
 from paris_assets.storage import object_store, s3
-from paris_assets.storage.root import Root
+from paris_assets.storage.location import Location
 from paris_assets.storage.s3 import StorageError
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy, Request
 
@@ -51,9 +51,9 @@ def proxy(fast_proxy: FaultyProxy) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-def root(proxy: FaultyProxy, s3_url: str) -> Root:
+def root(proxy: FaultyProxy, s3_url: str) -> Location:
     """An empty root that is reached through the proxy."""
-    return Root(f"{s3_url}/{uuid4().hex}")
+    return Location(f"{s3_url}/{uuid4().hex}")
 
 
 def once(fault: Fault, method: str, nth: int = 1) -> Callable[[Request], Fault | None]:
@@ -77,13 +77,13 @@ def client() -> Any:
     return boto3.client("s3")
 
 
-def keys(root: Root) -> list[str]:
+def keys(root: Location) -> list[str]:
     """What is really in the bucket."""
     listed = client().list_objects_v2(Bucket="bucket", Prefix=s3.split_url(root.url)[1])
     return [found["Key"].rpartition("/")[2] for found in listed.get("Contents", [])]
 
 
-def put(root: Root, data: bytes, path: str, folder: Path) -> None:
+def put(root: Location, data: bytes, path: str, folder: Path) -> None:
     local = folder / "made"
     local.write_bytes(data)
     root.put(local, path)
@@ -103,7 +103,7 @@ TRANSIENT = {
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
 @pytest.mark.parametrize("nth", [1, 2])
 def test_a_read_that_fails_once_is_repeated(
-    root: Root, proxy: FaultyProxy, tmp_path: Path, fault: Fault, nth: int
+    root: Location, proxy: FaultyProxy, tmp_path: Path, fault: Fault, nth: int
 ) -> None:
     put(root, DATA, "large.tar", tmp_path)
     before = len(proxy.requests)
@@ -115,7 +115,7 @@ def test_a_read_that_fails_once_is_repeated(
 
 
 @pytest.mark.parametrize("name", ["500", "503", "slow", "cut", "lost", "short", "spoiled"])
-def test_small_files_are_read_whole(root: Root, proxy: FaultyProxy, name: str) -> None:
+def test_small_files_are_read_whole(root: Location, proxy: FaultyProxy, name: str) -> None:
     root.put_bytes(b"0123456789", "small.json")
     proxy.judge = once(TRANSIENT[name], "GET")
     assert root.read("small.json") == b"0123456789"
@@ -128,7 +128,7 @@ WRITE_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", WRITE_FAULTS.values(), ids=WRITE_FAULTS)
-def test_a_small_write_that_fails_once_is_repeated(root: Root, proxy: FaultyProxy, fault: Fault) -> None:
+def test_a_small_write_that_fails_once_is_repeated(root: Location, proxy: FaultyProxy, fault: Fault) -> None:
     proxy.judge = once(fault, "PUT")
     root.put_bytes(DATA, "small.json")
     assert root.read("small.json") == DATA
@@ -140,7 +140,7 @@ def test_a_small_write_that_fails_once_is_repeated(root: Root, proxy: FaultyProx
     [("POST", 1, "500"), ("POST", 2, "503"), ("POST", 2, "lost"), ("PUT", 1, "cut"), ("PUT", 2, "lost")],
 )
 def test_a_large_write_that_fails_once_is_repeated(
-    root: Root, proxy: FaultyProxy, tmp_path: Path, method: str, nth: int, fault: str
+    root: Location, proxy: FaultyProxy, tmp_path: Path, method: str, nth: int, fault: str
 ) -> None:
     """The first POST begins an upload in parts, the second makes them one object; its answer may be lost."""
     proxy.judge = once(WRITE_FAULTS[fault], method, nth)
@@ -149,7 +149,7 @@ def test_a_large_write_that_fails_once_is_repeated(
     assert keys(root) == ["large.tar"]
 
 
-def test_every_third_request_fails(root: Root, proxy: FaultyProxy, tmp_path: Path) -> None:
+def test_every_third_request_fails(root: Location, proxy: FaultyProxy, tmp_path: Path) -> None:
     proxy.judge = lambda request: Fault(503) if request.number % 3 == 0 else None
     for number in range(4):
         root.put_bytes(str(number).encode(), f"{number}.txt")
@@ -162,7 +162,7 @@ def test_every_third_request_fails(root: Root, proxy: FaultyProxy, tmp_path: Pat
 @pytest.mark.parametrize(
     "fault", [Fault(500, "InternalError"), Fault(503), Fault(lose_answer=True), Fault(delay_s=0.8)]
 )
-def test_a_store_that_stays_broken_is_an_error_within_bounds(root: Root, proxy: FaultyProxy, fault: Fault) -> None:
+def test_a_store_that_stays_broken_is_an_error_within_bounds(root: Location, proxy: FaultyProxy, fault: Fault) -> None:
     root.put_bytes(b"old", "file.json")
     before, start = len(proxy.requests), time.monotonic()
     proxy.judge = always(fault, "GET", "HEAD", "PUT")
@@ -177,7 +177,9 @@ def test_a_store_that_stays_broken_is_an_error_within_bounds(root: Root, proxy: 
     assert root.read("file.json") in (b"old", b"new")
 
 
-def test_a_file_that_stays_torn_is_an_error_and_leaves_no_copy(root: Root, proxy: FaultyProxy, tmp_path: Path) -> None:
+def test_a_file_that_stays_torn_is_an_error_and_leaves_no_copy(
+    root: Location, proxy: FaultyProxy, tmp_path: Path
+) -> None:
     root.put_bytes(DATA[:1000], "file.tar")
     for fault in (Fault(cut_answer=True), Fault(shorten=True), Fault(spoil=True)):
         proxy.judge = always(fault, "GET")
@@ -187,7 +189,9 @@ def test_a_file_that_stays_torn_is_an_error_and_leaves_no_copy(root: Root, proxy
 
 
 @pytest.mark.parametrize("fault", [Fault(500), Fault(cut_request=True)])
-def test_a_large_upload_that_fails_leaves_nothing(root: Root, proxy: FaultyProxy, tmp_path: Path, fault: Fault) -> None:
+def test_a_large_upload_that_fails_leaves_nothing(
+    root: Location, proxy: FaultyProxy, tmp_path: Path, fault: Fault
+) -> None:
     proxy.judge = lambda request: fault if "partNumber=2" in request.path else None
     with pytest.raises(StorageError, match=r"large\.tar"):
         put(root, LARGE, "large.tar", tmp_path)
@@ -197,7 +201,7 @@ def test_a_large_upload_that_fails_leaves_nothing(root: Root, proxy: FaultyProxy
     assert [upload for upload in uploads if upload["Key"] in f"{root.url}/large.tar"] == []
 
 
-def test_a_file_replaced_while_it_is_read_is_never_mixed(root: Root, tmp_path: Path) -> None:
+def test_a_file_replaced_while_it_is_read_is_never_mixed(root: Location, tmp_path: Path) -> None:
     put(root, DATA, "large.tar", tmp_path)
     with root.open("large.tar") as file:
         file.read(10)
@@ -207,7 +211,7 @@ def test_a_file_replaced_while_it_is_read_is_never_mixed(root: Root, tmp_path: P
             file.read(10)
 
 
-def test_a_small_file_replaced_between_two_requests_is_read_anew(root: Root, proxy: FaultyProxy) -> None:
+def test_a_small_file_replaced_between_two_requests_is_read_anew(root: Location, proxy: FaultyProxy) -> None:
     root.put_bytes(b"the first", "run.lock")
     waiting = [b"another"]
 
@@ -220,7 +224,7 @@ def test_a_small_file_replaced_between_two_requests_is_read_anew(root: Root, pro
     assert not waiting
 
 
-def test_a_stamp_changes_with_the_file_and_costs_one_request(root: Root, proxy: FaultyProxy) -> None:
+def test_a_stamp_changes_with_the_file_and_costs_one_request(root: Location, proxy: FaultyProxy) -> None:
     assert root.stamp("a.json") is None
     root.put_bytes(b"one", "a.json")
     before = len(proxy.requests)
@@ -231,7 +235,7 @@ def test_a_stamp_changes_with_the_file_and_costs_one_request(root: Root, proxy: 
     assert root.stamp("a.json") not in (None, first)
 
 
-def test_a_listing_that_lies_decides_nothing(root: Root, proxy: FaultyProxy) -> None:
+def test_a_listing_that_lies_decides_nothing(root: Location, proxy: FaultyProxy) -> None:
     proxy.judge = lambda request: Fault(hide=True) if request.listing else None
     root.put_bytes(b"x", "folder/a.tar")
     assert root.glob("folder/*.tar") == []
@@ -240,7 +244,7 @@ def test_a_listing_that_lies_decides_nothing(root: Root, proxy: FaultyProxy) -> 
     assert root.size("folder") is None, "a folder is no file, whatever a listing says"
 
 
-def test_a_file_is_read_at_random_in_few_requests(root: Root, proxy: FaultyProxy, tmp_path: Path) -> None:
+def test_a_file_is_read_at_random_in_few_requests(root: Location, proxy: FaultyProxy, tmp_path: Path) -> None:
     put(root, DATA, "large.tar", tmp_path)
     before = len(proxy.requests)
     with root.open("large.tar") as file:
@@ -252,7 +256,7 @@ def test_a_file_is_read_at_random_in_few_requests(root: Root, proxy: FaultyProxy
     assert len(proxy.requests) - before <= 4
 
 
-def table(root: Root, folder: Path) -> tuple[pl.DataFrame, str]:
+def table(root: Location, folder: Path) -> tuple[pl.DataFrame, str]:
     frame = pl.DataFrame({"number": np.arange(200_000), "noise": np.random.default_rng(0).random(200_000)})
     frame.write_parquet(folder / "table")
     root.put(folder / "table", "table.parquet")
@@ -261,7 +265,7 @@ def table(root: Root, folder: Path) -> tuple[pl.DataFrame, str]:
 
 @pytest.mark.parametrize("name", ["500", "503", "cut", "lost"])
 @pytest.mark.parametrize("nth", [1, 2])
-def test_polars_repeats_what_fails(root: Root, proxy: FaultyProxy, tmp_path: Path, name: str, nth: int) -> None:
+def test_polars_repeats_what_fails(root: Location, proxy: FaultyProxy, tmp_path: Path, name: str, nth: int) -> None:
     frame, uri = table(root, tmp_path)
     before = len(proxy.requests)
     proxy.judge = once(TRANSIENT[name], "GET", nth)
@@ -270,7 +274,7 @@ def test_polars_repeats_what_fails(root: Root, proxy: FaultyProxy, tmp_path: Pat
     assert len(proxy.requests) - before < 12
 
 
-def test_polars_gives_up(root: Root, proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polars_gives_up(root: Location, proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "REQUEST_TIMEOUT_S", 1)
     _, uri = table(root, tmp_path)
     for fault in (Fault(503), Fault(delay_s=1.5), Fault(cut_answer=True), Fault(shorten=True)):

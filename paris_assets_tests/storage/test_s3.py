@@ -12,7 +12,7 @@ from botocore.retries.standard import ExponentialBackoff
 
 import paris_assets
 from paris_assets.storage import s3
-from paris_assets.storage.root import Root
+from paris_assets.storage.location import Location
 from paris_assets.storage.s3 import StorageError
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy
 
@@ -90,13 +90,13 @@ def test_no_credentials(environment: Environment, s3_url: str) -> None:
         with pytest.raises(
             StorageError, match=r"no AWS credentials for s3://bucket.*set AWS_ACCESS_KEY_ID.*AWS_PROFILE"
         ):
-            ask(Root(s3_url))
+            ask(Location(s3_url))
 
 
 def test_an_unknown_profile(environment: Environment, s3_url: str) -> None:
     environment(AWS_PROFILE="nobody")
     with pytest.raises(StorageError, match=r"profile.*nobody.*could not be found.*set AWS_ACCESS_KEY_ID"):
-        Root(s3_url).size("a")
+        Location(s3_url).size("a")
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_what_the_store_refuses_is_said(
     proxy = FaultyProxy("http://127.0.0.1:1", judge=lambda request: Fault(status, code))
     environment(AWS_ACCESS_KEY_ID="the-key", AWS_SECRET_ACCESS_KEY="the-secret", AWS_ENDPOINT_URL=proxy.url)
     with pytest.raises(StorageError, match=said) as raised:
-        Root(f"{s3_url}/x").put_bytes(b"data", "a")
+        Location(f"{s3_url}/x").put_bytes(b"data", "a")
     proxy.close()
     assert len(proxy.requests) == 1, "what is refused is not asked for again"
     assert "the-" not in str(raised.value)
 
 
 def test_a_bucket_that_is_not_there(s3_url: str) -> None:
-    root = Root("s3://no-such-bucket/x")
+    root = Location("s3://no-such-bucket/x")
     with pytest.raises(StorageError, match=r"no bucket no-such-bucket at http"):
         root.probe()
 
@@ -132,5 +132,5 @@ def test_an_endpoint_that_nobody_serves(environment: Environment) -> None:
     environment(AWS_ACCESS_KEY_ID="k", AWS_SECRET_ACCESS_KEY="s", AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}")
     start = time.monotonic()
     with pytest.raises(StorageError, match=rf"127.0.0.1:{port}.*check AWS_ENDPOINT_URL"):
-        Root("s3://bucket/x").size("a")
+        Location("s3://bucket/x").size("a")
     assert time.monotonic() - start < 10

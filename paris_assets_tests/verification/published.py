@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paris_assets.dag.commit import commit
+from paris_assets.dag.store import Store
 from paris_assets.experts import tables as expert_tables
 from paris_assets.experts.manifest import published_settings
 from paris_assets.experts.router import ARRAYS, consolidate
-from paris_assets.storage.commit import commit
-from paris_assets.storage.store import Store
 from paris_assets.verification.manifest_checks import MANIFEST, version_of
 from paris_assets_tests import worlds
 

@@ -1,0 +1,114 @@
+"""A fitted clustering, and the table that holds it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import polars as pl
+
+from paris_assets.errors import BrokenInvariant
+
+Assignment = Literal["nearest", "inherit"]
+
+
+class CollapsedClustering(BrokenInvariant):
+    """The clusters do not split the images; ``sizes`` holds the images of each."""
+
+    def __init__(self, message: str, sizes: list[int]) -> None:
+        super().__init__(message)
+        self.sizes = sizes
+
+
+class TooFewImages(BrokenInvariant):
+    """Fewer images than clusters."""
+
+
+@dataclass(frozen=True)
+class ClusterModel:
+    """Centroids and the rule that assigns images to them.
+
+    Attributes:
+        coarse: (K, D) float32, one per expert, the largest cluster of the fit first.
+        fine: (F, D) float32 of a two-stage fit, else None.
+        fine_to_coarse: (F,) int32, the group of each fine centroid, else None.
+        assignment: ``nearest`` coarse centroid (Decentralized Diffusion Models), or ``inherit`` the group of the
+            nearest fine centroid (MoDE).
+        normalize: whether the parts of a vector were L2-normalised before the fit.
+        prices: (K,) float64 added to the squared distances when ``nearest`` is decided, so that no cluster exceeds its
+            cap (a power diagram); None without a cap.
+        statistics: figures of the fit, JSON values only.
+    """
+
+    coarse: np.ndarray
+    fine: np.ndarray | None
+    fine_to_coarse: np.ndarray | None
+    assignment: Assignment
+    normalize: bool
+    prices: np.ndarray | None = None
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def k(self) -> int:
+        """Number of coarse clusters."""
+        return len(self.coarse)
+
+
+SCHEMA = {
+    "level": pl.String,
+    "index": pl.Int32,
+    "coarse": pl.Int32,
+    "price": pl.Float64,
+    "assignment": pl.String,
+    "normalize": pl.Boolean,
+    "statistics": pl.String,
+}
+
+
+def model_frame(model: ClusterModel) -> pl.DataFrame:
+    """One row per centroid, coarse before fine.
+
+    Columns: ``level`` (``coarse``/``fine``), ``index`` i32, ``coarse`` i32 (the group that a fine centroid belongs to;
+    of a coarse one itself), ``price`` f64 (null without a cap), ``assignment``, ``normalize``, ``statistics`` (JSON, on
+    the first row), ``centroid`` Array(Float32, D).
+    """
+    k, fine = model.k, 0 if model.fine is None else len(model.fine)
+    groups = [] if model.fine_to_coarse is None else model.fine_to_coarse.tolist()
+    prices = [None] * k if model.prices is None else model.prices.tolist()
+    centroids = model.coarse if model.fine is None else np.concatenate([model.coarse, model.fine])
+    columns = {
+        "level": ["coarse"] * k + ["fine"] * fine,
+        "index": [*range(k), *range(fine)],
+        "coarse": [*range(k), *groups],
+        "price": [*prices, *[None] * fine],
+        "assignment": [model.assignment] * (k + fine),
+        "normalize": [model.normalize] * (k + fine),
+        "statistics": [json.dumps(model.statistics, sort_keys=True), *[None] * (k + fine - 1)],
+    }
+    width = model.coarse.shape[1]
+    vectors = pl.Series("centroid", centroids.astype(np.float32), dtype=pl.Array(pl.Float32, width))
+    return pl.DataFrame(columns, schema=SCHEMA).with_columns(vectors)
+
+
+def read_model(frame: pl.DataFrame) -> ClusterModel:
+    """The model that ``model_frame`` wrote, bit for bit; rows may come in any order.
+
+    Raises:
+        ValueError: the table holds no coarse centroid or an unknown assignment rule.
+    """
+    coarse = frame.filter(level="coarse").sort("index")
+    fine = frame.filter(level="fine").sort("index")
+    if coarse.is_empty() or coarse["assignment"][0] not in get_args(Assignment):
+        raise ValueError("cluster_model holds no coarse centroids with a known assignment rule: refit it")
+    statistics = frame["statistics"].drop_nulls()
+    return ClusterModel(
+        coarse=coarse["centroid"].to_numpy(),
+        fine=None if fine.is_empty() else fine["centroid"].to_numpy(),
+        fine_to_coarse=None if fine.is_empty() else fine["coarse"].to_numpy(),
+        assignment=coarse["assignment"][0],
+        normalize=coarse["normalize"][0],
+        prices=None if coarse["price"].has_nulls() else coarse["price"].to_numpy(),
+        statistics=json.loads(statistics[0]) if len(statistics) else {},
+    )

@@ -1,0 +1,171 @@
+"""What has to be made: waves of the asset graph, and the stale partitions of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from paris_assets.dag.fingerprint import Graph
+from paris_assets.dag.records import ALL
+from paris_assets.dag.store import Store
+
+Done = Callable[[str, str], bool]
+REQUESTS_IN_FLIGHT = 32
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Consecutive assets of one kind: all partitioned by shard, or all unpartitioned."""
+
+    number: int
+    partitioned: bool
+    assets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One Dagster run: one shard (or ``all``) and the assets of a wave that may be stale there, in order."""
+
+    shard: str
+    assets: tuple[str, ...]
+    forced: tuple[str, ...] = ()
+
+
+def order(graph: Graph) -> list[str]:
+    """Asset names, inputs before what reads them."""
+    return list(TopologicalSorter({name: node.inputs for name, node in sorted(graph.items())}).static_order())
+
+
+def waves(graph: Graph) -> list[Wave]:
+    """Cut the graph where partitioned and unpartitioned assets meet: maximal chains, derived and never listed."""
+    number: dict[str, int] = {}
+    names = order(graph)
+    for name in names:
+        node = graph[name]
+        first = 0 if node.partitioned else 1
+        after = [number[up] + (graph[up].partitioned != node.partitioned) for up in node.inputs]
+        number[name] = max([first, *after])
+    return [
+        Wave(wave, wave % 2 == 0, tuple(name for name in names if number[name] == wave))
+        for wave in sorted(set(number.values()))
+    ]
+
+
+def descendants(graph: Graph, asset: str) -> set[str]:
+    """The asset and everything that is made from it."""
+    found = {asset}
+    for name in order(graph):
+        if found & set(graph[name].inputs):
+            found.add(name)
+    return found
+
+
+def ancestors(graph: Graph, asset: str) -> set[str]:
+    """Everything that the asset is made from."""
+    found: set[str] = set()
+    waiting = list(graph[asset].inputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(graph[name].inputs)
+    return found
+
+
+def what_is_done(store: Store, shards: Iterable[str]) -> Done:
+    """(asset, shard) -> whether the partition is finished, as it stands now: each is looked at once.
+
+    On a remote root the partitions of ``shards`` are asked for many at a time.
+    """
+    store.refresh()
+    found: dict[tuple[str, str], bool] = {}
+
+    def done(asset: str, shard: str) -> bool:
+        if (asset, shard) not in found:
+            found[asset, shard] = store.done(asset, shard)
+        return found[asset, shard]
+
+    if store.root.remote:
+        keys = list(shards)
+        pairs = [(name, key) for name, node in store.graph.items() for key in (keys if node.partitioned else [ALL])]
+        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as threads:
+            found.update(zip(pairs, threads.map(lambda pair: store.done(*pair), pairs), strict=True))
+    return done
+
+
+def stale(graph: Graph, wave: Wave, shard: str, selected: set[str], forced: set[str], done: Done) -> Task | None:
+    """The assets of a wave that may have to be made for a shard, or None.
+
+    An asset behind a stale one is included: whether it really changes shows only when its input is there, and it is
+    then left alone if the input's content did not change.
+    """
+    suspects: list[str] = []
+    for name in wave.assets:
+        if name not in selected:
+            continue
+        behind = any(up in suspects for up in graph[name].inputs)
+        if name in forced or behind or not done(name, shard):
+            suspects.append(name)
+    return Task(shard, tuple(suspects), tuple(sorted(forced & set(suspects)))) if suspects else None
+
+
+def wave_tasks(
+    graph: Graph, wave: Wave, shards: list[str], selected: set[str], forced: set[str], done: Done
+) -> list[Task]:
+    """The tasks of one wave, shards in order; unpartitioned waves have at most one."""
+    keys = shards if wave.partitioned else [ALL]
+    tasks = (stale(graph, wave, key, selected, forced, done) for key in keys)
+    return [task for task in tasks if task]
+
+
+def ready_part(store: Store, task: Task, done: Done, blocked: dict[str, dict[str, list[str]]]) -> Task | None:
+    """The part of a task whose inputs are there; what is left out is added to ``blocked``, with its missing inputs."""
+    ready: list[str] = []
+    for asset in task.assets:
+        missing = missing_inputs(store, asset, task.shard, set(ready), done)
+        if missing:
+            blocked.setdefault(asset, {})[task.shard] = missing
+        else:
+            ready.append(asset)
+    return Task(task.shard, tuple(ready), tuple(name for name in task.forced if name in ready)) if ready else None
+
+
+def missing_inputs(store: Store, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:
+    """Partitions that an asset has to wait for: absent, or made under other settings.
+
+    A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
+    missing shards, one has to be there. A shard waits for its own inputs. The same task makes those in ``coming``.
+    """
+    node, missing = store.graph[asset], []
+    names = node.inputs if node.partitioned else sorted(ancestors(store.graph, asset))
+    for name in names:
+        if name in coming:
+            continue
+        upstream = store.graph[name]
+        keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else store.shards()
+        stale = [f"{name}/{key}" for key in keys if not done(name, key)]
+        if stale and not (store.profile.allow_missing_shards and len(stale) < len(keys)):
+            missing += stale
+    return missing
+
+
+def blocked_lines(blocked: Mapping[str, Mapping[str, list[str]]]) -> list[str]:
+    """One line for each asset that cannot be made everywhere.
+
+    Args:
+        blocked: asset -> shard -> inputs that are missing or out of date.
+    """
+    lines = []
+    for asset, shards in blocked.items():
+        where = "" if list(shards) == [ALL] else f" [{some(list(shards))}]"
+        missing = sorted({name for names in shards.values() for name in names})
+        lines.append(f"{asset}{where}: {some(missing)} missing or out of date")
+    return lines
+
+
+def some(names: list[str], most: int = 4) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

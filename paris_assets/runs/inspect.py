@@ -1,0 +1,119 @@
+"""`paris inspect`: one image's story, from its source row to its expert shard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+from rich.console import Console
+
+from paris_assets.dag.records import ALL
+from paris_assets.dag.store import Store
+from paris_assets.planning.waves import order
+from paris_assets.runs.outcome import ending
+
+BY_ROW = ("source_rows", "raw_images", "duplicate_groups", "curated_images")
+ID = re.compile(r"[0-9a-f]{6,32}")
+ROW = re.compile(r"row:(\d+)")
+
+
+def print_story(store: Store, wanted: str) -> int:
+    """Print every table row about an image, and how it ended; 0 when there is one, 1 when nothing is known of it.
+
+    Args:
+        store: the root to read.
+        wanted: an image_id or its first digits (at least 6), a URL of the source, or ``row:`` and a source row.
+    """
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    occurrences = find_occurrences(store, wanted)
+    if occurrences.is_empty():
+        console.print(
+            f"nothing known of {wanted!r} under {store.root.url}: give an image_id (or at least its first 6 digits), "
+            "a URL of the source list, or row:N for its row N"
+        )
+        return 1
+    if occurrences.height > 1:
+        images = occurrences["image_id"].n_unique()
+        console.print(f"{occurrences.height} source rows, {images} different images")
+    for occurrence in occurrences.iter_rows(named=True):
+        name = occurrence["url"] or occurrence["image_id"] or "no address"
+        console.print(f"{name} (source row {occurrence['source_row']}, shard {occurrence['shard']})", style="bold")
+        rows = list(story(store, occurrence))
+        for asset, row in rows:
+            console.print(f"  {asset}", style="bold cyan")
+            for column, value in row.items():
+                console.print(f"    {column}: {value}")
+        for line in ending(store, occurrence, dict(rows)):
+            console.print(f"  => {line}")
+    return 0
+
+
+def find_occurrences(store: Store, wanted: str) -> pl.DataFrame:
+    """Ledger rows that are meant, with their shard, sorted by source row; of shards without ledger the source rows."""
+    registry = store.registry()
+    if registry is None:
+        return pl.DataFrame()
+    row = ROW.fullmatch(wanted)
+    if row:
+        number = int(row[1])
+        first, rows = pl.col("source_row"), pl.col("rows")
+        shards = registry.filter((first <= number) & (number < first + rows))["shard"].to_list()
+        meant = pl.col("source_row") == number
+    else:
+        shards = registry["shard"].to_list()
+        meant = pl.col("url") == wanted
+        if ID.fullmatch(wanted):
+            meant = meant | pl.col("image_id").str.starts_with(wanted)
+    fetched = [shard for shard in shards if store.record("raw_images", shard)]
+    waiting = [shard for shard in shards if shard not in set(fetched) and store.record("source_rows", shard)]
+    found = []
+    # One scan over all ledgers: with a thousand shards, one by one takes minutes.
+    if fetched:
+        found.append(store.scan("raw_images", fetched).filter(meant).collect())
+    if waiting:
+        unknown = store.scan("source_rows", waiting).select("source_row", "url", "text")
+        unknown = unknown.with_columns(image_id=pl.lit(None, pl.String), status=pl.lit("waiting"))
+        found.append(unknown.filter(meant).collect())
+    if not found:
+        return pl.DataFrame()
+    starts = registry.select("source_row", "shard").sort("source_row")
+    rows_found = pl.concat(found, how="diagonal_relaxed").sort("source_row")
+    return rows_found.join_asof(starts, on="source_row", strategy="backward")
+
+
+def story(store: Store, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(asset, row) for every table that knows the occurrence, in the order data flows; arrays are summed up."""
+    for asset in order(store.graph):
+        shard = occurrence["shard"] if store.graph[asset].partitioned else ALL
+        if store.record(asset, shard) is None:
+            continue
+        table = store.scan(asset, [shard])
+        columns = table.collect_schema()
+        if "source_row" in columns and asset in BY_ROW:
+            meant = pl.col("source_row") == occurrence["source_row"]
+        elif "image_id" in columns and occurrence["image_id"]:
+            meant = pl.col("image_id") == occurrence["image_id"]
+        else:
+            continue
+        shown = [name for name, kind in columns.items() if kind != pl.Binary]
+        rows = table.filter(meant).select(shown).collect()
+        arrays = [name for name, kind in columns.items() if isinstance(kind, pl.Array)]
+        for number, row in enumerate(rows.drop(arrays).to_dicts()):
+            summed = {
+                name: describe(rows[name].to_numpy()[number]) for name in arrays if rows[name][number] is not None
+            }
+            yield asset, row | summed
+            if asset == "duplicate_groups" and not row["keeper"]:
+                return  # what follows is of the image kept instead, even where the bytes are the same
+
+
+def describe(values: np.ndarray) -> str:
+    """Shape, type and, of floats, norm, mean and deviation."""
+    text = f"{' x '.join(map(str, values.shape))} {values.dtype}"
+    if values.dtype.kind != "f":
+        return text
+    wide = values.astype(np.float64)
+    return f"{text}, norm {np.linalg.norm(wide):.4g}, mean {wide.mean():.4g}, deviation {wide.std():.4g}"

@@ -1,0 +1,101 @@
+"""Checks of partitions that were made but not judged: a run was killed between the two, Dagster's home was deleted, or
+the bounds in the profile are others now. Dagster runs checks of single shards only together with their asset."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+
+from paris_assets.dag.checks import JUDGES, found
+from paris_assets.dag.failed_checks import NAME, failed_checks, show, summary
+from paris_assets.dag.records import ALL
+from paris_assets.dag.store import Store
+from paris_assets.errors import MissingInput
+from paris_assets.planning.home import dagster_home
+from paris_assets.runs.execution import QUIET
+
+LAST_ASSET = "pipeline_manifest"
+
+
+def judge_again(store: Store, instance: dg.DagsterInstance) -> int:
+    """Judge finished partitions that have no judgement as they stand under these bounds; returns how many.
+
+    ``no_failed_checks`` is brought up to date with them. It is one Dagster run, where there is anything to judge.
+    """
+    bounds = dagster_home(store.root.url, store.root.remote) / "judged_by.json"
+    changed = _changed(bounds, store)
+    waiting = [(key, shard) for key in JUDGES for shard in _not_judged(store, instance, key, changed)]
+    if waiting:
+        _job(store, waiting).execute_in_process(instance=instance, run_config=QUIET)
+    draft = bounds.with_suffix(f".{os.getpid()}")
+    draft.write_text(store.profile.checks.model_dump_json())
+    os.replace(draft, bounds)
+    return len(waiting)
+
+
+def _job(store: Store, waiting: list[tuple[dg.AssetCheckKey, str]]) -> dg.JobDefinition:
+    def judge(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        made = []
+        for key, shard in waiting:
+            try:
+                made.append(_evaluation(context.instance, key, shard, found(store, JUDGES[key], shard)))
+            except MissingInput as error:  # what the check compares with is not there yet
+                context.log.warning(f"{key.to_user_string()} [{shard}]: {error}")
+        yield from sorted(made, key=lambda one: not one.passed)  # Dagster shows the last one
+        if store.record(LAST_ASSET):
+            failed = failed_checks(context.instance, list(JUDGES))
+            show(context, failed)
+            key = dg.AssetCheckKey(dg.AssetKey(LAST_ASSET), NAME)
+            yield _evaluation(context.instance, key, ALL, summary(failed))
+        yield dg.Output(None)
+
+    judge.__annotations__ = {"context": dg.OpExecutionContext}
+    return dg.GraphDefinition("judge_checks", node_defs=[dg.op(judge)]).to_job()
+
+
+def _changed(bounds: Path, store: Store) -> set[str]:
+    """Names of bounds, and of checks whose severity, that are others than at the last time."""
+    now = store.profile.checks.model_dump(mode="json")
+    before = json.loads(bounds.read_text()) if bounds.exists() else now
+    moved = set(now["warn_only"]) ^ set(before["warn_only"])
+    return moved | {f"checks.{name}" for name in now if name != "warn_only" and now[name] != before.get(name)}
+
+
+def _not_judged(store: Store, instance: dg.DagsterInstance, key: dg.AssetCheckKey, changed: set[str]) -> Iterator[str]:
+    """Finished partitions of the check's asset that it has not judged as they are, or by other bounds."""
+    asset = key.asset_key.to_user_string()
+    judged = instance.event_log_storage.get_asset_check_partition_info([key])
+    current = {one.partition_key or ALL for one in judged if one.is_current}
+    if changed and (key.name in changed or changed & _bounds_of(instance, key)):
+        current = set()
+    for shard in store.shards() if store.graph[asset].partitioned else [ALL]:
+        if shard not in current and store.done(asset, shard):
+            yield shard
+
+
+def _bounds_of(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> set[str]:
+    """Figures of the check's latest evaluation, the bounds that decided among them."""
+    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
+    return set(record.evaluation.metadata) if record and record.evaluation else set()
+
+
+def _evaluation(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, shard: str, said: dict[str, Any]
+) -> dg.AssetCheckEvaluation:
+    partition = None if shard == ALL else shard
+    made = dg.AssetRecordsFilter(key.asset_key, asset_partitions=[shard] if partition else None)
+    target = None
+    for latest in instance.fetch_materializations(made, limit=1).records:
+        # Without it Dagster takes the evaluation for one of earlier rows; it has no public name.
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
+        )
+    return dg.AssetCheckEvaluation(
+        key.asset_key, key.name, partition=partition, target_materialization_data=target, **said
+    )

@@ -1,0 +1,94 @@
+"""Parquet files that know their own bytes: two hashes in the gap before the footer, where no reader looks.
+
+Parquet's page checksums leave the footer out and polars does not verify them; a hash inside the footer cannot speak of
+the footer. Readers find pages by position and the footer from the end, so bytes between the two are free.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import IO
+
+from paris_assets.errors import BrokenInvariant
+from paris_assets.storage.location import Location
+
+MAX_FOOTER = 64 << 20
+_HASH = 32
+_END = 8  # length of the footer (little-endian) and the magic word
+
+
+class DamagedFile(BrokenInvariant):
+    """A file's bytes are not those that were written; the message names it."""
+
+    def __init__(self, uri: str, what: str = "") -> None:
+        found = f" ({what})" if what else ""
+        super().__init__(f"{uri} is damaged{found}: its bytes are not those written. Delete it, and run again")
+
+
+def seal(file: IO[bytes]) -> None:
+    """Insert sha256(pages) and sha256(that hash + footer) before the footer of a finished Parquet file."""
+    start = file.seek(0, 2) - _footer_bytes(_tail(file, _END))
+    file.seek(start)
+    footer = file.read()
+    pages = _digest(file, start)
+    file.seek(start)
+    file.write(pages + hashlib.sha256(pages + footer).digest() + footer)
+
+
+def sealed_footer(file: IO[bytes]) -> bytes | None:
+    """Seal and footer of a file, or None where they are not as they were sealed."""
+    length = _footer_bytes(_tail(file, _END))
+    if length > MAX_FOOTER:
+        return None
+    tail = _tail(file, length + 2 * _HASH)
+    known, footer = tail[: 2 * _HASH], tail[2 * _HASH :]
+    whole = len(tail) == length + 2 * _HASH and hashlib.sha256(known[:_HASH] + footer).digest() == known[_HASH:]
+    return tail if whole else None
+
+
+def intact(file: IO[bytes]) -> bool:
+    """Whether every byte is as it was sealed; about 1 second per GB."""
+    tail = sealed_footer(file)
+    return tail is not None and _digest(file, file.seek(0, 2) - len(tail)) == tail[:_HASH]
+
+
+class Seals:
+    """Verifies tables of a local root when they are first read. Object stores keep checksums of their own."""
+
+    def __init__(self, root: Location) -> None:
+        self._root = root
+        self._known: dict[str, object] = {}
+
+    def check(self, path: str) -> None:
+        """Read a table's bytes, once per version of it.
+
+        Raises:
+            DamagedFile: they are not those that were sealed.
+        """
+        stamp = None if self._root.remote else self._root.stamp(path)
+        if stamp is None or self._known.get(path) == stamp:
+            return
+        with self._root.open(path) as file:
+            if not intact(file):
+                raise DamagedFile(self._root.uri(path))
+        self._known[path] = stamp
+
+
+def _footer_bytes(end: bytes) -> int:
+    return int.from_bytes(end[:4], "little") + _END
+
+
+def _tail(file: IO[bytes], count: int) -> bytes:
+    file.seek(max(0, file.seek(0, io.SEEK_END) - count))
+    return file.read()
+
+
+def _digest(file: IO[bytes], size: int) -> bytes:
+    """sha256 of the first ``size`` bytes."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size > 0 and (block := file.read(min(size, 1 << 20))):
+        digest.update(block)
+        size -= len(block)
+    return digest.digest()

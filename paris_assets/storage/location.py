@@ -1,0 +1,199 @@
+"""Where results live: a local folder or any fsspec URL, written atomically."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from zlib import crc32
+
+from paris_assets.settings.credentials import refuse_credentials
+from paris_assets.storage.lock import exclusive
+from paris_assets.storage.object_store import ObjectStore, Stamp
+
+LOCKS = 64
+
+
+class Location:
+    """A tree of finished files. Paths are relative to it, with forward slashes.
+
+    A file is either absent or whole: data is first complete in a local scratch file, then renamed (local) or sent in
+    one put (remote). Listings are never used to decide what exists.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        self.url = refuse_credentials(str(url)).rstrip("/")
+        self.remote = "://" in self.url and not self.url.startswith("file://")
+        if not self.remote:
+            self.url = str(Path(self.url.removeprefix("file://")).absolute())
+        self.on_s3 = self.url.startswith("s3://")
+        self._objects = ObjectStore(self.url) if self.remote else None
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """What polars needs to read below the root; empty when the root is local."""
+        return self._objects.scan_options() if self._objects else {}
+
+    def uri(self, path: str) -> str:
+        """The full address of ``path``, as polars and people use it."""
+        return f"{self.url}/{_relative(path)}"
+
+    def stamp(self, path: str) -> Stamp | None:
+        """An opaque value that changes whenever the file does, or None when there is none; one request if remote."""
+        if self._objects:
+            return self._objects.stamp(_relative(path))
+        try:
+            status = os.stat(self.uri(path))
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file, or None when there is none."""
+        stamp = self.stamp(path)
+        return None if stamp is None else stamp[1]
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file; FileNotFoundError when there is none."""
+        return self._objects.read(_relative(path)) if self._objects else Path(self.uri(path)).read_bytes()
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """A file opened for random reads: all of them see one version of it, or fail."""
+        with self._objects.open(_relative(path)) if self._objects else open(self.uri(path), "rb") as file:
+            yield file
+
+    def put(self, local: Path, path: str) -> None:
+        """Move a complete scratch file to its final name, replacing what is there."""
+        if self._objects:
+            self._objects.put(local, _relative(path))
+            local.unlink()
+            return
+        final = Path(self.uri(path))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with open(local, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(local, final)
+        _sync_folder(final.parent)
+
+    def put_bytes(self, data: bytes, path: str) -> None:
+        """Write a small file atomically."""
+        with self.scratch() as folder:
+            local = folder / "file"
+            local.write_bytes(data)
+            self.put(local, path)
+
+    def probe(self) -> None:
+        """Write, read back and delete a small file.
+
+        Raises:
+            OSError: the root cannot be used; the message says why.
+        """
+        path = f".probe-{uuid.uuid4().hex}"
+        self.put_bytes(b"probe", path)
+        self.read(path)
+        self.delete(path)
+
+    def create(self, data: bytes, path: str) -> bool:
+        """Write a small object of a remote root unless there is one; whether it was written, so far as the store
+        knows conditional requests."""
+        if not self._objects:
+            raise ValueError(f"{self.url} is a folder: use a lock file there")
+        return self._objects.create(data, _relative(path))
+
+    def delete(self, path: str) -> None:
+        """Remove a file; nothing happens when it is absent."""
+        if self._objects:
+            self._objects.delete(_relative(path))
+        else:
+            Path(self.uri(path)).unlink(missing_ok=True)
+
+    def glob(self, pattern: str) -> list[str]:
+        """Relative paths that match; only for finding leftovers, never for deciding what is done."""
+        if self._objects:
+            return self._objects.glob(_relative(pattern))
+        return sorted(glob.glob(_relative(pattern), root_dir=self.url, recursive=True))
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A private folder for files in the making, on the root's own disk when the root is local."""
+        parent = self._scratch_parent()
+        folder = parent / f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def remove_abandoned_scratch(self) -> None:
+        """Delete scratch folders of this machine whose process is gone (a killed run leaves them)."""
+        for folder in self._scratch_parent().glob(f"{_host()}-*-*"):
+            if not alive(int(folder.name.split("-")[1])):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def alone(self, path: str) -> AbstractContextManager[None]:
+        """A lock between processes of this machine, for files that have to change together."""
+        return exclusive(self._scratch_parent() / f"lock-{crc32(self.uri(path).encode()) % LOCKS:02d}")
+
+    def fetch(self, path: str, folder: Path) -> Path:
+        """A local copy of a file, whole: the file itself when the root is local.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if not self._objects:
+            return Path(self.uri(path))
+        local = folder / PurePosixPath(path).name
+        if not local.exists():
+            self._objects.download(_relative(path), local)
+        return local
+
+    def _scratch_parent(self) -> Path:
+        return (
+            Path(tempfile.gettempdir()) / f"paris_assets-{os.getuid()}" if self.remote else Path(self.url) / ".scratch"
+        )
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a local file, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _relative(path: str) -> str:
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts:
+        raise ValueError(f"{path!r} is not a path below the root")
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _host() -> str:
+    """This machine's name as one word: a process id means nothing on another machine that shares the disk."""
+    return platform.node().replace("-", "_") or "host"
+
+
+def alive(process: int) -> bool:
+    """Whether this machine has a process of that number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,162 @@
+"""Parquet tables written row group by row group, with a content hash and a commit record in the footer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from paris_assets.dag.records import FOOTER_KEY, Record
+from paris_assets.storage.checksum import seal
+
+Chunk = pl.DataFrame | pa.Table
+GROUP_BYTES = 32 << 20
+GROUP_ROWS = 1 << 16
+
+
+class TableWriter:
+    """Writes chunks of any size as row groups of one fixed size, hashing what it writes.
+
+    The row-group size depends on the schema only, so the bytes do not depend on how the rows arrived. Wide fixed-size
+    arrays (embeddings, latents) are stored uncompressed and without statistics; other columns use zstd.
+    """
+
+    def __init__(self, path: Path, volatile: tuple[str, ...] = (), slice_by: str | None = None) -> None:
+        self.rows = 0
+        self._path, self._volatile, self._slice_by = path, volatile, slice_by
+        self._writer: pq.ParquetWriter | None = None
+        self._schema: pa.Schema | None = None
+        self._pending: list[pa.Table] = []
+        self._hash = hashlib.sha256()
+        self._slices: dict[str, list[pa.Table]] = {}
+
+    def write(self, chunk: Chunk) -> None:
+        """Add rows; every chunk must have the columns and types of the first."""
+        table = chunk.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(chunk, pl.DataFrame) else chunk
+        if self._schema is None:
+            self._schema = schema = table.schema.remove_metadata()
+            self._group_rows = group_rows(schema)
+            self._writer = _open_writer(self._path, schema)
+            self._hash.update(schema.to_string().encode())
+        self._pending.append(table.cast(self._schema))
+        while sum(part.num_rows for part in self._pending) >= self._group_rows:
+            self._flush(self._group_rows)
+
+    def finish(self, record: Record) -> Record:
+        """Write the rest and the footer; returns the record completed with rows, content and slices."""
+        if self._writer is None:
+            raise ValueError(f"{record.asset}/{record.shard}: no chunk was written, so the columns are unknown")
+        if self._pending:
+            self._flush(sum(part.num_rows for part in self._pending))
+        for file in record.files:
+            self._hash.update(f"{file.path} {file.sha256}".encode())
+        slices = {key: _slice_hash(parts) for key, parts in sorted(self._slices.items())}
+        update = {"rows": self.rows, "content": self._hash.hexdigest(), "slices": slices}
+        record = record.model_copy(update=update)
+        self._writer.add_key_value_metadata({FOOTER_KEY.decode(): record.model_dump_json()})
+        self._writer.close()
+        with open(self._path, "r+b") as file:
+            seal(file)
+        return record
+
+    def abort(self) -> None:
+        """Close the file without a record."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _flush(self, rows: int) -> None:
+        assert self._writer is not None
+        pending = pa.concat_tables(self._pending)
+        group = _without_hidden_values(pending.slice(0, rows).combine_chunks())
+        self._pending = [pending.slice(rows)] if pending.num_rows > rows else []
+        if not group.num_rows:
+            return
+        self._writer.write_table(group, row_group_size=rows)
+        self.rows += group.num_rows
+        stable = group.drop_columns([name for name in self._volatile if name in group.column_names])
+        digest_rows(self._hash, stable)
+        if self._slice_by:
+            for key in group[self._slice_by].unique().to_pylist():
+                rows_of_key = stable.filter(ds.field(self._slice_by) == key)
+                self._slices.setdefault(key, []).append(rows_of_key)
+
+
+def group_rows(schema: pa.Schema) -> int:
+    """Rows per row group: a power of two that keeps fixed-size columns within 32 MB, at most 65,536."""
+    row_bytes = sum(_fixed_bytes(field.type) for field in schema)
+    return min(GROUP_ROWS, 1 << max(0, (GROUP_BYTES // max(row_bytes, 1)).bit_length() - 1))
+
+
+def _fixed_bytes(kind: pa.DataType) -> int:
+    if pa.types.is_fixed_size_list(kind):
+        return kind.list_size * _fixed_bytes(kind.value_type)
+    try:
+        return max(1, kind.bit_width // 8)
+    except ValueError:
+        return 16
+
+
+def _open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    wide = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
+    leaves = list(_leaves(schema))
+    narrow = [leaf for leaf in leaves if leaf.split(".")[0] not in wide]
+    compression = {leaf: "zstd" if leaf in narrow else "none" for leaf in leaves}
+    # pyarrow takes settings per column here; its stubs know only the settings for all columns.
+    per_column: dict[str, Any] = {"compression": compression, "use_dictionary": narrow, "write_statistics": narrow}
+    return pq.ParquetWriter(path, schema, **per_column)
+
+
+def _leaves(schema: pa.Schema) -> Iterator[str]:
+    for field in schema:
+        path, kind = field.name, field.type
+        while pa.types.is_nested(kind):
+            if pa.types.is_struct(kind):
+                raise ValueError(f"column {field.name!r}: struct columns are not stored; use one column per value")
+            path, kind = f"{path}.list.element", kind.value_type
+        yield path
+
+
+def _without_hidden_values(table: pa.Table) -> pa.Table:
+    # Values that lie unseen under null arrays would enter the file and the hash, and do not survive the file.
+    for index, field in enumerate(table.schema):
+        if pa.types.is_fixed_size_list(field.type):
+            chunks = [_clear_nulls(chunk) for chunk in table.column(index).chunks]
+            table = table.set_column(index, field, pa.chunked_array(chunks, field.type))
+    return table
+
+
+def _clear_nulls(array: pa.Array) -> pa.Array:
+    """The same fixed-size lists, with null for every value under a null list, as Parquet gives it back."""
+    if not pa.types.is_fixed_size_list(array.type):
+        return array
+    size, nulls = array.type.list_size, array.is_null()
+    values = array.values.slice(array.offset * size, len(array) * size)
+    if array.null_count:
+        hidden = np.repeat(nulls.to_numpy(zero_copy_only=False), size)
+        values = values.take(pa.array(np.arange(len(values)), mask=hidden))
+    mask = nulls if array.null_count else None
+    return pa.FixedSizeListArray.from_arrays(_clear_nulls(values), type=array.type, mask=mask)
+
+
+def _slice_hash(parts: list[pa.Table]) -> str:
+    # Hashed as one piece: row groups cut a slice at places that depend on the rows of other slices.
+    digest = hashlib.sha256()
+    digest_rows(digest, pa.concat_tables(parts).combine_chunks())
+    return digest.hexdigest()
+
+
+def digest_rows(digest: hashlib._Hash, table: pa.Table) -> None:
+    """Add the rows of one row group to a content hash."""
+    # A fresh copy has no offsets or spare validity bits: equal rows always give equal bytes.
+    table = table.take(pa.array(np.arange(table.num_rows)))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    digest.update(sink.getvalue())

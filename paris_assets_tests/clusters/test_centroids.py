@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import polars as pl
+import pytest
+
+from paris_assets.clusters.centroids import model_frame, read_model
+from paris_assets.clusters.kmeans import fit
+from paris_assets.config import Clusters
+
+
+@pytest.mark.parametrize("settings", [{}, {"fine": 12, "assignment": "inherit"}, {"max_share": 0.4}])
+def test_a_model_survives_its_table(settings: dict) -> None:
+    vectors = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
+    model = fit(vectors, Clusters(k=3, restarts=1, **settings), 0)
+    file = io.BytesIO()
+    model_frame(model).write_parquet(file)
+    file.seek(0)
+    table = pl.read_parquet(file)
+    again = read_model(table.sample(fraction=1, shuffle=True, seed=1))
+    for name in ("coarse", "fine", "fine_to_coarse", "prices"):
+        before, after = getattr(model, name), getattr(again, name)
+        assert (before is None) == (after is None), name
+        if before is not None:
+            np.testing.assert_array_equal(before, after)
+            assert before.dtype == after.dtype
+    assert (again.assignment, again.normalize) == (model.assignment, model.normalize)
+    assert again.statistics == model.statistics
+    assert table.schema["centroid"] == pl.Array(pl.Float32, 7)
+    assert table["level"].to_list() == ["coarse"] * 3 + ["fine"] * (table.height - 3)
+
+
+def test_a_table_without_centroids_is_refused() -> None:
+    vectors = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
+    table = model_frame(fit(vectors, Clusters(k=3, restarts=1), 0))
+    with pytest.raises(ValueError, match="holds no coarse centroids"):
+        read_model(table.head(0))
