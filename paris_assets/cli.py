@@ -85,7 +85,7 @@ def _root_url(options: argparse.Namespace, profile: str) -> str:
 
 def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     """The profile of this command and its root: the root's own profile unless another is named."""
-    from paris_assets.dag.store import stored_profile
+    from paris_assets.planning.profile_file import stored_profile
     from paris_assets.storage.location import Location
 
     overrides = {**environment_overrides(), **parse_overrides(options.set)}
@@ -128,14 +128,15 @@ def _dev(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from paris_assets.dag.store import open_store
-    from paris_assets.definitions import asset_graph
+    from paris_assets.dag.tables import Tables
+    from paris_assets.definitions import open_catalog
     from paris_assets.runs.inspect import print_story
 
-    store = open_store(_root_url(options, "demo"), asset_graph())
-    if not store.shards():
-        raise UsageError(f"there is no run under {store.root.url}: name another --root, or make one with `paris run`")
-    return print_story(store, options.image)
+    catalog = open_catalog(_root_url(options, "demo"))
+    if not catalog.shards():
+        where = catalog.location.url
+        raise UsageError(f"there is no run under {where}: name another --root, or make one with `paris run`")
+    return print_story(Tables(catalog), options.image)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -1,10 +1,7 @@
 """Everything is wired here, and only here."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -16,25 +13,35 @@ from paris_assets.clusters import checks as clusters_checks
 from paris_assets.config import Profile
 from paris_assets.curation import assets as curation_assets
 from paris_assets.curation import checks as curation_checks
-from paris_assets.dag.assets import IO_MANAGER
+from paris_assets.dag.assets import assets_of, graph_of
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.checks import TableCheck, checks_of
 from paris_assets.dag.failed_checks import failed_checks_check
-from paris_assets.dag.fingerprint import Graph, Node
-from paris_assets.dag.io_manager import TableIOManager
-from paris_assets.dag.store import Store, open_store
+from paris_assets.dag.graph import Graph
+from paris_assets.dag.io_manager import IO_MANAGER, Listener, TableIOManager
+from paris_assets.dag.records import Records
+from paris_assets.dag.tables import Tables
 from paris_assets.demo.resource import loopback_server
 from paris_assets.experts import assets as experts_assets
 from paris_assets.experts import checks as experts_checks
+from paris_assets.images.reader import ImageTars
 from paris_assets.ingest import assets as ingest_assets
 from paris_assets.ingest import checks as ingest_checks
+from paris_assets.ingest.registered import RegisteredSource, source_identity
 from paris_assets.latents import assets as latents_assets
 from paris_assets.latents import checks as latents_checks
+from paris_assets.models.registry import Models
+from paris_assets.planning.profile_file import stored_profile
+from paris_assets.profiles import load_profile
 from paris_assets.sensors import SENSORS
 from paris_assets.signals import assets as signals_assets
 from paris_assets.signals import checks as signals_checks
+from paris_assets.storage.files import LocalFiles
+from paris_assets.storage.location import Location
 from paris_assets.storage.s3 import s3_resource
 
 DEFAULT_ROOT = "data/runs/demo"
-ASSET_MODULES: list[ModuleType] = [
+ASSETS = assets_of(
     ingest_assets,
     signals_assets,
     curation_assets,
@@ -42,8 +49,8 @@ ASSET_MODULES: list[ModuleType] = [
     clusters_assets,
     latents_assets,
     experts_assets,
-]
-CHECK_MODULES: list[ModuleType] = [
+)
+CHECKS = (
     ingest_checks,
     signals_checks,
     curation_checks,
@@ -51,50 +58,110 @@ CHECK_MODULES: list[ModuleType] = [
     clusters_checks,
     latents_checks,
     experts_checks,
-]
+)
+LAST_ASSET = "pipeline_manifest"
 
 
-def asset_graph() -> Graph:
-    """Every asset as the storage sees it, by name."""
-    assets = dg.load_assets_from_modules(ASSET_MODULES)
-    specs = [spec for definition in assets if isinstance(definition, dg.AssetsDefinition) for spec in definition.specs]
-    return {spec.key.to_user_string(): Node.from_spec(spec) for spec in specs}
+def asset_graph(profile: Profile) -> Graph:
+    """Every asset that a profile uses, as planning sees it, by name."""
+    return graph_of(ASSETS, profile)
 
 
-def build_definitions(root: str | Store, profile: Profile | None = None) -> dg.Definitions:
+def asset_checks(graph: Graph) -> list[TableCheck]:
+    """Every check of the assets of a graph."""
+    return checks_of(graph, *CHECKS)
+
+
+def open_catalog(location: Location | str, profile: Profile | None = None) -> Catalog:
+    """The partitions of a root.
+
+    Args:
+        location: the root, its folder or fsspec URL.
+        profile: settings; by default those recorded at the root, else the demo profile.
+    """
+    root = location if isinstance(location, Location) else Location(location)
+    settings = profile or stored_profile(root) or load_profile()
+    return Catalog(root, settings, asset_graph, source_identity)
+
+
+def _silent(_asset: str, _shard: str, _event: str) -> None:
+    """Listens to nothing."""
+
+
+def build_definitions(
+    root: str | Catalog, profile: Profile | None = None, listener: Listener = _silent
+) -> dg.Definitions:
     """The project under one root.
 
     Args:
-        root: folder or fsspec URL, or an open store.
+        root: folder or fsspec URL, or its catalog.
         profile: settings; by default those recorded at the root, else the demo profile.
+        listener: told of every partition that starts and ends.
     """
-    store = root if isinstance(root, Store) else open_store(root, profile=profile)
-    store.graph = asset_graph()
-    checks = dg.load_asset_checks_from_modules(CHECK_MODULES)
+    catalog = root if isinstance(root, Catalog) else open_catalog(root, profile)
+    graph, resources = catalog.graph, resources_of(catalog)
+    checks = asset_checks(graph)
+    gathered = [failed_checks_check(LAST_ASSET, [check.key for check in checks])] if LAST_ASSET in graph else []
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(ASSET_MODULES),
-        asset_checks=[*checks, failed_checks_check("pipeline_manifest", checks)],
+        assets=[asset.define(catalog.profile, graph) for asset in ASSETS if asset.name in graph],
+        asset_checks=[*(check.define() for check in checks), *gathered],
         sensors=SENSORS,
-        resources={
-            "store": _lent(store),
-            IO_MANAGER: TableIOManager(store),
-            "loopback_server": loopback_server(store.profile.ingest.serve),
-            **({"s3": s3_resource()} if store.root.on_s3 else {}),
-        },
+        resources={**resources, IO_MANAGER: TableIOManager(resources["tables_of_checks"], listener)},
         executor=dg.in_process_executor,
     )
 
 
-def _lent(store: Store) -> dg.ResourceDefinition:
-    """The store for the time of one run; local copies of remote files are removed when it ends."""
+def resources_of(catalog: Catalog) -> dict[str, Any]:
+    """What assets, checks and sensors ask for by name; small and of one purpose each."""
+    profile, location = catalog.profile, catalog.location
+    return {
+        "catalog": catalog,
+        "tables_of_checks": Tables(catalog),
+        "profile": profile,
+        "models": Models(),
+        "records": Records(catalog.record, _Keys(catalog)),
+        "source": RegisteredSource(profile.source, catalog.shard_entry, location),
+        "files": _for_one_run(location),
+        "images": _images(),
+        "loopback_server": loopback_server(profile.ingest.serve),
+        **({"s3": s3_resource()} if location.on_s3 else {}),
+    }
 
-    def lent_store(_: dg.InitResourceContext) -> Iterator[Store]:
+
+class _Keys(Mapping[str, list[str]]):
+    """Asset -> its partitions, as they are registered when asked."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __getitem__(self, asset: str) -> list[str]:
+        return self._catalog.keys(asset)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._catalog.graph)
+
+    def __len__(self) -> int:
+        return len(self._catalog.graph)
+
+
+def _for_one_run(location: Location) -> dg.ResourceDefinition:
+    def files(_: dg.InitResourceContext) -> Iterator[LocalFiles]:
+        opened = LocalFiles(location)
         try:
-            yield store
+            yield opened
         finally:
-            store.close()
+            opened.close()
 
-    return dg.ResourceDefinition(lent_store, description="The root: its tables, records, files and profile.")
+    said = "Files of the root on the local disk; copies of remote ones are removed when the run ends."
+    return dg.ResourceDefinition(files, description=said)
+
+
+def _images() -> dg.ResourceDefinition:
+    def images(context: dg.InitResourceContext) -> ImageTars:
+        return ImageTars(context.resources.files)
+
+    said = "Image bytes, from the tars that the ledgers describe."
+    return dg.ResourceDefinition(images, description=said, required_resource_keys={"files"})
 
 
 defs: dg.Definitions

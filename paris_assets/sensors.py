@@ -1,7 +1,5 @@
 """Sensors: new shards of a growing source, the runs that carry them to expert shards, and reports of failed runs."""
 
-from __future__ import annotations
-
 import json
 import os
 import time
@@ -16,17 +14,17 @@ import dagster as dg
 from rich.console import Console
 
 from paris_assets.config import Profile
-from paris_assets.dag.assets import RESUME_TAG
+from paris_assets.dag.catalog import REGISTRY, Catalog
+from paris_assets.dag.io_manager import RESUME_TAG
 from paris_assets.dag.records import ALL
-from paris_assets.dag.snapshot import REGISTRY
-from paris_assets.dag.store import PROFILE_FILE, Store, stored_profile
 from paris_assets.partitions import image_shards
+from paris_assets.planning import failures
 from paris_assets.planning.automation import Attempt, Partition, look_ahead
 from paris_assets.planning.home import dagster_home
+from paris_assets.planning.profile_file import PROFILE_FILE, stored_profile
 from paris_assets.planning.registration import SETTLE_S, bind, half_written, register
 from paris_assets.planning.run_lock import our_turn
 from paris_assets.planning.waves import Task, some
-from paris_assets.runs import failures
 
 INTERVAL = "PARIS_SENSOR_INTERVAL_S"
 WEBHOOK = "PARIS_FAILURE_WEBHOOK"
@@ -54,14 +52,14 @@ class NotNow(RuntimeError):
     "out_of_date_partitions, too, to have them carried to expert shards.",
     minimum_interval_seconds=INTERVAL_S,
 )
-def new_image_shards(context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store]) -> dg.SensorResult:
+def new_image_shards(context: dg.SensorEvaluationContext, catalog: dg.ResourceParam[Catalog]) -> dg.SensorResult:
     """One look at the source. A source that cannot be read fails the look and changes nothing.
 
     Raises:
         SourceError: a registered file is gone or another, or a new one cannot be read; names it.
     """
     try:
-        current = store.under(_profile(store))
+        current = catalog.under(_profile(catalog))
         known = current.shards()
         registry = register(current)
         growing = half_written(current, registry)
@@ -69,7 +67,7 @@ def new_image_shards(context: dg.SensorEvaluationContext, store: dg.ResourcePara
             raise NotNow(f"{some(growing)} changed less than {SETTLE_S:g} s ago and may still be written")
         if registry.height > len(known):
             with _held(current):
-                if current.shards() != known or _profile(store) != current.profile:
+                if current.shards() != known or _profile(catalog) != current.profile:
                     raise NotNow("another process has just registered shards or changed the settings")
                 bind(current, registry, Console(quiet=True))
     except NotNow as reason:
@@ -86,15 +84,15 @@ def new_image_shards(context: dg.SensorEvaluationContext, store: dg.ResourcePara
     target=dg.AssetSelection.all(),
     minimum_interval_seconds=INTERVAL_S,
 )
-def out_of_date_partitions(context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store]) -> dg.SensorResult:
+def out_of_date_partitions(context: dg.SensorEvaluationContext, catalog: dg.ResourceParam[Catalog]) -> dg.SensorResult:
     """One look at what is to be made next; no plan is made while nothing can have changed."""
     cursor: dict[str, Any] = json.loads(context.cursor or "{}")
-    seen = _what_could_change(context.instance, store)
+    seen = _what_could_change(context.instance, catalog)
     if cursor.get("seen") == seen:
         return dg.SensorResult(skip_reason=cursor["said"])
     try:
-        profile = _profile(store)
-        current = store if profile == store.profile else store.under(profile)  # changed since the code was loaded
+        profile = _profile(catalog)
+        current = catalog if profile == catalog.profile else catalog.under(profile)  # changed since the code was loaded
         with _held(current):
             running = _running(context.instance, current)
             outlook = look_ahead(current, running, [_attempt(entry) for entry in cursor.get("attempts", [])])
@@ -130,30 +128,34 @@ def failed_runs(context: dg.RunFailureSensorContext) -> None:
 SENSORS = [new_image_shards, out_of_date_partitions, failed_runs]
 
 
-def _profile(store: Store) -> Profile:
+def _profile(catalog: Catalog) -> Profile:
     """The settings that the root has now."""
-    profile = stored_profile(store.root)
+    profile = stored_profile(catalog.location)
     if profile is None:
-        raise NotNow(f"{store.root.url} has no {PROFILE_FILE}: `paris run` binds a root to a source and its settings")
+        raise NotNow(
+            f"{catalog.location.url} has no {PROFILE_FILE}: `paris run` binds a root to a source and its settings"
+        )
     return profile
 
 
 @contextmanager
-def _held(store: Store) -> Iterator[None]:
+def _held(catalog: Catalog) -> Iterator[None]:
     """Hold the root, unless a `paris run` or another look does."""
 
     def busy(holder: str) -> None:
-        raise NotNow(f"{store.root.url} is held by {holder}: a `paris run`, or another look of a sensor")
+        raise NotNow(f"{catalog.location.url} is held by {holder}: a `paris run`, or another look of a sensor")
 
-    with our_turn(store.root, dagster_home(store.root.url, store.root.remote), waiting=busy, lost=busy):
+    with our_turn(
+        catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting=busy, lost=busy
+    ):
         yield
 
 
 def _differences(
-    instance: dg.DagsterInstance, store: Store
+    instance: dg.DagsterInstance, catalog: Catalog
 ) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
     """What makes Dagster's partitions those of the registry, whatever either went through."""
-    registered, known = store.shards(), set(instance.get_dynamic_partitions(SHARDS))
+    registered, known = catalog.shards(), set(instance.get_dynamic_partitions(SHARDS))
     missing = [shard for shard in registered if shard not in known]
     unknown = sorted(known.difference(registered))
     return [
@@ -162,20 +164,20 @@ def _differences(
     ]
 
 
-def _what_could_change(instance: dg.DagsterInstance, store: Store) -> str:
+def _what_could_change(instance: dg.DagsterInstance, catalog: Catalog) -> str:
     """A text that is another when a plan could be: code, settings, shards, a run that ended; and every quarter of an
     hour, for what nobody tells of (a repaired source, a deleted file)."""
     last = instance.get_run_records(dg.RunsFilter(statuses=ENDED), limit=1, order_by="update_timestamp")
     run = [(record.dagster_run.run_id, record.update_timestamp) for record in last]
-    stamps = [store.root.stamp(PROFILE_FILE), store.root.stamp(REGISTRY)]
+    stamps = [catalog.location.stamp(PROFILE_FILE), catalog.location.stamp(REGISTRY)]
     return repr([LOADED, int(time.time() // LOOK_AGAIN_S), *stamps, *run])
 
 
-def _running(instance: dg.DagsterInstance, store: Store) -> set[Partition]:
+def _running(instance: dg.DagsterInstance, catalog: Catalog) -> set[Partition]:
     """(asset, shard) of every run that has not ended, whoever started it."""
     found: set[Partition] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-        assets = run.asset_selection or [dg.AssetKey(name) for name in store.graph]
+        assets = run.asset_selection or [dg.AssetKey(name) for name in catalog.graph]
         found |= {(key.to_user_string(), run.tags.get(PARTITION_TAG, ALL)) for key in assets}
     return found
 

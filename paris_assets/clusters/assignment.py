@@ -25,7 +25,7 @@ def own_clusters(vectors: np.ndarray, model: ClusterModel) -> tuple[Nearest, np.
     inherited = None
     if model.assignment == "inherit" and fine is not None and model.fine_to_coarse is not None:
         inherited = model.fine_to_coarse[fine]
-    return nearest(vectors, model.coarse, model.prices, inherited), fine
+    return nearest(vectors, model.coarse, model.penalties, inherited), fine
 
 
 def assign(image_ids: Sequence[str], vectors: np.ndarray, model: ClusterModel) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import polars as pl
 
+from paris_assets.clusters.schema import CLUSTER_MODEL
 from paris_assets.errors import BrokenInvariant
 
 Assignment = Literal["nearest", "inherit"]
@@ -37,8 +38,8 @@ class ClusterModel:
         assignment: ``nearest`` coarse centroid (Decentralized Diffusion Models), or ``inherit`` the group of the
             nearest fine centroid (MoDE).
         normalize: whether the parts of a vector were L2-normalised before the fit.
-        prices: (K,) float64 added to the squared distances when ``nearest`` is decided, so that no cluster exceeds its
-            cap (a power diagram); None without a cap.
+        penalties: (K,) float64 added to the squared distances when ``nearest`` is decided, so that no cluster exceeds
+            its cap (a power diagram); None without a cap.
         statistics: figures of the fit, JSON values only.
     """
 
@@ -47,7 +48,7 @@ class ClusterModel:
     fine_to_coarse: np.ndarray | None
     assignment: Assignment
     normalize: bool
-    prices: np.ndarray | None = None
+    penalties: np.ndarray | None = None
     statistics: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,40 +57,29 @@ class ClusterModel:
         return len(self.coarse)
 
 
-SCHEMA = {
-    "level": pl.String,
-    "index": pl.Int32,
-    "coarse": pl.Int32,
-    "price": pl.Float64,
-    "assignment": pl.String,
-    "normalize": pl.Boolean,
-    "statistics": pl.String,
-}
-
-
 def model_frame(model: ClusterModel) -> pl.DataFrame:
     """One row per centroid, coarse before fine.
 
     Columns: ``level`` (``coarse``/``fine``), ``index`` i32, ``coarse`` i32 (the group that a fine centroid belongs to;
-    of a coarse one itself), ``price`` f64 (null without a cap), ``assignment``, ``normalize``, ``statistics`` (JSON, on
-    the first row), ``centroid`` Array(Float32, D).
+    of a coarse one itself), ``penalty`` f64 (null without a cap), ``assignment``, ``normalize``, ``statistics`` (JSON,
+    on the first row), ``centroid`` Array(Float32, D).
     """
     k, fine = model.k, 0 if model.fine is None else len(model.fine)
     groups = [] if model.fine_to_coarse is None else model.fine_to_coarse.tolist()
-    prices = [None] * k if model.prices is None else model.prices.tolist()
+    penalties = [None] * k if model.penalties is None else model.penalties.tolist()
     centroids = model.coarse if model.fine is None else np.concatenate([model.coarse, model.fine])
     columns = {
         "level": ["coarse"] * k + ["fine"] * fine,
         "index": [*range(k), *range(fine)],
         "coarse": [*range(k), *groups],
-        "price": [*prices, *[None] * fine],
+        "penalty": [*penalties, *[None] * fine],
         "assignment": [model.assignment] * (k + fine),
         "normalize": [model.normalize] * (k + fine),
         "statistics": [json.dumps(model.statistics, sort_keys=True), *[None] * (k + fine - 1)],
     }
     width = model.coarse.shape[1]
     vectors = pl.Series("centroid", centroids.astype(np.float32), dtype=pl.Array(pl.Float32, width))
-    return pl.DataFrame(columns, schema=SCHEMA).with_columns(vectors)
+    return pl.DataFrame(columns, schema=CLUSTER_MODEL.fixed()).with_columns(vectors)
 
 
 def read_model(frame: pl.DataFrame) -> ClusterModel:
@@ -109,6 +99,6 @@ def read_model(frame: pl.DataFrame) -> ClusterModel:
         fine_to_coarse=None if fine.is_empty() else fine["coarse"].to_numpy(),
         assignment=coarse["assignment"][0],
         normalize=coarse["normalize"][0],
-        prices=None if coarse["price"].has_nulls() else coarse["price"].to_numpy(),
+        penalties=None if coarse["penalty"].has_nulls() else coarse["penalty"].to_numpy(),
         statistics=json.loads(statistics[0]) if len(statistics) else {},
     )

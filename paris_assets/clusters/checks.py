@@ -1,105 +1,96 @@
 """Judgement on embeddings and clusters."""
 
-from __future__ import annotations
-
 import polars as pl
 
-from paris_assets.dag.checks import Judgement, all_check, make_again, shard_check
+from paris_assets.config import Profile
+from paris_assets.dag.checks import CheckOutcome, all_check, make_again, shard_check
 from paris_assets.dag.joins import same_images
 from paris_assets.dag.moments import scale
 from paris_assets.dag.records import Record
-from paris_assets.dag.store import Store
 from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
-from paris_assets.errors import MissingInput
+from paris_assets.settings.checks import Checks
 
 
-def embeddings_sane(store: Store, shard: str) -> Judgement:
+def embeddings_sane(
+    shard: str, curated_images: pl.LazyFrame, image_embeddings: pl.LazyFrame, bounds: Checks
+) -> CheckOutcome:
     """Image embeddings are one per curated image, finite, of sane scale, and differ between images."""
-    joined = same_images(store, "image_embeddings", shard, store.scan("curated_images", [shard]))
-    found, bounds = scale(store.scan("image_embeddings", [shard]), "embedding"), store.profile.checks
+    joined = same_images("image_embeddings", shard, image_embeddings, curated_images)
+    found = scale(image_embeddings, "embedding")
     problems = [joined.said] if not joined.passed else []
     problems += vector_problems(found, bounds, found.rows > 1)
     if found.rows > found.not_finite and found.smallest_norm == 0:
         problems.append("a vector is all zeros")
     advice = make_again("image_embeddings", shard) if not joined.passed else "Look at embedder: weights, precision."
-    return Judgement.of(problems, vectors_said(found), vector_figures(found, bounds), advice)
+    return CheckOutcome.of(problems, vectors_said(found), vector_figures(found, bounds), advice)
 
 
-def ids_joined(store: Store, shard: str) -> Judgement:
+def ids_joined(
+    shard: str, image_embeddings: pl.LazyFrame, cluster_assignments: pl.LazyFrame, profile: Profile
+) -> CheckOutcome:
     """Every embedded image is assigned to exactly one cluster that the model has."""
-    joined = same_images(
-        store, "cluster_assignments", shard, store.scan("image_embeddings", [shard]).select("image_id")
-    )
-    k = store.profile.clusters.k
-    outside = store.scan("cluster_assignments", [shard]).select(
-        (~pl.col("cluster").is_between(0, k - 1).fill_null(False)).sum()
-    )
+    joined = same_images("cluster_assignments", shard, cluster_assignments, image_embeddings)
+    k = profile.clusters.k
+    outside = cluster_assignments.select((~pl.col("cluster").is_between(0, k - 1).fill_null(False)).sum())
     unknown = int(outside.collect().item() or 0)
     problems = [joined.said] if not joined.passed else []
     if unknown:
         problems.append(f"{unknown} images are in clusters outside 0 to {k - 1}")
-    return Judgement.of(problems, joined.said, {**joined.figures, "outside": unknown}, joined.advice)
+    return CheckOutcome.of(problems, joined.said, {**joined.figures, "outside": unknown}, joined.advice)
 
 
-def silhouette(store: Store, shard: str) -> Judgement:
+def silhouette(record: Record, profile: Profile) -> CheckOutcome:
     """Mean silhouette (cosine) is above its bound: images are nearer to their own cluster than to the next."""
-    found, least = _report(store).facts.get("silhouette"), store.profile.checks.min_silhouette
+    found, least = record.facts.get("silhouette"), profile.checks.min_silhouette
     if found is None:
         said = "silhouette is undefined: it needs two clusters that hold images, one of them more than one"
-        return Judgement(store.profile.clusters.k == 1, said, {}, "Lower clusters.k.")
+        return CheckOutcome(profile.clusters.k == 1, said, {}, "Lower clusters.k.")
     value = float(found)
     said = f"mean silhouette {value:.3f}, at least {least:g} expected"
     advice = "Images are no nearer to their own cluster than to the next: try another clusters.k or embedder."
-    return Judgement(value >= least, said, {"silhouette": value, "checks.min_silhouette": least}, advice)
+    return CheckOutcome(value >= least, said, {"silhouette": value, "checks.min_silhouette": least}, advice)
 
 
-def smallest_cluster(store: Store, shard: str) -> Judgement:
+def smallest_cluster(record: Record, bounds: Checks) -> CheckOutcome:
     """The smallest cluster holds enough of the images to train an expert."""
-    sizes, least = _sizes(store), store.profile.checks.min_share
+    sizes, least = _sizes(record), bounds.min_share
     share = min(sizes) / max(sum(sizes), 1)
     said = f"cluster {sizes.index(min(sizes))} holds {min(sizes)} of {sum(sizes)} images ({share:.1%}), "
     said += f"at least {least:.1%} expected"
     advice = f"Fewer experts: `paris run --set clusters.k={max(1, len(sizes) - 1)}`."
-    return Judgement(share >= least, said, {"share": share, "checks.min_share": least}, advice)
+    return CheckOutcome(share >= least, said, {"share": share, "checks.min_share": least}, advice)
 
 
-def largest_cluster(store: Store, shard: str) -> Judgement:
+def largest_cluster(record: Record, bounds: Checks) -> CheckOutcome:
     """The largest cluster does not hold too many of the images."""
-    sizes, most = _sizes(store), store.profile.checks.max_share
+    sizes, most = _sizes(record), bounds.max_share
     share = max(sizes) / max(sum(sizes), 1)
     said = f"cluster {sizes.index(max(sizes))} holds {max(sizes)} of {sum(sizes)} images ({share:.1%}), "
     said += f"at most {most:.1%} expected"
     cap = max(most, round(1 / len(sizes) + 0.005, 2))
     advice = f"One expert would learn too much: `paris run --set clusters.max_share={cap:g}` caps it."
-    return Judgement(len(sizes) == 1 or share <= most, said, {"share": share, "checks.max_share": most}, advice)
+    return CheckOutcome(len(sizes) == 1 or share <= most, said, {"share": share, "checks.max_share": most}, advice)
 
 
-def dead_clusters(store: Store, shard: str) -> Judgement:
+def dead_clusters(record: Record) -> CheckOutcome:
     """Every cluster holds images."""
-    sizes = _sizes(store)
+    sizes = _sizes(record)
     dead = [str(number) for number, size in enumerate(sizes) if size == 0]
     problems = [f"{len(dead)} of {len(sizes)} clusters hold no images: {', '.join(dead)}"] if dead else []
     advice = f"Fewer experts: `paris run --set clusters.k={max(1, len(sizes) - len(dead))}`."
-    return Judgement.of(problems, f"all {len(sizes)} clusters hold images", {"dead": len(dead)}, advice)
+    return CheckOutcome.of(problems, f"all {len(sizes)} clusters hold images", {"dead": len(dead)}, advice)
 
 
-def boundary(store: Store, shard: str) -> Judgement:
+def boundary(record: Record, bounds: Checks) -> CheckOutcome:
     """Not too many images lie between two clusters (d2 / d1 < 1.2, Euclidean distances in the fitted space)."""
-    value, most = float(_report(store).facts["boundary_fraction"]), store.profile.checks.max_boundary
+    value, most = float(record.facts["boundary_fraction"]), bounds.max_boundary
     said = f"{value:.1%} of images lie at a boundary, at most {most:.0%} expected"
     advice = "The router will find them hard: try a smaller clusters.k or another embedder."
-    return Judgement(value <= most, said, {"boundary": value, "checks.max_boundary": most}, advice)
+    return CheckOutcome(value <= most, said, {"boundary": value, "checks.max_boundary": most}, advice)
 
 
-def _report(store: Store) -> Record:
-    record = store.record("cluster_report")
-    if record is None:
-        raise MissingInput("cluster_report has not been made: materialise it first")
-    return record
-
-
-def _sizes(store: Store) -> list[int]:
-    return [int(size) for size in _report(store).facts["sizes"]]
+def _sizes(report: Record) -> list[int]:
+    return [int(size) for size in report.facts["sizes"]]
 
 
 image_embeddings_check = shard_check("image_embeddings")(embeddings_sane)

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 import numpy as np
 
 from paris_assets.config import Clusters
 from paris_assets.errors import BrokenInvariant
+from paris_assets.storage.shards import Shards
 
+BATCH_ROWS = 65_536
 Chunk = tuple[Sequence[str], np.ndarray, np.ndarray | None]
 """image_ids (n), image vectors (n, D), text vectors (n, Dt) or None where the settings do not ask for text."""
+
+
+def vectors(images: Shards, texts: Shards | None) -> Iterator[Chunk]:
+    """Image and, where there are any, text vectors, shard by shard in bounded chunks.
+
+    Args:
+        images: `image_embeddings`.
+        texts: `text_embeddings` of the same shards, or None where the settings do not ask for text.
+    """
+    for shard in images.keys:
+        table = images[shard]
+        if texts is not None:
+            pooled = texts[shard].select("image_id", "pooled")
+            table = table.join(pooled, on="image_id", how="left", maintain_order="left")
+        for chunk in table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            if chunk.height:
+                text = None if texts is None else chunk["pooled"].to_numpy()
+                yield chunk["image_id"].to_list(), chunk["embedding"].to_numpy(), text
 
 
 def choose(image_ids: Iterable[str], size: int, seed: int) -> list[str]:

@@ -231,7 +231,7 @@ def _renumbered(model: ClusterModel, order: np.ndarray, statistics: dict[str, An
         model,
         coarse=np.ascontiguousarray(model.coarse[order]),
         fine_to_coarse=None if model.fine_to_coarse is None else rank[model.fine_to_coarse],
-        prices=None if model.prices is None else model.prices[order],
+        penalties=None if model.penalties is None else model.penalties[order],
         statistics=statistics,
     )
 

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from paris_assets.clusters.assignment import own_clusters
 from paris_assets.clusters.centroids import ClusterModel, CollapsedClustering
 from paris_assets.clusters.kmeans import fit
+from paris_assets.clusters.schema import CLUSTER_REPORT
 from paris_assets.config import Clusters
 
 BOUNDARY_RATIO = 1.2
@@ -79,11 +80,8 @@ def measure(
 def metrics_frame(quality: Quality) -> pl.DataFrame:
     """``metric`` str, ``value`` f64: the figures, one row each, sorted by name."""
     rows = sorted(quality.figures.items())
-    return pl.DataFrame(
-        {"metric": [name for name, _ in rows], "value": [value for _, value in rows]},
-        schema={"metric": pl.String, "value": pl.Float64},
-        strict=False,
-    )
+    columns = {"metric": [name for name, _ in rows], "value": [value for _, value in rows]}
+    return CLUSTER_REPORT.frame(columns, strict=False)
 
 
 def stability(vectors: np.ndarray, settings: Clusters, seed: int) -> dict[str, float | int | None]:

@@ -6,24 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from paris_assets.clusters.schema import CLUSTER_VALUES
 from paris_assets.config import Clusters
 
-SCHEMA = {
-    "cluster": pl.Int32,
-    "value": pl.String,
-    "reason": pl.String,
-    "images": pl.Int64,
-    "share": pl.Float64,
-    "distinct_captions": pl.Float64,
-    "mean_distance": pl.Float64,
-    "distance_bound": pl.Float32,
-}
-# What is read is the verdict and the bound: other figures move with every image, and would make each shard's selection
-# again when the source grows.
-FIGURES = ("reason", "images", "share", "distinct_captions", "mean_distance")
 
-
-def cluster_values(
+def valued(
     assignments: pl.LazyFrame | pl.DataFrame, captions: pl.LazyFrame | pl.DataFrame, settings: Clusters
 ) -> pl.DataFrame:
     """Value ``high`` or ``low`` of every cluster by ``settings.min_images`` and ``settings.min_caption_diversity``.
@@ -59,13 +46,13 @@ def cluster_values(
     if unknown:
         raise ValueError(f"cluster_assignments name clusters {unknown[:5]}, but clusters.k is {settings.k}: redo them")
     table = every.join(figures, on="cluster", how="left").with_columns(pl.col("images").fill_null(0))
-    judged = [_judge(row, settings) for row in table.iter_rows(named=True)]
+    judged = [_value(row, settings) for row in table.iter_rows(named=True)]
     total = max(1, table["images"].sum())
     return table.with_columns(
         share=pl.col("images") / total,
         value=pl.Series([value for value, _ in judged], dtype=pl.String),
         reason=pl.Series([reason for _, reason in judged], dtype=pl.String),
-    ).select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+    ).select(CLUSTER_VALUES.select())
 
 
 def _bound(settings: Clusters) -> pl.Expr:
@@ -77,7 +64,7 @@ def _bound(settings: Clusters) -> pl.Expr:
     return pl.col("distance").sort(descending=settings.prefer == "far").get(rank)
 
 
-def _judge(row: dict[str, Any], settings: Clusters) -> tuple[str, str]:
+def _value(row: dict[str, Any], settings: Clusters) -> tuple[str, str]:
     images, distinct = row["images"], row["distinct_captions"] or 0.0
     if images < max(1, settings.min_images):
         return "low", f"{images} images, fewer than {max(1, settings.min_images)} (clusters.min_images)"

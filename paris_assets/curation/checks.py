@@ -1,26 +1,24 @@
 """Judgement on what was kept."""
 
-from __future__ import annotations
-
 import polars as pl
 
-from paris_assets.dag.checks import Figures, Judgement, all_check, make_again, shard_check
+from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.joins import same_images
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
+from paris_assets.settings.checks import Checks
 
 
-def ids_joined(store: Store, shard: str) -> Judgement:
+def ids_joined(shard: str, image_signals: pl.LazyFrame, filtered_images: pl.LazyFrame) -> CheckOutcome:
     """Every measured image has exactly one verdict."""
-    return same_images(store, "filtered_images", shard, store.scan("image_signals", [shard]))
+    return same_images("filtered_images", shard, filtered_images, image_signals)
 
 
-def retention(store: Store, shard: str) -> Judgement:
+def retention(filtered_images: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
     """The share of images that pass the rules is neither too small nor too large."""
-    verdicts = store.read("filtered_images", shard)
+    verdicts = filtered_images.collect()
     share = float(verdicts["kept"].mean() or 0.0)  # type: ignore[arg-type]
-    low, high = store.profile.checks.min_kept, store.profile.checks.max_kept
+    low, high = bounds.min_kept, bounds.max_kept
     few, many = verdicts.height > 0 and share < low, share > high
     said = f"{int(verdicts['kept'].sum())} of {verdicts.height} images pass the rules ({share:.1%})"
     if few or many:
@@ -30,14 +28,13 @@ def retention(store: Store, shard: str) -> Judgement:
     figures: Figures = {"kept": share, "checks.min_kept": low, "checks.max_kept": high}
     setting = "lower checks.min_kept" if few else "raise checks.max_kept"
     advice = f"Look at the rules in curation: what they saw is in filtered_images. Or {setting}."
-    return Judgement(not (few or many), said, figures, advice)
+    return CheckOutcome(not (few or many), said, figures, advice)
 
 
-def duplicate_rate(store: Store, shard: str) -> Judgement:
+def duplicate_rate(duplicate_groups: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
     """Not too many images are dropped as copies, whether of the same shard or of another one."""
-    groups = store.scan("duplicate_groups", [ALL]).select("shard", "keeper", "method")
-    groups = (groups if shard == ALL else groups.filter(pl.col("shard") == shard)).collect()
-    copies, most = groups.filter(~pl.col("keeper")), store.profile.checks.max_duplicates
+    groups = duplicate_groups.select("keeper", "method").collect()
+    copies, most = groups.filter(~pl.col("keeper")), bounds.max_duplicates
     share = copies.height / max(groups.height, 1)
     said = f"{copies.height} of {groups.height} images are copies ({share:.1%})"
     if share > most:
@@ -50,12 +47,12 @@ def duplicate_rate(store: Store, shard: str) -> Judgement:
         if exact
         else "Look at duplicate_groups: if pictures of a group differ, raise duplicates.verify_correlation."
     )
-    return Judgement(share <= most, said, {"duplicates": share, "checks.max_duplicates": most}, advice)
+    return CheckOutcome(share <= most, said, {"duplicates": share, "checks.max_duplicates": most}, advice)
 
 
-def one_keeper_per_group(store: Store, shard: str) -> Judgement:
+def one_keeper_per_group(duplicate_groups: pl.LazyFrame) -> CheckOutcome:
     """Every group has exactly one keeper, and no image is kept twice."""
-    groups = store.scan("duplicate_groups", [shard]).select("group_id", "keeper", "image_id").collect()
+    groups = duplicate_groups.select("group_id", "keeper", "image_id").collect()
     keepers = groups.group_by("group_id").agg(pl.col("keeper").sum())
     wrong = keepers.filter(pl.col("keeper") != 1).height
     kept = groups.filter("keeper")["image_id"]
@@ -67,13 +64,12 @@ def one_keeper_per_group(store: Store, shard: str) -> Judgement:
         problems.append(f"{twice} images are kept twice")
     figures: Figures = {"wrong_groups": wrong, "kept_twice": twice}
     good = f"{keepers.height} groups with one keeper each"
-    return Judgement.of(problems, good, figures, make_again("duplicate_groups", ALL))
+    return CheckOutcome.of(problems, good, figures, make_again("duplicate_groups", ALL))
 
 
-def ids_unique(store: Store, shard: str) -> Judgement:
+def ids_unique(shard: str, duplicate_groups: pl.LazyFrame, curated_images: pl.LazyFrame) -> CheckOutcome:
     """Curated images are exactly the shard's keepers."""
-    groups = store.scan("duplicate_groups", ["all"]).filter((pl.col("shard") == shard) & pl.col("keeper"))
-    return same_images(store, "curated_images", shard, groups)
+    return same_images("curated_images", shard, curated_images, duplicate_groups.filter("keeper"))
 
 
 verdict_ids_check = shard_check("filtered_images")(ids_joined)

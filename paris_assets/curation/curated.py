@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from paris_assets.curation.schema import CURATED_IMAGES
 from paris_assets.errors import BrokenInvariant
-
-
-class UncoveredShard(BrokenInvariant):
-    """``duplicate_groups`` was made before this shard existed."""
 
 
 class RepeatedImage(BrokenInvariant):
@@ -62,23 +59,17 @@ def add_alternative_texts(
     return found.sort("shard", "source_row")
 
 
-def curate(
-    shard: str, groups: pl.LazyFrame, covered: list[str], ledger: pl.LazyFrame, sources: pl.LazyFrame
-) -> pl.DataFrame:
+def curate(shard: str, groups: pl.LazyFrame, ledger: pl.LazyFrame, sources: pl.LazyFrame) -> pl.DataFrame:
     """Curated rows of one shard, sorted by image_id.
 
     Args:
         groups: the shard's rows of `duplicate_groups`.
-        covered: shards that `duplicate_groups` covers.
         ledger: raw_images of the shard.
         sources: source_rows of the shard (source scores).
 
     Raises:
-        UncoveredShard: the shard came after `duplicate_groups` was made.
         RepeatedImage: an image_id would be curated twice.
     """
-    if shard not in covered:
-        raise UncoveredShard(f"duplicate_groups covers {len(covered)} shards, not {shard}: materialise it again first")
     keepers = groups.filter("keeper").select("image_id", "source_row", "group_id", "alt_texts")
     scores = sources.select("source_row", "aesthetic", "similarity", "punsafe", "pwatermark")
     rows = (
@@ -91,5 +82,4 @@ def curate(
     if rows["image_id"].n_unique() != rows.height:
         repeated = rows.filter(rows["image_id"].is_duplicated())["image_id"][0]
         raise RepeatedImage(f"shard {shard}: image {repeated} would be curated twice")
-    order = ["image_id", "source_row", "url", "text", "alt_texts", "width", "height", "group_id"]
-    return rows.select(*order, "aesthetic", "similarity", "punsafe", "pwatermark")
+    return rows.select(CURATED_IMAGES.select())

@@ -10,16 +10,22 @@ from paris_assets.rules.verdicts import judge
 
 
 def verdicts(
-    sources: pl.LazyFrame, ledger: pl.LazyFrame, signals: pl.LazyFrame, scores: pl.LazyFrame, settings: Curation
+    sources: pl.LazyFrame,
+    ledger: pl.LazyFrame,
+    signals: pl.LazyFrame,
+    scores: pl.LazyFrame | None,
+    settings: Curation,
 ) -> pl.DataFrame:
-    """Columns of `filtered_images` for every fetched image of one shard, sorted by image_id."""
+    """Columns of `filtered_images` for every fetched image of one shard, sorted by image_id.
+
+    Args:
+        scores: `content_scores` of the shard, or None under a profile without scorers.
+    """
     images = measured_images(ledger, signals)
     first = judge(images, settings.signal_rules)
     passed = first.filter("kept").select("image_id")
-    scored = (
-        images.join(passed.lazy(), on="image_id", how="semi")
-        .join(scores, on="image_id", how="left")
-        .join(sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
-    )
+    left = images.join(passed.lazy(), on="image_id", how="semi")
+    scored = left if scores is None else left.join(scores, on="image_id", how="left")
+    scored = scored.join(sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
     second = judge(scored, settings.score_rules)
     return pl.concat([first.filter(~pl.col("kept")), second]).sort("image_id")

@@ -1,127 +1,207 @@
-"""The decorators of all assets: one Parquet table per partition, with what the storage and the UI need to know."""
+"""The decorators of all assets: one Parquet table per partition, made by a plain function of its inputs."""
 
-from __future__ import annotations
-
-import functools
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import dagster as dg
+import polars as pl
 
-from paris_assets.dag.columns import Columns, lineage_of, schema_of
-from paris_assets.dag.fingerprint import CHOOSES, DATA_FILES, FROM_SETTINGS, READS_IF, SETTINGS
+from paris_assets.config import Profile
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.display import COLUMNS, LINEAGE, column_lineage, table_schema
+from paris_assets.dag.graph import Graph, TableSpec
+from paris_assets.dag.io_manager import IO_MANAGER, RESUME_TAG, UNIT, Making, invariants_stop_the_run
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
-from paris_assets.errors import BrokenInvariant
 from paris_assets.partitions import image_shards
+from paris_assets.storage.output import Output
+from paris_assets.storage.schema import Schema
+from paris_assets.storage.shards import Shards
 
-IO_MANAGER = "tables"
-RESUME_TAG = "paris/resume"
-FORCE_TAG = "paris/force"
-SCHEMA = "dagster/column_schema"
-LINEAGE = "dagster/column_lineage"
-OTHER_COLUMNS = "paris/other_columns"
-UNIT = "paris/unit"
+Body = Callable[..., Output]
+Condition = Callable[[Profile], bool]
 OWNERS = ["team:paris-assets"]
+SHARD = "shard"
+TABLES = {pl.LazyFrame, Shards}
 
 
-def shard_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+@dataclass(frozen=True)
+class TableAsset:
+    """An asset before a profile is known: a function, and what planning and people need to know of its table.
+
+    The function's parameters are what it reads. Those annotated ``pl.LazyFrame`` (a table of this shard, or a global
+    one) and ``Shards`` (a table of all shards) are inputs and name the asset; ``| None`` where a profile may do without
+    it. ``shard`` is the partition's key. Others are resources.
+    """
+
+    body: Body
+    schema: Schema
+    partitioned: bool
+    group: str
+    kinds: frozenset[str]
+    settings: tuple[str, ...]
+    row_settings: tuple[str, ...]
+    deps: tuple[str, ...]
+    used_if: Condition
+    reads_if: Mapping[str, Condition]
+    unit: str
+    data_files: tuple[str, ...]
+    volatile: tuple[str, ...]
+    slice_by: str | None
+    refit_on_settings_only: bool
+    grows: bool
+    pool: str | None
+
+    @property
+    def name(self) -> str:
+        """The asset's key, its function's name."""
+        return self.body.__name__
+
+    def inputs(self, profile: Profile, names: frozenset[str]) -> list[str]:
+        """Parameters that are tables which the profile has and this asset reads under it.
+
+        Args:
+            names: assets that the profile uses.
+        """
+        read = [name for name, parameter in self._parameters().items() if TABLES & _types(parameter)]
+        return [name for name in read if name in names and (name not in self.reads_if or self.reads_if[name](profile))]
+
+    def spec(self, profile: Profile, names: frozenset[str]) -> TableSpec:
+        """What planning sees of it under a profile that uses the assets of these names."""
+        order_only = [name for name in self.deps if name in names]
+        return TableSpec(
+            name=self.name,
+            partitioned=self.partitioned,
+            code_version="1",
+            settings=tuple(self.settings),
+            inputs=tuple(sorted({*self.inputs(profile, names), *order_only})),
+            row_settings=self.row_settings,
+            refit_on_settings_only=self.refit_on_settings_only,
+            data_files=self.data_files,
+            volatile=self.volatile,
+            slice_by=self.slice_by,
+        )
+
+    def define(self, profile: Profile, graph: Graph) -> dg.AssetsDefinition:
+        """The Dagster asset of one profile."""
+        spec, read = graph[self.name], self.inputs(profile, frozenset(graph))
+        resources = [
+            name for name in self._parameters() if name != SHARD and not TABLES & _types(self._parameters()[name])
+        ]
+        absent = [name for name in self._parameters() if TABLES & _types(self._parameters()[name]) and name not in read]
+
+        def make(context: dg.AssetExecutionContext, **inputs: Any) -> Making:
+            shard = context.partition_key if self.partitioned else ALL
+            catalog: Catalog = context.resources.catalog
+            if RESUME_TAG not in context.run.tags:
+                catalog.refresh()
+            given = {**inputs, **{name: getattr(context.resources, name) for name in resources}}
+            given |= dict.fromkeys(absent)
+            with invariants_stop_the_run():
+                wanted, start = catalog.wanted(self.name, shard), time.monotonic()
+                output = self.body(**given, **({SHARD: shard} if SHARD in self._parameters() else {}))
+                return Making(output, self.schema, wanted, self.grows, time.monotonic() - start)
+
+        return dg.asset(
+            name=self.name,
+            description=inspect.getdoc(self.body),
+            ins={name: dg.AssetIn(key=name) for name in read},
+            deps=[name for name in spec.inputs if name not in read],
+            required_resource_keys={"catalog", *resources},
+            group_name=self.group,
+            kinds=set(self.kinds),
+            owners=OWNERS,
+            tags={"stage": self.group, "compute": self.pool or "cpu"},
+            code_version=spec.code_version,
+            metadata={
+                COLUMNS: table_schema(self.schema),
+                LINEAGE: column_lineage(self.schema, spec.inputs),
+                UNIT: self.unit,
+            },
+            io_manager_key=IO_MANAGER,
+            partitions_def=image_shards if self.partitioned else None,
+            pool=self.pool,
+        )(make)
+
+    def _parameters(self) -> dict[str, inspect.Parameter]:
+        return dict(inspect.signature(self.body).parameters)
+
+
+def shard_asset(schema: Schema, **declared: Any) -> Callable[[Body], TableAsset]:
     """An asset with one partition per image shard; see ``all_asset`` for the arguments."""
-    return _table_asset(partitions_def=image_shards, **declared)
+    return _table_asset(schema, partitioned=True, **declared)
 
 
-def all_asset(**declared: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+def all_asset(schema: Schema, **declared: Any) -> Callable[[Body], TableAsset]:
     """An unpartitioned asset that reads every shard.
 
     Args:
+        schema: columns of its table.
         group: asset group, named like the stage.
         kinds: what it is made with, shown in the UI.
         settings: dotted paths of the profile on which the rows depend.
-        columns: column -> (type, description, the ``asset.column`` of inputs that it is made from).
-        other_columns: description of the columns that a profile adds.
+        row_settings: dotted paths that decide which rows there are; rows that stay keep their values.
+        deps: assets that have to be made first and whose content it depends on, beside its parameters.
+        used_if: whether a profile has this asset; by default each has.
+        reads_if: parameter -> whether it is read under a profile; by default each is, where the profile has it.
         unit: what a row that enters is, for the rate of a materialisation: ``images_per_second``.
-        code_version: raised whenever the same inputs would give other rows.
         data_files: patterns of files beside the table (``{shard}`` is filled in), for removing leftovers.
-        chooses: dotted paths that decide which rows there are; rows that stay keep their values.
-        reads_if: input -> (dotted path, item): read only where the setting holds the item.
+        volatile: columns that may differ between equal runs and enter no hash.
+        slice_by: column by whose values a shard reads its part of this global table.
         refit_on_settings_only: the asset is made again when settings change, not when its inputs grow.
+        grows: new shards are added to the table as it stands: ``Output.rows`` is a function of it.
         pool: concurrency pool of the instance (``gpu``, ``fit``, ``io``).
     """
-    return _table_asset(partitions_def=None, **declared)
+    return _table_asset(schema, partitioned=False, **declared)
+
+
+def _always(_: Profile) -> bool:
+    return True
 
 
 def _table_asset(
+    schema: Schema,
     *,
+    partitioned: bool,
     group: str,
     kinds: set[str],
-    settings: Sequence[str],
-    columns: Columns,
-    other_columns: str = "",
+    settings: Sequence[str] = (),
+    row_settings: Sequence[str] = (),
+    deps: Sequence[str] = (),
+    used_if: Condition = _always,
+    reads_if: Mapping[str, Condition] | None = None,
     unit: str = "images",
-    code_version: str = "1",
     data_files: Sequence[str] = (),
-    chooses: Sequence[str] = (),
-    reads_if: Mapping[str, tuple[str, str]] | None = None,
+    volatile: Sequence[str] = (),
+    slice_by: str | None = None,
     refit_on_settings_only: bool = False,
-    partitions_def: dg.PartitionsDefinition | None = None,
+    grows: bool = False,
     pool: str | None = None,
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    metadata = {
-        SCHEMA: schema_of(columns),
-        LINEAGE: lineage_of(columns),
-        **({OTHER_COLUMNS: other_columns} if other_columns else {}),
-        UNIT: unit,
-        SETTINGS: list(settings),
-        DATA_FILES: list(data_files),
-        CHOOSES: list(chooses),
-        READS_IF: {name: list(condition) for name, condition in (reads_if or {}).items()},
-        FROM_SETTINGS: refit_on_settings_only,
-    }
-    asset = dg.asset(
-        group_name=group,
-        kinds=kinds,
-        owners=OWNERS,
-        tags={"stage": group, "compute": pool or "cpu"},
-        code_version=code_version,
-        metadata=metadata,
-        io_manager_key=IO_MANAGER,
-        partitions_def=partitions_def,
-        pool=pool,
-    )
-    return lambda body: asset(_from_known_inputs(body))
+) -> Callable[[Body], TableAsset]:
+    def decorate(body: Body) -> TableAsset:
+        return TableAsset(
+            body, schema, partitioned, group, frozenset(kinds), tuple(settings), tuple(row_settings), tuple(deps),
+            used_if, reads_if or {}, unit, tuple(data_files), tuple(volatile), slice_by,
+            refit_on_settings_only, grows, pool,
+        )  # fmt: skip
+
+    return decorate
 
 
-def _from_known_inputs(body: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(body)
-    def run(*arguments: Any, **named: Any) -> Any:
-        context: dg.AssetExecutionContext = arguments[0] if arguments else named["context"]
-        store: Store = named["store"]
-        tags = context.run.tags
-        store.resuming, store.forced = RESUME_TAG in tags, frozenset(tags.get(FORCE_TAG, "").split(","))
-        if not store.resuming:
-            store.refresh()
-        shard = context.partition_key if context.has_partition_key else ALL
-        with invariants_stop_the_run():
-            wanted = store.wanted(context.asset_key.to_user_string(), shard)
-            start = time.monotonic()
-            output = body(*arguments, **named)
-            output.wanted, output.seconds = wanted, time.monotonic() - start
-            return output
-
-    # Dagster reads parameter types from the function that it is given, as objects.
-    run.__signature__ = inspect.signature(body, eval_str=True)  # type: ignore[attr-defined]
-    run.__annotations__ = get_type_hints(body, include_extras=True)
-    del run.__wrapped__  # type: ignore[attr-defined]
-    return run
+def graph_of(assets: Sequence[TableAsset], profile: Profile) -> Graph:
+    """Every asset that a profile uses, by name."""
+    used = [asset for asset in assets if asset.used_if(profile)]
+    names = frozenset(asset.name for asset in used)
+    return {asset.name: asset.spec(profile, names) for asset in used}
 
 
-@contextmanager
-def invariants_stop_the_run() -> Iterator[None]:
-    """Turn a broken invariant into a failure that Dagster does not retry."""
-    try:
-        yield
-    except BrokenInvariant as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+def assets_of(*modules: Any) -> list[TableAsset]:
+    """The assets that stages' modules define, in the order in which they stand there."""
+    return [value for module in modules for value in vars(module).values() if isinstance(value, TableAsset)]
+
+
+def _types(parameter: inspect.Parameter) -> set[Any]:
+    """What a parameter may be: its annotation, or the members of a union."""
+    return {parameter.annotation, *get_args(parameter.annotation)}

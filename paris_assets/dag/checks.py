@@ -1,23 +1,29 @@
-"""The decorators of all asset checks: a judgement on one partition, with the figures that led to it."""
+"""The decorators of all asset checks: a judgement on one partition, with the figures that led to it.
 
-from __future__ import annotations
+A check is a plain function; its parameters are what it reads. Those annotated ``pl.LazyFrame`` or ``Shards`` name a
+table, as in assets; ``shard``, ``record`` (commit record of the partition) and ``bounds`` speak for themselves, others
+are resources.
+"""
 
+import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
+from paris_assets.dag.assets import SHARD, TABLES
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
+from paris_assets.dag.tables import Tables
+from paris_assets.errors import MissingInput
 from paris_assets.partitions import image_shards
 
 Figures = dict[str, float | int | str]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class CheckOutcome:
     """What a check found.
 
     Attributes:
@@ -32,7 +38,7 @@ class Judgement:
     advice: str = ""
 
     @classmethod
-    def of(cls, problems: list[str], good: str, figures: Figures, advice: str = "") -> Judgement:
+    def of(cls, problems: list[str], good: str, figures: Figures, advice: str = "") -> "CheckOutcome":
         """Passed unless there are problems; said are only those."""
         return cls(not problems, "; ".join(problems) or good, figures, advice)
 
@@ -51,48 +57,102 @@ def make_again(asset: str, shard: str) -> str:
 # Checks per partition work, but Dagster still calls them a preview on every definition.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
 
-Judge = Callable[[Store, str], Judgement]
-JUDGES: dict[dg.AssetCheckKey, Judge] = {}
-"""Every check that has been defined, for judging partitions outside a Dagster run."""
+Body = Callable[..., CheckOutcome]
 
 
-def shard_check(asset: str) -> Callable[[Judge], dg.AssetChecksDefinition]:
-    """A check of every shard of an asset. Its name and description are those of the function."""
-    return _check(asset, image_shards)
+@dataclass(frozen=True)
+class TableCheck:
+    """A check of every partition of an asset.
 
+    Attributes:
+        asset: whose partitions are checked.
+        body: the function; its name and docstring are the check's.
+    """
 
-def all_check(asset: str) -> Callable[[Judge], dg.AssetChecksDefinition]:
-    """A check of an unpartitioned asset."""
-    return _check(asset, None)
+    asset: str
+    body: Body
+    partitioned: bool
 
+    @property
+    def name(self) -> str:
+        """The check's name."""
+        return self.body.__name__
 
-def found(store: Store, judge: Judge, shard: str) -> dict[str, Any]:
-    """What a check says of a partition as it stands, as Dagster's results and evaluations take it."""
-    judged = judge(store, shard)
-    warns = judge.__name__ in store.profile.checks.warn_only
-    return {
-        "passed": judged.passed,
-        "severity": dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
-        "description": judged.sentence(shard),
-        "metadata": judged.figures,
-    }
+    @property
+    def key(self) -> dg.AssetCheckKey:
+        """Dagster's key of it."""
+        return dg.AssetCheckKey(dg.AssetKey(self.asset), self.name)
 
+    def evaluate(self, tables: Tables, resources: dict[str, Any], shard: str) -> dict[str, Any]:
+        """What the check says of a partition as it stands, as Dagster's results and evaluations take it.
 
-def _check(asset: str, partitions: dg.PartitionsDefinition | None) -> Callable[[Judge], dg.AssetChecksDefinition]:
-    def decorate(judge: Judge) -> dg.AssetChecksDefinition:
-        def run(context: dg.AssetCheckExecutionContext, store: dg.ResourceParam[Store]) -> dg.AssetCheckResult:
-            if partitions and not context.has_partition_key:
-                raise dg.Failure(f"{judge.__name__} judges one shard: `paris run` judges all that have not been judged")
-            return dg.AssetCheckResult(**found(store, judge, context.partition_key if partitions else ALL))
-
-        run.__annotations__ = {
-            "context": dg.AssetCheckExecutionContext,
-            "store": dg.ResourceParam[Store],
-            "return": dg.AssetCheckResult,
+        Raises:
+            MissingInput: what it compares with has not been made.
+        """
+        outcome = self.body(**self._arguments(tables, resources, shard))
+        warns = self.name in tables.catalog.profile.checks.warn_only
+        return {
+            "passed": outcome.passed,
+            "severity": dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
+            "description": outcome.sentence(shard),
+            "metadata": outcome.figures,
         }
-        JUDGES[dg.AssetCheckKey(dg.AssetKey(asset), judge.__name__)] = judge
-        return dg.asset_check(
-            asset=asset, name=judge.__name__, description=(judge.__doc__ or "").strip(), partitions_def=partitions
-        )(run)
 
-    return decorate
+    def define(self) -> dg.AssetChecksDefinition:
+        """The Dagster check."""
+
+        def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+            if self.partitioned and not context.has_partition_key:
+                raise dg.Failure(f"{self.name} judges one shard: `paris run` judges all that have not been judged")
+            shard = context.partition_key if self.partitioned else ALL
+            resources = {name: getattr(context.resources, name) for name in self.resources()}
+            return dg.AssetCheckResult(**self.evaluate(context.resources.tables_of_checks, resources, shard))
+
+        return dg.asset_check(
+            asset=self.asset,
+            name=self.name,
+            description=inspect.getdoc(self.body),
+            partitions_def=image_shards if self.partitioned else None,
+            required_resource_keys={"tables_of_checks", *self.resources()},
+        )(check)
+
+    def resources(self) -> list[str]:
+        """Names of the resources that the function asks for."""
+        known = {SHARD, "record", "bounds"}
+        return [name for name, one in self._parameters().items() if one.annotation not in TABLES and name not in known]
+
+    def _arguments(self, tables: Tables, resources: dict[str, Any], shard: str) -> dict[str, Any]:
+        """A value for every parameter of the function."""
+        catalog, given = tables.catalog, dict[str, Any]()
+        graph = catalog.graph
+        partitioned = [name for name in self._parameters() if name in graph and graph[name].partitioned]
+        for name, parameter in self._parameters().items():
+            if parameter.annotation in TABLES:
+                together = () if self.partitioned else partitioned
+                given[name] = tables.for_shard(name, shard) if self.partitioned else tables.for_all(name, together)
+            elif name == "record":
+                given[name] = catalog.record(self.asset, shard)
+                if given[name] is None:
+                    raise MissingInput(f"{self.asset}/{shard} has not been made: materialise it first")
+            else:
+                given[name] = {SHARD: shard, "bounds": catalog.profile.checks}.get(name) or resources[name]
+        return given
+
+    def _parameters(self) -> dict[str, inspect.Parameter]:
+        return dict(inspect.signature(self.body).parameters)
+
+
+def shard_check(asset: str) -> Callable[[Body], TableCheck]:
+    """A check of every shard of an asset. Its name and description are those of the function."""
+    return lambda body: TableCheck(asset, body, partitioned=True)
+
+
+def all_check(asset: str) -> Callable[[Body], TableCheck]:
+    """A check of an unpartitioned asset."""
+    return lambda body: TableCheck(asset, body, partitioned=False)
+
+
+def checks_of(names: Container[str], *modules: Any) -> list[TableCheck]:
+    """The checks that stages' modules define on the assets of these names."""
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, TableCheck)]
+    return [check for check in found if check.asset in names]

@@ -2,70 +2,129 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from paris_assets.dag.records import ALL, DataFile, Record, table_path
-from paris_assets.dag.store import Store
+import polars as pl
+
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import ancestors
+from paris_assets.dag.records import FOOTER_KEY, DataFile, Record, table_path
+from paris_assets.dag.tables import Tables
 from paris_assets.errors import MissingInput
 from paris_assets.storage.location import sha256_file
 from paris_assets.storage.output import Output
-from paris_assets.storage.parquet import TableWriter
+from paris_assets.storage.parquet import Chunk, TableWriter, Written
+from paris_assets.storage.schema import Schema
+
+MODEL_FACTS = ("models", "scaling_factor", "halved_batches")
 
 
-def commit(store: Store, asset: str, shard: str, output: Output) -> Record:
-    """Make the rows, write the partition and return its record.
+@dataclass(frozen=True)
+class Partition:
+    """One partition that is about to be committed.
+
+    Attributes:
+        wanted: its fingerprint, taken before its inputs were read: what is committed meanwhile makes it stale.
+        schema: what its rows must look like; None where nothing is declared.
+        keep_rows: whether rows made before under the same code, settings and weights may be kept.
+        grows: whether it is made from the table as it stands, where that still holds but for new shards.
+    """
+
+    asset: str
+    shard: str
+    wanted: str | None
+    schema: Schema | None = None
+    keep_rows: bool = False
+    grows: bool = False
+
+
+class Committed(NamedTuple):
+    """A partition that was committed: its record, and column -> type."""
+
+    record: Record
+    columns: dict[str, Any]
+
+
+def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
+    """Make the rows, write the partition and return its record with the types of its columns.
 
     Data files go first and the record last; an older record is removed before a file that it names changes, and
     files of this partition that the new record does not name are deleted afterwards.
 
     Raises:
         MissingInput: an input has not been made; the message names the partition.
+        WrongColumns: the rows are not as the schema says.
     """
-    wanted, own = output.wanted or store.wanted(asset, shard), store.own_fingerprint(asset)
-    if wanted is None:
+    catalog, asset, shard = tables.catalog, partition.asset, partition.shard
+    if partition.wanted is None:
         raise MissingInput(f"{asset}/{shard}: an input has not been made; `paris run` makes it first")
-    if store.graph[asset].from_settings:
-        _refuse_stale_ancestors(store, asset)
-    with store.root.scratch() as folder:
+    spec, own, wanted = catalog.graph[asset], catalog.own_fingerprint(asset), partition.wanted
+    if spec.refit_on_settings_only:
+        _refuse_stale_ancestors(catalog, asset)
+    with catalog.location.scratch() as folder:
         local = folder / "table.parquet"
-        writer = TableWriter(local, output.volatile, output.slice_by)
+        writer = TableWriter(local, spec.volatile, spec.slice_by)
         output.scratch = folder
-        try:
-            for chunk in output.rows:
-                writer.write(chunk)
-            _carry_over(store, asset, shard, own, output)
-            record = writer.finish(
-                Record(
-                    asset=asset,
-                    shard=shard,
-                    fingerprint=wanted,
-                    rows_fingerprint=own,
-                    content="",
-                    rows=0,
-                    counts={} if output.rows_in is None else {"rows_in": output.rows_in},
-                    rejects={reason: count for reason, count in sorted(output.rejects.items()) if count},
-                    facts=dict(sorted(output.facts.items())),
-                    files=[_data_file(path, file) for path, file in sorted(output.files.items())],
-                )
+        made: list[Record] = []
+        columns: dict[str, Any] = {}
+
+        def record(written: Written) -> dict[str, str]:
+            counts = {} if output.rows_in is None else {"rows_in": output.rows_in}
+            rejects = {reason: count for reason, count in sorted(output.rejects.items()) if count}
+            facts, names = dict(sorted(output.facts.items())), {"asset": asset, "shard": shard}
+            prints = {"fingerprint": wanted, "rows_fingerprint": own}
+            made.append(
+                Record(**names, **prints, **written._asdict(), counts=counts, rejects=rejects, facts=facts, files=files)
             )
+            return {FOOTER_KEY.decode(): made[0].model_dump_json()}
+
+        try:
+            for chunk in _rows(output, _previous(tables, partition)):
+                if not columns:
+                    columns = _columns(chunk)
+                    if partition.schema is not None:
+                        partition.schema.require(columns, asset)
+                writer.write(chunk)
+            if partition.keep_rows and output.rows_of_models:
+                _carry_over(catalog, asset, shard, own, output)
+            files = [_data_file(path, file) for path, file in sorted(output.files.items())]
+            writer.finish(((file.path, file.sha256) for file in files), record)
         finally:
             writer.abort()
-        _place(store, record, local, output)
-    return record
+        _place(catalog, made[0], local, output)
+        tables.wrote(asset, shard)
+    return Committed(made[0], columns)
 
 
-def _refuse_stale_ancestors(store: Store, asset: str) -> None:
+def _rows(output: Output, previous: pl.LazyFrame | None) -> Iterable[Chunk]:
+    return output.rows(previous) if isinstance(output.rows, Callable) else output.rows  # type: ignore[arg-type]
+
+
+def _columns(chunk: Chunk) -> dict[str, Any]:
+    frame = chunk if isinstance(chunk, pl.DataFrame) else pl.DataFrame(chunk.schema.empty_table())
+    return dict(frame.schema)
+
+
+def _previous(tables: Tables, partition: Partition) -> pl.LazyFrame | None:
+    """The partition as it stands, where its rows may be kept."""
+    catalog, asset, shard = tables.catalog, partition.asset, partition.shard
+    record = catalog.record(asset, shard)
+    if record is None:
+        return None
+    if partition.grows:
+        return tables.scan(asset, [shard]) if catalog.holds_for(record, record.facts["shards"]) else None
+    same = record.rows_fingerprint == catalog.own_fingerprint(asset)
+    return tables.scan(asset, [shard]) if partition.keep_rows and same else None
+
+
+def _refuse_stale_ancestors(catalog: Catalog, asset: str) -> None:
     """Its fingerprint says nothing of what its inputs hold, so all of them have to be of these settings."""
-    waiting, seen = list(store.graph[asset].inputs), set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        waiting.extend(store.graph[name].inputs)
-        for key in store.shards() if store.graph[name].partitioned else [ALL]:
-            if store.record(name, key) and not store.done(name, key):
+    for name in sorted(ancestors(catalog.graph, asset)):
+        for key in catalog.keys(name):
+            if catalog.record(name, key) and not catalog.done(name, key):
                 raise MissingInput(f"{asset}: {name}/{key} is out of date; `paris run` makes it first")
 
 
@@ -73,13 +132,12 @@ def _data_file(path: str, local: Path) -> DataFile:
     return DataFile(path=path, size_bytes=local.stat().st_size, sha256=sha256_file(local))
 
 
-def _carry_over(store: Store, asset: str, shard: str, own: str, output: Output) -> None:
+def _carry_over(catalog: Catalog, asset: str, shard: str, own: str, output: Output) -> None:
     """Facts about the models hold on when every row was kept from before and no model ran."""
-    old = store.record(asset, shard)
-    kept = output.rows_of_models and store.resuming and asset not in store.forced
-    if old is None or old.rows_fingerprint != own or not kept:
+    old = catalog.record(asset, shard)
+    if old is None or old.rows_fingerprint != own:
         return
-    for fact in ("models", "scaling_factor", "halved_batches"):
+    for fact in MODEL_FACTS:
         if fact in old.facts:
             output.facts.setdefault(fact, old.facts[fact])
     for setting, identity in old.facts.get("models", {}).items():
@@ -88,26 +146,26 @@ def _carry_over(store: Store, asset: str, shard: str, own: str, output: Output) 
             output.facts["models"][setting] = [*_as_list(identity), *_as_list(now)]
 
 
-def _place(store: Store, record: Record, table: Path, output: Output) -> None:
+def _place(catalog: Catalog, record: Record, table: Path, output: Output) -> None:
     """Move everything to its final name; one process at a time, so that two never mix their files."""
-    root, path = store.root, table_path(record.asset, record.shard)
-    with root.alone(path):
-        store.changed(path)
-        old = store.record(record.asset, record.shard)
+    location, path = catalog.location, table_path(record.asset, record.shard)
+    with location.alone(path):
+        catalog.changed(path)
+        old = catalog.record(record.asset, record.shard)
         if output.files and old is not None and old.files != record.files:
-            store.changed(path)
-            root.delete(path)
+            catalog.changed(path)
+            location.delete(path)
         for name, file in sorted(output.files.items()):
-            store.changed(name)
-            root.put(file, name)
-        store.changed(path)
-        root.put(table, path)
+            catalog.changed(name)
+            location.put(file, name)
+        catalog.changed(path)
+        location.put(table, path)
         leftovers = {file.path for file in old.files} if old else set()
-        for pattern in store.graph[record.asset].data_files:
-            leftovers.update(root.glob(pattern.format(shard=record.shard)))
+        for pattern in catalog.graph[record.asset].data_files:
+            leftovers.update(location.glob(pattern.format(shard=record.shard)))
         for name in sorted(leftovers - {file.path for file in record.files}):
-            store.changed(name)
-            root.delete(name)
+            catalog.changed(name)
+            location.delete(name)
 
 
 def _as_list(identity: Any) -> list[Any]:

@@ -1,14 +1,12 @@
 """Every failed check of a root in one place: Dagster shows checks asset by asset, and of each the latest shard only."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.event_api import PartitionKeyFilter
 
+from paris_assets.dag.private import PartitionKeyFilter
 from paris_assets.dag.records import ALL
 
 NAME = "no_failed_checks"
@@ -91,16 +89,13 @@ def show(context: dg.OpExecutionContext, found: Iterable[FailedCheck]) -> None:
             context.log_event(one.evaluation)  # type: ignore[arg-type]  # taken, but not named in its type
 
 
-def failed_checks_check(asset: str, checks: Sequence[dg.AssetChecksDefinition]) -> dg.AssetChecksDefinition:
+def failed_checks_check(asset: str, keys: Sequence[dg.AssetCheckKey]) -> dg.AssetChecksDefinition:
     """The check of ``asset`` that gathers all others: the place to look at first, and to look again by hand."""
-    keys = [key for definition in checks for key in definition.check_keys]
 
-    def run(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         found = failed_checks(context.instance, keys)
         show(context.op_execution_context, found)
         return dg.AssetCheckResult(**summary(found))
 
-    # Dagster reads parameter types from the function that it is given, as objects.
-    run.__annotations__ = {"context": dg.AssetCheckExecutionContext, "return": dg.AssetCheckResult}
     said = "Lists every failed check of every asset, errors first, and passes when there is none."
-    return dg.asset_check(asset=asset, name=NAME, description=said)(run)
+    return dg.asset_check(asset=asset, name=NAME, description=said)(check)

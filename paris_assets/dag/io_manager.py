@@ -1,26 +1,45 @@
 """The IO manager of every table: lazy scans in, committed partitions out."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from paris_assets.dag.assets import (
-    FORCE_TAG,
-    LINEAGE,
-    OTHER_COLUMNS,
-    RESUME_TAG,
-    SCHEMA,
-    UNIT,
-    invariants_stop_the_run,
-)
-from paris_assets.dag.columns import SeenColumns
-from paris_assets.dag.commit import commit
-from paris_assets.dag.records import ALL, Record, table_path
-from paris_assets.dag.store import Store
+from paris_assets.dag.commit import Partition, commit
+from paris_assets.dag.display import COLUMNS, LINEAGE, output_metadata, record_metadata, table_schema
+from paris_assets.dag.records import ALL, Record
+from paris_assets.dag.tables import Tables
+from paris_assets.errors import BrokenInvariant
 from paris_assets.storage.output import Output
+from paris_assets.storage.schema import Schema
+from paris_assets.storage.shards import Shards
+
+IO_MANAGER = "tables"
+RESUME_TAG = "paris/resume"
+FORCE_TAG = "paris/force"
+UNIT = "paris/unit"
+Listener = Callable[[str, str, str], None]
+
+
+@dataclass(frozen=True)
+class Making:
+    """What an asset's function gave, on its way to the IO manager.
+
+    Attributes:
+        wanted: the partition's fingerprint, taken before the inputs were read.
+        grows: whether the rows are added to the table as it stands.
+        seconds: what the function took before the rows are consumed.
+    """
+
+    output: Output
+    schema: Schema
+    wanted: str | None
+    grows: bool
+    seconds: float
 
 
 class TableIOManager(dg.IOManager):
@@ -28,66 +47,63 @@ class TableIOManager(dg.IOManager):
 
     In a run tagged ``paris/resume`` (those that `paris run` starts) a partition that is finished under the wanted
     fingerprint is left as it is, unless ``paris/force`` names it; a materialisation asked for by hand is always made.
+
+    Args:
+        tables: those of the root.
+        listener: called with (asset, shard, ``start`` | ``made`` | ``kept``).
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, tables: Tables, listener: Listener) -> None:
+        self._tables, self._catalog, self._listener = tables, tables.catalog, listener
 
-    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
-        """The rows of the upstream partitions, shards in order."""
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame | Shards:
+        """The shard's rows for an asset of shards; for a global one the rows of a global table, or all shards."""
         asset = context.asset_key.to_user_string()
-        readers = [key.to_user_string() for key in context.step_context.get_output_asset_keys()]
-        if not any(asset in self._store.graph[reader].inputs for reader in readers):
-            return pl.LazyFrame()  # declared, but not read under this profile
-        if not self._store.graph[asset].partitioned:
-            return self._store.scan(asset, [ALL])
-        shards = sorted(context.asset_partition_keys) if context.has_asset_partitions else self._store.shards()
-        return self._store.scan(asset, shards)
+        (reader,) = [key.to_user_string() for key in context.step_context.get_output_asset_keys()]
+        spec, graph = self._catalog.graph[reader], self._catalog.graph
+        if spec.partitioned:
+            return self._tables.for_shard(asset, context.step_context.partition_key)
+        return self._tables.for_all(asset, [name for name in spec.inputs if graph[name].partitioned])
 
-    def handle_output(self, context: dg.OutputContext, obj: Output) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Making) -> None:
         """Make and commit the rows; metadata and data version come from the record."""
-        if not isinstance(obj, Output):
-            raise dg.DagsterInvariantViolationError(
-                f"{context.asset_key} must return an Output, not {type(obj).__name__}"
-            )
         asset = context.asset_key.to_user_string()
+        if not isinstance(obj.output, Output):
+            raise dg.DagsterInvariantViolationError(f"{asset} must return an Output, not {type(obj.output).__name__}")
         shard = context.asset_partition_key if context.has_asset_partitions else ALL
-        tags = context.step_context.run_tags
-        start = time.monotonic()
-        obj.rows = seen = SeenColumns(obj.rows)
-        asked = tags.get(RESUME_TAG) is None or asset in tags.get(FORCE_TAG, "").split(",")
-        made = asked or not self._store.done(asset, shard)
-        self._store.listener(asset, shard, "start")
-        with invariants_stop_the_run():
-            record = commit(self._store, asset, shard, obj) if made else self._store.record(asset, shard)
-        assert record is not None
-        seconds = time.monotonic() - start + obj.seconds
-        self._store.listener(asset, shard, "made" if made else "kept")
-        context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
-        declared = context.definition_metadata
-        shown = {LINEAGE: declared[LINEAGE], **record_metadata(self._store, record)}
+        tags, start = context.step_context.run_tags, time.monotonic()
+        resumes = RESUME_TAG in tags and asset not in tags.get(FORCE_TAG, "").split(",")
+        made = not resumes or not self._catalog.done(asset, shard)
+        self._listener(asset, shard, "start")
+        shown: dict[str, Any] = {LINEAGE: context.definition_metadata[LINEAGE]}
         if made:
-            rate = (record.counts.get("rows_in") or record.rows) / max(seconds, 1e-9)
-            shown |= {"seconds": round(seconds, 3), f"{declared[UNIT]}_per_second": round(rate, 1), **obj.display}
-            schema = seen.schema(declared[SCHEMA], declared.get(OTHER_COLUMNS, ""))
-            shown |= {SCHEMA: schema} if schema else {}
-        context.add_output_metadata(shown)
+            partition = Partition(asset, shard, obj.wanted, obj.schema, keep_rows=resumes, grows=obj.grows)
+            with invariants_stop_the_run():
+                record, columns = commit(self._tables, partition, obj.output)
+            shown |= self._figures(record, obj, time.monotonic() - start, context.definition_metadata[UNIT])
+            if {name: str(kind) for name, kind in columns.items()} != {
+                name: str(column.kind) for name, column in obj.schema.items()
+            }:
+                shown[COLUMNS] = table_schema(obj.schema, columns)
+        else:
+            kept = self._catalog.record(asset, shard)
+            assert kept is not None
+            record = kept
+        self._listener(asset, shard, "made" if made else "kept")
+        context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
+        context.add_output_metadata({**record_metadata(self._catalog.location, record), **shown})
+
+    def _figures(self, record: Record, making: Making, seconds: float, unit: str) -> dict[str, Any]:
+        spent = seconds + making.seconds
+        rate = (record.counts.get("rows_in") or record.rows) / max(spent, 1e-9)
+        pictures = output_metadata(self._catalog.location, making.output)
+        return {"seconds": round(spent, 3), f"{unit}_per_second": round(rate, 1), **pictures}
 
 
-def record_metadata(store: Store, record: Record) -> dict[str, dg.MetadataValue | int | float | str]:
-    """What a record shows on its materialisation: numbers that plot, rejects by reason, where the file lies."""
-    size = (store.root.size(table_path(record.asset, record.shard)) or 0) + sum(
-        file.size_bytes for file in record.files
-    )
-    shown: dict[str, dg.MetadataValue | int | float | str] = {
-        "dagster/row_count": record.rows,
-        "dagster/uri": store.root.uri(table_path(record.asset, record.shard)),
-        "dagster/size_bytes": size,
-        **{name: count for name, count in record.counts.items()},
-        **{f"rejected {reason}": count for reason, count in record.rejects.items()},
-    }
-    if entered := record.counts.get("rows_in"):
-        shown["kept_share"] = round(1 - sum(record.rejects.values()) / entered, 4)
-    for name, value in record.facts.items():
-        shown[name] = value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
-    return shown
+@contextmanager
+def invariants_stop_the_run() -> Iterator[None]:
+    """Turn a broken invariant into a failure that Dagster does not retry."""
+    try:
+        yield
+    except BrokenInvariant as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -66,3 +67,23 @@ def read_record(root: Location, asset: str, shard: str = ALL) -> Record | None:
     except (KeyError, ValidationError):
         return None
     return record if (record.asset, record.shard) == (asset, shard) else None
+
+
+class Records:
+    """The commit records of a root, for what speaks of the run as a whole.
+
+    Args:
+        read: (asset, shard) -> record, or None.
+        keys: asset -> its partitions, for every asset of the graph.
+    """
+
+    def __init__(self, read: Callable[[str, str], Record | None], keys: Mapping[str, Sequence[str]]) -> None:
+        self._read, self.keys = read, keys
+
+    def one(self, asset: str, shard: str = ALL) -> Record | None:
+        """The record of a partition, or None."""
+        return self._read(asset, shard)
+
+    def of(self, asset: str) -> list[Record]:
+        """The records of all partitions of an asset that have one."""
+        return [record for key in self.keys[asset] if (record := self._read(asset, key))]

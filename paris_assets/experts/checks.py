@@ -1,7 +1,5 @@
 """Judgement on what is published."""
 
-from __future__ import annotations
-
 import tarfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -9,25 +7,39 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 
-from paris_assets.dag.checks import Figures, Judgement, all_check, make_again, shard_check
-from paris_assets.dag.store import Store
-from paris_assets.experts.router import ARRAYS
+from paris_assets.config import Profile
+from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
+from paris_assets.dag.records import Records
+from paris_assets.experts.router import ARRAYS, array_path
+from paris_assets.experts.samples import Tables
+from paris_assets.storage.files import LocalFiles
 
 REQUESTS_IN_FLIGHT = 32
 MEMBERS = {"caption.txt", "clip_emb.npy", "latent.npy", "metadata.json"}
 
 
-def shards_complete(store: Store, shard: str) -> Judgement:
+def shards_complete(
+    shard: str,
+    files: LocalFiles,
+    records: Records,
+    expert_shards: pl.LazyFrame,
+    curated_images: pl.LazyFrame,
+    captions: pl.LazyFrame,
+    cluster_assignments: pl.LazyFrame,
+    training_selection: pl.LazyFrame,
+    latents: pl.LazyFrame,
+) -> CheckOutcome:
     """Expert tars hold every selected image that has a latent once, in its own cluster's tar, with all its members.
 
     A selected image without latent counts as missing unless the latents stage rejected it for a reason.
     """
-    wanted = _published(store, shard)
+    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents)
+    wanted = _published(tables)
     seen: Counter[str] = Counter()
     misplaced = torn = 0
-    for row in store.read("expert_shards", shard).iter_rows(named=True):
+    for row in expert_shards.collect().iter_rows(named=True):
         members: dict[str, set[str]] = {}
-        with tarfile.open(store.local(row["path"])) as tar:
+        with tarfile.open(files.local(row["path"])) as tar:
             for member in tar:
                 key, _, kind = member.name.partition(".")
                 members.setdefault(key, set()).add(kind)
@@ -35,7 +47,7 @@ def shards_complete(store: Store, shard: str) -> Judgement:
         misplaced += sum(wanted.get(key) != row["cluster"] for key in members)
         torn += sum(kinds != MEMBERS for kinds in members.values())
     found: Figures = {
-        "missing": len(set(wanted) - set(seen)) + _lost(store, shard, wanted),
+        "missing": len(set(wanted) - set(seen)) + _lost(tables, wanted, _rejected(records, shard)),
         "twice": sum(count > 1 for count in seen.values()),
         "misplaced": misplaced,
         "incomplete": torn,
@@ -48,31 +60,45 @@ def shards_complete(store: Store, shard: str) -> Judgement:
     }
     problems = [f"{found[name]} {clause}" for name, clause in clauses.items() if found[name]]
     good = f"{len(seen)} samples, each in its own cluster's tar with all its members"
-    return Judgement.of(problems, good, found, make_again("expert_shards", shard))
+    return CheckOutcome.of(problems, good, found, make_again("expert_shards", shard))
 
 
-def rows_aligned(store: Store, shard: str) -> Judgement:
+def rows_aligned(
+    shard: str,
+    profile: Profile,
+    files: LocalFiles,
+    records: Records,
+    router_arrays: pl.LazyFrame,
+    curated_images: pl.LazyFrame,
+    captions: pl.LazyFrame,
+    text_embeddings: pl.LazyFrame,
+    image_embeddings: pl.LazyFrame,
+    cluster_assignments: pl.LazyFrame,
+    training_selection: pl.LazyFrame,
+    latents: pl.LazyFrame,
+) -> CheckOutcome:
     """All router arrays have the same rows, in the order of their ids, and hold what the tables say of these ids."""
-    paths = {name: store.local(f"router_arrays/{shard}/{name}.npy") for name in ARRAYS}
+    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents)
+    paths = {name: files.local(array_path(shard, name)) for name in ARRAYS}
     arrays = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
-    wanted = _published(store, shard)
+    wanted = _published(tables)
     ids = [name.decode() for name in arrays["image_ids"].tolist()]
     labels = [wanted.get(name) for name in ids]
     wrong = sum(label != found for label, found in zip(labels, arrays["labels"].tolist(), strict=False))
-    index = dict(store.read("router_arrays", shard).select("image_id", "split").iter_rows())
+    index = dict(router_arrays.select("image_id", "split").collect().iter_rows())
     splits = sum(index.get(name) != found for name, found in zip(ids, arrays["split"].tolist(), strict=False))
     sources = {
-        "latents": ("latents", f"latent_{min(store.profile.latents.resolutions)}"),
-        "embeddings": ("image_embeddings", "embedding"),
-        "clip": ("text_embeddings", "pooled"),
+        "latents": (latents, f"latent_{min(profile.latents.resolutions)}"),
+        "embeddings": (image_embeddings, "embedding"),
+        "clip": (text_embeddings, "pooled"),
     }
     shifted = {
-        name: _shifted_rows(store.scan(asset, [shard]).select("image_id", column), ids, arrays[name])
-        for name, (asset, column) in sources.items()
+        name: _shifted_rows(table.select("image_id", column), ids, arrays[name])
+        for name, (table, column) in sources.items()
     }
     problems = []
-    if ids != sorted(wanted) or _lost(store, shard, wanted):
+    if ids != sorted(wanted) or _lost(tables, wanted, _rejected(records, shard)):
         problems.append(f"image_ids.npy does not hold the {len(wanted)} published images in order")
     if len(set(lengths.values())) > 1:
         problems.append(f"arrays differ in length: {', '.join(f'{name} {rows}' for name, rows in lengths.items())}")
@@ -84,15 +110,13 @@ def rows_aligned(store: Store, shard: str) -> Judgement:
     figures: Figures = {"rows": len(ids), "wrong_labels": wrong, "wrong_splits": splits}
     figures |= {f"shifted_{name}": count for name, count in shifted.items()}
     good = f"{len(ids)} rows, the same in all {len(lengths)} arrays"
-    return Judgement.of(problems, good, figures, make_again("router_arrays", shard))
+    return CheckOutcome.of(problems, good, figures, make_again("router_arrays", shard))
 
 
-def experts_filled(store: Store, shard: str) -> Judgement:
+def experts_filled(expert_summary: pl.LazyFrame, cluster_values: pl.LazyFrame) -> CheckOutcome:
     """Every expert that is worth training has samples in its tars, and one expert at least has."""
-    summary = store.read("expert_summary")
-    low = (
-        store.read("cluster_values").filter(value="low")["cluster"].to_list() if store.record("cluster_values") else []
-    )
+    summary = expert_summary.collect()
+    low = cluster_values.filter(value="low").select("cluster").collect()["cluster"].to_list()
     empty = summary.filter((pl.col("samples") == 0) & ~pl.col("cluster").is_in(low))["cluster"].to_list()
     samples = int(summary["samples"].sum())
     trained = f"{summary.height - len(low)} experts that are worth training"
@@ -101,45 +125,52 @@ def experts_filled(store: Store, shard: str) -> Judgement:
         problems = [f"none of {summary.height} experts has a sample"]
     figures: Figures = {"empty_experts": len(empty), "samples": samples}
     advice = "The rejects of training_selection, latents and expert_shards say why."
-    return Judgement.of(problems, f"{samples} samples in {summary.height} experts", figures, advice)
+    return CheckOutcome.of(problems, f"{samples} samples in {summary.height} experts", figures, advice)
 
 
-def files_present(store: Store, shard: str) -> Judgement:
+def files_present(files: LocalFiles, pipeline_manifest: pl.LazyFrame) -> CheckOutcome:
     """Every file that the manifest lists is there with its size."""
-    files = store.read("pipeline_manifest")
+    manifest = pipeline_manifest.collect()
     with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as threads:
-        sizes = threads.map(store.root.size, files["path"])
-        listed = zip(*files.select("path", "size_bytes"), sizes, strict=True)
+        sizes = threads.map(files.location.size, manifest["path"])
+        listed = zip(*manifest.select("path", "size_bytes"), sizes, strict=True)
         wrong = [path for path, size, found in listed if found != size]
-    problems = [f"{len(wrong)} of {files.height} files are missing or of another size: {', '.join(wrong[:5])}"]
+    problems = [f"{len(wrong)} of {manifest.height} files are missing or of another size: {', '.join(wrong[:5])}"]
     advice = "`paris run` makes missing files again; `paris verify` checks every hash."
-    good = f"all {files.height} files are there with their size"
-    return Judgement.of(problems if wrong else [], good, {"files": files.height, "wrong": len(wrong)}, advice)
+    good = f"all {manifest.height} files are there with their size"
+    figures: Figures = {"files": manifest.height, "wrong": len(wrong)}
+    return CheckOutcome.of(problems if wrong else [], good, figures, advice)
 
 
-def _published(store: Store, shard: str) -> dict[str, int]:
+def _published(tables: Tables) -> dict[str, int]:
     """image_id -> cluster of what has to be published: selected images with a latent and a caption with words."""
-    captioned = store.scan("captions", [shard]).filter(pl.col("caption") != "").select("image_id")
-    latents = store.scan("latents", [shard]).select("image_id").join(captioned, on="image_id", how="semi")
-    selection = store.scan("training_selection", [shard]).filter("selected").select("image_id")
-    clusters = store.scan("cluster_assignments", [shard]).select("image_id", "cluster")
-    rows = clusters.join(selection, on="image_id", how="semi").join(latents, on="image_id", how="semi")
+    captioned = tables.captions.filter(pl.col("caption") != "").select("image_id")
+    placed = tables.latents.select("image_id").join(captioned, on="image_id", how="semi")
+    selected = tables.selection.filter("selected").select("image_id")
+    clusters = tables.assignments.select("image_id", "cluster")
+    rows = clusters.join(selected, on="image_id", how="semi").join(placed, on="image_id", how="semi")
     return dict(rows.collect().iter_rows())
 
 
-def _lost(store: Store, shard: str, published: dict[str, int]) -> int:
+def _rejected(records: Records, shard: str) -> int:
+    """Images that the latents stage rejected for a reason; it counts them and names none."""
+    record = records.one("latents", shard)
+    return sum(record.rejects.values()) if record else 0
+
+
+def _lost(tables: Tables, published: dict[str, int], rejected: int) -> int:
     """Selected images that are not published, though their caption has words and the latents stage did not reject them.
 
-    It counts what it rejects and names no image, so latents that no reject explains may be missing from any image.
+    Latents that no reject explains may be missing from any image.
     """
-    selected = set(store.read("training_selection", shard).filter("selected")["image_id"])
-    silent = store.scan("captions", [shard]).filter(pl.col("caption") == "").select("image_id").collect()["image_id"]
-    left = selected - set(published) - set(silent)
-    curated = store.scan("curated_images", [shard]).select("image_id")
-    absent = set(curated.join(store.scan("latents", [shard]), on="image_id", how="anti").collect()["image_id"])
-    record = store.record("latents", shard)
-    unexplained = max(0, len(absent) - (sum(record.rejects.values()) if record else 0))
-    return len(left - absent) + min(len(left & absent), unexplained)
+    selected = set(_ids(tables.selection.filter("selected")))
+    left = selected - set(published) - set(_ids(tables.captions.filter(pl.col("caption") == "")))
+    absent = set(_ids(tables.curated.join(tables.latents, on="image_id", how="anti")))
+    return len(left - absent) + min(len(left & absent), max(0, len(absent) - rejected))
+
+
+def _ids(table: pl.LazyFrame) -> pl.Series:
+    return table.select("image_id").collect()["image_id"]
 
 
 def _shifted_rows(table: pl.LazyFrame, ids: list[str], array: np.ndarray, sample: int = 64) -> int:

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from paris_assets.config import Experts
 from paris_assets.errors import BrokenInvariant
-from paris_assets.experts.samples import array_rows
+from paris_assets.experts.samples import Tables, array_rows, chosen_samples
+from paris_assets.storage.output import Output
 
 ARRAYS = ("latents", "labels", "embeddings", "clip", "image_ids", "split")
 BATCH_ROWS = 2048
@@ -19,6 +21,38 @@ BATCH_ROWS = 2048
 
 class MisalignedRows(BrokenInvariant):
     """Router arrays do not have the same number of rows, or a shard lacks an array."""
+
+
+def router_rows(
+    shard: str,
+    tables: Tables,
+    texts: pl.LazyFrame,
+    image_embeddings: pl.LazyFrame,
+    resolution: int,
+    settings: Experts,
+) -> Output:
+    """Rows of `router_arrays` and the six arrays of one image shard; see ``write_router_arrays``.
+
+    Args:
+        shard: key of the shard, which names the folder.
+        tables: what samples are joined from.
+        texts: `text_embeddings` of the shard.
+        resolution: which latents, pixels.
+    """
+    samples, output = chosen_samples(tables, settings.validation_fraction)
+
+    def write() -> Iterator[pl.DataFrame]:
+        files = write_router_arrays(samples, tables.latents, image_embeddings, texts, resolution, output.scratch)
+        output.files.update({array_path(shard, name): file for name, file in files.items()})
+        yield samples.select("image_id", "cluster", "split")
+
+    output.rows = write()
+    return output
+
+
+def array_path(shard: str, name: str) -> str:
+    """Path of a shard's array, relative to the root."""
+    return f"router_arrays/{shard}/{name}.npy"
 
 
 def write_router_arrays(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from paris_assets.errors import BrokenInvariant
+from paris_assets.storage.output import Output
 
 COLUMNS = (
     "image_id",
@@ -78,6 +79,13 @@ def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
     if joined.height != count or joined["image_id"].n_unique() != count:
         raise LostRows(f"{count} selected images with latents, but {joined.height} after joining captions and clusters")
     return joined.filter(pl.col("caption") != "")
+
+
+def chosen_samples(tables: Tables, validation_fraction: float) -> tuple[pl.DataFrame, Output]:
+    """The training samples of a shard (``sample_table``), and an output that counts what is left out."""
+    samples = sample_table(tables, validation_fraction)
+    rejects = left_out(tables, samples.height)
+    return samples, Output(rows_in=samples.height + sum(rejects.values()), rejects=rejects)
 
 
 def left_out(tables: Tables, published: int) -> dict[str, int]:

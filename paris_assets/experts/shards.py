@@ -10,17 +10,35 @@ import numpy as np
 import polars as pl
 from webdataset.writer import TarWriter
 
-from paris_assets.experts.samples import array_rows
+from paris_assets.config import Experts
+from paris_assets.experts.samples import Tables, array_rows, chosen_samples
+from paris_assets.experts.schema import EXPERT_SHARDS
 from paris_assets.storage.location import sha256_file
+from paris_assets.storage.output import Output
 
-INDEX = {
-    "cluster": pl.Int32,
-    "path": pl.String,
-    "samples": pl.Int64,
-    "size_bytes": pl.Int64,
-    "sha256": pl.String,
-}
 BATCH_ROWS = 256
+
+
+def expert_tars(shard: str, tables: Tables, texts: pl.LazyFrame, resolution: int, settings: Experts) -> Output:
+    """Rows of `expert_shards` and the tars of one image shard; see ``write_expert_tars``.
+
+    Args:
+        shard: key of the shard, which names the tars.
+        tables: what samples are joined from.
+        texts: `text_embeddings` of the shard.
+        resolution: which latents, pixels.
+    """
+    samples, output = chosen_samples(tables, settings.validation_fraction)
+
+    def write() -> Iterator[pl.DataFrame]:
+        most, folder = settings.max_samples, output.scratch
+        index, files = write_expert_tars(shard, samples, tables.latents, texts, resolution, most, folder)
+        output.files.update(files)
+        output.facts["kept"] = output.facts["samples"] = samples.height
+        yield index
+
+    output.rows = write()
+    return output
 
 
 def write_expert_tars(
@@ -41,7 +59,7 @@ def write_expert_tars(
         max_samples: most samples per tar; a further one is begun beyond it.
 
     Returns:
-        the index (columns of ``INDEX``, sorted by path) and, per path below the root, the local file.
+        the index (columns of `expert_shards`, sorted by path) and, per path below the root, the local file.
     """
     tars = _ClusterTars(shard, max_samples, folder)
     try:
@@ -60,7 +78,7 @@ def write_expert_tars(
             }
             for path, (cluster, count, local) in sorted(tars.written.items())
         ],
-        schema=INDEX,
+        schema=EXPERT_SHARDS.polars(),
     )
     return index, {path: local for path, (_, _, local) in tars.written.items()}
 

@@ -1,20 +1,18 @@
 """Judgement on what was fetched."""
 
-from __future__ import annotations
-
 import polars as pl
 
-from paris_assets.dag.checks import Figures, Judgement, make_again, shard_check
+from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.counts import counted
-from paris_assets.dag.store import Store
+from paris_assets.settings.checks import Checks
 
 GONE = ["http_404", "http_410", "not_an_image", "bad_scheme"]
 
 
-def ledger_complete(store: Store, shard: str) -> Judgement:
+def ledger_complete(shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFrame) -> CheckOutcome:
     """Every source row has exactly one ledger row, and every row that failed says why."""
-    rows = store.read("source_rows", shard)["source_row"]
-    ledger = store.scan("raw_images", [shard]).select("source_row", "status", "reason", "image_id").collect()
+    rows = source_rows.select("source_row").collect()["source_row"]
+    ledger = raw_images.select("source_row", "status", "reason", "image_id").collect()
     missing = len(set(rows) - set(ledger["source_row"]))
     repeated = ledger.height - ledger["source_row"].n_unique()
     ok = pl.col("status") == "ok"
@@ -28,14 +26,14 @@ def ledger_complete(store: Store, shard: str) -> Judgement:
         problems.append(f"{unexplained} ledger rows have neither image_id nor reason")
     figures: Figures = {"missing": missing, "repeated": repeated, "unexplained": unexplained}
     good = f"all {ledger.height} source rows are accounted for"
-    return Judgement.of(problems, good, figures, make_again("raw_images", shard))
+    return CheckOutcome.of(problems, good, figures, make_again("raw_images", shard))
 
 
-def fetched(store: Store, shard: str) -> Judgement:
+def fetched(shard: str, raw_images: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
     """Enough of the source rows arrived as images; the others have reasons."""
-    ledger = store.scan("raw_images", [shard]).select("status", "reason").collect()
+    ledger = raw_images.select("status", "reason").collect()
     share = float((ledger["status"] == "ok").mean() or 0.0)  # type: ignore[arg-type]
-    least = store.profile.checks.min_fetched
+    least = bounds.min_fetched
     few = ledger.height > 0 and share < least
     said = f"{ledger.height - ledger['reason'].drop_nulls().len()} of {ledger.height} rows fetched ({share:.1%})"
     if few:
@@ -45,7 +43,7 @@ def fetched(store: Store, shard: str) -> Judgement:
     gone = ledger["reason"].is_in(GONE).sum() > ledger["reason"].drop_nulls().len() / 2
     later = f"Once the hosts answer: `paris run --force --select raw_images --shards {shard}`."
     advice = "The list is out of date: mend it, or lower checks.min_fetched." if gone else later
-    return Judgement(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
+    return CheckOutcome(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
 
 
 ledger_complete_check = shard_check("raw_images")(ledger_complete)

@@ -13,26 +13,15 @@ import polars as pl
 
 from paris_assets.config import Ingest
 from paris_assets.images.decode import NotAnImage, read_header
+from paris_assets.images.reader import tar_path
 from paris_assets.images.tars import write_tar
 from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.schema import RAW_IMAGES
+from paris_assets.storage.output import Output
 
-LEDGER_SCHEMA: dict[str, type[pl.DataType]] = {
-    "source_row": pl.Int64,
-    "image_id": pl.String,
-    "url": pl.String,
-    "text": pl.String,
-    "status": pl.String,
-    "reason": pl.String,
-    "http_status": pl.Int32,
-    "attempts": pl.Int32,
-    "size_bytes": pl.Int64,
-    "width": pl.Int32,
-    "height": pl.Int32,
-    "format": pl.String,
-    "sha256": pl.String,
-    "offset": pl.Int64,
-}
-OUTCOME_SCHEMA = {name: kind for name, kind in LEDGER_SCHEMA.items() if name not in ("url", "text", "offset")}
+_OUTCOME = pl.Schema(
+    {name: kind for name, kind in RAW_IMAGES.polars().items() if name not in ("url", "text", "offset")}
+)
 
 
 class Spool:
@@ -58,6 +47,30 @@ class Spool:
             yield name, os.pread(self._file.fileno(), size, start)
 
 
+def fetched_images(shard: str, rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest) -> Output:
+    """A shard's images in one tar, and its ledger; see ``fetch_shard``.
+
+    Args:
+        shard: key of the shard, which names the tar.
+        rows: its `source_rows`.
+        bodies: one result per source row, in any order.
+    """
+    output = Output(rows_in=rows.height)
+
+    def fetch() -> Iterator[pl.DataFrame]:
+        local = output.scratch / "images.tar"
+        ledger = fetch_shard(rows, bodies, settings, local)
+        failed = ledger.filter(pl.col("status") == "failed")
+        output.rejects |= dict(failed.group_by("reason").len().iter_rows())
+        output.facts["fetched_bytes"] = int(ledger["size_bytes"].sum())
+        output.facts["kept"] = ledger.height - failed.height
+        output.files[tar_path(shard)] = local
+        yield ledger
+
+    output.rows = fetch()
+    return output
+
+
 def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest, tar_path: Path) -> pl.DataFrame:
     """Write a shard's tar and make its ledger; neither depends on the order in which bodies arrive.
 
@@ -68,7 +81,7 @@ def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest,
         tar_path: local file to write; its folder must exist.
 
     Returns:
-        One row per source row, sorted by `source_row`, columns of `LEDGER_SCHEMA`. `image_id` is the first 32 hex
+        One row per source row, sorted by `source_row`, columns of `raw_images`. `image_id` is the first 32 hex
         digits of `sha256`; `offset` is the position of the body in the tar. Both are null for rows that failed.
 
     Raises:
@@ -78,17 +91,17 @@ def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest,
         spool = Spool(file)
         outcomes = [_outcome(fetched, settings, spool) for fetched in bodies]
         offsets = write_tar(tar_path, spool.members())
-    results = pl.DataFrame(outcomes, schema=OUTCOME_SCHEMA)
+    results = pl.DataFrame(outcomes, schema=_OUTCOME)
     _check_complete(rows, results)
     schema = {"image_id": pl.String, "offset": pl.Int64}
     positions = pl.DataFrame({"image_id": sorted(spool.places), "offset": offsets}, schema=schema)
     ledger = rows.select("source_row", "url", "text").join(results, on="source_row", validate="1:1")
     ledger = ledger.join(positions, on="image_id", how="left", validate="m:1")
-    return ledger.select(LEDGER_SCHEMA.keys()).sort("source_row").rechunk()
+    return ledger.select(RAW_IMAGES.keys()).sort("source_row").rechunk()
 
 
 def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> dict[str, Any]:
-    """One row of OUTCOME_SCHEMA; the body, if it is an image that is accepted, goes to the spool."""
+    """One row of the ledger's own columns; the body, if it is an image that is accepted, goes to the spool."""
     row: dict[str, Any] = {
         "source_row": fetched.source_row,
         "status": "failed",

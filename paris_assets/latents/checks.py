@@ -1,21 +1,22 @@
 """Judgement on latents."""
 
-from __future__ import annotations
+import polars as pl
 
-from paris_assets.dag.checks import Figures, Judgement, all_check, make_again, shard_check
+from paris_assets.config import Profile
+from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.joins import same_images
 from paris_assets.dag.moments import scale
-from paris_assets.dag.store import Store
-from paris_assets.errors import MissingInput
+from paris_assets.dag.records import Record
+from paris_assets.settings.checks import Checks
 
 
-def latents_sane(store: Store, shard: str) -> Judgement:
+def latents_sane(
+    shard: str, curated_images: pl.LazyFrame, latents: pl.LazyFrame, record: Record, profile: Profile
+) -> CheckOutcome:
     """Scaled latents are finite, near zero mean and unit variance, one per curated image that is not rejected."""
-    bounds = store.profile.checks
-    found = scale(store.scan("latents", [shard]), f"latent_{min(store.profile.latents.resolutions)}")
-    record = store.record("latents", shard)
-    assert record is not None
-    ids = same_images(store, "latents", shard, store.scan("curated_images", [shard])).figures
+    bounds = profile.checks
+    found = scale(latents, f"latent_{min(profile.latents.resolutions)}")
+    ids = same_images("latents", shard, latents, curated_images).figures
     lost = int(ids["missing"]) - sum(record.rejects.values())
     low, high = bounds.min_latent_std, bounds.max_latent_std
     problems = [f"{found.not_finite} of {found.rows} latents are not finite"] if found.not_finite else []
@@ -41,21 +42,18 @@ def latents_sane(store: Store, shard: str) -> Judgement:
     scaled = found.not_finite == lost == ids["repeated"] == ids["unknown"] == 0
     advice = f"Look at the scaling factor of latents.codec{factor}." if scaled else make_again("latents", shard)
     good = f"{found.rows} latents, mean {found.mean:.3f}, deviation {found.std:.3f}"
-    return Judgement.of(problems, good, figures, advice)
+    return CheckOutcome.of(problems, good, figures, advice)
 
 
-def reconstruction(store: Store, shard: str) -> Judgement:
+def reconstruction(record: Record, bounds: Checks) -> CheckOutcome:
     """Decoded latents look like the originals: mean PSNR is above its bound."""
-    record = store.record("latent_report")
-    if record is None:
-        raise MissingInput("latent_report has not been made: materialise it first")
     if not record.rows:
         said, advice = "no image has a latent, so none was decoded", "The rejects of latents say why."
-        return Judgement(False, said, {}, advice)
-    value, least = float(record.facts["psnr_db"]), store.profile.checks.min_psnr_db
+        return CheckOutcome(False, said, {}, advice)
+    value, least = float(record.facts["psnr_db"]), bounds.min_psnr_db
     said = f"decoded latents have a mean PSNR of {value:.2f} dB, at least {least:g} expected"
     advice = "Look at analysis/vae_reconstruction_samples.png, then at latents.codec."
-    return Judgement(value >= least, said, {"psnr_db": value, "checks.min_psnr_db": least}, advice)
+    return CheckOutcome(value >= least, said, {"psnr_db": value, "checks.min_psnr_db": least}, advice)
 
 
 latents_check = shard_check("latents")(latents_sane)

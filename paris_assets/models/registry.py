@@ -93,6 +93,20 @@ def build(model: Model) -> Any:
     return network(model, **model.options)
 
 
+class Models:
+    """The networks of one process, each loaded once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def load(self, settings: Model) -> Any:
+        """The network that the settings describe; see ``build``."""
+        key = f"{settings.model_dump_json()} {weights.local_model_sha256(settings)}"
+        if key not in self._loaded:
+            self._loaded[key] = build(settings)
+        return self._loaded[key]
+
+
 def _options(network: Any) -> str:
     return ", ".join(list(inspect.signature(network).parameters)[1:]) or "none"
 

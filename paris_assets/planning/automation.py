@@ -13,8 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from paris_assets.dag.fingerprint import Graph, fingerprint
-from paris_assets.dag.store import Store
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.fingerprint import fingerprint
+from paris_assets.dag.graph import Graph
 from paris_assets.planning.waves import Done, Task, blocked_lines, ready_part, some, wave_tasks, waves, what_is_done
 
 Partition = tuple[str, str]
@@ -66,17 +67,17 @@ class Outlook:
         return "; ".join(said)
 
 
-def look_ahead(store: Store, running: set[Partition], attempts: Iterable[Attempt]) -> Outlook:
+def look_ahead(catalog: Catalog, running: set[Partition], attempts: Iterable[Attempt]) -> Outlook:
     """The tasks of the first wave that has any. A failed one holds up only what needs it.
 
     Args:
         running: (asset, shard) of runs that have not ended, asked for before this call.
         attempts: those of the last outlook.
     """
-    store.refresh()
-    graph, shards = _without_fits(store), store.shards()
-    done = what_is_done(store, shards)
-    outlook = Outlook(attempts=[attempt for attempt in attempts if _open(store, attempt, done)])
+    catalog.refresh()
+    graph, shards = _without_fits(catalog), catalog.shards()
+    done = what_is_done(catalog, shards)
+    outlook = Outlook(attempts=[attempt for attempt in attempts if _open(catalog, attempt, done)])
     tried: dict[str, list[set[str]]] = defaultdict(list)
     for attempt in outlook.attempts:
         tried[attempt.shard].append(set(attempt.assets))
@@ -85,54 +86,56 @@ def look_ahead(store: Store, running: set[Partition], attempts: Iterable[Attempt
             if any((asset, task.shard) in running for asset in task.assets):
                 outlook.running.append(task)
                 continue
-            ready = ready_part(store, task, done, outlook.blocked)
+            ready = ready_part(catalog, task, done, outlook.blocked)
             if ready is None:
                 continue
             if any(assets.issuperset(ready.assets) for assets in tried[ready.shard]):
                 outlook.failed.append(ready)
             elif len(outlook.attempts) < MOST_OPEN:
                 outlook.requests.append(ready)
-                outlook.attempts.append(Attempt(ready.shard, ready.assets, _state(store, ready.shard, ready.assets)))
+                outlook.attempts.append(Attempt(ready.shard, ready.assets, _state(catalog, ready.shard, ready.assets)))
         if outlook.requests or outlook.running:
             break
     return outlook
 
 
-def _without_fits(store: Store) -> Graph:
+def _without_fits(catalog: Catalog) -> Graph:
     """The graph as if what is fitted once (the cluster model) were given, where it has been made."""
-    fitted = {name for name, node in store.graph.items() if node.from_settings and store.record(name)}
+    fitted = {name for name, spec in catalog.graph.items() if spec.refit_on_settings_only and catalog.record(name)}
     return {
-        name: replace(node, inputs=tuple(up for up in node.inputs if up not in fitted))
-        for name, node in store.graph.items()
+        name: replace(spec, inputs=tuple(up for up in spec.inputs if up not in fitted))
+        for name, spec in catalog.graph.items()
         if name not in fitted
     }
 
 
-def _open(store: Store, attempt: Attempt, done: Done) -> bool:
+def _open(catalog: Catalog, attempt: Attempt, done: Done) -> bool:
     """Whether an attempt has not led to what was asked for, and would still be the same."""
-    if not store.graph.keys() >= set(attempt.assets) or all(done(asset, attempt.shard) for asset in attempt.assets):
+    if not catalog.graph.keys() >= set(attempt.assets) or all(done(asset, attempt.shard) for asset in attempt.assets):
         return False
-    return attempt.state == _state(store, attempt.shard, attempt.assets)
+    return attempt.state == _state(catalog, attempt.shard, attempt.assets)
 
 
-def _state(store: Store, shard: str, assets: tuple[str, ...]) -> str:
+def _state(catalog: Catalog, shard: str, assets: tuple[str, ...]) -> str:
     """Hash of the settings of all assets and of the inputs that come from elsewhere: what their run does not change."""
-    first = [asset for asset in assets if not set(store.graph[asset].inputs) & set(assets)]
+    first = [asset for asset in assets if not set(catalog.graph[asset].inputs) & set(assets)]
     parts: Mapping[str, list[str | None]] = {
-        "inputs": [store.wanted(asset, shard) for asset in first],
-        "others": [_others(store, asset, shard, assets) for asset in assets if asset not in first],
-        "settings": [store.own_fingerprint(asset) for asset in assets],
+        "inputs": [catalog.wanted(asset, shard) for asset in first],
+        "others": [_others(catalog, asset, shard, assets) for asset in assets if asset not in first],
+        "settings": [catalog.own_fingerprint(asset) for asset in assets],
     }
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _others(store: Store, asset: str, shard: str, assets: tuple[str, ...]) -> str | None:
+def _others(catalog: Catalog, asset: str, shard: str, assets: tuple[str, ...]) -> str | None:
     """Hash of an asset's inputs that its task does not make."""
-    node = store.graph[asset]
-    others = replace(node, inputs=tuple(name for name in node.inputs if name not in assets))
-    shards = [] if node.partitioned else store.shards()
-    missing = store.profile.allow_missing_shards
-    return fingerprint(others, store.graph, store.own_fingerprint, shard, shards, store.record, some_missing=missing)
+    spec = catalog.graph[asset]
+    others = replace(spec, inputs=tuple(name for name in spec.inputs if name not in assets))
+    shards = [] if spec.partitioned else catalog.shards()
+    missing = catalog.profile.allow_missing_shards
+    return fingerprint(
+        others, catalog.graph, catalog.own_fingerprint, shard, shards, catalog.record, some_missing=missing
+    )
 
 
 def _name(task: Task) -> str:

@@ -10,8 +10,8 @@ import polars as pl
 from rich.console import Console
 
 from paris_assets.config import Profile
-from paris_assets.dag.snapshot import REGISTRY
-from paris_assets.dag.store import PROFILE_FILE, Store, stored_profile
+from paris_assets.dag.catalog import REGISTRY, Catalog
+from paris_assets.planning.profile_file import PROFILE_FILE, stored_profile
 from paris_assets.profiles import dump_profile
 from paris_assets.storage.checksum import seal
 from paris_assets.storage.location import Location
@@ -45,7 +45,7 @@ def check_binding(root: Location, profile: Profile) -> None:
         )
 
 
-def register(store: Store) -> pl.DataFrame:
+def register(catalog: Catalog) -> pl.DataFrame:
     """The registry of the source's shards, new ones included; nothing is written. Known shards never change.
 
     Raises:
@@ -53,43 +53,43 @@ def register(store: Store) -> pl.DataFrame:
     """
     from paris_assets.ingest import sources
 
-    source, stored = store.profile.source, stored_profile(store.root)
-    registry = sources.register(source, store.registry())
+    source, stored = catalog.profile.source, stored_profile(catalog.location)
+    registry = sources.register(source, catalog.registry())
     if stored is not None and stored.source.columns != source.columns:
         first = registry.row(0, named=True)
         sources.read_rows(source, {**first, "rows": min(first["rows"], PROBE_ROWS)})
     return registry
 
 
-def half_written(store: Store, registry: pl.DataFrame) -> list[str]:
+def half_written(catalog: Catalog, registry: pl.DataFrame) -> list[str]:
     """New files of the source that were changed a moment ago, and whose end nothing marks, as it does in parquet.
 
     One that is registered while it is still written is another file from then on, and every later look is refused.
     """
     from paris_assets.ingest.places import locate
 
-    place = locate(store.profile.source.path)
-    new = registry["file"][len(store.shards()) :].unique(maintain_order=True)
+    place = locate(catalog.profile.source.path)
+    new = registry["file"][len(catalog.shards()) :].unique(maintain_order=True)
     open_ended = [file for file in new if file and not file.endswith(".parquet")]
     changed = {file: place.fs.info(f"{place.base}/{file}").get("mtime") for file in open_ended}
     return [file for file, at in changed.items() if isinstance(at, float) and abs(time.time() - at) < SETTLE_S]
 
 
-def bind(store: Store, registry: pl.DataFrame, console: Console) -> None:
+def bind(catalog: Catalog, registry: pl.DataFrame, console: Console) -> None:
     """Write the resolved profile and the registry to the root, and clear what a killed run left."""
-    root, known = store.root, store.shards()
+    root, known = catalog.location, catalog.shards()
     root.remove_abandoned_scratch()
-    if stored_profile(root) != store.profile:
-        root.put_bytes(dump_profile(store.profile).encode(), PROFILE_FILE)
-    store.refresh()
+    if stored_profile(root) != catalog.profile:
+        root.put_bytes(dump_profile(catalog.profile).encode(), PROFILE_FILE)
+    catalog.refresh()
     if registry.height == len(known):
         return
     buffer = io.BytesIO()
     registry.write_parquet(buffer)
     seal(buffer)
     root.put_bytes(buffer.getvalue(), REGISTRY)
-    store.changed(REGISTRY)
-    rows, source = registry["rows"].sum(), store.profile.source.path
+    catalog.changed(REGISTRY)
+    rows, source = registry["rows"].sum(), catalog.profile.source.path
     console.print(f"registered {registry.height - len(known)} shards, {rows} rows in all, from {source}", markup=False)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 
-from paris_assets.dag.fingerprint import Graph
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import Graph, ancestors, order
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
 
 Done = Callable[[str, str], bool]
 REQUESTS_IN_FLIGHT = 32
@@ -33,11 +32,6 @@ class Task:
     forced: tuple[str, ...] = ()
 
 
-def order(graph: Graph) -> list[str]:
-    """Asset names, inputs before what reads them."""
-    return list(TopologicalSorter({name: node.inputs for name, node in sorted(graph.items())}).static_order())
-
-
 def waves(graph: Graph) -> list[Wave]:
     """Cut the graph where partitioned and unpartitioned assets meet: maximal chains, derived and never listed."""
     number: dict[str, int] = {}
@@ -53,45 +47,24 @@ def waves(graph: Graph) -> list[Wave]:
     ]
 
 
-def descendants(graph: Graph, asset: str) -> set[str]:
-    """The asset and everything that is made from it."""
-    found = {asset}
-    for name in order(graph):
-        if found & set(graph[name].inputs):
-            found.add(name)
-    return found
-
-
-def ancestors(graph: Graph, asset: str) -> set[str]:
-    """Everything that the asset is made from."""
-    found: set[str] = set()
-    waiting = list(graph[asset].inputs)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(graph[name].inputs)
-    return found
-
-
-def what_is_done(store: Store, shards: Iterable[str]) -> Done:
+def what_is_done(catalog: Catalog, shards: Iterable[str]) -> Done:
     """(asset, shard) -> whether the partition is finished, as it stands now: each is looked at once.
 
     On a remote root the partitions of ``shards`` are asked for many at a time.
     """
-    store.refresh()
+    catalog.refresh()
     found: dict[tuple[str, str], bool] = {}
 
     def done(asset: str, shard: str) -> bool:
         if (asset, shard) not in found:
-            found[asset, shard] = store.done(asset, shard)
+            found[asset, shard] = catalog.done(asset, shard)
         return found[asset, shard]
 
-    if store.root.remote:
+    if catalog.location.remote:
         keys = list(shards)
-        pairs = [(name, key) for name, node in store.graph.items() for key in (keys if node.partitioned else [ALL])]
+        pairs = [(name, key) for name, node in catalog.graph.items() for key in (keys if node.partitioned else [ALL])]
         with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as threads:
-            found.update(zip(pairs, threads.map(lambda pair: store.done(*pair), pairs), strict=True))
+            found.update(zip(pairs, threads.map(lambda pair: catalog.done(*pair), pairs), strict=True))
     return done
 
 
@@ -120,11 +93,11 @@ def wave_tasks(
     return [task for task in tasks if task]
 
 
-def ready_part(store: Store, task: Task, done: Done, blocked: dict[str, dict[str, list[str]]]) -> Task | None:
+def ready_part(catalog: Catalog, task: Task, done: Done, blocked: dict[str, dict[str, list[str]]]) -> Task | None:
     """The part of a task whose inputs are there; what is left out is added to ``blocked``, with its missing inputs."""
     ready: list[str] = []
     for asset in task.assets:
-        missing = missing_inputs(store, asset, task.shard, set(ready), done)
+        missing = missing_inputs(catalog, asset, task.shard, set(ready), done)
         if missing:
             blocked.setdefault(asset, {})[task.shard] = missing
         else:
@@ -132,21 +105,21 @@ def ready_part(store: Store, task: Task, done: Done, blocked: dict[str, dict[str
     return Task(task.shard, tuple(ready), tuple(name for name in task.forced if name in ready)) if ready else None
 
 
-def missing_inputs(store: Store, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:
+def missing_inputs(catalog: Catalog, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:
     """Partitions that an asset has to wait for: absent, or made under other settings.
 
     A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
     missing shards, one has to be there. A shard waits for its own inputs. The same task makes those in ``coming``.
     """
-    node, missing = store.graph[asset], []
-    names = node.inputs if node.partitioned else sorted(ancestors(store.graph, asset))
+    node, missing = catalog.graph[asset], []
+    names = node.inputs if node.partitioned else sorted(ancestors(catalog.graph, asset))
     for name in names:
         if name in coming:
             continue
-        upstream = store.graph[name]
-        keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else store.shards()
+        upstream = catalog.graph[name]
+        keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else catalog.shards()
         stale = [f"{name}/{key}" for key in keys if not done(name, key)]
-        if stale and not (store.profile.allow_missing_shards and len(stale) < len(keys)):
+        if stale and not (catalog.profile.allow_missing_shards and len(stale) < len(keys)):
             missing += stale
     return missing
 

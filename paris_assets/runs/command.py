@@ -16,11 +16,14 @@ from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
 
 from paris_assets.config import Profile
-from paris_assets.dag.store import Store, open_store, stored_profile
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import descendants, order
+from paris_assets.definitions import open_catalog
 from paris_assets.partitions import image_shards
+from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding, register
 from paris_assets.planning.run_lock import our_turn
-from paris_assets.planning.waves import blocked_lines, descendants, order
+from paris_assets.planning.waves import blocked_lines
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
 from paris_assets.runs.progress import RunProgress, open_console
@@ -32,61 +35,60 @@ from paris_assets.storage.location import Location
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
     """Register the source and bring its partitions up to date; returns the exit status."""
-    from paris_assets.definitions import asset_graph
-
     console, start = open_console(), time.monotonic()
     missing = missing_for(profile)
     if missing:
         raise ValueError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
     root = Location(url)
     check_binding(root, profile)
-    store = Store(root, profile, asset_graph())
-    selected_assets(store, request)
+    catalog = open_catalog(root, profile)
+    selected_assets(catalog, request)
     if dry_run:
-        _print_plan(store, request, console)
+        _print_plan(catalog, request, console)
         return 0
     before = stored_profile(root)
-    with _alone(store, console):
+    with _alone(catalog, console):
         check_binding(root, profile)
         if stored_profile(root) not in (before, profile):
             raise ValueError(f"the settings of {root.url} were changed by the run that this one waited for: run again")
-        return _bring_up_to_date(store, request, console, start)
+        return _bring_up_to_date(catalog, request, console, start)
 
 
-def _alone(store: Store, console: Console) -> AbstractContextManager[None]:
+def _alone(catalog: Catalog, console: Console) -> AbstractContextManager[None]:
     def waiting(holder: str) -> None:
-        said = f"another `paris run` ({holder}) works on {store.root.url}: waiting for it to end (Ctrl-C to give up)"
+        said = (
+            f"another `paris run` ({holder}) works on {catalog.location.url}: waiting for it to end (Ctrl-C to give up)"
+        )
         console.print(said, markup=False, soft_wrap=True)
 
     def lost(holder: str) -> None:
-        said = f"stopping: {holder} has taken over {store.root.url}, which this run could not renew its lease on"
+        said = f"stopping: {holder} has taken over {catalog.location.url}, which this run could not renew its lease on"
         console.print(said, markup=False, soft_wrap=True)
 
-    return our_turn(store.root, dagster_home(store.root.url, store.root.remote), waiting, lost)
+    return our_turn(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting, lost)
 
 
-def _bring_up_to_date(store: Store, request: Request, console: Console, start: float) -> int:
-    registry = register(store)
+def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, start: float) -> int:
+    registry = register(catalog)
     selected_shards(registry, request)
-    k, rows = store.profile.clusters.k, int(registry["rows"].sum())
-    if rows < k and "cluster_model" in selected_assets(store, request)[0]:
+    k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
+    if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
         raise ValueError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
-    bind(store, registry, console)
-    todo = plan(store, request)
-    told, judged = _tell_dagster(store)
+    bind(catalog, registry, console)
+    todo = plan(catalog, request)
+    told, judged = _tell_dagster(catalog)
     if told:
         console.print(f"told Dagster of {told} finished partitions that it did not know")
     if judged:
         console.print(f"made {judged} checks that were missing or had other bounds")
     if not todo:
         seconds = time.monotonic() - start
-        said = f"nothing to do: every selected partition under {store.root.url} is up to date ({seconds:.1f} s)"
+        said = f"nothing to do: every selected partition under {catalog.location.url} is up to date ({seconds:.1f} s)"
         console.print(said, markup=False, soft_wrap=True)
         return 0
     with RunProgress(console) as progress:
-        report = run(store, request, progress)
-    print_summary(store, report, console)
-    store.close()
+        report = run(catalog, request, progress)
+    print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
     if report.failed:
@@ -94,25 +96,25 @@ def _bring_up_to_date(store: Store, request: Request, console: Console, start: f
     return 1 if report.failed else 0
 
 
-def _tell_dagster(store: Store) -> tuple[int, int]:
-    home = dagster_home(store.root.url, store.root.remote)
+def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
+    home = dagster_home(catalog.location.url, catalog.location.remote)
     try:
-        instance = open_instance(store)
+        instance = open_instance(catalog.location)
         end_killed_runs(instance)
-        return report_finished(store, instance), judge_again(store, instance)
+        return report_finished(catalog, instance), judge_again(catalog, instance)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"
         raise ValueError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
 
 
-def _print_plan(store: Store, request: Request, console: Console) -> None:
-    registry, known = register(store), set(store.shards())
+def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
+    registry, known = register(catalog), set(catalog.shards())
     selected_shards(registry, request)
     new = [shard for shard in registry["shard"] if shard not in known]
     if new:
         console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
-    todo = plan(store, request) if known else []
+    todo = plan(catalog, request) if known else []
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
@@ -122,9 +124,9 @@ def _print_plan(store: Store, request: Request, console: Console) -> None:
             if shards:
                 console.print(f"  {asset}: {', '.join(shards[:12])}{' ...' if len(shards) > 12 else ''}")
     named = {asset for _, tasks in todo for task in tasks for asset in task.assets}
-    after = set().union(*(descendants(store.graph, asset) for asset in named)) - named
+    after = set().union(*(descendants(catalog.graph, asset) for asset in named)) - named
     if after:
-        console.print(f"then, where these change: {', '.join(name for name in order(store.graph) if name in after)}")
+        console.print(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
 
 
 def open_ui(url: str, port: int) -> NoReturn:
@@ -132,12 +134,12 @@ def open_ui(url: str, port: int) -> NoReturn:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise ValueError(f"port {port} is in use, perhaps by another `paris dev`: stop it or choose another --port")
-    store = open_store(url)
-    with open_instance(store) as instance:
-        instance.add_dynamic_partitions(str(image_shards.name), store.shards())
+    catalog = open_catalog(url)
+    with open_instance(catalog.location) as instance:
+        instance.add_dynamic_partitions(str(image_shards.name), catalog.shards())
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
-    environment = {**patience, **os.environ, "PARIS_ROOT": store.root.url}
+    environment = {**patience, **os.environ, "PARIS_ROOT": catalog.location.url}
     workspace = Path(__file__).parents[2] / "workspace.yaml"
     program = str(Path(sys.executable).parent / "dagster")
     os.execve(program, [program, "dev", "-w", str(workspace), "--port", str(port)], environment)

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as db
-from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
-from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
-from dagster._core.storage.runs.sqlite import SqliteRunStorage
 from sqlalchemy.event import listens_for
+
+from paris_assets.dag.private import ConsolidatedSqliteEventLogStorage, SqliteRunStorage, SqlPollingEventWatcher
 
 BUSY_TIMEOUT_S = 60.0
 

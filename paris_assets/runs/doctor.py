@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from paris_assets.config import Model, Profile
-from paris_assets.dag.store import stored_profile
 from paris_assets.models.registry import requirements
+from paris_assets.planning.profile_file import stored_profile
 from paris_assets.storage.location import Location
 
 PACKAGES = (
@@ -93,10 +93,9 @@ def _rule_problems(profile: Profile) -> list[str]:
 
 def _check_problems(profile: Profile) -> list[str]:
     """Names in `checks.warn_only` that are no checks."""
-    import paris_assets.definitions  # noqa: F401  # it defines them
-    from paris_assets.dag.checks import JUDGES
+    from paris_assets.definitions import asset_checks, asset_graph
 
-    names = {key.name for key in JUDGES}
+    names = {check.name for check in asset_checks(asset_graph(profile))}
     unknown = sorted(set(profile.checks.warn_only) - names)
     return [f"checks.warn_only: no check {', '.join(unknown)}; there are {', '.join(sorted(names))}"] if unknown else []
 

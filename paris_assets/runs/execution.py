@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 import dagster as dg
 import yaml
 
-from paris_assets.dag.assets import FORCE_TAG, RESUME_TAG
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.display import record_metadata
 from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.dag.io_manager import record_metadata
+from paris_assets.dag.io_manager import FORCE_TAG, RESUME_TAG, Listener
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
 from paris_assets.definitions import build_definitions
 from paris_assets.partitions import image_shards
+from paris_assets.planning.failures import cause
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
-from paris_assets.runs.failures import cause
 from paris_assets.runs.launcher import HOST_TAG
+from paris_assets.storage.location import Location
 from paris_assets.storage.s3 import compute_logs
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -55,12 +56,12 @@ class TaskReport:
     wall_s: float = 0.0
 
 
-def open_instance(store: Store) -> dg.DagsterInstance:
+def open_instance(location: Location) -> dg.DagsterInstance:
     """The root's Dagster instance, created with the shipped configuration when it is new."""
-    home = dagster_home(store.root.url, store.root.remote)
+    home = dagster_home(location.url, location.remote)
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
-    logs = compute_logs(store.root.url, home) if store.root.on_s3 else {}
+    logs = compute_logs(location.url, home) if location.on_s3 else {}
     if not settings.exists():
         draft = settings.with_suffix(f".{os.getpid()}")
         draft.write_text(yaml.safe_dump({**INSTANCE, **logs}, sort_keys=False))
@@ -87,15 +88,15 @@ def end_killed_runs(instance: dg.DagsterInstance) -> None:
 
 
 class Executor:
-    """Runs tasks of one store in this process."""
+    """Runs tasks of one root in this process."""
 
-    def __init__(self, store: Store, instance: dg.DagsterInstance) -> None:
-        self.store, self.instance = store, instance
-        self._job = build_definitions(store).resolve_implicit_global_asset_job_def()
+    def __init__(self, catalog: Catalog, instance: dg.DagsterInstance, listener: Listener) -> None:
+        self.catalog, self.instance = catalog, instance
+        self._job = build_definitions(catalog, listener=listener).resolve_implicit_global_asset_job_def()
 
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised."""
-        self.store.refresh()
+        self.catalog.refresh()
         result = self._job.execute_in_process(
             asset_selection=[dg.AssetKey(name) for name in task.assets],
             partition_key=None if task.shard == ALL else task.shard,
@@ -145,13 +146,13 @@ def _report(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
     return report
 
 
-def report_finished(store: Store, instance: dg.DagsterInstance) -> int:
+def report_finished(catalog: Catalog, instance: dg.DagsterInstance) -> int:
     """Tell Dagster of finished partitions that it has no event for (its home was deleted, or files were brought in);
     returns how many."""
-    shards = store.shards()
+    shards = catalog.shards()
     instance.add_dynamic_partitions(str(image_shards.name), shards)
     count = 0
-    for name, node in store.graph.items():
+    for name, node in catalog.graph.items():
         key = dg.AssetKey(name)
         known: set[str] = set()
         if node.partitioned:
@@ -159,20 +160,20 @@ def report_finished(store: Store, instance: dg.DagsterInstance) -> int:
         elif instance.get_latest_materialization_event(key):
             known = {ALL}
         for shard in set(shards if node.partitioned else [ALL]) - known:
-            if store.done(name, shard):
-                _report_runless(store, instance, name, shard)
+            if catalog.done(name, shard):
+                _report_runless(catalog, instance, name, shard)
                 count += 1
     return count
 
 
-def _report_runless(store: Store, instance: dg.DagsterInstance, name: str, shard: str) -> None:
-    record = store.record(name, shard)
+def _report_runless(catalog: Catalog, instance: dg.DagsterInstance, name: str, shard: str) -> None:
+    record = catalog.record(name, shard)
     assert record is not None
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
             asset_key=name,
             partition=None if shard == ALL else shard,
-            metadata=record_metadata(store, record),
-            tags={"dagster/data_version": record.content, "dagster/code_version": store.graph[name].code_version},
+            metadata=record_metadata(catalog.location, record),
+            tags={"dagster/data_version": record.content, "dagster/code_version": catalog.graph[name].code_version},
         )
     )

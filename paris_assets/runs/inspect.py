@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from rich.console import Console
 
+from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
-from paris_assets.planning.waves import order
+from paris_assets.dag.tables import Tables
 from paris_assets.runs.outcome import ending
 
 BY_ROW = ("source_rows", "raw_images", "duplicate_groups", "curated_images")
@@ -20,19 +20,19 @@ ID = re.compile(r"[0-9a-f]{6,32}")
 ROW = re.compile(r"row:(\d+)")
 
 
-def print_story(store: Store, wanted: str) -> int:
+def print_story(tables: Tables, wanted: str) -> int:
     """Print every table row about an image, and how it ended; 0 when there is one, 1 when nothing is known of it.
 
     Args:
-        store: the root to read.
+        tables: those of the root.
         wanted: an image_id or its first digits (at least 6), a URL of the source, or ``row:`` and a source row.
     """
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    occurrences = find_occurrences(store, wanted)
+    occurrences = find_occurrences(tables, wanted)
     if occurrences.is_empty():
         console.print(
-            f"nothing known of {wanted!r} under {store.root.url}: give an image_id (or at least its first 6 digits), "
-            "a URL of the source list, or row:N for its row N"
+            f"nothing known of {wanted!r} under {tables.catalog.location.url}: give an image_id (or at least its first 6 "
+            "digits), a URL of the source list, or row:N for its row N"
         )
         return 1
     if occurrences.height > 1:
@@ -41,19 +41,19 @@ def print_story(store: Store, wanted: str) -> int:
     for occurrence in occurrences.iter_rows(named=True):
         name = occurrence["url"] or occurrence["image_id"] or "no address"
         console.print(f"{name} (source row {occurrence['source_row']}, shard {occurrence['shard']})", style="bold")
-        rows = list(story(store, occurrence))
+        rows = list(story(tables, occurrence))
         for asset, row in rows:
             console.print(f"  {asset}", style="bold cyan")
             for column, value in row.items():
                 console.print(f"    {column}: {value}")
-        for line in ending(store, occurrence, dict(rows)):
+        for line in ending(tables, occurrence, dict(rows)):
             console.print(f"  => {line}")
     return 0
 
 
-def find_occurrences(store: Store, wanted: str) -> pl.DataFrame:
+def find_occurrences(tables: Tables, wanted: str) -> pl.DataFrame:
     """Ledger rows that are meant, with their shard, sorted by source row; of shards without ledger the source rows."""
-    registry = store.registry()
+    registry = tables.catalog.registry()
     if registry is None:
         return pl.DataFrame()
     row = ROW.fullmatch(wanted)
@@ -67,14 +67,14 @@ def find_occurrences(store: Store, wanted: str) -> pl.DataFrame:
         meant = pl.col("url") == wanted
         if ID.fullmatch(wanted):
             meant = meant | pl.col("image_id").str.starts_with(wanted)
-    fetched = [shard for shard in shards if store.record("raw_images", shard)]
-    waiting = [shard for shard in shards if shard not in set(fetched) and store.record("source_rows", shard)]
+    fetched = [shard for shard in shards if tables.catalog.record("raw_images", shard)]
+    waiting = [shard for shard in shards if shard not in set(fetched) and tables.catalog.record("source_rows", shard)]
     found = []
     # One scan over all ledgers: with a thousand shards, one by one takes minutes.
     if fetched:
-        found.append(store.scan("raw_images", fetched).filter(meant).collect())
+        found.append(tables.scan("raw_images", fetched).filter(meant).collect())
     if waiting:
-        unknown = store.scan("source_rows", waiting).select("source_row", "url", "text")
+        unknown = tables.scan("source_rows", waiting).select("source_row", "url", "text")
         unknown = unknown.with_columns(image_id=pl.lit(None, pl.String), status=pl.lit("waiting"))
         found.append(unknown.filter(meant).collect())
     if not found:
@@ -84,13 +84,13 @@ def find_occurrences(store: Store, wanted: str) -> pl.DataFrame:
     return rows_found.join_asof(starts, on="source_row", strategy="backward")
 
 
-def story(store: Store, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def story(tables: Tables, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(asset, row) for every table that knows the occurrence, in the order data flows; arrays are summed up."""
-    for asset in order(store.graph):
-        shard = occurrence["shard"] if store.graph[asset].partitioned else ALL
-        if store.record(asset, shard) is None:
+    for asset in order(tables.catalog.graph):
+        shard = occurrence["shard"] if tables.catalog.graph[asset].partitioned else ALL
+        if tables.catalog.record(asset, shard) is None:
             continue
-        table = store.scan(asset, [shard])
+        table = tables.scan(asset, [shard])
         columns = table.collect_schema()
         if "source_row" in columns and asset in BY_ROW:
             meant = pl.col("source_row") == occurrence["source_row"]

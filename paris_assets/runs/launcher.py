@@ -11,8 +11,8 @@ import platform
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
+from paris_assets.dag.private import CheckRunHealthResult, WorkerStatus
 from paris_assets.storage.location import alive
 
 HOST_TAG = "paris/host"

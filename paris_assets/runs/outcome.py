@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mmap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from paris_assets.config import OwnRule, Rule
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
+from paris_assets.dag.tables import Tables
 from paris_assets.rules.columns import DERIVED
 from paris_assets.rules.verdicts import UNDECODABLE
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 Rows = dict[str, dict[str, Any]]
 
 
-def ending(store: Store, occurrence: dict[str, Any], rows: Rows) -> list[str]:
+def ending(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[str]:
     """Where the image of a source row ended, a line each.
 
     Args:
-        store: the root to read.
+        tables: those of the root.
         occurrence: its ledger row, with ``shard``.
         rows: its row of every table (``story``).
     """
@@ -35,25 +36,25 @@ def ending(store: Store, occurrence: dict[str, Any], rows: Rows) -> list[str]:
         return [f"not fetched: {occurrence['reason']} ({answer}{attempts} attempt{'s' * (attempts != 1)})"]
     verdict, group = rows.get("filtered_images"), rows.get("duplicate_groups")
     if verdict and not verdict["kept"]:
-        return [f"rejected by rule {line}" for line in failing_rules(store, verdict, rows)]
+        return [f"rejected by rule {line}" for line in failing_rules(tables, verdict, rows)]
     if group and not group["keeper"]:
-        return [kept_instead(store, occurrence, group, rows)]
+        return [kept_instead(tables, occurrence, group, rows)]
     selection = rows.get("training_selection")
     if selection and not selection["selected"]:
-        return [not_selected(store, selection, rows)]
+        return [not_selected(tables, selection, rows)]
     if "router_arrays" in rows:
-        return published(store, occurrence, rows["router_arrays"])
-    if selection and "latents" not in rows and store.record("latents", occurrence["shard"]):
-        smallest = min(store.profile.latents.resolutions)
+        return published(tables, occurrence, rows["router_arrays"])
+    if selection and "latents" not in rows and tables.catalog.record("latents", occurrence["shard"]):
+        smallest = min(tables.catalog.profile.latents.resolutions)
         size = f"{occurrence['width']} x {occurrence['height']}"
         return [f"no latent, so it is not published: {size} pixels, resolution {smallest}, latents.upscale off"]
     last = list(rows)[-1] if rows else "the registry"
     return [f"not yet published: {last} is the last table that knows it; `paris run` goes on"]
 
 
-def failing_rules(store: Store, verdict: dict[str, Any], rows: Rows) -> list[str]:
+def failing_rules(tables: Tables, verdict: dict[str, Any], rows: Rows) -> list[str]:
     """Every failing rule, with what it saw and the bound that was missed; the first one decided."""
-    settings = store.profile.curation
+    settings = tables.catalog.profile.curation
     rules = {rule.name: rule for rule in (*settings.signal_rules, *settings.score_rules)}
     said = []
     for name in verdict["reasons"]:
@@ -90,13 +91,13 @@ def _seen(column: str, rows: Rows) -> float | None:
     return known.get(column)
 
 
-def kept_instead(store: Store, occurrence: dict[str, Any], group: dict[str, Any], rows: Rows) -> str:
+def kept_instead(tables: Tables, occurrence: dict[str, Any], group: dict[str, Any], rows: Rows) -> str:
     """The image that stays instead of this copy, where it is and why it ranks first."""
     same = (pl.col("group_id") == group["group_id"]) & pl.col("keeper")
-    keeper = store.scan("duplicate_groups", [ALL]).filter(same).collect().row(0, named=True)
+    keeper = tables.scan("duplicate_groups", [ALL]).filter(same).collect().row(0, named=True)
     at_row = pl.col("source_row") == keeper["source_row"]
-    ledger = store.scan("raw_images", [keeper["shard"]]).filter(at_row).collect().row(0, named=True)
-    source = store.scan("source_rows", [keeper["shard"]]).filter(at_row).select("url", "aesthetic").collect()
+    ledger = tables.scan("raw_images", [keeper["shard"]]).filter(at_row).collect().row(0, named=True)
+    source = tables.scan("source_rows", [keeper["shard"]]).filter(at_row).select("url", "aesthetic").collect()
     kept = {**ledger, "aesthetic": source["aesthetic"][0] if source.height else None}
     url = f", {kept['url']}" if kept["url"] else ""
     place = f"{keeper['image_id']}, source row {keeper['source_row']} in shard {keeper['shard']}{url}"
@@ -126,12 +127,12 @@ def _score(value: float | None) -> str:
     return "none" if value is None else f"{value:g}"
 
 
-def not_selected(store: Store, selection: dict[str, Any], rows: Rows) -> str:
+def not_selected(tables: Tables, selection: dict[str, Any], rows: Rows) -> str:
     """Why an image is not trained on, with the figure of its cluster that decided."""
     said = f"not selected for training: {selection['reason']}"
-    if store.record("cluster_values") is None:
+    if tables.catalog.record("cluster_values") is None:
         return said
-    values = store.scan("cluster_values", [ALL]).filter(pl.col("cluster") == selection["cluster"]).collect()
+    values = tables.scan("cluster_values", [ALL]).filter(pl.col("cluster") == selection["cluster"]).collect()
     if values.is_empty():
         return said
     value, distance = values.row(0, named=True), rows.get("cluster_assignments", {}).get("distance")
@@ -140,45 +141,48 @@ def not_selected(store: Store, selection: dict[str, Any], rows: Rows) -> str:
     return f"{said} (distance {distance:g}, cluster {selection['cluster']} keeps up to {value['distance_bound']:g})"
 
 
-def published(store: Store, occurrence: dict[str, Any], row: dict[str, Any]) -> list[str]:
+def published(tables: Tables, occurrence: dict[str, Any], row: dict[str, Any]) -> list[str]:
     """The tar and its members, and the rows of the router arrays."""
     shard, key = occurrence["shard"], occurrence["image_id"]
-    index = store.scan("router_arrays", [shard]).select("image_id", "cluster").collect()
+    index = tables.scan("router_arrays", [shard]).select("image_id", "cluster").collect()
     position = int(index["image_id"].search_sorted(key))
     expert = index.filter(pl.col("cluster") == row["cluster"])["image_id"]
-    tar = _tar(store, shard, row["cluster"], int(expert.search_sorted(key)))
+    tar = _tar(tables, shard, row["cluster"], int(expert.search_sorted(key)))
     lines = [f"published in cluster {row['cluster']}: {tar}"]
-    if not store.root.remote and store.root.size(tar):
-        lines += [f"{name}: {size} bytes at {offset}" for name, offset, size in _members(store, tar, key)]
+    if not tables.catalog.location.remote and tables.catalog.location.size(tar):
+        lines += [f"{name}: {size} bytes at {offset}" for name, offset, size in _members(tables, tar, key)]
     else:
         lines.append(f"{key}.{{caption.txt,clip_emb.npy,latent.npy,metadata.json}}")
-    before = _rows_before(store, shard)
+    before = _rows_before(tables, shard)
     joined = f", row {before + position} of router_training" if before is not None else ""
     held_out = "validation" if row["split"] else "training"
     return [*lines, f"row {position} of router_arrays/{shard}{joined} ({held_out})"]
 
 
-def _tar(store: Store, shard: str, cluster: int, number: int) -> str:
+def _tar(tables: Tables, shard: str, cluster: int, number: int) -> str:
     """The tar that holds the expert's sample of this number: samples are sorted, and tars are cut in their order."""
-    tars = store.scan("expert_shards", [shard]).filter(pl.col("cluster") == cluster).sort("path").collect()
+    tars = tables.scan("expert_shards", [shard]).filter(pl.col("cluster") == cluster).sort("path").collect()
     part = int((tars["samples"].cum_sum() <= number).sum())
     return tars["path"][part]
 
 
-def _members(store: Store, path: str, key: str) -> list[Member]:
+def _members(tables: Tables, path: str, key: str) -> list[Member]:
     from paris_assets.verification.tar_samples import members
 
-    with open(store.local(path), "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+    with (
+        open(tables.catalog.location.fetch(path, Path()), "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,
+    ):
         return [member for member in members(view) if member.key == key]
 
 
-def _rows_before(store: Store, shard: str) -> int | None:
+def _rows_before(tables: Tables, shard: str) -> int | None:
     """Rows of the shards that come first in the consolidated arrays; None before they are made."""
-    if store.record("pipeline_manifest") is None:
+    if tables.catalog.record("pipeline_manifest") is None:
         return None
     place = pl.col("path").str.extract(r"^router_arrays/(.+)/labels\.npy$").alias("shard")
-    files = store.scan("pipeline_manifest", [ALL]).select(place, "samples").drop_nulls("shard").collect()
+    files = tables.scan("pipeline_manifest", [ALL]).select(place, "samples").drop_nulls("shard").collect()
     if shard not in files["shard"]:
         return None
-    order = {name: number for number, name in enumerate(store.shards())}
+    order = {name: number for number, name in enumerate(tables.catalog.shards())}
     return sum(samples for name, samples in files.iter_rows() if order[name] < order[shard])

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import dagster as dg
 import polars as pl
 
-from paris_assets.dag.store import Store
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import descendants
+from paris_assets.definitions import build_definitions
 from paris_assets.errors import MissingInput
-from paris_assets.planning.waves import Task, Wave, descendants, ready_part, wave_tasks, waves, what_is_done
+from paris_assets.planning.waves import Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.workers import Workers
@@ -46,36 +48,33 @@ class UnknownName(ValueError):
     """An asset or shard that does not exist; the message lists what does."""
 
 
-def selected_assets(store: Store, request: Request) -> tuple[set[str], set[str]]:
+def selected_assets(catalog: Catalog, request: Request) -> tuple[set[str], set[str]]:
     """(assets to bring up to date, assets to make even if they are done).
 
     Raises:
         UnknownName: an asset that does not exist.
     """
-    names = set(store.graph)
-    chosen = resolve_selection(request.select, names) if request.select else set(names)
+    names = set(catalog.graph)
+    chosen = resolve_selection(request.select, catalog) if request.select else set(names)
     forced: set[str] = set(chosen) if request.force else set()
     if request.start:
         if request.start not in names:
             raise UnknownName(f"--from: no asset {request.start!r}; assets: {', '.join(sorted(names))}")
-        chosen &= descendants(store.graph, request.start)
+        chosen &= descendants(catalog.graph, request.start)
         forced |= chosen
     return chosen, forced
 
 
-def resolve_selection(select: tuple[str, ...], names: set[str]) -> set[str]:
+def resolve_selection(select: tuple[str, ...], catalog: Catalog) -> set[str]:
     """Asset names, or Dagster's selection syntax (``group:curation``, ``latents+``), as a set of names."""
-    from paris_assets.definitions import ASSET_MODULES
-
-    chosen: set[str] = set()
+    chosen, names = set[str](), set(catalog.graph)
     for text in select:
         if text in names:
             chosen.add(text)
             continue
         try:
-            loaded = dg.load_assets_from_modules(ASSET_MODULES)
-            assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
-            keys = dg.AssetSelection.from_string(text).resolve(assets)
+            assets = build_definitions(catalog).assets or []
+            keys = dg.AssetSelection.from_string(text).resolve(assets)  # type: ignore[arg-type]
         except (dg.DagsterError, ValueError) as error:
             raise UnknownName(f"--select: no asset {text!r}; assets: {', '.join(sorted(names))}") from error
         if not keys:
@@ -97,33 +96,33 @@ def selected_shards(registry: pl.DataFrame, request: Request) -> list[str]:
     return [shard for shard in shards if not request.shards or shard in request.shards]
 
 
-def _registry(store: Store) -> pl.DataFrame:
-    registry = store.registry()
+def _registry(catalog: Catalog) -> pl.DataFrame:
+    registry = catalog.registry()
     if registry is None:
-        raise MissingInput(f"no shards are registered under {store.root.url}: `paris run` registers the source")
+        raise MissingInput(f"no shards are registered under {catalog.location.url}: `paris run` registers the source")
     return registry
 
 
-def plan(store: Store, request: Request) -> list[tuple[Wave, list[Task]]]:
+def plan(catalog: Catalog, request: Request) -> list[tuple[Wave, list[Task]]]:
     """What would be made now, by wave; later waves may turn out smaller."""
-    chosen, forced = selected_assets(store, request)
-    shards = selected_shards(_registry(store), request)
-    done = what_is_done(store, store.shards())
-    found = [(wave, wave_tasks(store.graph, wave, shards, chosen, forced, done)) for wave in waves(store.graph)]
+    chosen, forced = selected_assets(catalog, request)
+    shards = selected_shards(_registry(catalog), request)
+    done = what_is_done(catalog, catalog.shards())
+    found = [(wave, wave_tasks(catalog.graph, wave, shards, chosen, forced, done)) for wave in waves(catalog.graph)]
     return [(wave, tasks) for wave, tasks in found if tasks]
 
 
-def run(store: Store, request: Request, progress: RunProgress) -> RunReport:
+def run(catalog: Catalog, request: Request, progress: RunProgress) -> RunReport:
     """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
     report, start = RunReport(), time.monotonic()
-    chosen, forced = selected_assets(store, request)
-    shards = selected_shards(_registry(store), request)
-    workers = Workers(store, request.workers, progress.listen)
+    chosen, forced = selected_assets(catalog, request)
+    shards = selected_shards(_registry(catalog), request)
+    workers = Workers(catalog, request.workers, progress.listen)
     try:
-        for wave in waves(store.graph):
-            done = what_is_done(store, store.shards())
-            tasks = wave_tasks(store.graph, wave, shards, chosen, forced, done)
-            ready = [task for task in (ready_part(store, task, done, report.blocked) for task in tasks) if task]
+        for wave in waves(catalog.graph):
+            done = what_is_done(catalog, catalog.shards())
+            tasks = wave_tasks(catalog.graph, wave, shards, chosen, forced, done)
+            ready = [task for task in (ready_part(catalog, task, done, report.blocked) for task in tasks) if task]
             if not ready:
                 continue
             progress.begin_wave(wave.assets, sum(len(task.assets) for task in ready))

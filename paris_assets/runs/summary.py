@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
-from paris_assets.planning.waves import order
 from paris_assets.runs.run import RunReport
 
 
@@ -29,7 +29,7 @@ class AssetSummary:
     finished: int = 0
 
 
-def summarise(store: Store, report: RunReport) -> list[AssetSummary]:
+def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
     """Rows in and out, rejects and seconds of every asset, from the records and this run."""
     seconds: dict[str, float] = defaultdict(float)
     made: Counter[str] = Counter()
@@ -38,11 +38,11 @@ def summarise(store: Store, report: RunReport) -> list[AssetSummary]:
             seconds[asset] += spent
             made[asset] += 1
     rows = []
-    shards = store.shards()
-    for name in order(store.graph):
+    shards = catalog.shards()
+    for name in order(catalog.graph):
         line = AssetSummary(name, seconds=seconds[name], made=made[name])
-        for shard in shards if store.graph[name].partitioned else [ALL]:
-            record = store.record(name, shard)
+        for shard in shards if catalog.graph[name].partitioned else [ALL]:
+            record = catalog.record(name, shard)
             if record:
                 line.finished += 1
                 line.rows_in += record.counts.get("rows_in", record.rows)
@@ -52,16 +52,16 @@ def summarise(store: Store, report: RunReport) -> list[AssetSummary]:
     return rows
 
 
-def print_summary(store: Store, report: RunReport, console: Console) -> None:
+def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None:
     """Stages, rejects, clusters, failed checks, and where the results lie."""
-    rows = summarise(store, report)
+    rows = summarise(catalog, report)
     console.print(_stages(rows))
-    _print_clusters(store, console)
+    _print_clusters(catalog, console)
     checks = [check for task in report.tasks for check in task.failed_checks]
     for check in checks:
         console.print(f"check {check}", style="yellow", markup=False)
     if checks:
-        console.print(f"commands in these lines are for --root {store.root.url}", markup=False, soft_wrap=True)
+        console.print(f"commands in these lines are for --root {catalog.location.url}", markup=False, soft_wrap=True)
     spent = sum(line.seconds for line in rows)
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
@@ -69,10 +69,10 @@ def print_summary(store: Store, report: RunReport, console: Console) -> None:
         f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up); "
         f"largest process {peak:.1f} GiB"
     )
-    console.print(f"results: {store.root.url}", markup=False, soft_wrap=True)
+    console.print(f"results: {catalog.location.url}", markup=False, soft_wrap=True)
     for name in ("analysis/cluster_report.html", "analysis/vae_reconstruction_samples.png", "pipeline_manifest.json"):
-        if store.root.size(name) is not None:
-            console.print(f"         {store.root.uri(name)}", soft_wrap=True, markup=False)
+        if catalog.location.size(name) is not None:
+            console.print(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
 
 
 def _stages(rows: list[AssetSummary]) -> Table:
@@ -89,8 +89,8 @@ def _stages(rows: list[AssetSummary]) -> Table:
     return table
 
 
-def _print_clusters(store: Store, console: Console) -> None:
-    record = store.record("cluster_report")
+def _print_clusters(catalog: Catalog, console: Console) -> None:
+    record = catalog.record("cluster_report")
     if record is None:
         return
     facts: dict[str, Any] = record.facts

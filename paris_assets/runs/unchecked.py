@@ -1,8 +1,6 @@
 """Checks of partitions that were made but not judged: a run was killed between the two, Dagster's home was deleted, or
 the bounds in the profile are others now. Dagster runs checks of single shards only together with their asset."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator
@@ -10,72 +8,81 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
-from paris_assets.dag.checks import JUDGES, found
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.checks import TableCheck
 from paris_assets.dag.failed_checks import NAME, failed_checks, show, summary
+from paris_assets.dag.private import AssetCheckEvaluationTargetMaterializationData
 from paris_assets.dag.records import ALL
-from paris_assets.dag.store import Store
+from paris_assets.dag.tables import Tables
+from paris_assets.definitions import LAST_ASSET, asset_checks, resources_of
 from paris_assets.errors import MissingInput
 from paris_assets.planning.home import dagster_home
 from paris_assets.runs.execution import QUIET
 
-LAST_ASSET = "pipeline_manifest"
 
-
-def judge_again(store: Store, instance: dg.DagsterInstance) -> int:
+def judge_again(catalog: Catalog, instance: dg.DagsterInstance) -> int:
     """Judge finished partitions that have no judgement as they stand under these bounds; returns how many.
 
     ``no_failed_checks`` is brought up to date with them. It is one Dagster run, where there is anything to judge.
     """
-    bounds = dagster_home(store.root.url, store.root.remote) / "judged_by.json"
-    changed = _changed(bounds, store)
-    waiting = [(key, shard) for key in JUDGES for shard in _not_judged(store, instance, key, changed)]
+    bounds = dagster_home(catalog.location.url, catalog.location.remote) / "judged_by.json"
+    changed = _changed(bounds, catalog)
+    checks = asset_checks(catalog.graph)
+    waiting = [(check, shard) for check in checks for shard in _not_judged(catalog, instance, check.key, changed)]
     if waiting:
-        _job(store, waiting).execute_in_process(instance=instance, run_config=QUIET)
+        _job(catalog, checks, waiting).execute_in_process(instance=instance, run_config=QUIET)
     draft = bounds.with_suffix(f".{os.getpid()}")
-    draft.write_text(store.profile.checks.model_dump_json())
+    draft.write_text(catalog.profile.checks.model_dump_json())
     os.replace(draft, bounds)
     return len(waiting)
 
 
-def _job(store: Store, waiting: list[tuple[dg.AssetCheckKey, str]]) -> dg.JobDefinition:
-    def judge(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        made = []
-        for key, shard in waiting:
+def _job(catalog: Catalog, checks: list[TableCheck], waiting: list[tuple[TableCheck, str]]) -> dg.JobDefinition:
+    lent = resources_of(catalog)
+    names = {name for check, _ in waiting for name in check.resources()}
+
+    def judge_checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        made, tables = [], Tables(catalog)
+        resources = {name: getattr(context.resources, name) for name in names}
+        for check, shard in waiting:
             try:
-                made.append(_evaluation(context.instance, key, shard, found(store, JUDGES[key], shard)))
+                found = check.evaluate(tables, resources, shard)
+                made.append(_evaluation(context.instance, check.key, shard, found))
             except MissingInput as error:  # what the check compares with is not there yet
-                context.log.warning(f"{key.to_user_string()} [{shard}]: {error}")
+                context.log.warning(f"{check.key.to_user_string()} [{shard}]: {error}")
         yield from sorted(made, key=lambda one: not one.passed)  # Dagster shows the last one
-        if store.record(LAST_ASSET):
-            failed = failed_checks(context.instance, list(JUDGES))
+        if catalog.record(LAST_ASSET):
+            failed = failed_checks(context.instance, [check.key for check in checks])
             show(context, failed)
             key = dg.AssetCheckKey(dg.AssetKey(LAST_ASSET), NAME)
             yield _evaluation(context.instance, key, ALL, summary(failed))
         yield dg.Output(None)
 
-    judge.__annotations__ = {"context": dg.OpExecutionContext}
-    return dg.GraphDefinition("judge_checks", node_defs=[dg.op(judge)]).to_job()
+    op = dg.op(required_resource_keys=names)(judge_checks)
+    needed = {name: lent[name] for name in {*names, "files"}}
+    return dg.GraphDefinition("judge_checks", node_defs=[op]).to_job(resource_defs=needed)
 
 
-def _changed(bounds: Path, store: Store) -> set[str]:
+def _changed(bounds: Path, catalog: Catalog) -> set[str]:
     """Names of bounds, and of checks whose severity, that are others than at the last time."""
-    now = store.profile.checks.model_dump(mode="json")
+    now = catalog.profile.checks.model_dump(mode="json")
     before = json.loads(bounds.read_text()) if bounds.exists() else now
     moved = set(now["warn_only"]) ^ set(before["warn_only"])
     return moved | {f"checks.{name}" for name in now if name != "warn_only" and now[name] != before.get(name)}
 
 
-def _not_judged(store: Store, instance: dg.DagsterInstance, key: dg.AssetCheckKey, changed: set[str]) -> Iterator[str]:
+def _not_judged(
+    catalog: Catalog, instance: dg.DagsterInstance, key: dg.AssetCheckKey, changed: set[str]
+) -> Iterator[str]:
     """Finished partitions of the check's asset that it has not judged as they are, or by other bounds."""
     asset = key.asset_key.to_user_string()
     judged = instance.event_log_storage.get_asset_check_partition_info([key])
     current = {one.partition_key or ALL for one in judged if one.is_current}
     if changed and (key.name in changed or changed & _bounds_of(instance, key)):
         current = set()
-    for shard in store.shards() if store.graph[asset].partitioned else [ALL]:
-        if shard not in current and store.done(asset, shard):
+    for shard in catalog.shards() if catalog.graph[asset].partitioned else [ALL]:
+        if shard not in current and catalog.done(asset, shard):
             yield shard
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -20,14 +20,14 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from paris_assets.config import Profile
-from paris_assets.dag.store import Store
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.io_manager import Listener
+from paris_assets.definitions import open_catalog
 from paris_assets.models.batches import cores
 from paris_assets.planning.waves import Task
 from paris_assets.runs.execution import Executor, TaskReport, open_instance
-from paris_assets.storage.location import Location
 
 PRELOAD = ["dagster", "torch", "diffusers.models.autoencoders.autoencoder_kl", "paris_assets.runs.execution"]
-Listener = Callable[[str, str, str], None]
 
 
 @dataclass
@@ -41,8 +41,8 @@ class _Worker:
 class Workers:
     """N forkserver processes, or this process itself when N is 1."""
 
-    def __init__(self, store: Store, count: int, listener: Listener) -> None:
-        self._store, self._count, self._listener = store, count, listener
+    def __init__(self, catalog: Catalog, count: int, listener: Listener) -> None:
+        self._catalog, self._count, self._listener = catalog, count, listener
         self._pool: list[_Worker] = []
         self._here: Executor | None = None
         self._context = multiprocessing.get_context("forkserver")
@@ -82,8 +82,7 @@ class Workers:
 
     def _run_here(self, tasks: list[Task]) -> Iterator[TaskReport]:
         if self._here is None:
-            self._store.listener = self._listener
-            self._here = Executor(self._store, open_instance(self._store))
+            self._here = Executor(self._catalog, open_instance(self._catalog.location), self._listener)
         for task in tasks:
             yield timed(self._here, task)
 
@@ -91,7 +90,9 @@ class Workers:
         ours, theirs = self._context.Pipe()
         number = min(set(range(self._count)) - {worker.number for worker in self._pool})
         process = self._context.Process(
-            target=_serve, args=(theirs, self._lifeline, self._store.root.url, self._store.profile, number), daemon=True
+            target=_serve,
+            args=(theirs, self._lifeline, self._catalog.location.url, self._catalog.profile, number),
+            daemon=True,
         )
         process.start()
         theirs.close()
@@ -166,9 +167,10 @@ def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profi
     take_gpu(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    store = Store(Location(root_url), profile)
-    store.listener = lambda asset, shard, event: pipe.send((asset, shard, event))
-    executor = Executor(store, open_instance(store))
+    catalog = open_catalog(root_url, profile)
+    executor = Executor(
+        catalog, open_instance(catalog.location), lambda asset, shard, event: pipe.send((asset, shard, event))
+    )
     while True:
         try:
             task = pipe.recv()

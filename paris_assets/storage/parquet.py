@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,12 +13,19 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from paris_assets.dag.records import FOOTER_KEY, Record
 from paris_assets.storage.checksum import seal
 
 Chunk = pl.DataFrame | pa.Table
 GROUP_BYTES = 32 << 20
 GROUP_ROWS = 1 << 16
+
+
+class Written(NamedTuple):
+    """What a table holds: rows, a hash of them and of the files beside them, and hashes of its slices by key."""
+
+    rows: int
+    content: str
+    slices: dict[str, str]
 
 
 class TableWriter:
@@ -49,22 +56,29 @@ class TableWriter:
         while sum(part.num_rows for part in self._pending) >= self._group_rows:
             self._flush(self._group_rows)
 
-    def finish(self, record: Record) -> Record:
-        """Write the rest and the footer; returns the record completed with rows, content and slices."""
+    def finish(self, files: Iterable[tuple[str, str]], metadata: Callable[[Written], Mapping[str, str]]) -> Written:
+        """Write the rest and the footer.
+
+        Args:
+            files: (path, sha256) of the files beside the table, which are part of its content.
+            metadata: makes the footer's key-value metadata from what was written.
+
+        Raises:
+            ValueError: no chunk was written, so the columns are unknown.
+        """
         if self._writer is None:
-            raise ValueError(f"{record.asset}/{record.shard}: no chunk was written, so the columns are unknown")
+            raise ValueError(f"{self._path.name}: no chunk was written, so the columns are unknown")
         if self._pending:
             self._flush(sum(part.num_rows for part in self._pending))
-        for file in record.files:
-            self._hash.update(f"{file.path} {file.sha256}".encode())
+        for path, sha256 in files:
+            self._hash.update(f"{path} {sha256}".encode())
         slices = {key: _slice_hash(parts) for key, parts in sorted(self._slices.items())}
-        update = {"rows": self.rows, "content": self._hash.hexdigest(), "slices": slices}
-        record = record.model_copy(update=update)
-        self._writer.add_key_value_metadata({FOOTER_KEY.decode(): record.model_dump_json()})
+        written = Written(self.rows, self._hash.hexdigest(), slices)
+        self._writer.add_key_value_metadata(dict(metadata(written)))
         self._writer.close()
         with open(self._path, "r+b") as file:
             seal(file)
-        return record
+        return written
 
     def abort(self) -> None:
         """Close the file without a record."""

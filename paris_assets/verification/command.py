@@ -7,11 +7,15 @@ from typing import Any
 
 from rich.console import Console
 
-from paris_assets.dag.snapshot import REGISTRY
+from paris_assets.config import Profile
+from paris_assets.dag.catalog import REGISTRY
+from paris_assets.definitions import asset_graph
+from paris_assets.planning.profile_file import stored_profile
 from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
 from paris_assets.verification.published import verify_published
+from paris_assets.verification.table_joins import TableJoins
 
 WITHOUT_TABLES = (
     f"not checked, as no tables of a root ({REGISTRY}) lie beside the manifest: captions, clusters, distances, sizes "
@@ -51,10 +55,7 @@ def verify(root: Location, manifest: dict[str, Any]) -> Findings:
         findings.notes.append(WITHOUT_TABLES)
         verify_published(root, manifest, findings)
         return findings
-    from paris_assets.definitions import asset_graph
-    from paris_assets.verification.table_joins import TableJoins
-
-    joins = TableJoins(root, manifest, asset_graph(), findings)
+    joins = TableJoins(root, manifest, asset_graph(stored_profile(root) or Profile()), findings)
     verify_published(root, manifest, findings, joins.join)
     joins.check_records()
     return findings

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paris_assets.dag.fingerprint import Graph
+from paris_assets.dag.graph import Graph
 from paris_assets.dag.records import ALL, DataFile, Record, read_record, table_path
 from paris_assets.experts.samples import validation_split
 from paris_assets.storage.location import Location
@@ -209,7 +209,7 @@ class TableJoins:
                 self._findings.problem(path, "a table with its record", found, "bring it back: paris run")
                 continue
             with self._root.open(path) as file:
-                content = content_of(file, record)
+                content = content_of(file, record, self._graph[asset].volatile)
             if content != record.content:
                 expected = f"rows with hash {record.content[:16]}, as recorded"
                 self._findings.problem(path, expected, content[:16] or "rows that cannot be read")

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from paris_assets.dag.store import Store
 
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.dag.commit import commit
 from paris_assets.dag.records import ALL, read_record
-from paris_assets.dag.store import Store
 from paris_assets.planning import automation
 from paris_assets.planning.automation import Attempt, Outlook, look_ahead
 from paris_assets.planning.registration import bind, register

@@ -12,7 +12,7 @@ from paris_assets.captions.text import encode as encode_text
 from paris_assets.config import Latents, Model
 from paris_assets.latents.encode import encode as encode_latents
 from paris_assets.models.batches import run_batches
-from paris_assets.runs import failures
+from paris_assets.planning import failures
 from paris_assets.signals.scores import score
 from paris_assets_tests import small_world
 from paris_assets_tests.models import cheap

@@ -1,0 +1,46 @@
+"""The cluster model of all shards, and what it says of one of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from paris_assets.clusters.assignment import assign
+from paris_assets.clusters.centroids import model_frame, read_model
+from paris_assets.clusters.features import choose, collect, join, vectors
+from paris_assets.clusters.kmeans import fit
+from paris_assets.config import Clusters
+from paris_assets.storage.output import Output
+from paris_assets.storage.shards import Shards
+
+
+def fitted(images: Shards, texts: Shards | None, settings: Clusters, seed: int) -> Output:
+    """`cluster_model`, fitted on all shards, or on ``settings.max_train`` images chosen by hash when there are more.
+
+    Args:
+        images: `image_embeddings`.
+        texts: `text_embeddings` where the settings cluster on text.
+    """
+    ids = images.frame().select("image_id").collect()["image_id"]
+    chosen = choose(ids, settings.max_train, seed)
+    matrix = collect(vectors(images, texts), chosen, settings)
+    model = fit(matrix, settings, seed, len(ids))
+    facts = {key: value for key, value in model.statistics.items() if value is not None}
+    return Output(rows=[model_frame(model)], rows_in=len(ids), facts={**facts, "shards": list(images.keys)})
+
+
+def assigned(images: pl.LazyFrame, texts: pl.LazyFrame | None, centroids: pl.DataFrame, settings: Clusters) -> Output:
+    """`cluster_assignments` of one shard.
+
+    Args:
+        images: its `image_embeddings`.
+        texts: its `text_embeddings` where the settings cluster on text.
+        centroids: `cluster_model`.
+    """
+    model = read_model(centroids)
+    shard = Shards.of({"": images}), None if texts is None else Shards.of({"": texts})
+    frames = [assign(ids, join(ids, image, text, settings), model) for ids, image, text in vectors(*shard)]
+    empty = assign([], np.zeros((0, model.coarse.shape[1]), np.float32), model)
+    rows = pl.concat([empty, *frames]).sort("image_id")
+    sizes = {str(cluster): count for cluster, count in sorted(rows["cluster"].value_counts().iter_rows())}
+    return Output(rows=[rows], rows_in=rows.height, facts={"images_per_cluster": sizes})

@@ -1,0 +1,63 @@
+"""The tables of this stage."""
+
+import polars as pl
+
+from paris_assets.storage.schema import Schema, every
+
+# Every column that a rule of a profile may judge.
+_JUDGED = (
+    *every("raw_images", "width", "height", "size_bytes"),
+    *every("image_signals", "undecodable", "entropy", "blocking", "blur", "noise", "colour_cast", "exposure"),
+    *every("image_signals", "contrast", "shadows", "highlights"),
+    *every("source_rows", "aesthetic", "similarity", "punsafe", "pwatermark"),
+    "content_scores.nsfw",
+)
+FILTERED_IMAGES = Schema(
+    {
+        "image_id": (pl.String, "image", "raw_images.image_id", "image_signals.image_id"),
+        "kept": (pl.Boolean, "whether every rule is met", *_JUDGED),
+        "reason": (pl.String, "first failing rule; null when kept", *_JUDGED),
+        "value": (pl.Float64, "what that rule saw", *_JUDGED),
+        "reasons": (pl.List(pl.String), "all failing rules", *_JUDGED),
+    }
+)
+_SAME_PICTURE = ("raw_images.image_id", *every("image_signals", "phash", "thumbnail"))
+DUPLICATE_GROUPS = Schema(
+    {
+        "image_id": (pl.String, "image", "raw_images.image_id", "filtered_images.image_id"),
+        "shard": (pl.String, "shard of this occurrence"),
+        "source_row": (pl.Int64, "source row of this occurrence", "raw_images.source_row"),
+        "group_id": (pl.String, "smallest image_id of the group when it was first decided", *_SAME_PICTURE),
+        "keeper": (
+            pl.Boolean,
+            "the one occurrence that stays",
+            *_SAME_PICTURE,
+            *every("raw_images", "width", "height"),
+            "source_rows.aesthetic",
+        ),
+        "distance": (pl.UInt8, "pHash distance to the keeper, bits", "image_signals.phash"),
+        "method": (pl.String, "exact or phash; null for the keeper", *_SAME_PICTURE),
+        "alt_texts": (pl.List(pl.String), "on keepers: texts of dropped exact copies", "raw_images.text"),
+    }
+)
+CURATED_IMAGES = Schema(
+    {
+        "image_id": (pl.String, "image, unique over the whole set", "duplicate_groups.image_id"),
+        "source_row": (pl.Int64, "source row it stands for", "duplicate_groups.source_row"),
+        "url": (pl.String, "where it came from", "raw_images.url"),
+        "text": (pl.String, "text of the source", "raw_images.text"),
+        "alt_texts": (
+            pl.List(pl.String),
+            "other texts of exact copies",
+            "duplicate_groups.alt_texts",
+            "raw_images.text",
+        ),
+        "width": (pl.Int32, "pixels, as fetched after EXIF orientation", "raw_images.width"),
+        "height": (pl.Int32, "pixels, as fetched after EXIF orientation", "raw_images.height"),
+        "group_id": (pl.String, "duplicate group", "duplicate_groups.group_id"),
+        "aesthetic": (pl.Float64, "aesthetic score of the source; null when unknown", "source_rows.aesthetic"),
+        "similarity": (pl.Float64, "image-text similarity of the source", "source_rows.similarity"),
+        "punsafe": (pl.Float64, "unsafe probability of the source", "source_rows.punsafe"),
+        "pwatermark": (pl.Float64, "watermark probability of the source", "source_rows.pwatermark"),
+    }
+)

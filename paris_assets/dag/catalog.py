@@ -1,0 +1,170 @@
+"""A root's partitions: which are registered, what their commit records say, and which are done."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from paris_assets.config import Profile
+from paris_assets.dag import fingerprint as fingerprints
+from paris_assets.dag.graph import Graph, TableSpec
+from paris_assets.dag.records import ALL, Record, read_record, table_path
+from paris_assets.storage.checksum import DamagedFile, intact
+from paris_assets.storage.location import Location
+
+REGISTRY = "shards.parquet"
+MAX_RECORDS = 1 << 18  # of 10,000 shards, about 1 GB; more are read again
+Identity = Callable[[str, Mapping[str, Any]], str]
+
+
+class Catalog:
+    """The records of one root under one profile. Files are read once, and again when they have changed; on a remote
+    root they are looked at again only after ``refresh``.
+
+    Args:
+        location: the root.
+        profile: the settings that decide what is wanted.
+        graphs: profile -> its assets.
+        source_identity: (source path, registry row) -> hash that changes when the shard's part of the source does.
+    """
+
+    def __init__(
+        self, location: Location, profile: Profile, graphs: Callable[[Profile], Graph], source_identity: Identity
+    ) -> None:
+        self.location, self.profile, self.graph = location, profile, graphs(profile)
+        self._graphs, self._source_identity = graphs, source_identity
+        self._records: dict[str, tuple[Any, Record | None]] = {}
+        self._registry: tuple[Any, pl.DataFrame | None, dict[str, dict[str, Any]]] = (None, None, {})
+        self._stamps: dict[str, Any] = {}
+        self._hashes: dict[tuple[str, ...], str] = {}
+        self._lock = threading.Lock()
+
+    def under(self, profile: Profile) -> Catalog:
+        """The same root under other settings; records that were read are not read again."""
+        other = Catalog(self.location, profile, self._graphs, self._source_identity)
+        other._records, other._lock = self._records, self._lock
+        return other
+
+    def registry(self) -> pl.DataFrame | None:
+        """The registered shards (`shard`, `file`, `first_row`, `rows`, `source_row`, ...), or None before."""
+        return self._read_registry()[0]
+
+    def shards(self) -> list[str]:
+        """Keys of the registered shards, in the order of their registration."""
+        return list(self._read_registry()[1])
+
+    def shard_entry(self, shard: str) -> dict[str, Any] | None:
+        """A shard's row of the registry, or None."""
+        return self._read_registry()[1].get(shard)
+
+    def keys(self, asset: str) -> list[str]:
+        """All partitions that an asset should have."""
+        return self.shards() if self.graph[asset].partitioned else [ALL]
+
+    def record(self, asset: str, shard: str = ALL) -> Record | None:
+        """The commit record of a partition, or None."""
+        path = table_path(asset, shard)
+        stamp = self._stamp(path)
+        known = self._records.get(path)
+        if known is None or known[0] != stamp:
+            known = (stamp, None if stamp is None else read_record(self.location, asset, shard))
+            with self._lock:
+                if len(self._records) >= MAX_RECORDS:
+                    self._records.pop(next(iter(self._records)))
+                self._records[path] = known
+        return known[1]
+
+    def own_fingerprint(self, asset: str) -> str:
+        """Hash of the asset's code, settings and local weights."""
+        return self._once(("own", asset), lambda: fingerprints.own_fingerprint(self.graph[asset], self.profile))
+
+    def wanted(self, asset: str, shard: str = ALL) -> str | None:
+        """The fingerprint that the partition should have, or None while an input is missing."""
+        spec = self.graph[asset]
+        shards = [] if spec.partitioned else self.shards()
+        return self._fingerprint(spec, shard, shards, self.profile.allow_missing_shards)
+
+    def done(self, asset: str, shard: str = ALL) -> bool:
+        """Whether the partition is finished under the wanted fingerprint, with all its files."""
+        record = self.record(asset, shard)
+        if record is None or record.fingerprint != self.wanted(asset, shard):
+            return False
+        return all(self._size(file.path) == file.size_bytes for file in record.files)
+
+    def holds_for(self, record: Record, shards: Sequence[str]) -> bool:
+        """Whether nothing has changed for the shards that a global table was made from, whatever came since."""
+        return record.fingerprint == self._fingerprint(self.graph[record.asset], ALL, shards, some_missing=False)
+
+    def present(self, assets: Sequence[str]) -> list[str]:
+        """Shards that a global asset reads: all registered ones, or, where the profile allows missing ones, those that
+        have a partition of each of ``assets``."""
+        shards = self.shards()
+        if not self.profile.allow_missing_shards:
+            return shards
+        return [shard for shard in shards if all(self.record(asset, shard) for asset in assets)]
+
+    def refresh(self) -> None:
+        """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights, the files
+        of the source and, on a remote root, the tables."""
+        self._hashes.clear()
+        self._stamps.clear()
+
+    def changed(self, path: str) -> None:
+        """Forget what is known of a file of the root that is written or removed."""
+        self._stamps.pop(path, None)
+
+    def _fingerprint(self, spec: TableSpec, shard: str, shards: Sequence[str], some_missing: bool) -> str | None:
+        own, extra = self.own_fingerprint, self._extra(spec, shard)
+        return fingerprints.fingerprint(spec, self.graph, own, shard, shards, self.record, extra, some_missing)
+
+    def _extra(self, spec: TableSpec, shard: str) -> Any:
+        """What else enters the fingerprint: settings that choose rows, and, for an asset without inputs, its shard's
+        rows of the source and the file that they are in."""
+        if spec.row_settings:
+            return fingerprints.row_choice(spec, self.profile)
+        if spec.inputs and not self._embeds_images(spec, shard):
+            return None
+        entry = self.shard_entry(shard)
+        if entry is None:
+            return []
+        file = entry["file"]
+        key = ("source", file) if file else ("source", file, shard)
+        identity = self._once(key, lambda: self._source_identity(self.profile.source.path, entry))
+        return [{**entry, "identity": identity}]
+
+    def _embeds_images(self, spec: TableSpec, shard: str) -> bool:
+        """Whether this asset reads image bytes from the source itself: a replaced image then has to be read again."""
+        record = self.record("source_rows", shard) if spec.inputs == ("source_rows",) else None
+        return record is not None and bool(record.facts.get("images_in_source"))
+
+    def _read_registry(self) -> tuple[pl.DataFrame | None, dict[str, dict[str, Any]]]:
+        stamp = self._stamp(REGISTRY)
+        if stamp != self._registry[0]:
+            data = None if stamp is None else self.location.read(REGISTRY)
+            if data is not None and not intact(io.BytesIO(data)):
+                raise DamagedFile(self.location.uri(REGISTRY))
+            table = None if data is None else pl.read_parquet(io.BytesIO(data))
+            rows = {} if table is None else {row["shard"]: row for row in table.iter_rows(named=True)}
+            self._registry = (stamp, table, rows)
+        return self._registry[1], self._registry[2]
+
+    def _once(self, key: tuple[str, ...], find: Callable[[], str]) -> str:
+        """What ``find`` gives, asked once until ``refresh``."""
+        if key not in self._hashes:
+            self._hashes[key] = find()
+        return self._hashes[key]
+
+    def _size(self, path: str) -> int | None:
+        stamp = self._stamp(path)
+        return None if stamp is None else int(stamp[1])
+
+    def _stamp(self, path: str) -> Any:
+        if not self.location.remote:
+            return self.location.stamp(path)
+        if path not in self._stamps:
+            self._stamps[path] = self.location.stamp(path)
+        return self._stamps[path]

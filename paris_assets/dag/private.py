@@ -1,0 +1,22 @@
+"""Every name of Dagster that it does not publish, in one place: a new Dagster may move them.
+
+There are no public ones for what they do here. The dependency on Dagster is bounded above for their sake, and a test
+names what a new version has moved.
+"""
+
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
+from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.runs.sqlite import SqliteRunStorage
+
+__all__ = [
+    "AssetCheckEvaluationTargetMaterializationData",
+    "CheckRunHealthResult",
+    "ConsolidatedSqliteEventLogStorage",
+    "PartitionKeyFilter",
+    "SqlPollingEventWatcher",
+    "SqliteRunStorage",
+    "WorkerStatus",
+]

@@ -1,0 +1,83 @@
+"""The images of a root, read from the tars that the ledgers describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from paris_assets.errors import MissingInput
+from paris_assets.images.tars import read_images, whole_image
+from paris_assets.storage.files import LocalFiles
+from paris_assets.storage.shards import Shards
+
+
+def tar_path(shard: str) -> str:
+    """Path of a shard's tar of image bytes, relative to the root."""
+    return f"raw_images/{shard}.tar"
+
+
+@dataclass(frozen=True)
+class ShardImages:
+    """The images of one shard.
+
+    Attributes:
+        shard: key of the shard.
+        ledger: its ``raw_images``.
+    """
+
+    shard: str
+    ledger: pl.LazyFrame
+    files: LocalFiles
+
+    def read(self, image_ids: pl.Series | pl.DataFrame) -> Iterator[tuple[str, bytes]]:
+        """(image_id, bytes as fetched) of some images, sorted by image_id.
+
+        Raises:
+            MissingInput: an image is not in the tar.
+        """
+        ids = image_ids if isinstance(image_ids, pl.DataFrame) else pl.DataFrame({"image_id": image_ids})
+        places = _places(self.ledger).unique("image_id").collect()
+        wanted = ids.select("image_id").join(places, on="image_id", how="inner").sort("image_id")
+        if wanted.height != ids.height:
+            lost = ids.height - wanted.height
+            raise MissingInput(f"shard {self.shard}: {lost} images are not in {tar_path(self.shard)}")
+        yield from read_images(self.files.local(tar_path(self.shard)), wanted)
+
+
+@dataclass(frozen=True)
+class ImageTars:
+    """All images of a root."""
+
+    files: LocalFiles
+
+    def of(self, shard: str, raw_images: pl.LazyFrame) -> ShardImages:
+        """The images of a shard whose ledger is ``raw_images``."""
+        return ShardImages(shard, raw_images, self.files)
+
+    def anywhere(self, raw_images: Shards) -> Callable[[str], bytes]:
+        """A function from image_id to bytes as fetched, for a few images of any shard.
+
+        Raises:
+            MissingInput: (the function) the image is in no tar.
+        """
+        places = pl.concat(
+            _places(raw_images[shard]).with_columns(pl.lit(shard).alias("shard")) for shard in raw_images.keys
+        )
+        known = places.unique("image_id", keep="first", maintain_order=True).sort("image_id").collect()
+
+        def read(image_id: str) -> bytes:
+            row = int(known["image_id"].search_sorted(image_id))
+            if row == known.height or known["image_id"][row] != image_id:
+                raise MissingInput(f"image {image_id} is in none of the tars of raw_images")
+            offset, size, shard = known.select("offset", "size_bytes", "shard").row(row)
+            with self.files.location.open(tar_path(shard)) as tar:
+                tar.seek(offset)
+                return whole_image(image_id, tar.read(size), tar_path(shard))
+
+        return read
+
+
+def _places(ledger: pl.LazyFrame) -> pl.LazyFrame:
+    return ledger.filter(pl.col("status") == "ok").select("image_id", "offset", "size_bytes")

@@ -1,0 +1,67 @@
+"""The source as it was registered: the rows of a shard, and the images that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from paris_assets.config import Ingest, Source
+from paris_assets.dag.source_file import source_identity as identity_of
+from paris_assets.errors import MissingInput
+from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.sources import images_of, read_rows
+from paris_assets.storage.location import Location
+
+
+@dataclass(frozen=True)
+class RegisteredSource:
+    """A source whose rows have been given to shards.
+
+    Attributes:
+        settings: where the source lies and how to read it.
+        entry_of: shard -> its row of the registry, or None.
+        root: where lists lie that were converted when they were registered.
+    """
+
+    settings: Source
+    entry_of: Callable[[str], Mapping[str, Any] | None]
+    root: Location
+
+    def rows(self, shard: str) -> pl.DataFrame:
+        """The rows of a shard, normalised: columns of ``source_rows``.
+
+        Raises:
+            MissingInput: the shard is not registered.
+        """
+        return read_rows(self.settings, self._entry(shard))
+
+    def images(self, shard: str, rows: pl.DataFrame, settings: Ingest, server: str | None) -> Iterator[Fetched]:
+        """The images of a shard, read from the source where it holds them, else fetched from their urls.
+
+        Args:
+            rows: what ``rows`` gave for the shard.
+            settings: how to fetch.
+            server: ``127.0.0.1:port`` of the loopback web server, if there is one.
+        """
+        return images_of(self.settings, self._entry(shard), rows, settings, server)
+
+    def _entry(self, shard: str) -> Mapping[str, Any]:
+        entry = self.entry_of(shard)
+        if entry is None:
+            raise MissingInput(
+                f"no shard {shard} is registered under {self.root.url}: `paris run` registers the source"
+            )
+        return entry
+
+
+def source_identity(path: str, entry: Mapping[str, Any]) -> str:
+    """Hash that changes when a shard's part of the source does.
+
+    Args:
+        path: file, glob, folder or URL of the source.
+        entry: the shard's row of the registry.
+    """
+    return identity_of(path, entry["file"], entry.get("members"))

@@ -1,0 +1,41 @@
+"""The tables of this stage."""
+
+import polars as pl
+
+from paris_assets.storage.schema import Schema
+
+SOURCE_ROWS = Schema(
+    {
+        "source_row": (pl.Int64, "number of the row in the whole source, fixed at registration"),
+        "uid": (pl.String, "the source's own id; null where it has none"),
+        "source_hash": (pl.Int64, "the source's own hash (LAION: of url and text)"),
+        "url": (pl.String, "address of the image; null when the source holds the bytes"),
+        "locator": (pl.String, "place of the bytes within the source; null for urls"),
+        "text": (pl.String, "text of the source"),
+        "source_width": (pl.Int64, "width that the source claims"),
+        "source_height": (pl.Int64, "height that the source claims"),
+        "aesthetic": (pl.Float64, "aesthetic score of the source; null when unknown"),
+        "similarity": (pl.Float64, "image-text similarity of the source"),
+        "punsafe": (pl.Float64, "unsafe probability of the source"),
+        "pwatermark": (pl.Float64, "watermark probability of the source"),
+    }
+)
+_PLACE = ("source_rows.url", "source_rows.locator")  # what lies there decides
+RAW_IMAGES = Schema(
+    {
+        "source_row": (pl.Int64, "source row", "source_rows.source_row"),
+        "image_id": (pl.String, "first 128 bits of the sha256 of the bytes as fetched, hex; null when failed", *_PLACE),
+        "url": (pl.String, "address asked for", "source_rows.url"),
+        "text": (pl.String, "text of the source", "source_rows.text"),
+        "status": (pl.String, "ok or failed", *_PLACE),
+        "reason": (pl.String, "why it failed; null when ok", *_PLACE),
+        "http_status": (pl.Int32, "final HTTP status; null where there was no answer", *_PLACE),
+        "attempts": (pl.Int32, "requests made", *_PLACE),
+        "size_bytes": (pl.Int64, "bytes as fetched", *_PLACE),
+        "width": (pl.Int32, "pixels after EXIF orientation", *_PLACE),
+        "height": (pl.Int32, "pixels after EXIF orientation", *_PLACE),
+        "format": (pl.String, "format that the header shows", *_PLACE),
+        "sha256": (pl.String, "hash of the bytes as fetched", *_PLACE),
+        "offset": (pl.Int64, "byte position in the tar", *_PLACE),
+    }
+)

@@ -1,0 +1,29 @@
+"""The tables of this stage."""
+
+import polars as pl
+
+from paris_assets.storage.schema import ArrayOf, Schema
+
+LATENTS = Schema(
+    {
+        "image_id": (pl.String, "image", "curated_images.image_id"),
+        "latent_256": (
+            ArrayOf(pl.Float16, ("4", "32", "32")),
+            "latent times the scaling factor; one column per resolution",
+            "curated_images.image_id",
+        ),
+        "upscaled": (pl.Boolean, "the image was smaller than the resolution", "curated_images.image_id"),
+        "crop_top": (pl.Int32, "rows cut above the crop, pixels of the resized image", "curated_images.image_id"),
+        "crop_left": (pl.Int32, "columns cut left of the crop", "curated_images.image_id"),
+    },
+    others="latent times the scaling factor, at the resolution in its name",
+    by_profile=["latent_256"],
+)
+LATENT_REPORT = Schema(
+    {
+        "image_id": (pl.String, "image shown", "latents.image_id"),
+        "psnr_db": (pl.Float64, "reconstruction PSNR, dB", "latents.latent_256", "raw_images.image_id"),
+        "upscaled": (pl.Boolean, "the image was smaller than the resolution", "raw_images.image_id"),
+        "trained_on": (pl.Boolean, "the codec saw this photo in training; null when unknown", "raw_images.image_id"),
+    }
+)
