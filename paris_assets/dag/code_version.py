@@ -110,7 +110,7 @@ def _plain(body: Callable[..., object]) -> FunctionType:
 def _closure(root: Path, also: Iterable[str], imports: Iterable[str]) -> dict[str, _Module]:
     """Every module that holds code among these and those they lead to, sorted by name."""
     found: dict[str, _Module] = {}
-    open_names = [*also, *imports]
+    open_names = [*also, *_kept(imports)]
     for name in open_names:
         if _file(root, name) is None:
             raise ValueError(f"{name} is no module of {PACKAGE}: give its dotted name, as in an import")
@@ -120,7 +120,7 @@ def _closure(root: Path, also: Iterable[str], imports: Iterable[str]) -> dict[st
             found[name] = _read_module(root, name)
             package = name.rpartition(".")[0]
             parents = [package] if package and _file(root, package) else []
-            open_names.extend(parent for parent in [*parents, *found[name].imports] if not _left_out(parent))
+            open_names.extend(_kept([*parents, *found[name].imports]))
     return {name: found[name] for name in sorted(found) if found[name].holds_code}
 
 
@@ -133,7 +133,7 @@ def _read_module(root: Path, name: str) -> _Module:
     content = [text, *_templates(file, source)]
     digests = b"".join(hashlib.sha256(part).digest() for part in content)
     dotted = [imported for part in statements(source.tree.body) for _, imported in bindings(part)]
-    return _Module(hashlib.sha256(digests).hexdigest(), bool(text), _followed(root, dotted))
+    return _Module(hashlib.sha256(digests).hexdigest(), bool(text), _modules(root, dotted))
 
 
 def _templates(file: Path, source: Source) -> list[bytes]:
@@ -162,7 +162,7 @@ def _read_body(body: FunctionType) -> _Body:
     within = [dotted for part in statements(taken) for _, dotted in bindings(part) if dotted]
     texts = [normalised(source, part) for part in sorted(taken, key=lambda part: (part.lineno, part.col_offset))]
     names = "\n".join(f"{dotted} as {name}" for dotted, name in sorted(imported)).encode()
-    return _Body((*texts, names), _followed(_root(body), [*within, *(dotted for dotted, _ in sorted(imported))]))
+    return _Body((*texts, names), _modules(_root(body), [*within, *(dotted for dotted, _ in sorted(imported))]))
 
 
 _asset_file = cache(read_source)  # several assets share one; other files are read once by `_read_module`
@@ -179,14 +179,14 @@ def _definition(source: Source, code: CodeType) -> ast.stmt:
     raise ValueError(f"{where}: {code.co_name} does not begin here: the file changed since it was loaded; start again")
 
 
-def _followed(root: Path, dotted: Iterable[str]) -> tuple[str, ...]:
+def _modules(root: Path, dotted: Iterable[str]) -> tuple[str, ...]:
     """Modules of this package that imported names come from, once each."""
     own = [name for name in dotted if name.partition(".")[0] == PACKAGE]
-    return tuple(name for name in dict.fromkeys(_module_name(root, name) for name in own) if not _left_out(name))
+    return tuple(dict.fromkeys(_module_name(root, name) for name in own))
 
 
-def _left_out(name: str) -> bool:
-    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in NOT_FOLLOWED)
+def _kept(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not f"{name}.".startswith(tuple(f"{prefix}." for prefix in NOT_FOLLOWED))]
 
 
 def _root(body: FunctionType) -> Path:

@@ -49,8 +49,11 @@ def latents(images: resource.Images, raw: pl.LazyFrame) -> Kind:
 @asset
 def report(latents: pl.LazyFrame) -> pl.LazyFrame:
     """Report."""
+    from paris_assets.errors import MissingInput
     from paris_assets.latents.show import show
 
+    if latents is None:
+        raise MissingInput("latents")
     return show(latents, tars, LARGE)
 '''
 ENCODE = '''
@@ -85,6 +88,7 @@ FILES = {
     "models/small.py": "class Small:\n    pass\n",
     "models/registry.py": "import paris_assets.models.small as small\n",
     "config.py": "class Latents:\n    pass\n",
+    "errors.py": "class MissingInput(RuntimeError):\n    pass\n",
     "kinds.py": "class Kind:\n    pass\n",
     "sizes.py": "SMALL, LARGE = 1, 2\n",
 }
