@@ -14,7 +14,7 @@ from typing import Any
 from paris_assets.config import Model
 from paris_assets.models import weights
 from paris_assets.models.weights import Package
-from paris_assets.settings.import_path import search_current_folder
+from paris_assets.settings.import_path import SHIPPED, search_current_folder
 
 
 class ModelError(ValueError):
@@ -68,6 +68,17 @@ def requirements(model: Model) -> list[str]:
     if model.path or model.revision:
         problems.append(f"{model.implementation} ships in a package: leave `path` and `revision` empty")
     return problems
+
+
+def network_modules(implementation: str) -> list[str]:
+    """Dotted names of the modules of this package in which a network's code begins; none for a user's own class.
+
+    Args:
+        implementation: a name in ``KNOWN`` or an import path ``package.module:Class``.
+    """
+    entry = KNOWN.get(implementation)
+    target = entry.target if entry else implementation
+    return [target.partition(":")[0]] if target.startswith(SHIPPED) else []
 
 
 def build(model: Model) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from paris_assets.config import Model
 from paris_assets.models import weights
-from paris_assets.models.registry import KNOWN, ModelError, build, requirements
+from paris_assets.models.registry import KNOWN, ModelError, build, network_modules, requirements
 from paris_assets.models.weights import Package, WeightsError
 
 
@@ -19,6 +19,12 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ModelError) as error:
         build(Model(implementation="resnet-9000"))
     assert all(name in str(error.value) for name in KNOWN)
+
+
+def test_the_code_of_a_network_begins_in_a_module_of_the_package_or_in_the_users() -> None:
+    assert network_modules("dinov2") == ["paris_assets.models.dinov2"]
+    assert network_modules("paris_assets.models.blip2:Blip2") == ["paris_assets.models.blip2"]
+    assert network_modules("my_networks.small:Small") == []
 
 
 def test_asking_what_is_missing_loads_no_network_library() -> None:
