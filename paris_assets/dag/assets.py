@@ -1,5 +1,6 @@
 """The decorators of all assets: one Parquet table per partition, made by a plain function of its inputs."""
 
+import hashlib
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +10,17 @@ from typing import Any, get_args
 import dagster as dg
 import polars as pl
 
-from paris_assets.config import Profile
+from paris_assets.config import Model, Profile
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.code_version import NOT_FOLLOWED, code_version
 from paris_assets.dag.display import COLUMNS, LINEAGE, column_lineage, table_schema
 from paris_assets.dag.graph import Graph, TableSpec
 from paris_assets.dag.io_manager import IO_MANAGER, RESUME_TAG, UNIT, Making, invariants_stop_the_run
 from paris_assets.dag.records import ALL
+from paris_assets.models.registry import network_modules
 from paris_assets.partitions import image_shards
+from paris_assets.settings.import_path import SHIPPED
+from paris_assets.settings.section import sections
 from paris_assets.storage.output import Output
 from paris_assets.storage.schema import Schema
 from paris_assets.storage.shards import Shards
@@ -74,7 +79,7 @@ class TableAsset:
         return TableSpec(
             name=self.name,
             partitioned=self.partitioned,
-            code_version="1",
+            code_version=self._code_version(profile),
             settings=tuple(self.settings),
             inputs=tuple(sorted({*self.inputs(profile, names), *order_only})),
             row_settings=self.row_settings,
@@ -83,6 +88,24 @@ class TableAsset:
             volatile=self.volatile,
             slice_by=self.slice_by,
         )
+
+    def _code_version(self, profile: Profile) -> str:
+        """Hash of the code that may change what is written: of the body, of the classes that settings name, of what
+        resources do, and of the table's columns."""
+        named = [part for path in (*self.settings, *self.row_settings) for part in sections(profile.at(path))]
+        modules = {
+            module for part in named if isinstance(part, Model) for module in network_modules(part.implementation)
+        }
+        modules |= {
+            path.partition(":")[0] for part in named for path in part.import_paths() if path.startswith(SHIPPED)
+        }
+        resources = [parameter.annotation.__module__ for parameter in self._parameters().values()]
+        modules |= {
+            module for module in resources if module.startswith(SHIPPED) and not module.startswith(NOT_FOLLOWED)
+        }
+        columns = repr([(name, str(column.kind)) for name, column in self.schema.items()])
+        version = f"{code_version(self.body, sorted(modules))} {columns}"
+        return hashlib.sha256(version.encode()).hexdigest()[:16]
 
     def define(self, profile: Profile, graph: Graph) -> dg.AssetsDefinition:
         """The Dagster asset of one profile."""

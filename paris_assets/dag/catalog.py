@@ -118,8 +118,15 @@ class Catalog:
         self._stamps.pop(path, None)
 
     def _fingerprint(self, spec: TableSpec, shard: str, shards: Sequence[str], some_missing: bool) -> str | None:
-        own, extra = self.own_fingerprint, self._extra(spec, shard)
-        return fingerprints.fingerprint(spec, self.graph, own, shard, shards, self.record, extra, some_missing)
+        own, settings, extra = self.own_fingerprint, self._settings_fingerprint, self._extra(spec, shard)
+        return fingerprints.fingerprint(
+            spec, self.graph, own, settings, shard, shards, self.record, extra, some_missing
+        )
+
+    def _settings_fingerprint(self, asset: str) -> str:
+        return self._once(
+            ("settings", asset), lambda: fingerprints.settings_fingerprint(self.graph[asset], self.profile)
+        )
 
     def _extra(self, spec: TableSpec, shard: str) -> Any:
         """What else enters the fingerprint: settings that choose rows, and, for an asset without inputs, its shard's

@@ -29,6 +29,7 @@ NOT_FOLLOWED = (
     # What stops an asset writes nothing.
     "paris_assets.errors",
     # How bytes come and go, not which bytes.
+    "paris_assets.storage.files",
     "paris_assets.storage.location",
     "paris_assets.storage.lock",
     "paris_assets.storage.object_file",
@@ -39,6 +40,8 @@ NOT_FOLLOWED = (
     "paris_assets.models.registry",
 )
 """Modules, with all within them, whose import adds nothing to a version."""
+SCHEMA = ".schema"
+"""Modules of tables: of these the columns and their types count, which the caller adds, and no description."""
 TEMPLATES = ".jinja"
 
 
@@ -186,7 +189,12 @@ def _modules(root: Path, dotted: Iterable[str]) -> tuple[str, ...]:
 
 
 def _kept(names: Iterable[str]) -> list[str]:
-    return [name for name in names if not f"{name}.".startswith(tuple(f"{prefix}." for prefix in NOT_FOLLOWED))]
+    prefixes = tuple(f"{prefix}." for prefix in NOT_FOLLOWED)
+    return [name for name in names if not f"{name}.".startswith(prefixes) and not _is_schema(name)]
+
+
+def _is_schema(name: str) -> bool:
+    return name.endswith(SCHEMA) and name != f"{PACKAGE}.storage{SCHEMA}"
 
 
 def _root(body: FunctionType) -> Path:

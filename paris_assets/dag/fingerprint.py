@@ -21,9 +21,14 @@ OwnFingerprint = Callable[[str], str]
 def own_fingerprint(spec: TableSpec, profile: Profile) -> str:
     """Hash of code, settings, local models and the user's own code alone: rows computed under the same one may be
     kept."""
+    return _hash([spec.code_version, settings_fingerprint(spec, profile)])
+
+
+def settings_fingerprint(spec: TableSpec, profile: Profile) -> str:
+    """Hash of settings, local models and the user's own code alone: what a refit depends on."""
     settings = {path: profile.results(path) for path in spec.settings}
     models = {path: found for path in spec.settings if (found := _local_models(profile.at(path)))}
-    return _hash([spec.name, spec.code_version, settings, models, own_code(profile, spec.settings)])
+    return _hash([spec.name, settings, models, own_code(profile, spec.settings)])
 
 
 def own_code(profile: Profile, paths: Iterable[str]) -> dict[str, str]:
@@ -52,6 +57,7 @@ def fingerprint(
     spec: TableSpec,
     graph: Graph,
     own: OwnFingerprint,
+    settings: OwnFingerprint,
     shard: str,
     shards: Sequence[str],
     record: ReadRecord,
@@ -61,17 +67,19 @@ def fingerprint(
     """The fingerprint wanted for a partition, or None while one of its inputs is missing.
 
     A partitioned asset reads only its shard's slice of a global input. An asset that is refitted on changed settings
-    only (the cluster model) depends on the settings of all its ancestors, and on the content of none.
+    only (the cluster model) depends on its own code and the settings of all its ancestors, and on the content of none:
+    an edit of the code that fetches images must not give published experts another meaning.
 
     Args:
         own: asset name -> ``own_fingerprint``.
+        settings: asset name -> ``settings_fingerprint``.
         shards: all registered shards, for an unpartitioned asset.
         record: (asset, shard) -> commit record, or None.
         extra: what an asset without inputs depends on.
         some_missing: whether a global asset goes on without some of the shards.
     """
     if spec.refit_on_settings_only:
-        return _hash([own(name) for name in sorted({spec.name, *ancestors(graph, spec.name)})])
+        return _hash([own(spec.name), *(settings(name) for name in sorted(ancestors(graph, spec.name)))])
     contents: dict[str, Any] = {}
     for name in spec.inputs:
         content: Any

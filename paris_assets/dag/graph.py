@@ -12,7 +12,7 @@ class TableSpec:
     """One asset's table under one profile.
 
     Attributes:
-        code_version: hash of the code that makes it.
+        code_version: hash of the code that makes it, and of its columns.
         settings: dotted paths on which the value of a row depends.
         row_settings: dotted paths that decide which rows there are, but not what is in them.
         inputs: assets that it is made from, or that have to be made first, sorted.

@@ -134,7 +134,14 @@ def _others(catalog: Catalog, asset: str, shard: str, assets: tuple[str, ...]) -
     shards = [] if spec.partitioned else catalog.shards()
     missing = catalog.profile.allow_missing_shards
     return fingerprint(
-        others, catalog.graph, catalog.own_fingerprint, shard, shards, catalog.record, some_missing=missing
+        others,
+        catalog.graph,
+        catalog.own_fingerprint,
+        catalog.own_fingerprint,
+        shard,
+        shards,
+        catalog.record,
+        some_missing=missing,
     )
 
 

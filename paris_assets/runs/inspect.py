@@ -31,8 +31,8 @@ def print_story(tables: Tables, wanted: str) -> int:
     occurrences = find_occurrences(tables, wanted)
     if occurrences.is_empty():
         console.print(
-            f"nothing known of {wanted!r} under {tables.catalog.location.url}: give an image_id (or at least its first 6 "
-            "digits), a URL of the source list, or row:N for its row N"
+            f"nothing known of {wanted!r} under {tables.catalog.location.url}: give an image_id (or its first 6 digits "
+            "at least), a URL of the source list, or row:N for its row N"
         )
         return 1
     if occurrences.height > 1:
