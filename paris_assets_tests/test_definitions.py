@@ -8,13 +8,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from paris_assets.dag.store import Store, open_store
 from rich.console import Console
 
-from paris_assets.dag.store import Store, open_store
 from paris_assets.planning.registration import bind, register
 from paris_assets.runs.execution import open_instance
 from paris_assets.storage.location import Location
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 
 PROJECT = Path(__file__).parents[1]
 SHARDS = 10_000

@@ -12,10 +12,10 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
+from paris_assets.dag.store import Store, open_store
 from PIL import Image
 
 from paris_assets.dag.failed_checks import FailedCheck, failed_checks, summary
-from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import asset_graph, build_definitions
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import QUIET, open_instance
@@ -23,7 +23,7 @@ from paris_assets.runs.run import Request
 from paris_assets.runs.unchecked import judge_again
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import MAX_PICTURES, Output
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 
 SPECS = {spec.key.to_user_string(): spec for spec in build_definitions("/nonexistent").resolve_all_asset_specs()}
 COLUMNS = {
@@ -269,9 +269,9 @@ def test_many_failed_shards_fit_on_a_line() -> None:
 
 def test_captions_of_strangers_are_no_markdown(tmp_path: Path) -> None:
     from paris_assets.captions.checks import captions_differ
-    from paris_assets_tests import worlds
+    from paris_assets_tests.fixtures import made_up
 
-    store: Store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.replace(store, "captions", caption=pl.lit("![x](http://evil.example/`a`.png)\nnow"))
-    assert "`![x](http://evil.example/ a .png) now`" in captions_differ(store, worlds.SHARD).said
+    store: Store = made_up.flat_store(tmp_path)
+    made_up.publishable(store)
+    store.replace("captions", caption=pl.lit("![x](http://evil.example/`a`.png)\nnow"))
+    assert "`![x](http://evil.example/ a .png) now`" in captions_differ(store, made_up.SHARD).said

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
 from paris_assets.dag.store import open_store
+
 from paris_assets.definitions import asset_graph
 from paris_assets.images.decode import decode_rgb
 from paris_assets.runs.inspect import print_story
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 
 pytestmark = pytest.mark.long
 

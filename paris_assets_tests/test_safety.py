@@ -29,7 +29,7 @@ from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.profiles import dump_profile, parse_overrides, parse_profile
 from paris_assets.settings.credentials import refuse_credentials, refuse_secret_options, without_credentials
 from paris_assets.storage.location import Location
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.images.test_decode import png
 from paris_assets_tests.ingest.pictures import picture
 

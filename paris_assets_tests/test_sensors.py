@@ -10,10 +10,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from paris_assets.dag.store import Store, open_store
 
 from paris_assets import sensors
 from paris_assets.clusters import tables as cluster_tables
-from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import build_definitions
 from paris_assets.ingest.columns import SourceError
 from paris_assets.partitions import image_shards
@@ -23,8 +23,8 @@ from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import dagster_home, open_instance, report_finished
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
-from paris_assets_tests import small_world
-from paris_assets_tests.brief import brief_report
+from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures.brief import brief_report
 from paris_assets_tests.models import cheap
 from paris_assets_tests.runs import direct
 

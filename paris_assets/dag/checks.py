@@ -89,7 +89,7 @@ class TableCheck:
         Raises:
             MissingInput: what it compares with has not been made.
         """
-        outcome = self.body(**self._arguments(tables, resources, shard))
+        outcome = self.body(**self.arguments(tables, resources, shard))
         warns = self.name in tables.catalog.profile.checks.warn_only
         return {
             "passed": outcome.passed,
@@ -121,7 +121,7 @@ class TableCheck:
         known = {SHARD, "record", "bounds"}
         return [name for name, one in self._parameters().items() if one.annotation not in TABLES and name not in known]
 
-    def _arguments(self, tables: Tables, resources: dict[str, Any], shard: str) -> dict[str, Any]:
+    def arguments(self, tables: Tables, resources: dict[str, Any], shard: str) -> dict[str, Any]:
         """A value for every parameter of the function."""
         catalog, given = tables.catalog, dict[str, Any]()
         graph = catalog.graph

@@ -19,10 +19,10 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from paris_assets.dag.store import Store, open_store
 
 from paris_assets import sensors
 from paris_assets.dag.records import ALL, FOOTER_KEY, Record, table_path
-from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import asset_graph
 from paris_assets.partitions import image_shards
 from paris_assets.planning.registration import bind, register
@@ -31,7 +31,7 @@ from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import open_instance
 from paris_assets.storage.checksum import seal
 from paris_assets.storage.location import Location
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.runs import direct
 
 ROWS = 1

@@ -25,21 +25,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from paris_assets.dag.store import Store
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from paris_assets.captions import tables as caption_tables
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.dag.commit import commit
-from paris_assets.dag.store import Store
 from paris_assets.latents import tables as latent_tables
 from paris_assets.latents.encode import crop, noise
 from paris_assets.models.batches import cores, decode, ordered_map
 from paris_assets.models.device import place
 from paris_assets.profiles import load_profile
 from paris_assets.storage.output import Output
-from paris_assets_tests import worlds
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard
+from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.models import full_size
 
 TARGET = 0.9
@@ -58,7 +58,7 @@ class Case:
 
 
 def _curated(store: Store) -> pl.LazyFrame:
-    return store.scan("curated_images", [worlds.SHARD])
+    return store.scan("curated_images", [made_up.SHARD])
 
 
 CASES = {
@@ -66,7 +66,7 @@ CASES = {
         "embedder",
         full_size.dinov2_base,
         "image_embeddings",
-        lambda store: cluster_tables.image_embeddings(store, worlds.SHARD, _curated(store)),
+        lambda store: cluster_tables.image_embeddings(store, made_up.SHARD, _curated(store)),
         gigabytes=1,
         images=128,
     ),
@@ -74,7 +74,7 @@ CASES = {
         "text.encoder",
         full_size.clip_l_text,
         "text_embeddings",
-        lambda store: caption_tables.text_embeddings(store, worlds.SHARD, store.scan("captions", [worlds.SHARD])),
+        lambda store: caption_tables.text_embeddings(store, made_up.SHARD, store.scan("captions", [made_up.SHARD])),
         gigabytes=1,
         images=256,
     ),
@@ -82,7 +82,7 @@ CASES = {
         "latents.codec",
         full_size.sd_vae,
         "latents",
-        lambda store: latent_tables.latents(store, worlds.SHARD, _curated(store)),
+        lambda store: latent_tables.latents(store, made_up.SHARD, _curated(store)),
         gigabytes=4,
         images=32,
     ),
@@ -90,7 +90,7 @@ CASES = {
         "captions.captioner",
         full_size.blip2_opt,
         "captions",
-        lambda store: caption_tables.captions(store, worlds.SHARD, _curated(store)),
+        lambda store: caption_tables.captions(store, made_up.SHARD, _curated(store)),
         gigabytes=12,
         images=16,
     ),
@@ -101,7 +101,7 @@ def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: St
     """Arguments of each call of the network, and images per second that are decoded and resized for it."""
     size = network.batch_size
     if name == "clip-text":
-        texts = store.read("captions", worlds.SHARD)["caption"].to_list()
+        texts = store.read("captions", made_up.SHARD)["caption"].to_list()
         return [(texts[start : start + size], 77) for start in range(0, len(texts), size)], 0.0
 
     def prepare(image_id: str, data: bytes) -> np.ndarray:
@@ -184,7 +184,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
         alone, whole, peaks = [], [], []
         measured: list[tuple[list[np.ndarray], Callable[[], object]]] = [
             (alone, lambda: [run(*batch) for batch in batches]),
-            (whole, lambda: commit(store, case.asset, worlds.SHARD, case.run(store))),
+            (whole, lambda: commit(store, case.asset, made_up.SHARD, case.run(store))),
         ]
         for turn in range(options.rounds):
             peaks.append(peak_flops(placement.device, placement.dtype))

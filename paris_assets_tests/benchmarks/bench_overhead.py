@@ -26,7 +26,7 @@ from paris_assets.runs import command, execution
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.run import Request, RunReport
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 
 ROWS, DISTINCT = 4, 2000
 SLICE = "source_rows,raw_images,image_signals"

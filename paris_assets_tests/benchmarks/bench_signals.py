@@ -17,7 +17,7 @@ from PIL import Image
 
 from paris_assets.config import Signals
 from paris_assets.signals.measure import measure
-from paris_assets_tests.photographs import photographs
+from paris_assets_tests.fixtures.photographs import photographs
 
 
 def large_photographs(count: int) -> list[tuple[str, bytes]]:

@@ -7,13 +7,13 @@ import io
 from pathlib import Path
 
 import polars as pl
+from paris_assets.dag.store import Store
 from PIL import Image
 
 from paris_assets.config import Model
-from paris_assets.dag.store import Store
 from paris_assets.images.tars import write_tar
 from paris_assets.profiles import load_profile
-from paris_assets_tests import worlds
+from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.models.photos import photos
 
 SENTENCE = "a photo of an old stone bridge over the river with boats and two people who wait for the ferry"
@@ -36,15 +36,15 @@ def shard(folder: Path, setting: str, model: Model, images: list[tuple[str, byte
     """A root whose only shard holds the images, and a profile that differs from `paris` in one model."""
     paris = load_profile("paris")
     settings = {**{name: paris.at(name).model_dump() for name in ("captions", "text", "latents")}, "text.tokens": 77}
-    store = worlds.flat_store(folder, **settings, **{setting: model.model_dump()})
+    store = made_up.flat_store(folder, **settings, **{setting: model.model_dump()})
     tar = folder / "images.tar"
     offsets = write_tar(tar, [(f"{key}.jpg", data) for key, data in images])
     ids = pl.DataFrame({"image_id": [key for key, _ in images]}).with_row_index("number")
     places = ids.with_columns(
         status=pl.lit("ok"), offset=pl.Series(offsets), size_bytes=pl.Series([len(data) for _, data in images])
     )
-    worlds.put(store, "raw_images", places.drop("number"), files={f"raw_images/{worlds.SHARD}.tar": tar})
-    worlds.put(store, "curated_images", ids.select("image_id", text=pl.lit(None, pl.String)))
+    store.put("raw_images", places.drop("number"), files={f"raw_images/{made_up.SHARD}.tar": tar})
+    store.put("curated_images", ids.select("image_id", text=pl.lit(None, pl.String)))
     texts = [" ".join(SENTENCE.split()[: 5 + number % 12]) + f" {number}" for number in range(len(images))]
-    worlds.put(store, "captions", ids.select("image_id", caption=pl.Series(texts)))
+    store.put("captions", ids.select("image_id", caption=pl.Series(texts)))
     return store

@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paris_assets.captions.tables import captions
 
 from paris_assets.captions.choice import caption, is_caption, without_caption
-from paris_assets.captions.tables import captions
 from paris_assets.config import Captions
 from paris_assets.dag.commit import commit
 from paris_assets.images.decode import Undecodable
-from paris_assets_tests import worlds
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import SHARD
 from paris_assets_tests.models.fakes import Namer
 from paris_assets_tests.models.photos import photos
-from paris_assets_tests.worlds import SHARD
 
 
 def _is_caption(text: str | None, min_words: int = 3) -> bool:
@@ -142,9 +142,9 @@ def test_no_rows_give_the_columns() -> None:
 def test_the_captioner_is_built_only_for_images_without_caption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.replace(store, "curated_images", text=pl.lit("a red barn at dusk"))
+    store = made_up.flat_store(tmp_path)
+    made_up.publishable(store)
+    store.replace("curated_images", text=pl.lit("a red barn at dusk"))
     monkeypatch.setattr(store, "model", lambda settings: pytest.fail("the captioner was built"))
     record = commit(store, "captions", SHARD, captions(store, SHARD, store.scan("curated_images", [SHARD])))
     assert store.read("captions", SHARD)["captioner"].to_list() == ["source_text"] * 24

@@ -8,10 +8,9 @@ import polars as pl
 import pytest
 
 from paris_assets.clusters import checks
-from paris_assets.dag.store import Store
 from paris_assets.errors import MissingInput
-from paris_assets_tests import worlds
-from paris_assets_tests.worlds import DIM, SHARD
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import DIM, SHARD, MadeUpRoot
 
 SHARDED = [checks.embeddings_sane, checks.ids_joined]
 GLOBAL = [checks.silhouette, checks.smallest_cluster, checks.largest_cluster, checks.dead_clusters, checks.boundary]
@@ -19,49 +18,49 @@ GOOD: dict[str, Any] = {"silhouette": 0.12, "boundary_fraction": 0.65, "sizes": 
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
+def store(tmp_path: Path) -> MadeUpRoot:
+    store = made_up.flat_root(tmp_path)
+    made_up.publishable(store)
     report(store)
     assert failing(store) == []
     return store
 
 
-def report(store: Store, **facts: Any) -> None:
+def report(store: MadeUpRoot, **facts: Any) -> None:
     table = pl.DataFrame({"metric": ["silhouette"], "value": [0.0]})
-    worlds.put(store, "cluster_report", table, facts={**GOOD, **facts})
+    store.put("cluster_report", table, facts={**GOOD, **facts})
 
 
-def failing(store: Store) -> list[str]:
-    judged = [(check, check(store, SHARD)) for check in SHARDED] + [(check, check(store, "all")) for check in GLOBAL]
+def failing(store: MadeUpRoot) -> list[str]:
+    judged = [(check, store.check(check, SHARD)) for check in SHARDED] + [
+        (check, store.check(check, "all")) for check in GLOBAL
+    ]
     return [check.__name__ for check, found in judged if not found.passed]
 
 
 @pytest.mark.parametrize("defect", ["nan", "zero", "huge", "constant"])
-def test_embeddings_that_are_no_embeddings(store: Store, defect: str) -> None:
+def test_embeddings_that_are_no_embeddings(store: MadeUpRoot, defect: str) -> None:
     values = np.random.default_rng(0).standard_normal((24, DIM)).astype(np.float16)
     if defect == "constant":
         values[:] = values[0]
     else:
         values[5] = {"nan": np.nan, "zero": 0, "huge": 60000}[defect]
-    worlds.put(
-        store, "image_embeddings", store.read("image_embeddings", SHARD).with_columns(pl.Series("embedding", values))
-    )
+    store.put("image_embeddings", store.read("image_embeddings", SHARD).with_columns(pl.Series("embedding", values)))
     assert failing(store) == ["embeddings_sane"]
 
 
-def test_an_image_without_embedding(store: Store) -> None:
-    worlds.put(store, "image_embeddings", store.read("image_embeddings", SHARD)[1:])
+def test_an_image_without_embedding(store: MadeUpRoot) -> None:
+    store.put("image_embeddings", store.read("image_embeddings", SHARD)[1:])
     assert failing(store) == ["embeddings_sane", "ids_joined"]
 
 
-def test_an_image_without_cluster(store: Store) -> None:
-    worlds.put(store, "cluster_assignments", store.read("cluster_assignments", SHARD)[1:])
+def test_an_image_without_cluster(store: MadeUpRoot) -> None:
+    store.put("cluster_assignments", store.read("cluster_assignments", SHARD)[1:])
     assert failing(store) == ["ids_joined"]
 
 
-def test_a_cluster_that_the_model_lacks(store: Store) -> None:
-    worlds.replace(store, "cluster_assignments", cluster=pl.lit(7, pl.Int32))
+def test_a_cluster_that_the_model_lacks(store: MadeUpRoot) -> None:
+    store.replace("cluster_assignments", cluster=pl.lit(7, pl.Int32))
     assert failing(store) == ["ids_joined"]
 
 
@@ -74,22 +73,22 @@ def test_a_cluster_that_the_model_lacks(store: Store) -> None:
         ({"boundary_fraction": 0.95}, "boundary"),
     ],
 )
-def test_a_clustering_out_of_bounds(store: Store, facts: dict[str, Any], fails: str) -> None:
+def test_a_clustering_out_of_bounds(store: MadeUpRoot, facts: dict[str, Any], fails: str) -> None:
     report(store, **facts)
     assert failing(store) == [fails]
 
 
-def test_a_dead_cluster(store: Store) -> None:
+def test_a_dead_cluster(store: MadeUpRoot) -> None:
     report(store, sizes=[40, 30, 30, 0])
     assert failing(store) == ["smallest_cluster", "dead_clusters"]
 
 
 def test_no_report_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="cluster_report has not been made"):
-        checks.silhouette(worlds.flat_store(tmp_path), "all")
+        made_up.flat_root(tmp_path).check(checks.silhouette, "all")
 
 
-def test_embeddings_that_are_null(store: Store) -> None:
-    worlds.replace(store, "image_embeddings", embedding=pl.when(pl.int_range(pl.len()) % 2 == 0).then("embedding"))
+def test_embeddings_that_are_null(store: MadeUpRoot) -> None:
+    store.replace("image_embeddings", embedding=pl.when(pl.int_range(pl.len()) % 2 == 0).then("embedding"))
     assert failing(store) == ["embeddings_sane"]
-    assert checks.embeddings_sane(store, SHARD).figures["not_finite"] == 12
+    assert store.check(checks.embeddings_sane, SHARD).figures["not_finite"] == 12

@@ -6,112 +6,107 @@ import polars as pl
 import pytest
 
 from paris_assets.curation import checks
-from paris_assets.dag.store import Store
 from paris_assets.signals import checks as signal_checks
-from paris_assets_tests import worlds
-from paris_assets_tests.worlds import SHARD
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import SHARD, MadeUpRoot
 
 ALL = [
-    lambda store: signal_checks.ids_joined(store, SHARD),
-    lambda store: checks.ids_joined(store, SHARD),
-    lambda store: checks.retention(store, SHARD),
-    lambda store: checks.duplicate_rate(store, "all"),
-    lambda store: checks.one_keeper_per_group(store, "all"),
-    lambda store: checks.ids_unique(store, SHARD),
-    lambda store: checks.duplicate_rate(store, SHARD),
+    lambda store: store.check(signal_checks.ids_joined, SHARD),
+    lambda store: store.check(checks.ids_joined, SHARD),
+    lambda store: store.check(checks.retention, SHARD),
+    lambda store: store.check(checks.duplicate_rate, "all"),
+    lambda store: store.check(checks.one_keeper_per_group, "all"),
+    lambda store: store.check(checks.ids_unique, SHARD),
+    lambda store: store.check(checks.duplicate_rate, SHARD),
 ]
 SIGNAL_IDS, VERDICT_IDS, RETENTION, DUPLICATES, KEEPERS, CURATED_IDS, SHARD_DUPLICATES = range(7)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = worlds.flat_store(tmp_path)
-    names = worlds.ids(10)
+def store(tmp_path: Path) -> MadeUpRoot:
+    store = made_up.flat_root(tmp_path)
+    names = made_up.ids(10)
     rows = pl.DataFrame({"image_id": names})
-    worlds.put(store, "raw_images", rows.with_columns(status=pl.lit("ok")))
-    worlds.put(store, "image_signals", rows)
+    store.put("raw_images", rows.with_columns(status=pl.lit("ok")))
+    store.put("image_signals", rows)
     reason = pl.lit(None, pl.String)
-    worlds.put(store, "filtered_images", rows.with_columns(kept=pl.lit(True), reason=reason))
+    store.put("filtered_images", rows.with_columns(kept=pl.lit(True), reason=reason))
     groups = rows.with_columns(
         shard=pl.lit(SHARD), group_id="image_id", keeper=pl.lit(True), method=pl.lit(None, pl.String)
     )
-    worlds.put(store, "duplicate_groups", groups)
-    worlds.put(store, "curated_images", rows)
+    store.put("duplicate_groups", groups)
+    store.put("curated_images", rows)
     assert failing(store) == []
     return store
 
 
-def failing(store: Store) -> list[int]:
+def failing(store: MadeUpRoot) -> list[int]:
     return [number for number, check in enumerate(ALL) if not check(store).passed]
 
 
-def test_an_image_without_signals(store: Store) -> None:
-    worlds.put(store, "image_signals", store.read("image_signals", SHARD)[1:])
+def test_an_image_without_signals(store: MadeUpRoot) -> None:
+    store.put("image_signals", store.read("image_signals", SHARD)[1:])
     assert SIGNAL_IDS in failing(store)
 
 
-def test_a_verdict_on_an_unknown_image(store: Store) -> None:
+def test_a_verdict_on_an_unknown_image(store: MadeUpRoot) -> None:
     rows = store.read("filtered_images", SHARD)
     extra = rows[:1].with_columns(image_id=pl.lit("f" * 32))
-    worlds.put(store, "filtered_images", pl.concat([rows, extra]))
+    store.put("filtered_images", pl.concat([rows, extra]))
     assert failing(store) == [VERDICT_IDS]
 
 
-def test_a_rule_that_rejects_nearly_everything(store: Store) -> None:
+def test_a_rule_that_rejects_nearly_everything(store: MadeUpRoot) -> None:
     gone = pl.int_range(pl.len()) > 1
-    worlds.replace(store, "filtered_images", kept=~gone, reason=pl.when(gone).then(pl.lit("entropy")))
+    store.replace("filtered_images", kept=~gone, reason=pl.when(gone).then(pl.lit("entropy")))
     assert failing(store) == [RETENTION]
     assert "entropy 8" in ALL[RETENTION](store).said
 
 
-def test_a_set_of_copies(store: Store) -> None:
-    first = worlds.ids(10)[0]
+def test_a_set_of_copies(store: MadeUpRoot) -> None:
+    first = made_up.ids(10)[0]
     copy = pl.int_range(pl.len()) < 8
-    worlds.replace(
-        store,
+    store.replace(
         "duplicate_groups",
         group_id=pl.when(copy).then(pl.lit(first)).otherwise("group_id"),
         keeper=~copy | (pl.col("image_id") == first),
         method=pl.when(copy & (pl.col("image_id") != first)).then(pl.lit("phash")),
     )
-    worlds.put(
-        store, "curated_images", store.read("duplicate_groups").filter("keeper").select("image_id").sort("image_id")
-    )
+    store.put("curated_images", store.read("duplicate_groups").filter("keeper").select("image_id").sort("image_id"))
     assert failing(store) == [DUPLICATES, SHARD_DUPLICATES]
 
 
-def test_a_shard_of_one_file_among_good_ones(store: Store) -> None:
+def test_a_shard_of_one_file_among_good_ones(store: MadeUpRoot) -> None:
     groups = store.read("duplicate_groups")
-    first = worlds.ids(10)[0]
+    first = made_up.ids(10)[0]
     copies = groups.with_columns(group_id=pl.lit(first), keeper=pl.col("image_id") == first).with_columns(
         method=pl.when(~pl.col("keeper")).then(pl.lit("exact"))
     )
     names = [f"{number:032x}" for number in range(100)]
     others = groups.sample(100, with_replacement=True).with_columns(image_id=pl.Series(names), shard=pl.lit("00001"))
     others = others.with_columns(group_id="image_id")
-    worlds.put(store, "duplicate_groups", pl.concat([copies, others]))
-    worlds.put(store, "curated_images", copies.filter("keeper").select("image_id"))
+    store.put("duplicate_groups", pl.concat([copies, others]))
+    store.put("curated_images", copies.filter("keeper").select("image_id"))
     assert failing(store) == [SHARD_DUPLICATES]
     assert "9 of 10 images are copies (90.0%)" in ALL[SHARD_DUPLICATES](store).said
     assert "what a host sends for a missing image" in ALL[SHARD_DUPLICATES](store).advice
 
 
-def test_a_group_with_two_keepers(store: Store) -> None:
-    names = worlds.ids(10)
-    worlds.replace(
-        store,
+def test_a_group_with_two_keepers(store: MadeUpRoot) -> None:
+    names = made_up.ids(10)
+    store.replace(
         "duplicate_groups",
         group_id=pl.when(pl.col("image_id") == names[1]).then(pl.lit(names[0])).otherwise("group_id"),
     )
     assert failing(store) == [KEEPERS]
 
 
-def test_a_keeper_that_was_not_curated(store: Store) -> None:
-    worlds.put(store, "curated_images", store.read("curated_images", SHARD)[1:])
+def test_a_keeper_that_was_not_curated(store: MadeUpRoot) -> None:
+    store.put("curated_images", store.read("curated_images", SHARD)[1:])
     assert failing(store) == [CURATED_IDS]
 
 
-def test_an_image_curated_twice(store: Store) -> None:
+def test_an_image_curated_twice(store: MadeUpRoot) -> None:
     rows = store.read("curated_images", SHARD)
-    worlds.put(store, "curated_images", pl.concat([rows, rows[:1]]))
+    store.put("curated_images", pl.concat([rows, rows[:1]]))
     assert failing(store) == [CURATED_IDS]

@@ -10,7 +10,7 @@ from paris_assets.config import Duplicates
 from paris_assets.curation import duplicates
 from paris_assets.curation.duplicates import SCHEMA, find_duplicates
 from paris_assets_tests.curation.variants import COPIES, half, hashed, patched, saved
-from paris_assets_tests.photographs import photographs
+from paris_assets_tests.fixtures.photographs import photographs
 
 SETTINGS = Duplicates()
 

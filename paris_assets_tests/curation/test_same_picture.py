@@ -13,7 +13,7 @@ from paris_assets.config import Duplicates
 from paris_assets.curation.same_picture import THUMBNAIL_BYTES, same_picture
 from paris_assets.signals import perceptual_hash
 from paris_assets_tests.curation.variants import COPIES, hashed, patched
-from paris_assets_tests.photographs import photographs
+from paris_assets_tests.fixtures.photographs import photographs
 
 RADIUS, CORRELATION = Duplicates().radius, Duplicates().verify_correlation
 PHOTOS = photographs()[::2]

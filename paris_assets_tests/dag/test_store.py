@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from paris_assets.dag.store import Store
 
 from paris_assets.dag.commit import commit
 from paris_assets.dag.fingerprint import Node
-from paris_assets.dag.store import Store
 from paris_assets.errors import MissingInput
 from paris_assets.profiles import load_profile
 from paris_assets.storage.location import Location

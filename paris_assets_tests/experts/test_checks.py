@@ -6,116 +6,116 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paris_assets.dag.store import Store
 from paris_assets.experts import checks
-from paris_assets_tests import worlds
-from paris_assets_tests.worlds import SHARD
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import SHARD, MadeUpRoot
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.publish(store)
+def store(tmp_path: Path) -> MadeUpRoot:
+    store = made_up.flat_root(tmp_path)
+    made_up.publishable(store)
+    made_up.publish(store)
     summary = pl.DataFrame({"cluster": [0, 1], "samples": [12, 12]}, schema_overrides={"cluster": pl.Int32})
-    worlds.put(store, "expert_summary", summary)
+    store.put("expert_summary", summary)
+    store.put("cluster_values", pl.DataFrame({"cluster": [0, 1], "value": ["high", "high"]}))
     index = store.read("expert_shards", SHARD).select("path", "size_bytes", "sha256", "samples")
-    worlds.put(store, "pipeline_manifest", index)
+    store.put("pipeline_manifest", index)
     assert failing(store) == []
     return store
 
 
-def failing(store: Store) -> list[str]:
+def failing(store: MadeUpRoot) -> list[str]:
     judged = {
-        "shards_complete": checks.shards_complete(store, SHARD),
-        "rows_aligned": checks.rows_aligned(store, SHARD),
-        "experts_filled": checks.experts_filled(store, "all"),
-        "files_present": checks.files_present(store, "all"),
+        "shards_complete": store.check(checks.shards_complete, SHARD),
+        "rows_aligned": store.check(checks.rows_aligned, SHARD),
+        "experts_filled": store.check(checks.experts_filled, "all"),
+        "files_present": store.check(checks.files_present, "all"),
     }
     return [name for name, found in judged.items() if not found.passed]
 
 
-def rewrite_array(store: Store, name: str, change: np.ndarray) -> None:
+def rewrite_array(store: MadeUpRoot, name: str, change: np.ndarray) -> None:
     path = Path(store.root.uri(f"router_arrays/{SHARD}/{name}.npy"))
     path.unlink()
     np.save(path, change, allow_pickle=False)
 
 
-def array(store: Store, name: str) -> np.ndarray:
+def array(store: MadeUpRoot, name: str) -> np.ndarray:
     return np.load(store.root.uri(f"router_arrays/{SHARD}/{name}.npy"))
 
 
-def test_a_sample_that_is_published_though_it_was_not_selected(store: Store) -> None:
-    worlds.replace(store, "training_selection", selected=pl.int_range(pl.len()) != 2)
+def test_a_sample_that_is_published_though_it_was_not_selected(store: MadeUpRoot) -> None:
+    store.replace("training_selection", selected=pl.int_range(pl.len()) != 2)
     assert failing(store) == ["shards_complete", "rows_aligned"]
 
 
-def test_a_sample_in_the_wrong_cluster(store: Store) -> None:
+def test_a_sample_in_the_wrong_cluster(store: MadeUpRoot) -> None:
     swapped = pl.when(pl.int_range(pl.len()) == 0).then(1).otherwise("cluster").cast(pl.Int32)
-    worlds.replace(store, "cluster_assignments", cluster=swapped)
-    judged = checks.shards_complete(store, SHARD)
+    store.replace("cluster_assignments", cluster=swapped)
+    judged = store.check(checks.shards_complete, SHARD)
     assert judged.figures == {"missing": 0, "twice": 0, "misplaced": 1, "incomplete": 0}
-    assert checks.rows_aligned(store, SHARD).figures["wrong_labels"] == 1
+    assert store.check(checks.rows_aligned, SHARD).figures["wrong_labels"] == 1
 
 
-def test_a_sample_in_two_tars(store: Store, tmp_path: Path) -> None:
+def test_a_sample_in_two_tars(store: MadeUpRoot, tmp_path: Path) -> None:
     index, copies = store.read("expert_shards", SHARD), {}
     for path in index["path"]:
         copies[path] = tmp_path / path.replace("/", "-")
         copies[path].write_bytes(store.root.read(path))
-    worlds.put(store, "expert_shards", pl.concat([index, index[:1]]), files=copies)
-    assert checks.shards_complete(store, SHARD).figures["twice"] == 12
-    assert not checks.shards_complete(store, SHARD).passed
+    store.put("expert_shards", pl.concat([index, index[:1]]), files=copies)
+    assert store.check(checks.shards_complete, SHARD).figures["twice"] == 12
+    assert not store.check(checks.shards_complete, SHARD).passed
 
 
 @pytest.mark.parametrize("name", ["latents", "embeddings", "clip", "labels", "split"])
-def test_an_array_shifted_by_one_row(store: Store, name: str) -> None:
+def test_an_array_shifted_by_one_row(store: MadeUpRoot, name: str) -> None:
     rewrite_array(store, name, np.roll(array(store, name), 1, axis=0))
     assert failing(store) == ["rows_aligned"]
 
 
-def test_latents_of_unknown_images_publish_nothing(store: Store) -> None:
+def test_latents_of_unknown_images_publish_nothing(store: MadeUpRoot) -> None:
     strangers = pl.Series("image_id", [f"{number:032x}" for number in range(24)])
-    worlds.put(store, "latents", store.read("latents", SHARD).with_columns(strangers))
-    worlds.publish(store)
+    store.put("latents", store.read("latents", SHARD).with_columns(strangers))
+    made_up.publish(store)
     assert store.read("expert_shards", SHARD).is_empty()
     assert {"shards_complete", "rows_aligned"} <= set(failing(store))
 
 
-def test_images_whose_latents_were_rejected_are_not_missing(store: Store) -> None:
-    worlds.put(store, "latents", store.read("latents", SHARD)[2:], rejects={"smaller_than_latent": 2})
-    worlds.publish(store)
+def test_images_whose_latents_were_rejected_are_not_missing(store: MadeUpRoot) -> None:
+    store.put("latents", store.read("latents", SHARD)[2:], rejects={"smaller_than_latent": 2})
+    made_up.publish(store)
     assert not {"shards_complete", "rows_aligned"} & set(failing(store))
-    worlds.put(store, "latents", store.read("latents", SHARD), rejects={"smaller_than_latent": 1})
+    store.put("latents", store.read("latents", SHARD), rejects={"smaller_than_latent": 1})
     assert {"shards_complete", "rows_aligned"} <= set(failing(store))
 
 
-def test_a_lost_latent_is_not_taken_for_a_rejected_one(store: Store) -> None:
+def test_a_lost_latent_is_not_taken_for_a_rejected_one(store: MadeUpRoot) -> None:
     """Two were rejected of images that are not selected; a selected one has no latent and no reason."""
-    worlds.replace(store, "training_selection", selected=pl.int_range(pl.len()) > 1)
-    worlds.put(store, "latents", store.read("latents", SHARD)[2:], rejects={"smaller_than_latent": 2})
-    worlds.publish(store)
+    store.replace("training_selection", selected=pl.int_range(pl.len()) > 1)
+    store.put("latents", store.read("latents", SHARD)[2:], rejects={"smaller_than_latent": 2})
+    made_up.publish(store)
     assert not {"shards_complete", "rows_aligned"} & set(failing(store))
-    worlds.put(store, "latents", store.read("latents", SHARD)[1:], rejects={"smaller_than_latent": 2})
-    worlds.publish(store)
-    assert checks.shards_complete(store, SHARD).figures["missing"] == 1
+    store.put("latents", store.read("latents", SHARD)[1:], rejects={"smaller_than_latent": 2})
+    made_up.publish(store)
+    assert store.check(checks.shards_complete, SHARD).figures["missing"] == 1
 
 
-def test_labels_of_another_order(store: Store) -> None:
+def test_labels_of_another_order(store: MadeUpRoot) -> None:
     rewrite_array(store, "labels", array(store, "labels")[::-1])
     assert failing(store) == ["rows_aligned"]
 
 
-def test_a_short_array(store: Store) -> None:
+def test_a_short_array(store: MadeUpRoot) -> None:
     rewrite_array(store, "clip", array(store, "clip")[:-1])
     assert failing(store) == ["rows_aligned"]
 
 
-def test_an_expert_without_samples(store: Store) -> None:
-    worlds.replace(store, "expert_summary", samples=pl.when(pl.col("cluster") == 1).then(0).otherwise("samples"))
+def test_an_expert_without_samples(store: MadeUpRoot) -> None:
+    store.replace("expert_summary", samples=pl.when(pl.col("cluster") == 1).then(0).otherwise("samples"))
     assert failing(store) == ["experts_filled"]
 
 
-def test_a_published_file_that_is_gone(store: Store) -> None:
-    worlds.replace(store, "pipeline_manifest", size_bytes=pl.col("size_bytes") + 1)
+def test_a_published_file_that_is_gone(store: MadeUpRoot) -> None:
+    store.replace("pipeline_manifest", size_bytes=pl.col("size_bytes") + 1)
     assert failing(store) == ["files_present"]

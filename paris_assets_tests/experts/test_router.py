@@ -10,9 +10,9 @@ import pytest
 from paris_assets.dag.commit import commit
 from paris_assets.experts import tables
 from paris_assets.experts.router import ARRAYS, MisalignedRows, consolidate, write_npy
-from paris_assets_tests import worlds
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import SHARD
 from paris_assets_tests.models.fakes import Letters
-from paris_assets_tests.worlds import SHARD
 
 
 def load(folder: Path) -> dict[str, np.ndarray]:
@@ -20,9 +20,9 @@ def load(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_rows_belong_together(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    names = worlds.publishable(store)
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path)
+    names = made_up.publishable(store)
+    made_up.publish(store)
     arrays = load(tmp_path / "router_arrays" / SHARD)
     assert [name.decode() for name in arrays["image_ids"]] == names
     assert arrays["labels"].tolist() == [number % 2 for number in range(24)]
@@ -41,10 +41,10 @@ def test_rows_belong_together(tmp_path: Path) -> None:
 
 
 def test_an_empty_shard_has_empty_arrays_of_the_right_shape(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.replace(store, "training_selection", selected=pl.lit(False))
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path)
+    made_up.publishable(store)
+    store.replace("training_selection", selected=pl.lit(False))
+    made_up.publish(store)
     assert load(tmp_path / "router_arrays" / SHARD)["latents"].shape == (0, 4, 32, 32)
     assert store.read("expert_shards", SHARD).is_empty()
 
@@ -135,12 +135,12 @@ def test_files_stay_below_the_limit_even_within_a_shard(tmp_path: Path, sizes: l
 
 
 def test_summary_without_any_sample_has_shares_of_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.replace(store, "training_selection", selected=pl.lit(False))
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path)
+    made_up.publishable(store)
+    store.replace("training_selection", selected=pl.lit(False))
+    made_up.publish(store)
     model = pl.DataFrame({"level": ["coarse"] * 2, "index": [0, 1]}, schema_overrides={"index": pl.Int32})
-    worlds.put(store, "cluster_model", model)
+    store.put("cluster_model", model)
     monkeypatch.setattr(store, "model", lambda settings: Letters())
     commit(store, "expert_summary", "all", tables.expert_summary(store))
     summary = store.read("expert_summary")

@@ -11,8 +11,8 @@ from webdataset.compat import WebDataset
 
 from paris_assets.experts import tables
 from paris_assets.experts.samples import LostRows
-from paris_assets_tests import worlds
-from paris_assets_tests.worlds import SHARD
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import SHARD
 
 KEYS = {
     "image_id", "url", "caption", "captioner", "source_text", "tokens", "original_width", "original_height", "crop_top",
@@ -29,9 +29,9 @@ def samples(store_root: Path) -> dict[str, dict]:
 
 
 def test_every_sample_once_with_its_own_data(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    names = worlds.publishable(store)
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path)
+    names = made_up.publishable(store)
+    made_up.publish(store)
     found = samples(tmp_path)
     assert sorted(found) == names
     latents = dict(zip(names, store.read("latents", SHARD)["latent_256"].to_numpy(), strict=True))
@@ -49,9 +49,9 @@ def test_every_sample_once_with_its_own_data(tmp_path: Path) -> None:
 
 
 def test_members_are_adjacent_sorted_and_headers_fixed(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path)
+    made_up.publishable(store)
+    made_up.publish(store)
     with tarfile.open(next(tmp_path.glob("expert_shards/cluster_0/*.tar"))) as tar:
         members = tar.getmembers()
     keys = [member.name.split(".")[0] for member in members]
@@ -69,9 +69,9 @@ def test_members_are_adjacent_sorted_and_headers_fixed(tmp_path: Path) -> None:
 
 def test_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        store = worlds.flat_store(tmp_path / name)
-        worlds.publishable(store)
-        worlds.publish(store)
+        store = made_up.flat_store(tmp_path / name)
+        made_up.publishable(store)
+        made_up.publish(store)
     first, second = (
         {
             str(path.relative_to(tmp_path / name)): path.read_bytes()
@@ -85,9 +85,9 @@ def test_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
 
 
 def test_a_full_tar_is_followed_by_the_next(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path, **{"experts.max_samples": 5})
-    worlds.publishable(store)
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path, **{"experts.max_samples": 5})
+    made_up.publishable(store)
+    made_up.publish(store)
     index = store.read("expert_shards", SHARD)
     assert index.filter(cluster=0)["samples"].to_list() == [5, 5, 2]
     assert index["path"][1] == "expert_shards/cluster_0/00000-00001.tar"
@@ -95,13 +95,13 @@ def test_a_full_tar_is_followed_by_the_next(tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_selected_or_have_no_latent_or_caption_are_left_out_and_counted(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    names = worlds.publishable(store)
-    worlds.replace(store, "training_selection", selected=pl.col("image_id") != names[3])
-    worlds.put(store, "latents", store.read("latents", SHARD).filter(pl.col("image_id") != names[4]))
+    store = made_up.flat_store(tmp_path)
+    names = made_up.publishable(store)
+    store.replace("training_selection", selected=pl.col("image_id") != names[3])
+    store.put("latents", store.read("latents", SHARD).filter(pl.col("image_id") != names[4]))
     silent = pl.col("image_id") == names[5]
-    worlds.replace(store, "captions", caption=pl.when(silent).then(pl.lit("")).otherwise("caption"))
-    worlds.publish(store)
+    store.replace("captions", caption=pl.when(silent).then(pl.lit("")).otherwise("caption"))
+    made_up.publish(store)
     assert sorted(samples(tmp_path)) == [name for name in names if name not in names[3:6]]
     record = store.record("expert_shards", SHARD)
     assert record is not None
@@ -110,34 +110,34 @@ def test_images_that_are_not_selected_or_have_no_latent_or_caption_are_left_out_
 
 
 def test_a_lost_caption_stops_the_shard(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.put(store, "captions", store.read("captions", SHARD)[1:])
+    store = made_up.flat_store(tmp_path)
+    made_up.publishable(store)
+    store.put("captions", store.read("captions", SHARD)[1:])
     with pytest.raises(LostRows, match="24 selected images with latents, but 23"):
         tables.expert_shards(store, SHARD)
 
 
 def test_the_split_keeps_duplicate_groups_together(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    names = worlds.publishable(store, 200)
+    store = made_up.flat_store(tmp_path)
+    names = made_up.publishable(store, 200)
     group = next(name for name in names if int(name[16:24], 16) < 0.3 * 2**32)
-    worlds.replace(store, "curated_images", group_id=pl.lit(group))
-    worlds.publish(store)
+    store.replace("curated_images", group_id=pl.lit(group))
+    made_up.publish(store)
     assert {sample["metadata.json"]["split"] for sample in samples(tmp_path).values()} == {1}
 
 
 def test_the_split_has_about_the_share_asked_for(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store, 300)
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path)
+    made_up.publishable(store, 300)
+    made_up.publish(store)
     share = store.read("router_arrays", SHARD)["split"].mean()
     assert 0.2 < share < 0.4  # type: ignore[operator]
 
 
 def test_metadata_is_plain_json(tmp_path: Path) -> None:
-    store = worlds.flat_store(tmp_path)
-    worlds.publishable(store)
-    worlds.publish(store)
+    store = made_up.flat_store(tmp_path)
+    made_up.publishable(store)
+    made_up.publish(store)
     with tarfile.open(next(tmp_path.glob("expert_shards/cluster_1/*.tar"))) as tar:
         member = next(member for member in tar if member.name.endswith("metadata.json"))
         file = tar.extractfile(member)

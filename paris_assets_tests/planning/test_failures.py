@@ -14,7 +14,7 @@ from paris_assets.latents.encode import encode as encode_latents
 from paris_assets.models.batches import run_batches
 from paris_assets.planning import failures
 from paris_assets.signals.scores import score
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.models import cheap
 
 IDS = [f"{number:032x}" for number in range(5)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from paris_assets.definitions import asset_graph
 from paris_assets.planning.waves import waves
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.runs import kill_points
 
 POINTS = 5

@@ -11,13 +11,13 @@ from unittest import mock
 
 import dagster as dg
 import polars as pl
+from paris_assets.dag.store import Store
 from rich.console import Console
 
 from paris_assets.config import Profile
 from paris_assets.dag import io_manager
 from paris_assets.dag.assets import FORCE_TAG, RESUME_TAG
 from paris_assets.dag.records import ALL, Record, read_record, table_path
-from paris_assets.dag.store import Store
 from paris_assets.definitions import ASSET_MODULES, asset_graph
 from paris_assets.demo.resource import LoopbackServer
 from paris_assets.planning.registration import bind, check_binding, register

@@ -24,18 +24,19 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from paris_assets.dag.store import Store
+
 from paris_assets.cli import main
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.dag import io_manager
-from paris_assets.dag.store import Store
 from paris_assets.ingest.ledger import Spool
 from paris_assets.profiles import dump_profile
 from paris_assets.runs import workers
 from paris_assets.runs.dagster_storage import EventLog
 from paris_assets.storage.location import Location
 from paris_assets.storage.parquet import TableWriter
-from paris_assets_tests.brief import brief_report
+from paris_assets_tests.fixtures.brief import brief_report
 
 KILL, TRACE = "PARIS_TEST_KILL", "PARIS_TEST_TRACE"
 _committing = [""]

@@ -11,13 +11,14 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-
 from paris_assets.dag.store import open_store
+
 from paris_assets.planning.waves import ancestors
 from paris_assets.runs.execution import INSTANCE, POOLS, open_instance, report_finished
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures.small_world import contents
 from paris_assets_tests.runs import direct
 from paris_assets_tests.runs.user_interface import (
     PROJECT,
@@ -28,7 +29,6 @@ from paris_assets_tests.runs.user_interface import (
     until,
     user_interface,
 )
-from paris_assets_tests.small_world import contents
 
 pytestmark = pytest.mark.long
 

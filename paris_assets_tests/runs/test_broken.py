@@ -20,9 +20,9 @@ from paris_assets.config import Profile
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
-from paris_assets_tests.brief import brief_report
+from paris_assets_tests.fixtures.brief import brief_report
+from paris_assets_tests.fixtures.small_world import contents, picture, profile
 from paris_assets_tests.models.cheap import Colours
-from paris_assets_tests.small_world import contents, picture, profile
 
 pytestmark = pytest.mark.long
 

@@ -8,15 +8,15 @@ from unittest import mock
 
 import dagster as dg
 import pytest
+from paris_assets.dag.store import Store, open_store
 
 from paris_assets.cli import main
 from paris_assets.dag.records import ALL, table_path
-from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import asset_graph, build_definitions
 from paris_assets.planning.waves import order
 from paris_assets.runs.execution import QUIET, open_instance, report_finished
+from paris_assets_tests.fixtures.small_world import contents
 from paris_assets_tests.runs.user_interface import PROJECT, environment
-from paris_assets_tests.small_world import contents
 
 pytestmark = pytest.mark.long
 
@@ -127,7 +127,7 @@ def test_a_run_of_ours_leaves_finished_partitions_alone(root: Path) -> None:
 
 
 def test_a_lost_caption_stops_the_expert_shard(root: Path) -> None:
-    from paris_assets_tests.worlds import flat_store, put
+    from paris_assets_tests.fixtures.made_up import flat_store, put
 
     captions = open_store(str(root)).read("captions", "00001")
     put(flat_store(root.parent / "flat"), "captions", captions[1:], "00001")

@@ -17,17 +17,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from paris_assets.dag.store import open_store
 from PIL import Image
 
 from paris_assets.dag.records import read_record
-from paris_assets.dag.store import open_store
 from paris_assets.definitions import asset_graph
 from paris_assets.partitions import image_shards
 from paris_assets.runs.execution import open_instance, report_finished
 from paris_assets.runs.run import Request, plan
 from paris_assets.storage.location import Location
 from paris_assets.verification.command import verify
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.runs import direct
 from paris_assets_tests.runs.user_interface import PROJECT, environment, process, until
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
 from paris_assets.dag.store import Store
+
 from paris_assets.runs.inspect import describe, find_occurrences, print_story
 from paris_assets.runs.outcome import why_first
-from paris_assets_tests import worlds
-from paris_assets_tests.worlds import SHARD
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import SHARD
 
 IMAGES = 24
 OTHER = "00001"
@@ -27,16 +27,16 @@ SMALL, BROKEN = "d" * 32, "c" * 32
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """24 published images in one shard; in another a failed fetch, rejects, copies and a row that is not fetched."""
     settings = {"curation.signal_rules": RULES, "experts.max_samples": 5}
-    store = worlds.flat_store(tmp_path_factory.mktemp("story"), **settings)
-    names = worlds.publishable(store, IMAGES)
+    store = made_up.flat_store(tmp_path_factory.mktemp("story"), **settings)
+    names = made_up.publishable(store, IMAGES)
     registry = pl.DataFrame({"shard": [SHARD, OTHER, "00002"], "file": "", "rows": 24, "source_row": [0, 24, 48]})
-    worlds.put_registry(Path(store.root.url), registry)
+    made_up.put_registry(Path(store.root.url), registry)
     _put_ledgers(store, names)
     _put_verdicts(store, names)
-    worlds.publish(store)
+    made_up.publish(store)
     index = store.read("expert_shards", SHARD).select("path", "samples")
     labels = {"path": [f"router_arrays/{shard}/labels.npy" for shard in (SHARD, OTHER)], "samples": [IMAGES, 0]}
-    worlds.put(store, "pipeline_manifest", pl.concat([index, pl.DataFrame(labels)]))
+    store.put("pipeline_manifest", pl.concat([index, pl.DataFrame(labels)]))
     return store
 
 
@@ -58,20 +58,20 @@ def _put_ledgers(store: Store, names: list[str]) -> None:
         {"source_row": 27, "url": "http://photos.example/27", "image_id": FAR, "width": 150},
         {"source_row": 28, "url": "http://photos.example/28", "image_id": names[5]},
     ]
-    worlds.put(store, "raw_images", _ledger(first))
-    worlds.put(store, "raw_images", _ledger(second), OTHER)
+    store.put("raw_images", _ledger(first))
+    store.put("raw_images", _ledger(second), OTHER)
     for shard, start in ((SHARD, 0), (OTHER, 24), ("00002", 48)):
         rows = pl.DataFrame({"source_row": range(start, start + 24)}).with_columns(
             url=pl.format("http://photos.example/{}", "source_row"),
             text=pl.lit("x"),
             aesthetic=pl.lit(None, pl.Float64),
         )
-        worlds.put(store, "source_rows", rows, shard)
+        store.put("source_rows", rows, shard)
 
 
 def _put_verdicts(store: Store, names: list[str]) -> None:
     signals = {"image_id": [SMALL, BROKEN], "blur": [3.5, None], "error": [None, "image file is truncated"]}
-    worlds.put(store, "image_signals", pl.DataFrame(signals), OTHER)
+    store.put("image_signals", pl.DataFrame(signals), OTHER)
     verdicts = pl.DataFrame(
         {
             "image_id": [SMALL, BROKEN, FAR, names[5]],
@@ -82,7 +82,7 @@ def _put_verdicts(store: Store, names: list[str]) -> None:
         },
         schema_overrides={"reasons": pl.List(pl.String)},
     )
-    worlds.put(store, "filtered_images", verdicts, OTHER)
+    store.put("filtered_images", verdicts, OTHER)
     groups = pl.DataFrame(
         {
             "image_id": [*names, FAR, names[5]],
@@ -94,7 +94,7 @@ def _put_verdicts(store: Store, names: list[str]) -> None:
             "method": [None] * IMAGES + ["phash", "exact"],
         }
     )
-    worlds.put(store, "duplicate_groups", groups)
+    store.put("duplicate_groups", groups)
 
 
 def told(store: Store, wanted: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -118,14 +118,14 @@ def test_every_failing_rule_has_its_value_and_bound(store: Store, capsys: pytest
 
 
 def test_a_copy_names_what_was_kept_and_why(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    keeper = worlds.ids(IMAGES)[3]
+    keeper = made_up.ids(IMAGES)[3]
     said = told(store, FAR, capsys)
     assert f"=> dropped as a copy (phash, distance 4 bits) of {keeper}, source row 3 in shard 00000" in said
     assert "http://photos.example/3, which ranks first: 60000 pixels against 30000" in said
 
 
 def test_an_exact_copy_is_kept_through_another_row(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    name = worlds.ids(IMAGES)[5]
+    name = made_up.ids(IMAGES)[5]
     said = told(store, "row:28", capsys)
     assert f"the same bytes are kept through another source row: {name}, source row 5 in shard 00000" in said
     both = told(store, name, capsys)
@@ -137,7 +137,7 @@ def test_an_exact_copy_is_kept_through_another_row(store: Store, capsys: pytest.
 def test_a_published_image_has_its_tar_its_members_and_its_rows(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = worlds.ids(IMAGES)[13]
+    name = made_up.ids(IMAGES)[13]
     said = told(store, name[:8], capsys)
     # The seventh image of cluster 1, five to a tar.
     path = "expert_shards/cluster_1/00000-00001.tar"
@@ -157,9 +157,9 @@ def test_an_image_that_is_not_selected(store: Store, capsys: pytest.CaptureFixtu
     selection = store.read("training_selection", SHARD)
     try:
         for reason, value in (("low_value_cluster", "low"), ("beyond_keep_fraction", "high")):
-            worlds.put(store, "training_selection", selection.with_columns(selected=False, reason=pl.lit(reason)))
+            store.put("training_selection", selection.with_columns(selected=False, reason=pl.lit(reason)))
             values = {"cluster": [0], "value": value, "reason": "1 images, fewer than 2", "distance_bound": 0.25}
-            worlds.put(store, "cluster_values", pl.DataFrame(values))
+            store.put("cluster_values", pl.DataFrame(values))
             said = told(store, "row:2", capsys)
             assert f"=> not selected for training: {reason} (" in said
             decided = (
@@ -167,28 +167,28 @@ def test_an_image_that_is_not_selected(store: Store, capsys: pytest.CaptureFixtu
             )
             assert decided in said
     finally:
-        worlds.put(store, "training_selection", selection)
+        store.put("training_selection", selection)
 
 
 def test_an_image_without_latent(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     latents, arrays = store.read("latents", SHARD), store.read("router_arrays", SHARD)
     try:
-        worlds.put(store, "latents", latents[1:])
-        worlds.put(store, "router_arrays", arrays[1:])
+        store.put("latents", latents[1:])
+        store.put("router_arrays", arrays[1:])
         said = told(store, "row:0", capsys)
         assert "=> no latent, so it is not published: 300 x 200 pixels, resolution 256, latents.upscale off" in said
     finally:
-        worlds.put(store, "latents", latents)
-        worlds.publish(store)
+        store.put("latents", latents)
+        made_up.publish(store)
 
 
 def test_what_is_not_made_yet(store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = told(store, "http://photos.example/50", capsys)
     assert "(source row 50, shard 00002)" in said
     assert "=> not fetched yet: `paris run` goes on with it" in said
-    fresh = worlds.flat_store(tmp_path)
-    worlds.put_registry(tmp_path, pl.DataFrame({"shard": [SHARD], "file": "", "rows": 24, "source_row": [0]}))
-    worlds.put(fresh, "raw_images", _ledger([{"source_row": 0, "image_id": "a" * 32, "url": None}]))
+    fresh = made_up.flat_store(tmp_path)
+    made_up.put_registry(tmp_path, pl.DataFrame({"shard": [SHARD], "file": "", "rows": 24, "source_row": [0]}))
+    fresh.put("raw_images", _ledger([{"source_row": 0, "image_id": "a" * 32, "url": None}]))
     said = told(fresh, "aaaaaa", capsys)
     assert "=> not yet published: raw_images is the last table that knows it; `paris run` goes on" in said
 
@@ -200,7 +200,7 @@ def test_what_is_not_known(store: Store, capsys: pytest.CaptureFixture[str], wan
 
 
 def test_nothing_is_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = worlds.flat_store(tmp_path)
+    store = made_up.flat_store(tmp_path)
     (tmp_path / "shards.parquet").unlink()
     assert print_story(store, "row:0") == 1
     assert "nothing known" in capsys.readouterr().out

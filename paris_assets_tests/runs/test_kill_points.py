@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from paris_assets_tests import small_world
+from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.runs.chains import Undisturbed
 
 pytestmark = pytest.mark.long

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from paris_assets.dag.store import Store
 from PIL import Image
 from transformers import AutoTokenizer, Blip2ForConditionalGeneration, Blip2Processor, CLIPTextModel
 
@@ -23,7 +24,6 @@ from paris_assets import cli
 from paris_assets.config import Model, Profile
 from paris_assets.dag.io_manager import record_metadata
 from paris_assets.dag.records import read_record
-from paris_assets.dag.store import Store
 from paris_assets.images.decode import decode_rgb, read_header
 from paris_assets.latents.encode import noise
 from paris_assets.models.device import place

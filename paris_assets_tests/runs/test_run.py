@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from paris_assets.dag.store import Store
 
 from paris_assets.dag.records import read_record
-from paris_assets.dag.store import Store
 from paris_assets.definitions import asset_graph
 from paris_assets.planning.registration import SourceChanged
 from paris_assets.planning.waves import descendants

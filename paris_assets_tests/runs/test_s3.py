@@ -17,19 +17,19 @@ import boto3
 import pytest
 import yaml
 from botocore.retries.standard import ExponentialBackoff
+from paris_assets.dag.store import open_store
 
 from paris_assets.cli import main
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
-from paris_assets.dag.store import open_store
 from paris_assets.definitions import build_definitions
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import dagster_home, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage import s3
 from paris_assets.storage.location import Location
-from paris_assets_tests import small_world
-from paris_assets_tests.brief import brief_report
+from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures.brief import brief_report
 from paris_assets_tests.runs import direct
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy
 from paris_assets_tests.storage.faulty_proxy import Request as Sent

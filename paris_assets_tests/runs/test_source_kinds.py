@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from paris_assets.dag.store import open_store
 
 from paris_assets.cli import main
-from paris_assets.dag.store import open_store
 from paris_assets_tests.runs.conftest import SAMPLE
 
 PHOTOS = sorted((SAMPLE / "images").iterdir())[:6]

@@ -15,7 +15,7 @@ import pytest
 from paris_assets.cli import main
 from paris_assets.dag.records import FOOTER_KEY
 from paris_assets.storage.checksum import seal
-from paris_assets_tests import worlds
+from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.verification.published import SHARDS, edit_manifest
 from paris_assets_tests.verification.published import seal as reseal
 from paris_assets_tests.verification.test_published import TAR, change_member, changed_metadata, npy, rewrite_arrays
@@ -49,8 +49,8 @@ def without_tables(root: Path) -> Path:
 
 def replace(root: Path, asset: str, **columns: pl.Expr) -> None:
     """Rewrite a table of the first shard with a record that fits it."""
-    store = worlds.flat_store(root.parent / "flat")
-    worlds.put(store, asset, pl.read_parquet(root / asset / "00000.parquet").with_columns(**columns))
+    store = made_up.flat_store(root.parent / "flat")
+    store.put(asset, pl.read_parquet(root / asset / "00000.parquet").with_columns(**columns))
     (root.parent / "flat" / asset / "00000.parquet").replace(root / asset / "00000.parquet")
 
 
@@ -190,8 +190,8 @@ def test_a_sample_that_is_not_selected_and_one_that_is_not_published(root: Path,
 
 
 def test_a_sample_of_an_image_that_a_table_lacks(root: Path, verify: Verify) -> None:
-    store = worlds.flat_store(root.parent / "flat")
-    worlds.put(store, "captions", pl.read_parquet(root / "captions/00000.parquet")[1:])
+    store = made_up.flat_store(root.parent / "flat")
+    store.put("captions", pl.read_parquet(root / "captions/00000.parquet")[1:])
     (root.parent / "flat/captions/00000.parquet").replace(root / "captions/00000.parquet")
     _, said = verify()
     assert "expected samples that captions/00000.parquet has, found an image without a row there in 1 sample" in said
@@ -253,11 +253,11 @@ def test_a_table_whose_counts_the_manifest_leaves_out(root: Path, verify: Verify
 
 
 def test_a_manifest_that_was_edited_after_it_was_written(root: Path, verify: Verify) -> None:
-    store = worlds.flat_store(root.parent / "flat")
+    store = made_up.flat_store(root.parent / "flat")
     for name in ("pipeline_manifest.json", "router_training/clip.npy"):
         (root.parent / Path(name).name).write_bytes((root / name).read_bytes())
     files = {name: root.parent / Path(name).name for name in ("pipeline_manifest.json", "router_training/clip.npy")}
-    worlds.put(store, "pipeline_manifest", pl.DataFrame({"path": ["x"]}), files=files)
+    store.put("pipeline_manifest", pl.DataFrame({"path": ["x"]}), files=files)
     shutil.copytree(root.parent / "flat/pipeline_manifest", root / "pipeline_manifest")
     status, said = verify()
     assert status == 0, said
@@ -274,11 +274,11 @@ def test_a_manifest_that_was_edited_after_it_was_written(root: Path, verify: Ver
 
 
 def test_a_data_file_that_is_not_published(root: Path, verify: Verify) -> None:
-    store = worlds.flat_store(root.parent / "flat")
+    store = made_up.flat_store(root.parent / "flat")
     tar = root.parent / "images.tar"
     tar.write_bytes(b"images")
     rows = pl.read_parquet(root / "raw_images/00000.parquet")
-    worlds.put(store, "raw_images", rows, files={"raw_images/00000.tar": tar})
+    store.put("raw_images", rows, files={"raw_images/00000.tar": tar})
     shutil.copytree(root.parent / "flat/raw_images", root / "raw_images", dirs_exist_ok=True)
     assert verify()[0] == 0
     (root / "raw_images/00000.tar").write_bytes(b"imagEs")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from paris_assets.signals.blocking import Blocking
-from paris_assets_tests.photographs import photographs
+from paris_assets_tests.fixtures.photographs import photographs
 
 
 def blocking(image: Image.Image | np.ndarray) -> float | None:

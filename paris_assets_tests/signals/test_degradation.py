@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from paris_assets.signals.degradation import Degradation, lab
-from paris_assets_tests.photographs import photographs
+from paris_assets_tests.fixtures.photographs import photographs
 
 
 def degradation(*images: np.ndarray | Image.Image) -> dict[str, list[float | None]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from paris_assets.signals.perceptual_hash import PerceptualHash
-from paris_assets_tests.photographs import photographs
+from paris_assets_tests.fixtures.photographs import photographs
 
 
 def assert_equal_to_imagehash(images: list[np.ndarray]) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 
 from paris_assets.dag.commit import commit
-from paris_assets.dag.store import Store
 from paris_assets.experts import tables as expert_tables
 from paris_assets.experts.manifest import published_settings
 from paris_assets.experts.router import ARRAYS, consolidate
 from paris_assets.verification.manifest_checks import MANIFEST, version_of
-from paris_assets_tests import worlds
+from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import MadeUpRoot
 
 SHARDS = ("00000", "00001")
 EARLIER = ("source_rows", "raw_images", "filtered_images")
@@ -33,34 +33,34 @@ TABLES = (
 )
 
 
-def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9) -> Store:
+def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9) -> MadeUpRoot:
     """Two shards of tars, router arrays, their consolidation, empty prompt and manifest, beside their tables."""
-    store = worlds.flat_store(folder)
+    store = made_up.flat_root(folder)
     registry = pl.DataFrame({"shard": SHARDS, "file": "", "rows": count // 2})
-    worlds.put_registry(folder, registry)
-    worlds.publishable(store, count)
+    made_up.put_registry(folder, registry)
+    made_up.publishable(store, count)
     for asset in TABLES:
         whole = store.read(asset, SHARDS[0])
         for number, shard in enumerate(SHARDS):
-            worlds.put(store, asset, whole[number * count // 2 : (number + 1) * count // 2], shard)
+            store.put(asset, whole[number * count // 2 : (number + 1) * count // 2], shard)
     for number, shard in enumerate(SHARDS):
         rows = pl.DataFrame({"source_row": range(number * count // 2, (number + 1) * count // 2)})
         for asset in EARLIER:
-            worlds.put(store, asset, rows, shard)
-    worlds.put(store, "duplicate_groups", pl.DataFrame({"source_row": range(count)}))
+            store.put(asset, rows, shard)
+    store.put("duplicate_groups", pl.DataFrame({"source_row": range(count)}))
     for shard in SHARDS:
         commit(store, "expert_shards", shard, expert_tables.expert_shards(store, shard))
         commit(store, "router_arrays", shard, expert_tables.router_arrays(store, shard))
     (folder / "router_training").mkdir()
     arrays = [{name: folder / f"router_arrays/{shard}/{name}.npy" for name in ARRAYS} for shard in SHARDS]
     consolidate(arrays, folder / "router_training", max_bytes)
-    np.save(folder / "expert_shards/empty_prompt.npy", np.zeros((worlds.TOKENS, worlds.TEXT_DIM), np.float16))
+    np.save(folder / "expert_shards/empty_prompt.npy", np.zeros((made_up.TOKENS, made_up.TEXT_DIM), np.float16))
     (folder / MANIFEST).write_text(json.dumps(_manifest(folder, store, count)))
     seal(folder)
     return store
 
 
-def _manifest(folder: Path, store: Store, count: int) -> dict[str, Any]:
+def _manifest(folder: Path, store: MadeUpRoot, count: int) -> dict[str, Any]:
     index = pl.concat(store.read("expert_shards", shard) for shard in SHARDS)
     samples = dict(index.select("path", "samples").iter_rows())
     arrays = {f"router_arrays/{shard}/{name}.npy": count // 2 for shard in SHARDS for name in ARRAYS}
