@@ -1,10 +1,10 @@
-"""The README's pictures of Dagster's UI: `python tools/screenshots.py --root data/runs/demo`.
+"""The README's pictures of Dagster's UI: `python -m tools.screenshots --root data/runs/demo`.
 
 Needs a Chromium and, in whichever Python runs this file, Playwright and Pillow; none of them is needed elsewhere:
 
     apt-get install chromium
     python3 -m venv /tmp/browser && /tmp/browser/bin/pip install playwright pillow
-    /tmp/browser/bin/python tools/screenshots.py --root data/runs/demo
+    /tmp/browser/bin/python -m tools.screenshots --root data/runs/demo
 
 On a finished root it launches one small backfill, which makes the same bytes again. Beside it a small run with defects
 is made, for the pictures of what a bad run looks like. Nothing but the standard library is imported from this project.

@@ -3,14 +3,16 @@
 Run it with `python -m paris_assets_tests.benchmarks.bench_latents`.
 """
 
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-from tools.small_vae.judge import images_per_second
+from tools.small_vae.evaluate import images_per_second
+from tools.small_vae.photos import WEIGHTS
 
-WEIGHTS = Path(__file__).parents[2] / "paris_assets" / "models" / "weights" / "small_vae"
+BATCH = 4
 CASES = {
     "float32, contiguous (default)": (torch.float32, False),
     "float32, channels_last": (torch.float32, True),
@@ -19,12 +21,16 @@ CASES = {
 }
 
 
+@torch.inference_mode()
 def main() -> None:
     """Measure every case once and print the table."""
-    print(f"{torch.get_num_threads()} threads, batch 4, AutoencoderKL.encode, 256 x 256 pixels")
+    print(f"{torch.get_num_threads()} threads, batch {BATCH}, AutoencoderKL.encode, 256 x 256 pixels")
     for name, (dtype, channels_last) in CASES.items():
-        network = AutoencoderKL.from_pretrained(WEIGHTS).eval()
-        print(f"{name:32s} {images_per_second(network, dtype, channels_last):7.1f} images/s")
+        memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        network: Any = AutoencoderKL.from_pretrained(WEIGHTS, torch_dtype=dtype, use_safetensors=True).eval()
+        network.to(memory_format=memory_format)
+        images = torch.rand(BATCH, 3, 256, 256).mul(2).sub(1).to(dtype).to(memory_format=memory_format)
+        print(f"{name:32s} {images_per_second(partial(network.encode, images), BATCH):7.1f} images/s")
 
 
 if __name__ == "__main__":

@@ -1,76 +1,67 @@
 """Crops at native resolution out of photos that are decoded once and kept in memory."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from tools.small_vae.photos import Photo
-
+SIDE = 256
 LARGE_SIDE, MEDIUM_SIDE, SMALL_SIDE = 1200, 1024, 512
 MAX_WEIGHT = 6.0
 
 
-def decode_versions(content: bytes) -> list[np.ndarray]:
-    """The (H, W, 3) uint8 arrays of a photo that crops are taken from; nothing is ever enlarged.
+def pixels_of(content: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 pixels of an image file."""
+    with Image.open(io.BytesIO(content)) as image:
+        return np.array(image.convert("RGB"))
 
-    The file's own pixels, unless its short side exceeds 1200 pixels: then a Lanczos reduction to a short side of 1024,
-    since such files are soft at pixel level. From 768 pixels on, also a reduction to 512, much like the one that the
-    sample photos went through.
+
+def versions_of(content: bytes) -> list[np.ndarray]:
+    """The (H, W, 3) uint8 pixels of a photo that crops are taken from; nothing is ever enlarged.
+
+    The file's own pixels, unless its short side exceeds 1200: then a Lanczos reduction to 1024, since such files are
+    soft at pixel level. From 768 on also a reduction to 512, much like the one that the sample photos went through.
     """
-    with Image.open(io.BytesIO(content)) as file:
-        image = file.convert("RGB")
+    image = Image.fromarray(pixels_of(content))
     short = min(image.size)
-    versions = [image if short <= LARGE_SIDE else _reduced(image, MEDIUM_SIDE)]
-    if short >= 768:
-        versions.append(_reduced(image, SMALL_SIDE))
-    return [np.asarray(version) for version in versions]
+    sides = [MEDIUM_SIDE if short > LARGE_SIDE else short] + [SMALL_SIDE] * (short >= 768)
+    sizes = [(round(image.width * side / short), round(image.height * side / short)) for side in sides]
+    return [np.asarray(image.resize(size, Image.Resampling.LANCZOS)) for size in sizes]
 
 
-def _reduced(image: Image.Image, short_side: int) -> Image.Image:
-    factor = short_side / min(image.size)
-    size = (round(image.width * factor), round(image.height * factor))
-    return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def centre_crop(pixels: np.ndarray, side: int) -> np.ndarray:
-    """(H, W, 3) -> (side, side, 3) at native resolution. Raises ValueError when the photo is smaller than the crop."""
+def centre_crop(content: bytes) -> np.ndarray:
+    """(256, 256, 3) uint8: a photo's centre, not resized. Raises ValueError when the photo is smaller."""
+    pixels = pixels_of(content)
     height, width = pixels.shape[:2]
-    if min(height, width) < side:
-        raise ValueError(f"a {width}x{height} photo has no native {side}-pixel crop")
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
+    if min(height, width) < SIDE:
+        raise ValueError(f"a {width}x{height} photo has no native {SIDE}-pixel crop")
+    top, left = (height - SIDE) // 2, (width - SIDE) // 2
+    return pixels[top : top + SIDE, left : left + SIDE]
 
 
 def to_tensor(crops: Iterable[np.ndarray]) -> Tensor:
-    """(S, S, 3) uint8 crops -> (B, 3, S, S) float32 in [-1, 1], channels_last."""
-    batch = torch.from_numpy(np.stack(list(crops))).permute(0, 3, 1, 2)
-    return batch.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+    """(S, S, 3) uint8 crops -> (B, 3, S, S) float32 in [-1, 1]."""
+    return torch.from_numpy(np.stack(list(crops))).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
 
 
 class CropSampler:
-    """Draws random crops, half of them flipped, from the training photos.
+    """Draws random crops, half of them flipped; a photo as often as 256-pixel crops fill its area, up to 6 times."""
 
-    A photo is drawn in proportion to the number of 256-pixel crops that it has room for, up to 6.
-    """
-
-    def __init__(self, photos: Iterable[Photo], contents: Mapping[str, bytes], seed: int | Sequence[int]) -> None:
+    def __init__(self, contents: Iterable[bytes], seed: int = 0) -> None:
         self._random = np.random.default_rng(seed)
-        self._versions = [version for photo in photos for version in decode_versions(contents[photo.sha256])]
-        self._areas = np.array([version.shape[0] * version.shape[1] for version in self._versions], dtype=np.float64)
-        self._short_sides = np.array([min(version.shape[:2]) for version in self._versions])
+        self._versions = [version for content in contents for version in versions_of(content)]
 
     def draw(self, count: int, side: int) -> Tensor:
         """(count, 3, side, side) float32 in [-1, 1]; only photos with room for a crop of that size take part."""
-        weights = np.clip(self._areas / 65_536, 0, MAX_WEIGHT) * (self._short_sides >= side)
+        sizes = np.array([version.shape[:2] for version in self._versions])
+        weights = np.clip(sizes.prod(1) / SIDE**2, 0, MAX_WEIGHT) * (sizes.min(1) >= side)
         chosen = self._random.choice(len(self._versions), size=count, p=weights / weights.sum())
         return to_tensor(self._crop(self._versions[index], side) for index in chosen)
 
     def _crop(self, pixels: np.ndarray, side: int) -> np.ndarray:
-        top = self._random.integers(pixels.shape[0] - side + 1)
-        left = self._random.integers(pixels.shape[1] - side + 1)
+        top, left = (self._random.integers(length - side + 1) for length in pixels.shape[:2])
         crop = pixels[top : top + side, left : left + side]
         return crop[:, ::-1] if self._random.random() < 0.5 else crop

