@@ -23,10 +23,9 @@ from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import dagster_home, open_instance, report_finished
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
 from paris_assets_tests.models import cheap
-from paris_assets_tests.runs import direct
 
 FETCHED = ["source_rows", "raw_images", "image_signals", "content_scores", "filtered_images"]
 NAME = str(image_shards.name)

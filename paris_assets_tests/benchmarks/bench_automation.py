@@ -31,8 +31,7 @@ from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import open_instance
 from paris_assets.storage.checksum import seal
 from paris_assets.storage.location import Location
-from paris_assets_tests.fixtures import small_world
-from paris_assets_tests.runs import direct
+from paris_assets_tests.fixtures import direct, small_world
 
 ROWS = 1
 EMPTY = pa.table({"image_id": pa.array([], pa.string())})

@@ -1,17 +1,18 @@
 """A partition's fingerprint changes with what it depends on, and with nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from paris_assets.config import Profile
-from paris_assets.dag.fingerprint import OwnFingerprint, fingerprint, lineage_fingerprint, own_fingerprint
+from paris_assets.dag.fingerprint import OwnFingerprint, fingerprint, own_fingerprint, settings_fingerprint
 from paris_assets.dag.records import Record
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile
 
-GRAPH = asset_graph()
+GRAPH = asset_graph(load_profile("demo"))
 SHARDS = ["00000", "00001"]
 
 
@@ -23,6 +24,10 @@ def record(content: str, slices: dict[str, str] | None = None) -> Record:
 
 def own(profile: Profile) -> OwnFingerprint:
     return lambda name: own_fingerprint(GRAPH[name], profile)
+
+
+def by_settings(profile: Profile) -> OwnFingerprint:
+    return lambda name: settings_fingerprint(GRAPH[name], profile)
 
 
 def changed_assets(**overrides: Any) -> set[str]:
@@ -57,7 +62,9 @@ def test_inputs_enter_by_content_and_global_inputs_by_slice() -> None:
 
     def of(shard: str, **other: Record) -> str | None:
         known = {**inputs, **other}
-        return fingerprint(node, GRAPH, own(profile), shard, SHARDS, lambda name, key: known.get(name))
+        return fingerprint(
+            node, GRAPH, own(profile), by_settings(profile), shard, SHARDS, lambda name, key: known.get(name)
+        )
 
     first = of("00000")
     assert first == of("00000", duplicate_groups=record("other", {"00000": "x", "00001": "changed"}))
@@ -71,21 +78,31 @@ def test_a_missing_shard_leaves_a_global_asset_without_fingerprint_unless_allowe
     def of(profile_name: dict[str, Any]) -> str | None:
         profile = load_profile("demo", profile_name)
         present = lambda name, key: record("c") if key == "00000" else None  # noqa: E731
-        return fingerprint(node, GRAPH, own(profile), "all", SHARDS, present, some_missing=profile.allow_missing_shards)
+        return fingerprint(
+            node,
+            GRAPH,
+            own(profile),
+            by_settings(profile),
+            "all",
+            SHARDS,
+            present,
+            some_missing=profile.allow_missing_shards,
+        )
 
     assert of({}) is None
     assert of({"allow_missing_shards": True}) is not None
 
 
-def test_the_cluster_model_depends_on_settings_of_its_ancestors_alone() -> None:
-    node = GRAPH["cluster_model"]
-    demo = load_profile("demo")
-
-    def of(overrides: dict[str, Any], content: str = "c") -> str | None:
+def test_the_cluster_model_depends_on_its_code_and_the_settings_of_its_ancestors_alone() -> None:
+    def of(overrides: dict[str, Any], content: str = "c", edited: str = "") -> str | None:
         profile = load_profile("demo", overrides)
-        return fingerprint(node, GRAPH, own(profile), "all", SHARDS, lambda name, key: record(content))
+        graph = {**GRAPH, **({edited: replace(GRAPH[edited], code_version="edited")} if edited else {})}
+        code = lambda name: own_fingerprint(graph[name], profile)  # noqa: E731
+        known, settings = lambda name, key: record(content), by_settings(profile)
+        return fingerprint(graph["cluster_model"], graph, code, settings, "all", SHARDS, known)
 
-    assert of({}) == lineage_fingerprint(node, GRAPH, own(demo)) == of({}, "a new shard came")
+    assert of({}) == of({}, "a new shard came") == of({}, edited="raw_images")
+    assert of({}) != of({}, edited="cluster_model")
     assert of({}) != of({"clusters.k": 4})
     assert of({}) != of({"embedder.batch_size": 3})
     assert of({}) == of({"latents.posterior": "sample"})

@@ -21,9 +21,8 @@ from paris_assets.planning.registration import bind, register
 from paris_assets.planning.waves import Task
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
-from paris_assets_tests.runs import direct
 
 FETCHED = ("source_rows", "raw_images", "image_signals", "content_scores", "filtered_images")
 DESCRIBED = {"curated_images", "captions", "text_embeddings", "image_embeddings", "latents", "cluster_assignments"}

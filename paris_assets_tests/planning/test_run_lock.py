@@ -12,9 +12,8 @@ from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.planning import run_lock as turn
 from paris_assets.storage.location import Location
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, kill_points, small_world
 from paris_assets_tests.fixtures.brief import brief_report
-from paris_assets_tests.runs import direct, kill_points
 
 pytestmark = pytest.mark.long
 

@@ -15,8 +15,7 @@ from paris_assets.config import Profile
 from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
-from paris_assets_tests.fixtures import small_world
-from paris_assets_tests.runs import direct
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.runs.chains import Undisturbed
 
 PROJECT = Path(__file__).parents[2]

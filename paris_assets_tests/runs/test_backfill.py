@@ -17,9 +17,8 @@ from paris_assets.planning.waves import ancestors
 from paris_assets.runs.execution import INSTANCE, POOLS, open_instance, report_finished
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.small_world import contents
-from paris_assets_tests.runs import direct
 from paris_assets_tests.runs.user_interface import (
     PROJECT,
     TICK_S,

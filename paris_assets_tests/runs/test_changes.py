@@ -16,10 +16,9 @@ from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
 from paris_assets_tests.models import cheap
-from paris_assets_tests.runs import direct
 
 pytestmark = pytest.mark.long
 

@@ -27,8 +27,7 @@ from paris_assets.runs.execution import open_instance, report_finished
 from paris_assets.runs.run import Request, plan
 from paris_assets.storage.location import Location
 from paris_assets.verification.command import verify
-from paris_assets_tests.fixtures import small_world
-from paris_assets_tests.runs import direct
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.runs.user_interface import PROJECT, environment, process, until
 
 pytestmark = pytest.mark.long

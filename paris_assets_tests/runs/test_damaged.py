@@ -10,8 +10,8 @@ import pytest
 
 from paris_assets.runs.run import Request
 from paris_assets.storage.checksum import DamagedFile
+from paris_assets_tests.fixtures.direct import bring_up_to_date
 from paris_assets_tests.fixtures.small_world import contents, profile
-from paris_assets_tests.runs.direct import bring_up_to_date
 
 
 def flip(path: Path, place: Callable[[bytes], int] = lambda data: len(data) // 2) -> None:

@@ -16,9 +16,8 @@ from paris_assets.clusters import tables as cluster_tables
 from paris_assets.dag.records import ALL
 from paris_assets.planning.waves import descendants
 from paris_assets.runs.run import Request
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
-from paris_assets_tests.runs import direct
 from paris_assets_tests.runs.test_changes import table
 
 pytestmark = pytest.mark.long

@@ -32,9 +32,9 @@ from paris_assets.runs import command
 from paris_assets.runs.doctor import profile_models
 from paris_assets.runs.run import Request, RunReport
 from paris_assets.storage.location import Location
+from paris_assets_tests.fixtures import direct
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
-from paris_assets_tests.runs import direct
 
 pytestmark = pytest.mark.long
 

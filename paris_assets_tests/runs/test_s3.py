@@ -28,9 +28,8 @@ from paris_assets.runs.execution import dagster_home, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage import s3
 from paris_assets.storage.location import Location
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
-from paris_assets_tests.runs import direct
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy
 from paris_assets_tests.storage.faulty_proxy import Request as Sent
 
