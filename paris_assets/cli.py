@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
+    run.add_argument(
+        "--retry", choices=["transient"], help="fetch images again that failed by time-outs, broken connections or 5xx"
+    )
     run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
     run.set_defaults(command=_run)
     dev = commands.add_parser("dev", help="open `dagster dev` on a root")
@@ -117,6 +120,7 @@ def _run(options: argparse.Namespace) -> int:
         shards=tuple(key.strip() for key in options.shards.split(",") if key.strip()),
         workers=options.workers,
         force=options.force,
+        retry=options.retry is not None,
     )
     return run_command(profile, url, request, options.dry_run)
 

@@ -13,7 +13,7 @@ import yaml
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.display import record_metadata
 from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.dag.io_manager import FORCE_TAG, RESUME_TAG, Listener
+from paris_assets.dag.io_manager import FORCE_TAG, RESUME_TAG, RETRY_TAG, Listener
 from paris_assets.dag.records import ALL
 from paris_assets.definitions import build_definitions
 from paris_assets.partitions import image_shards
@@ -105,6 +105,7 @@ class Executor:
             tags={
                 RESUME_TAG: "true",
                 FORCE_TAG: ",".join(task.forced),
+                RETRY_TAG: ",".join(task.retried),
                 HOST_TAG: platform.node(),
                 "dagster/max_retries": "0",  # `paris run` itself tries again
             },
