@@ -20,7 +20,7 @@ from paris_assets.images.tars import read_images, whole_image
 from paris_assets.models.registry import build
 from paris_assets.models.weights import local_model_sha256
 from paris_assets.profiles import load_profile, parse_profile
-from paris_assets.storage.checksum import Seals
+from paris_assets.storage.checksum import VerifiedFiles
 from paris_assets.storage.location import Location
 
 PROFILE_FILE = "profile.yaml"
@@ -40,7 +40,7 @@ class Store:
         self.listener: Callable[[str, str, str], None] = lambda asset, shard, event: None
         self._models: dict[str, Any] = {}
         self._copies: dict[str, Path] = {}
-        self._seals = Seals(root)
+        self._verified = VerifiedFiles(root)
         self._known = Snapshot(root)
         self._open = ExitStack()
 
@@ -132,7 +132,7 @@ class Store:
                 f"{names}{more} has not been made under {self.root.url}: materialise it first, or let `paris run` do it"
             )
         for shard in shards:
-            self._seals.check(table_path(asset, shard))
+            self._verified.check(table_path(asset, shard))
         uris = [self.root.uri(table_path(asset, shard)) for shard in shards]
         return pl.scan_parquet(uris, storage_options=self.root.storage_options or None, glob=False)
 
