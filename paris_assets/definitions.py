@@ -20,6 +20,7 @@ from paris_assets.dag.assets import IO_MANAGER
 from paris_assets.dag.failed_checks import failed_checks_check
 from paris_assets.dag.fingerprint import Graph, Node
 from paris_assets.dag.io_manager import TableIOManager
+from paris_assets.dag.s3 import s3_resource
 from paris_assets.dag.store import Store, open_store
 from paris_assets.demo.resource import loopback_server
 from paris_assets.experts import assets as experts_assets
@@ -31,7 +32,6 @@ from paris_assets.latents import checks as latents_checks
 from paris_assets.sensors import SENSORS
 from paris_assets.signals import assets as signals_assets
 from paris_assets.signals import checks as signals_checks
-from paris_assets.storage.s3 import s3_resource
 
 DEFAULT_ROOT = "data/runs/demo"
 ASSET_MODULES: list[ModuleType] = [

@@ -24,7 +24,7 @@ from paris_assets.partitions import image_shards
 from paris_assets.planning.automation import Attempt, Partition, look_ahead
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.registration import SETTLE_S, bind, half_written, register
-from paris_assets.planning.run_lock import our_turn
+from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import Task, some
 from paris_assets.runs import failures
 
@@ -145,7 +145,7 @@ def _held(store: Store) -> Iterator[None]:
     def busy(holder: str) -> None:
         raise NotNow(f"{store.root.url} is held by {holder}: a `paris run`, or another look of a sensor")
 
-    with our_turn(store.root, dagster_home(store.root.url, store.root.remote), waiting=busy, lost=busy):
+    with hold_root(store.root, dagster_home(store.root.url, store.root.remote), waiting=busy, lost=busy):
         yield
 
 

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store, open_store
 from paris_assets.planning.registration import bind, register
 from paris_assets.runs.execution import open_instance
-from paris_assets.storage.location import Location
 from paris_assets_tests import small_world
 
 PROJECT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def large_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     urls = [f"http://{small_world.HOST}/{number}.jpg" for number in range(SHARDS)]
     pl.DataFrame({"URL": urls, "TEXT": ["a picture"] * SHARDS}).write_parquet(folder / "list.parquet")
     root = folder / "root"
-    store = Store(Location(str(root)), small_world.profile(folder / "list.parquet", source__rows_per_shard=1))
+    store = Store(open_location(str(root)), small_world.profile(folder / "list.parquet", source__rows_per_shard=1))
     bind(store, register(store), Console(quiet=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")

@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from paris_assets.dag.failed_checks import FailedCheck, failed_checks, summary
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import asset_graph, build_definitions
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import QUIET, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.runs.unchecked import judge_again
-from paris_assets.storage.location import Location
 from paris_assets.storage.output import MAX_PICTURES, Output
 from paris_assets_tests import small_world
 
@@ -171,7 +171,7 @@ def test_a_picture_that_does_not_compress_is_made_small(tmp_path: Path) -> None:
     noise.save(file, "PNG")
     output = Output()
     for number in range(MAX_PICTURES + 3):
-        output.show_picture(Location(tmp_path), f"analysis/{number}.png", file.getvalue())
+        output.show_picture(open_location(tmp_path), f"analysis/{number}.png", file.getvalue())
     assert len(output.display) == MAX_PICTURES
     shown = output.display["0.png"].value
     assert len(shown) < 50_000

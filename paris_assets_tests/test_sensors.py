@@ -13,16 +13,16 @@ import pytest
 
 from paris_assets import sensors
 from paris_assets.clusters import tables as cluster_tables
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import build_definitions
 from paris_assets.ingest.columns import SourceError
 from paris_assets.partitions import image_shards
 from paris_assets.planning.registration import bind, register
-from paris_assets.planning.run_lock import our_turn
+from paris_assets.planning.run_lock import hold_root
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import dagster_home, open_instance, report_finished
 from paris_assets.runs.run import Request
-from paris_assets.storage.location import Location
 from paris_assets_tests import small_world
 from paris_assets_tests.brief import brief_report
 from paris_assets_tests.models import cheap
@@ -97,7 +97,7 @@ def world(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """A copy of it in another place, to be changed."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     folder = Path(shutil.copytree(finished, tmp_path / "world"))
-    moved = Store(Location(folder / "root"), small_world.profile(folder / "source"), direct.GRAPH)
+    moved = Store(open_location(folder / "root"), small_world.profile(folder / "source"), direct.GRAPH)
     bind(moved, register(moved), direct.Console(quiet=True))
     with open_instance(moved) as instance:
         yield World(folder / "source", folder / "root", instance)
@@ -135,7 +135,7 @@ def test_a_list_that_is_still_written_is_waited_for(tmp_path: Path, monkeypatch:
     source.mkdir()
     rows = [f'{{"url": "http://x.test/{number}.jpg", "text": "text {number}"}}\n' for number in range(40)]
     (source / "a.jsonl").write_text("".join(rows[:25]))
-    Location(tmp_path / "root").put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
+    open_location(tmp_path / "root").put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
     with open_instance(open_store(str(tmp_path / "root"))) as instance:
         world = World(source, tmp_path / "root", instance)
         assert world.register() == "a.jsonl changed less than 60 s ago and may still be written"
@@ -182,7 +182,9 @@ def test_partitions_and_registry_come_to_agree(world: World) -> None:
 
 def test_a_paris_run_has_precedence(world: World) -> None:
     small_world.embedded(world.source / "n.parquet", 20, 40)
-    with our_turn(Location(world.root), dagster_home(str(world.root), False), waiting=pytest.fail, lost=pytest.fail):
+    with hold_root(
+        open_location(world.root), dagster_home(str(world.root), False), waiting=pytest.fail, lost=pytest.fail
+    ):
         assert world.register().startswith(f"{world.root} is held by process ")
         assert world.wait().endswith(": a `paris run`, or another look of a sensor")
     assert world.shards() == ["00000", "00001"]
@@ -197,7 +199,7 @@ def test_a_root_without_settings_is_left_alone(world: World) -> None:
 
 def test_settings_that_changed_since_the_code_was_loaded_are_used(world: World) -> None:
     changed = small_world.profile(world.source, captions__min_words=2)
-    bind(Store(Location(world.root), changed), world.loaded.registry(), direct.Console(quiet=True))  # type: ignore[arg-type]
+    bind(Store(open_location(world.root), changed), world.loaded.registry(), direct.Console(quiet=True))  # type: ignore[arg-type]
     asked = world.look(sensors.out_of_date_partitions).run_requests or []
     assert {request.partition_key for request in asked} == {"00000", "00001"}
     assert asked[0].asset_selection[0].to_user_string() == "captions"  # type: ignore[index]
@@ -240,7 +242,7 @@ def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Shards that another process has registered meanwhile are seen, and the lease is given back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", "")
-    root, source = Location(f"{s3_url}/sensors"), tmp_path / "source"
+    root, source = open_location(f"{s3_url}/sensors"), tmp_path / "source"
     small_world.embedded(source / "a.parquet", 20)
     root.put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
     with open_instance(open_store(root.url)) as instance:

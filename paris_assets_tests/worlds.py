@@ -11,12 +11,12 @@ import polars as pl
 
 from paris_assets.dag.commit import commit
 from paris_assets.dag.fingerprint import Node
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store
 from paris_assets.definitions import asset_graph
 from paris_assets.experts import tables as expert_tables
 from paris_assets.profiles import load_profile
 from paris_assets.storage.checksum import seal
-from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 
 SHARD = "00000"
@@ -30,7 +30,7 @@ def flat_store(folder: Path, **overrides: Any) -> Store:
         for name, node in asset_graph().items()
     }
     settings = {"text.tokens": TOKENS, "clusters.k": 2, "experts.validation_fraction": 0.3, **overrides}
-    store = Store(Location(folder), load_profile("demo", settings), graph)
+    store = Store(open_location(folder), load_profile("demo", settings), graph)
     registry = pl.DataFrame({"shard": [SHARD], "file": [""], "rows": [1]})
     folder.mkdir(parents=True, exist_ok=True)
     put_registry(folder, registry)

@@ -13,6 +13,7 @@ import polars as pl
 from paris_assets.config import Model, Profile
 from paris_assets.dag import fingerprint as fingerprints
 from paris_assets.dag.records import ALL, Record, table_path
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.snapshot import Snapshot
 from paris_assets.dag.source_file import source_identity
 from paris_assets.errors import MissingInput
@@ -221,7 +222,7 @@ class Store:
 
 def open_store(root_url: str, graph: fingerprints.Graph | None = None, profile: Profile | None = None) -> Store:
     """The store at a root, with the profile that the root records unless one is given."""
-    root = Location(root_url)
+    root = open_location(root_url)
     return Store(root, profile or stored_profile(root) or load_profile(), graph)
 
 

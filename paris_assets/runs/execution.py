@@ -14,6 +14,7 @@ from paris_assets.dag.assets import FORCE_TAG, RESUME_TAG
 from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
 from paris_assets.dag.io_manager import record_metadata
 from paris_assets.dag.records import ALL
+from paris_assets.dag.s3 import compute_logs
 from paris_assets.dag.store import Store
 from paris_assets.definitions import build_definitions
 from paris_assets.partitions import image_shards
@@ -21,7 +22,6 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.failures import cause
 from paris_assets.runs.launcher import HOST_TAG
-from paris_assets.storage.s3 import compute_logs
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 STORAGE = "paris_assets.runs.dagster_storage"

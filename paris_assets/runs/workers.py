@@ -20,11 +20,11 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from paris_assets.config import Profile
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store
 from paris_assets.models.batches import cores
 from paris_assets.planning.waves import Task
 from paris_assets.runs.execution import Executor, TaskReport, open_instance
-from paris_assets.storage.location import Location
 
 PRELOAD = ["dagster", "torch", "diffusers.models.autoencoders.autoencoder_kl", "paris_assets.runs.execution"]
 Listener = Callable[[str, str, str], None]
@@ -166,7 +166,7 @@ def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profi
     take_gpu(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    store = Store(Location(root_url), profile)
+    store = Store(open_location(root_url), profile)
     store.listener = lambda asset, shard, event: pipe.send((asset, shard, event))
     executor = Executor(store, open_instance(store))
     while True:

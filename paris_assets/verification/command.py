@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.snapshot import REGISTRY
 from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
@@ -64,7 +65,7 @@ def _place(manifest: str) -> tuple[Location, str]:
     """The folder of a manifest and its name there."""
     address = manifest if "://" in manifest else str(Path(manifest).absolute())
     folder, _, name = address.rpartition("/")
-    return Location(folder), name
+    return open_location(f"{folder}/"), name
 
 
 def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:

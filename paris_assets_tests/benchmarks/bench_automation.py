@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from paris_assets import sensors
 from paris_assets.dag.records import ALL, FOOTER_KEY, Record, table_path
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store, open_store
 from paris_assets.definitions import asset_graph
 from paris_assets.partitions import image_shards
@@ -30,7 +31,6 @@ from paris_assets.planning.waves import order
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import open_instance
 from paris_assets.storage.checksum import seal
-from paris_assets.storage.location import Location
 from paris_assets_tests import small_world
 from paris_assets_tests.runs import direct
 
@@ -67,7 +67,7 @@ def measure(shards: int, folder: Path) -> None:
     """Seconds of each sensor's look."""
     source, root = folder / "source", folder / "root"
     grow(source, shards, "a")
-    store = Store(Location(root), small_world.profile(source, source__rows_per_shard=ROWS), asset_graph())
+    store = Store(open_location(root), small_world.profile(source, source__rows_per_shard=ROWS), asset_graph())
     store.root.put_bytes(dump_profile(store.profile).encode(), "profile.yaml")
     start = time.monotonic()
     bind(store, register(store), direct.Console(quiet=True))

@@ -8,6 +8,7 @@ import pytest
 
 from paris_assets.dag.commit import commit
 from paris_assets.dag.fingerprint import Node
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store
 from paris_assets.errors import MissingInput
 from paris_assets.profiles import load_profile
@@ -22,7 +23,7 @@ GRAPH = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(Location(tmp_path), load_profile("demo"), GRAPH)
+    return Store(open_location(tmp_path), load_profile("demo"), GRAPH)
 
 
 def output(files: dict[str, bytes], fail: bool = False) -> Output:

@@ -14,12 +14,12 @@ from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
 from paris_assets.dag.commit import commit
 from paris_assets.dag.records import ALL, read_record
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store
 from paris_assets.planning import automation
 from paris_assets.planning.automation import Attempt, Outlook, look_ahead
 from paris_assets.planning.registration import bind, register
 from paris_assets.planning.waves import Task
-from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 from paris_assets_tests import small_world
 from paris_assets_tests.brief import brief_report
@@ -41,7 +41,7 @@ class World:
         return small_world.profile(self.source, **self.settings)
 
     def store(self) -> Store:
-        return Store(Location(self.root), self.profile(), direct.GRAPH)
+        return Store(open_location(self.root), self.profile(), direct.GRAPH)
 
     def add(self, name: str, count: int, first: int) -> None:
         """A further file, registered as the sensor does."""
@@ -105,7 +105,7 @@ def test_nothing_is_asked_for_on_a_finished_root(worlds: Callable[..., World]) -
 
 def test_a_new_shard_goes_wave_by_wave_and_the_model_stays(worlds: Callable[..., World]) -> None:
     world = worlds()
-    model, old = read_record(Location(world.root), "cluster_model"), small_world.contents(world.root)
+    model, old = read_record(open_location(world.root), "cluster_model"), small_world.contents(world.root)
     world.add("n", 20, 40)
     rounds = world.settle()
     assert [{(task.shard, frozenset(task.assets)) for task in tasks} for tasks in rounds] == [
@@ -117,7 +117,7 @@ def test_a_new_shard_goes_wave_by_wave_and_the_model_stays(worlds: Callable[...,
         {(ALL, frozenset({"expert_summary", "pipeline_manifest"}))},
     ]
     assert rounds[0][0].assets == FETCHED
-    assert read_record(Location(world.root), "cluster_model") == model
+    assert read_record(open_location(world.root), "cluster_model") == model
     now = small_world.contents(world.root)
     assert [path for path in old if path.endswith((".tar", ".npy")) and now[path] != old[path]] == [
         path for path in old if path.startswith("router_training/")

@@ -17,6 +17,7 @@ from paris_assets.config import Profile
 from paris_assets.dag import io_manager
 from paris_assets.dag.assets import FORCE_TAG, RESUME_TAG
 from paris_assets.dag.records import ALL, Record, read_record, table_path
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store
 from paris_assets.definitions import ASSET_MODULES, asset_graph
 from paris_assets.demo.resource import LoopbackServer
@@ -26,7 +27,6 @@ from paris_assets.runs import run as runs
 from paris_assets.runs import workers
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress
-from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 
 GRAPH = asset_graph()
@@ -85,7 +85,7 @@ class Direct:
 
 def bring_up_to_date(profile: Profile, root: Path | str, request: runs.Request | None = None) -> set[Partition]:
     """`paris run` on a root; (asset, shard) of the partitions that were made. Failures are raised."""
-    store, console = Store(Location(root), profile, GRAPH), Console(file=io.StringIO())
+    store, console = Store(open_location(root), profile, GRAPH), Console(file=io.StringIO())
     check_binding(store.root, profile)
     bind(store, register(store), console)
     with mock.patch.object(workers, "Executor", Direct), mock.patch.object(workers, "open_instance"):
@@ -100,7 +100,7 @@ def bring_up_to_date(profile: Profile, root: Path | str, request: runs.Request |
 
 def records(root: Path) -> dict[Partition, Record]:
     """The record of every partition of a finished root."""
-    store = Store(Location(root), Profile(), GRAPH)
+    store = Store(open_location(root), Profile(), GRAPH)
     keys = [(name, key) for name, node in GRAPH.items() for key in (store.shards() if node.partitioned else [ALL])]
     found = {(name, key): read_record(store.root, name, key) for name, key in keys}
     return {key: record for key, record in found.items() if record}

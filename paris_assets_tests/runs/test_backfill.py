@@ -12,11 +12,11 @@ import dagster as dg
 import pytest
 import yaml
 
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import open_store
 from paris_assets.planning.waves import ancestors
 from paris_assets.runs.execution import INSTANCE, POOLS, open_instance, report_finished
 from paris_assets.runs.run import Request
-from paris_assets.storage.location import Location
 from paris_assets_tests import small_world
 from paris_assets_tests.runs import direct
 from paris_assets_tests.runs.user_interface import (
@@ -135,7 +135,7 @@ def test_a_failing_shard_fails_alone_and_is_retried_alone(world: World) -> None:
 
 
 def test_the_run_of_a_killed_process_is_tried_once_more(world: World) -> None:
-    with Location(str(world.root)).alone("curated_images/00000.parquet"):  # where the run waits to put its table
+    with open_location(str(world.root)).alone("curated_images/00000.parquet"):  # where the run waits to put its table
         run = world.ui.launch(["curated_images"], "00000")
         os.kill(world.working(run), signal.SIGKILL)
         assert world.ui.finished(run) == "FAILURE"
@@ -147,7 +147,7 @@ def test_the_run_of_a_killed_process_is_tried_once_more(world: World) -> None:
 def test_a_killed_paris_run_keeps_no_place_in_a_pool(world: World) -> None:
     """`duplicate_groups` needs the pool `fit`, which lets one run in."""
     command = ["run", "--root", str(world.root), "--select", "duplicate_groups", "--force"]
-    with Location(str(world.root)).alone("duplicate_groups/all.parquet"):
+    with open_location(str(world.root)).alone("duplicate_groups/all.parquet"):
         process = subprocess.Popen(
             [sys.executable, "-m", "paris_assets.cli", *command],
             env=environment(world.root), cwd=PROJECT, stdout=subprocess.DEVNULL,

@@ -20,12 +20,12 @@ import pytest
 from PIL import Image
 
 from paris_assets.dag.records import read_record
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import open_store
 from paris_assets.definitions import asset_graph
 from paris_assets.partitions import image_shards
 from paris_assets.runs.execution import open_instance, report_finished
 from paris_assets.runs.run import Request, plan
-from paris_assets.storage.location import Location
 from paris_assets.verification.command import verify
 from paris_assets_tests import small_world
 from paris_assets_tests.runs import direct
@@ -104,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, posted: tuple[str, list[dict
 
 
 def test_a_new_file_is_carried_to_expert_shards_and_nothing_is_refitted(world: World) -> None:
-    root, before = Location(world.root), small_world.contents(world.root)
+    root, before = open_location(world.root), small_world.contents(world.root)
     model, fits = read_record(root, "cluster_model"), world.fits()
     until(lambda: world.said("every partition is up to date"), 90, "the first look of the sensor")
     until(lambda: world.said("no new rows"), 30, "the first look at the source")

@@ -23,6 +23,7 @@ from paris_assets import cli
 from paris_assets.config import Model, Profile
 from paris_assets.dag.io_manager import record_metadata
 from paris_assets.dag.records import read_record
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store
 from paris_assets.images.decode import decode_rgb, read_header
 from paris_assets.latents.encode import noise
@@ -31,7 +32,6 @@ from paris_assets.profiles import load_profile
 from paris_assets.runs import command
 from paris_assets.runs.doctor import profile_models
 from paris_assets.runs.run import Request, RunReport
-from paris_assets.storage.location import Location
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
 from paris_assets_tests.runs import direct
@@ -170,7 +170,7 @@ def test_latents_are_diffusers_own_times_the_scaling_factor(root: Path, folders:
     table = _table(root, "latents").sort("image_id")
     assert table.schema["latent_256"] == pl.Array(pl.Float16, (4, 32, 32))
     assert not table["upscaled"].any()
-    record = read_record(Location(root), "latents", "00000")
+    record = read_record(open_location(root), "latents", "00000")
     assert record is not None
     assert record.facts["scaling_factor"] == 0.18215
     vae = AutoencoderKL.from_pretrained(folders["latents.codec"]).eval()  # type: ignore[attr-defined]
@@ -282,7 +282,7 @@ def test_every_network_halves_its_batch_when_memory_runs_out_and_the_record_says
         "expert_summary": {"clip-text": 4},
     }
     record = records["image_embeddings", "00000"]
-    shown = record_metadata(Store(Location(tmp_path / "root"), profile, direct.GRAPH), record)
+    shown = record_metadata(Store(open_location(tmp_path / "root"), profile, direct.GRAPH), record)
     assert shown["halved_batches"] == dg.MetadataValue.json({"dinov2": 4})
     for asset, column in (
         ("image_embeddings", "embedding"),

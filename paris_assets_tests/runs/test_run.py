@@ -13,13 +13,14 @@ import polars as pl
 import pytest
 
 from paris_assets.dag.records import read_record
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import Store
 from paris_assets.definitions import asset_graph
 from paris_assets.planning.registration import SourceChanged
 from paris_assets.planning.waves import descendants
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request, UnknownName, plan
-from paris_assets.storage.location import Location, sha256_file
+from paris_assets.storage.location import sha256_file
 from paris_assets_tests.runs.conftest import settings
 
 pytestmark = pytest.mark.long
@@ -44,7 +45,7 @@ def published(root: Path) -> dict[str, str]:
 
 
 def todo(root: Path, source: Path, request: Request | None = None, **overrides: object) -> set[str]:
-    store = Store(Location(root), settings(source, **overrides), GRAPH)
+    store = Store(open_location(root), settings(source, **overrides), GRAPH)
     return {asset for _, tasks in plan(store, request or Request()) for task in tasks for asset in task.assets}
 
 
@@ -210,7 +211,7 @@ def test_a_deleted_home_alone_is_told_what_is_finished(root: Path, source: Path)
     shutil.rmtree(root / ".dagster")
     assert run_command(settings(source), str(root), Request(), dry_run=False) == 0
     assert hashes(root) == before
-    instance = open_instance(Store(Location(root), settings(source), GRAPH))
+    instance = open_instance(Store(open_location(root), settings(source), GRAPH))
     assert instance.get_materialized_partitions(dg.AssetKey("latents")) == {"00000", "00001"}
     assert instance.get_latest_materialization_event(dg.AssetKey("pipeline_manifest")) is not None
 
@@ -247,7 +248,7 @@ def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source:
     from paris_assets.planning.waves import Task
     from paris_assets.runs.workers import Workers
 
-    store = Store(Location(root), settings(source), GRAPH)
+    store = Store(open_location(root), settings(source), GRAPH)
     killed: list[int] = []
 
     def kill_one(asset: str, shard: str, event: str) -> None:
@@ -283,7 +284,7 @@ def test_text_from_the_web_is_no_markup(finished: Path, source: Path) -> None:
     from paris_assets.runs.run import RunReport
     from paris_assets.runs.summary import print_summary
 
-    store = Store(Location(finished), settings(source), GRAPH)
+    store = Store(open_location(finished), settings(source), GRAPH)
     said = io.StringIO()
     check = TaskReport(Task("00000", ("captions",)), failed_checks=["captions: '[/url] buy [red]now' is 90 %"])
     print_summary(store, RunReport([check]), Console(file=said, width=200))
@@ -298,14 +299,14 @@ def test_another_source_on_the_same_root_is_refused(root: Path, tmp_path: Path) 
 
 
 def test_unknown_names_are_refused(finished: Path, source: Path) -> None:
-    store = Store(Location(finished), settings(source), GRAPH)
+    store = Store(open_location(finished), settings(source), GRAPH)
     for request in (Request(select=("latent",)), Request(start="nope"), Request(shards=("99999",))):
         with pytest.raises(UnknownName):
             plan(store, request)
 
 
 def test_asset_selection_syntax(finished: Path, source: Path) -> None:
-    store = Store(Location(finished), settings(source), GRAPH)
+    store = Store(open_location(finished), settings(source), GRAPH)
     found = plan(store, Request(select=("group:captions",), force=True))
     assert {asset for _, tasks in found for task in tasks for asset in task.assets} == {"captions", "text_embeddings"}
 
@@ -313,7 +314,7 @@ def test_asset_selection_syntax(finished: Path, source: Path) -> None:
 def test_no_check_fails_on_a_good_run(finished: Path, source: Path) -> None:
     from paris_assets.runs.execution import open_instance
 
-    instance = open_instance(Store(Location(finished), settings(source), GRAPH))
+    instance = open_instance(Store(open_location(finished), settings(source), GRAPH))
     import dagster as dg
 
     records = instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION))
@@ -327,13 +328,13 @@ def test_dagster_knows_versions_rows_and_rejects(finished: Path, source: Path) -
 
     from paris_assets.runs.execution import open_instance
 
-    instance = open_instance(Store(Location(finished), settings(source), GRAPH))
+    instance = open_instance(Store(open_location(finished), settings(source), GRAPH))
     for asset, node in GRAPH.items():
         event = instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None, asset
         materialization = event.asset_materialization
         assert materialization is not None
-        record = read_record(Location(finished), asset, materialization.partition or "all")
+        record = read_record(open_location(finished), asset, materialization.partition or "all")
         assert record is not None
         assert (materialization.tags or {})["dagster/data_version"] == record.content
         assert (materialization.tags or {})["dagster/code_version"] == node.code_version

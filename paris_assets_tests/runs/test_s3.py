@@ -21,13 +21,13 @@ from botocore.retries.standard import ExponentialBackoff
 from paris_assets.cli import main
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.config import Profile
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.store import open_store
 from paris_assets.definitions import build_definitions
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import dagster_home, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage import s3
-from paris_assets.storage.location import Location
 from paris_assets_tests import small_world
 from paris_assets_tests.brief import brief_report
 from paris_assets_tests.runs import direct
@@ -82,11 +82,12 @@ def world(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         patch.setattr(tempfile, "tempdir", str(folder))
         patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.02)
         patch.setattr(s3, "READ_TIMEOUT_S", 1)
+        patch.setattr(s3, "PAUSE_S", 0.02)
         patch.setattr(cluster_tables, "write_report", chatty_report)
         direct.bring_up_to_date(profile, folder / "local")
         proxy.judge = failing(failed)
         direct.bring_up_to_date(profile, url)
-        root = Location(url)
+        root = open_location(url)
         for path in LOST:
             root.delete(path)
         root.put_bytes(b"stale", STALE)
