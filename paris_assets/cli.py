@@ -88,16 +88,16 @@ def _root_url(options: argparse.Namespace, profile: str) -> str:
 
 def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     """The profile of this command and its root: the root's own profile unless another is named."""
+    from paris_assets.dag.s3 import open_location
     from paris_assets.planning.profile_file import stored_profile
-    from paris_assets.storage.location import Location
 
     overrides = {**environment_overrides(), **parse_overrides(options.set)}
     if options.source:
         overrides["source.path"] = options.source
     name = Path(options.profile).stem if options.profile else "demo"
     url = _root_url(options, name)
-    stored = stored_profile(Location(url)) if options.profile is None else None
-    if stored is None and options.profile is None and Location(url).size("shards.parquet") is not None:
+    stored = stored_profile(open_location(url)) if options.profile is None else None
+    if stored is None and options.profile is None and open_location(url).size("shards.parquet") is not None:
         raise UsageError(f"{url} has registered shards, but its profile.yaml is gone: name the profile with --profile")
     if stored is None:
         return load_profile(options.profile or "demo", overrides), url

@@ -23,7 +23,7 @@ from paris_assets.planning.automation import Attempt, Partition, look_ahead
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import PROFILE_FILE, stored_profile
 from paris_assets.planning.registration import SETTLE_S, bind, half_written, register
-from paris_assets.planning.run_lock import our_turn
+from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import Task, some
 
 INTERVAL = "PARIS_SENSOR_INTERVAL_S"
@@ -145,7 +145,7 @@ def _held(catalog: Catalog) -> Iterator[None]:
     def busy(holder: str) -> None:
         raise NotNow(f"{catalog.location.url} is held by {holder}: a `paris run`, or another look of a sensor")
 
-    with our_turn(
+    with hold_root(
         catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting=busy, lost=busy
     ):
         yield

@@ -22,6 +22,7 @@ import yaml
 
 from paris_assets.cli import main
 from paris_assets.config import Ingest, Model, ProfileError, Source
+from paris_assets.dag.s3 import open_location
 from paris_assets.experts.router import ARRAYS, consolidate
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.ledger import fetch_shard
@@ -306,7 +307,7 @@ def test_the_limit_on_pixels_holds_for_every_source(tmp_path: Path, kind: str) -
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", ".."])
 def test_no_path_leaves_the_root(tmp_path: Path, path: str) -> None:
-    root = Location(tmp_path / "root")
+    root = open_location(tmp_path / "root")
     for step in (root.uri, root.size, root.read, root.delete, lambda name: root.put_bytes(b"", name)):
         with pytest.raises(ValueError, match="not a path below the root"):
             step(path)
@@ -329,7 +330,7 @@ def test_an_address_with_credentials_is_refused_and_not_repeated(
     tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert MARK not in without_credentials(address)
-    for step in (refuse_credentials, Location, lambda text: Location(f"{text}/more")):
+    for step in (refuse_credentials, Location, lambda text: open_location(f"{text}/more")):
         with pytest.raises(ValueError, match="given with credentials") as caught:
             step(address)
         assert MARK not in str(caught.value)

@@ -18,11 +18,12 @@ from yaml import YAMLError
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
+from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import open_catalog
 from paris_assets.partitions import image_shards
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding, register
-from paris_assets.planning.run_lock import our_turn
+from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
@@ -30,7 +31,6 @@ from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
 from paris_assets.runs.unchecked import judge_again
-from paris_assets.storage.location import Location
 
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
@@ -39,7 +39,7 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     missing = missing_for(profile)
     if missing:
         raise ValueError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
-    root = Location(url)
+    root = open_location(url)
     check_binding(root, profile)
     catalog = open_catalog(root, profile)
     selected_assets(catalog, request)
@@ -65,7 +65,7 @@ def _alone(catalog: Catalog, console: Console) -> AbstractContextManager[None]:
         said = f"stopping: {holder} has taken over {catalog.location.url}, which this run could not renew its lease on"
         console.print(said, markup=False, soft_wrap=True)
 
-    return our_turn(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting, lost)
+    return hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting, lost)
 
 
 def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, start: float) -> int:

@@ -13,9 +13,9 @@ from pathlib import Path
 from rich.console import Console
 
 from paris_assets.config import Model, Profile
+from paris_assets.dag.s3 import open_location
 from paris_assets.models.registry import requirements
 from paris_assets.planning.profile_file import stored_profile
-from paris_assets.storage.location import Location
 
 PACKAGES = (
     "dagster",
@@ -141,7 +141,7 @@ def examine(profile: Profile, root_url: str) -> int:
 
 
 def _root_problems(root_url: str) -> list[str]:
-    root = Location(root_url)
+    root = open_location(root_url)
     if root.remote:
         try:
             root.probe()
