@@ -91,13 +91,13 @@ def _kinds(thumbnails: np.ndarray) -> tuple[Kind, Kind]:
     flat_keys = np.concatenate([levels, tint], axis=1) / FLAT_DIFFERENCE
     textured_keys = np.concatenate([gain, tint / MAX_CHROMA_DIFFERENCE], axis=1)
     return (
-        Kind(contrast < FLAT, np.float32(flat_keys), (np.float32(chroma / FLAT_DIFFERENCE),)),
-        Kind(
-            contrast * MAX_GAIN * SLACK >= FLAT,
-            np.float32(textured_keys),
-            (np.float32(texture), np.float32(chroma / MAX_CHROMA_DIFFERENCE)),
-        ),
+        _kind(contrast < FLAT, flat_keys, chroma / FLAT_DIFFERENCE),
+        _kind(contrast * MAX_GAIN * SLACK >= FLAT, textured_keys, texture, chroma / MAX_CHROMA_DIFFERENCE),
     )
+
+
+def _kind(member: np.ndarray, keys: np.ndarray, *vectors: np.ndarray) -> Kind:
+    return Kind(member, keys.astype(np.float32), tuple(vector.astype(np.float32) for vector in vectors))
 
 
 def _cells(keys: np.ndarray, left: np.ndarray, right: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -335,6 +335,18 @@ def test_published_copies_tie_new_images_to_their_keeper() -> None:
     assert groups(grown(table, {"00000"}, {"00001"})) == {"a": {"a", "b", "n"}}
 
 
+def test_a_published_copy_of_a_distant_keeper_leads_no_new_image() -> None:
+    """b was found to be a copy of a at a larger radius than now."""
+    table = rows(
+        {"image_id": "a", "phash": 0},
+        {"image_id": "b", "phash": flipped(0, *range(15))},
+        {"image_id": "n", "phash": flipped(0, *range(15)), "shard": "00001"},
+    )
+    published = find_duplicates(table[:2], Duplicates(radius=20))
+    assert groups(published) == {"a": {"a", "b"}}
+    assert groups(find_duplicates(table, SETTINGS, published)) == {"a": {"a", "b"}, "n": {"n"}}
+
+
 def test_exact_copies_of_published_images() -> None:
     table = rows(
         {"image_id": "a", "shard": "00003", "source_row": 30},
