@@ -74,7 +74,7 @@ def _rule_problems(profile: Profile) -> list[str]:
     if problem:
         return [problem]
     signals = signal_schema(profile.signals)
-    lacking = sorted({"phash", "dhash", "thumbnail"} - set(signals))
+    lacking = sorted({"phash", "thumbnail"} - set(signals))
     if lacking:
         hashes = "paris_assets.signals.perceptual_hash:PerceptualHash"
         return [f"signals.measures gives no {', '.join(lacking)}, which duplicate_groups reads: add {hashes}"]

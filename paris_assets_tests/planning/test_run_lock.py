@@ -15,9 +15,8 @@ from paris_assets.dag.s3 import open_location
 from paris_assets.planning import run_lock
 from paris_assets.storage.location import Location
 from paris_assets.storage.lock import exclusive
-from paris_assets_tests.fixtures import small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
-from paris_assets_tests.fixtures import direct
 from paris_assets_tests.runs import kill_points
 
 pytestmark = pytest.mark.long
