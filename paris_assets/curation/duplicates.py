@@ -28,18 +28,9 @@ from threadpoolctl import threadpool_limits
 from paris_assets.config import Duplicates
 from paris_assets.curation.gallery import Gallery, run_ends
 from paris_assets.curation.hamming import close_pairs
+from paris_assets.curation.schema import DUPLICATE_GROUPS
 
-SCHEMA = pl.Schema(
-    {
-        "image_id": pl.String,
-        "shard": pl.String,
-        "source_row": pl.Int64,
-        "group_id": pl.String,
-        "keeper": pl.Boolean,
-        "distance": pl.UInt8,
-        "method": pl.String,
-    }
-)
+SCHEMA = pl.Schema({name: kind for name, kind in DUPLICATE_GROUPS.polars().items() if name != "alt_texts"})
 FIRST_LINKS = 1 << 12  # in the first block
 MOST_LINKS = 1 << 20  # in any block
 _LIGHT = ("image_id", "shard", "source_row", "phash", "width", "height", "aesthetic")

@@ -10,7 +10,7 @@ from paris_assets.curation import candidates
 from paris_assets.curation.candidates import Candidates
 from paris_assets.curation.same_picture import same_picture
 from paris_assets_tests.curation.variants import COPIES, hashed
-from paris_assets_tests.photographs import photographs
+from paris_assets_tests.fixtures.photographs import photographs
 
 CORRELATION = Duplicates().verify_correlation
 
