@@ -1,4 +1,4 @@
-"""Our processes keep large blocks of memory instead of fetching them from the system each time; others are left alone."""
+"""Our processes keep large blocks of memory instead of fetching them from the system each time; others are let be."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def test_variables_of_the_user_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize("module", ["paris_assets", "paris_assets.cli", "paris_assets.definitions"])
 def test_an_import_changes_neither_environment_nor_heap(module: str, tmp_path: Path) -> None:
     faults, changed = process(f"import {module}", tmp_path)
-    assert changed == {}
+    assert changed.keys() <= {"_RJEM_MALLOC_CONF"}  # polars sets that of its own allocator
     if platform.libc_ver()[0] == "glibc":
         assert faults > 0.9 * BLOCKS * PAGES
 

@@ -52,7 +52,7 @@ class BatchStats:
             self.rows, self.batches = self.rows + rows, self.batches + 1
 
     def halve(self, name: str, size: int) -> int:
-        """The size to go on with after a batch of ``size`` rows did not fit: half, or less if another thread said so."""
+        """The size to go on with after ``size`` rows did not fit: half of it, or less where another thread found so."""
         with self._lock:
             self.halved[name] = min(size // 2, self.halved.get(name, size))
             return self.halved[name]

@@ -63,11 +63,34 @@ def native_bf16(device: str) -> bool:
 def native_bf16_on_cpu() -> bool:
     """Whether this CPU computes in bf16; one that is told to act as an older one (``ATEN_CPU_CAPABILITY``,
     ``ONEDNN_MAX_CPU_ISA``) does as that one would."""
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
-    if limit.upper() in _WITHOUT_BF16 or torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):
+    if _isa_limit().upper() in _WITHOUT_BF16 or torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):
         return False
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def lacking(device: str, precision: str) -> str | None:
+    """What is needed to compute on a device in a precision natively, and what this machine has; None where it can."""
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        return f"torch knows no device {device!r}, and this machine has {best_device()}"
+    gpus, wanted = torch.cuda.device_count(), (place.index or 0) + 1
+    if place.type == "cuda" and wanted > gpus:
+        return f"device {device} needs {wanted} GPU{'s' if wanted > 1 else ''}, and this machine has {gpus or 'none'}"
+    if precision != "bf16" or native_bf16(place.type):
+        return None
+    if place.type == "cuda":
+        return (
+            f"precision bf16 needs a GPU that computes in it, and this machine has {torch.cuda.get_device_name(place)}"
+        )
+    limit = f", limited to {_isa_limit()}" if _isa_limit() else ""
+    has = f"{torch.backends.cpu.get_cpu_capability()}{limit}"
+    return f"precision bf16 needs a CPU that computes in it (AVX512-BF16 or AMX), and this machine has {has}"
+
+
+def _isa_limit() -> str:
+    return os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
 
 
 def ready(network: Any, placement: Placement) -> Any:
