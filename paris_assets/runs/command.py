@@ -20,6 +20,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import open_catalog
+from paris_assets.models.resolve import resolve_networks
 from paris_assets.partitions import image_shards
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding, register
@@ -36,10 +37,11 @@ from paris_assets.runs.unchecked import judge_again
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
     """Register the source and bring its partitions up to date; returns the exit status."""
     console, start = open_console(), time.monotonic()
+    root = open_location(url)
+    profile = resolve_networks(profile, stored_profile(root))
     missing = missing_for(profile)
     if missing:
         raise ValueError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
-    root = open_location(url)
     check_binding(root, profile)
     catalog = open_catalog(root, profile)
     selected_assets(catalog, request)
