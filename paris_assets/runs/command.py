@@ -7,7 +7,6 @@ import socket
 import sys
 import time
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NoReturn
 
 import dagster as dg
@@ -138,6 +137,5 @@ def open_ui(url: str, port: int) -> NoReturn:
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
     environment = {**patience, **os.environ, "PARIS_ROOT": store.root.url}
-    workspace = Path(__file__).parents[2] / "workspace.yaml"
-    program = str(Path(sys.executable).parent / "dagster")
-    os.execve(program, [program, "dev", "-w", str(workspace), "--port", str(port)], environment)
+    dagster = [sys.executable, "-m", "dagster", "dev", "-m", "paris_assets.definitions", "--port", str(port)]
+    os.execve(sys.executable, dagster, environment)
