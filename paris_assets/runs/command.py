@@ -7,7 +7,6 @@ import socket
 import sys
 import time
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NoReturn
 
 import dagster as dg
@@ -26,6 +25,7 @@ from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding, register
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import blocked_lines
+from paris_assets.process import child_environment
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
 from paris_assets.runs.progress import RunProgress, open_console
@@ -141,7 +141,6 @@ def open_ui(url: str, port: int) -> NoReturn:
         instance.add_dynamic_partitions(str(image_shards.name), catalog.shards())
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
-    environment = {**patience, **os.environ, "PARIS_ROOT": catalog.location.url}
-    workspace = Path(__file__).parents[2] / "workspace.yaml"
-    program = str(Path(sys.executable).parent / "dagster")
-    os.execve(program, [program, "dev", "-w", str(workspace), "--port", str(port)], environment)
+    environment = {**patience, **os.environ, **child_environment(), "PARIS_ROOT": catalog.location.url}
+    dagster = [sys.executable, "-m", "dagster", "dev", "-m", "paris_assets.definitions", "--port", str(port)]
+    os.execve(sys.executable, dagster, environment)
