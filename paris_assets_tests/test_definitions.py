@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from paris_assets.dag.store import Store, open_store
-from paris_assets.planning.registration import bind, register
+from paris_assets.ingest.sources import register
+from paris_assets.planning.registration import bind
 from paris_assets.runs.execution import open_instance
 from paris_assets.storage.location import Location
 from paris_assets_tests import small_world
@@ -50,7 +51,7 @@ def large_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pl.DataFrame({"URL": urls, "TEXT": ["a picture"] * SHARDS}).write_parquet(folder / "list.parquet")
     root = folder / "root"
     store = Store(Location(str(root)), small_world.profile(folder / "list.parquet", source__rows_per_shard=1))
-    bind(store, register(store), Console(quiet=True))
+    bind(store, register(store.profile.source, store.registry(), store.root), Console(quiet=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")
         with open_instance(store) as instance:

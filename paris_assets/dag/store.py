@@ -14,7 +14,6 @@ from paris_assets.config import Model, Profile
 from paris_assets.dag import fingerprint as fingerprints
 from paris_assets.dag.records import ALL, Record, table_path
 from paris_assets.dag.snapshot import Snapshot
-from paris_assets.dag.source_file import source_identity
 from paris_assets.errors import MissingInput
 from paris_assets.images.tars import read_images, whole_image
 from paris_assets.models.registry import build
@@ -60,7 +59,7 @@ class Store:
         return other
 
     def registry(self) -> pl.DataFrame | None:
-        """The registered shards (`shard`, `file`, `first_row`, `rows`, `source_row`, `identity`), or None before."""
+        """The registered shards (columns: `ingest.sources`), or None before."""
         return self._known.registry()[0]
 
     def shards(self) -> list[str]:
@@ -72,8 +71,8 @@ class Store:
         return self._known.record(asset, shard)
 
     def refresh(self) -> None:
-        """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights, the files
-        of the source and, on a remote root, the tables."""
+        """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights and, on a
+        remote root, the tables."""
         self._known.refresh()
 
     def changed(self, path: str) -> None:
@@ -204,9 +203,9 @@ class Store:
         row = self._known.registry()[1].get(shard)
         if row is None:
             return []
-        path, file, members = self.profile.source.path, row["file"], row.get("members")
-        key = ("source", file) if file else ("source", file, shard)
-        return [{**row, "identity": self._known.once(key, lambda: source_identity(path, file, members))}]
+        if row.get("list") is not None:  # its name is a hash of its content
+            return [{name: value for name, value in row.items() if name not in ("identity", "size_bytes")}]
+        return [row]
 
     def _embeds_images(self, node: fingerprints.Node, shard: str) -> bool:
         """Whether this asset reads image bytes from the source itself: a replaced image then has to be read again."""

@@ -18,7 +18,7 @@ def source_rows(store: Store, shard: str) -> Output:
     registry = store.registry()
     if registry is None:
         raise MissingInput(f"no shards are registered under {store.root.url}: `paris run` registers the source")
-    rows = read_rows(store.profile.source, entry_of(registry, shard))
+    rows = read_rows(store.profile.source, entry_of(registry, shard), store.root)
     embedded = rows["locator"].null_count() < rows.height
     return Output(rows=[rows], rows_in=rows.height, facts={"images_in_source": embedded})
 

@@ -17,10 +17,12 @@ from yaml import YAMLError
 
 from paris_assets.config import Profile
 from paris_assets.dag.store import Store, open_store, stored_profile
+from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
-from paris_assets.planning.registration import bind, check_binding, register
+from paris_assets.planning.registration import bind, check_binding
 from paris_assets.planning.run_lock import our_turn
 from paris_assets.planning.waves import blocked_lines, descendants, order
+from paris_assets.profiles import with_full_paths
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
 from paris_assets.runs.progress import RunProgress, open_console
@@ -35,6 +37,7 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     from paris_assets.definitions import asset_graph
 
     console, start = open_console(), time.monotonic()
+    profile = with_full_paths(profile)
     missing = missing_for(profile)
     if missing:
         raise ValueError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
@@ -66,7 +69,7 @@ def _alone(store: Store, console: Console) -> AbstractContextManager[None]:
 
 
 def _bring_up_to_date(store: Store, request: Request, console: Console, start: float) -> int:
-    registry = register(store)
+    registry = register(store.profile.source, store.registry(), store.root)
     selected_shards(registry, request)
     k, rows = store.profile.clusters.k, int(registry["rows"].sum())
     if rows < k and "cluster_model" in selected_assets(store, request)[0]:
@@ -107,11 +110,14 @@ def _tell_dagster(store: Store) -> tuple[int, int]:
 
 
 def _print_plan(store: Store, request: Request, console: Console) -> None:
-    registry, known = register(store), set(store.shards())
+    before, known = store.registry(), store.shards()
+    registry = register(store.profile.source, before, store.root, write=False)
     selected_shards(registry, request)
-    new = [shard for shard in registry["shard"] if shard not in known]
+    new = registry["shard"].to_list()[len(known) :]
     if new:
         console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+    if before is not None and not registry.head(before.height).equals(before):
+        console.print("files of the source were written anew: their shards would be read again")
     todo = plan(store, request) if known else []
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")

@@ -23,15 +23,16 @@ import json, sys
 from pathlib import Path
 from paris_assets.config import Source
 from paris_assets.ingest.sources import entry_of, read_rows, register
+from paris_assets.storage.location import Location
 
 def peak_mb():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 
-peaks = []
-for path in sys.argv[1:]:
+peaks, root = [], Location(sys.argv[1])
+for path in sys.argv[2:]:
     source = Source(path=path, rows_per_shard=2_000)
-    registry = register(source)
-    shard = read_rows(source, entry_of(registry, registry["shard"][-1]))
+    registry = register(source, None, root)
+    shard = read_rows(source, entry_of(registry, registry["shard"][-1]), root)
     peaks.append((int(registry["rows"].sum()), shard.height, peak_mb()))
 print(json.dumps(peaks))
 """
@@ -57,7 +58,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     for path in files:
         rows, _, kind = path.name.partition(".")
         WRITE[kind](path, int(rows))
-    command = [sys.executable, "-c", SCRIPT, *map(str, files)]
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "root"), *map(str, files)]
     environment = {**os.environ, **STEADY}
     answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
     assert [rows for rows, _, _ in answer] == [SMALL] * len(WRITE) + [LARGE] * len(WRITE)

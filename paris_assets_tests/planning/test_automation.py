@@ -15,9 +15,10 @@ from paris_assets.config import Profile
 from paris_assets.dag.commit import commit
 from paris_assets.dag.records import ALL, read_record
 from paris_assets.dag.store import Store
+from paris_assets.ingest.sources import register
 from paris_assets.planning import automation
 from paris_assets.planning.automation import Attempt, Outlook, look_ahead
-from paris_assets.planning.registration import bind, register
+from paris_assets.planning.registration import bind
 from paris_assets.planning.waves import Task
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
@@ -46,8 +47,11 @@ class World:
     def add(self, name: str, count: int, first: int) -> None:
         """A further file, registered as the sensor does."""
         small_world.embedded(self.source / f"{name}.parquet", count, first)
+        self.register()
+
+    def register(self) -> None:
         store = self.store()
-        bind(store, register(store), direct.Console(quiet=True))
+        bind(store, register(store.profile.source, store.registry(), store.root), direct.Console(quiet=True))
 
     def outlook(self, running: set[tuple[str, str]] | None = None) -> Outlook:
         found = look_ahead(self.store(), running or set(), self.attempts)
@@ -91,7 +95,7 @@ def worlds(finished: Callable[[str], Path], tmp_path: Path) -> Callable[..., Wor
     def copy(name: str = "world", growth: str = "keep_published") -> World:
         world = World(tmp_path / name, duplicates__growth=growth)
         shutil.copytree(finished(growth), tmp_path / name)
-        bind(world.store(), register(world.store()), direct.Console(quiet=True))
+        world.register()
         return world
 
     return copy

@@ -20,7 +20,8 @@ from paris_assets.dag.records import ALL, Record, read_record, table_path
 from paris_assets.dag.store import Store
 from paris_assets.definitions import ASSET_MODULES, asset_graph
 from paris_assets.demo.resource import LoopbackServer
-from paris_assets.planning.registration import bind, check_binding, register
+from paris_assets.ingest.sources import register
+from paris_assets.planning.registration import bind, check_binding
 from paris_assets.planning.waves import Task
 from paris_assets.runs import run as runs
 from paris_assets.runs import workers
@@ -87,7 +88,7 @@ def bring_up_to_date(profile: Profile, root: Path | str, request: runs.Request |
     """`paris run` on a root; (asset, shard) of the partitions that were made. Failures are raised."""
     store, console = Store(Location(root), profile, GRAPH), Console(file=io.StringIO())
     check_binding(store.root, profile)
-    bind(store, register(store), console)
+    bind(store, register(store.profile.source, store.registry(), store.root), console)
     with mock.patch.object(workers, "Executor", Direct), mock.patch.object(workers, "open_instance"):
         report = runs.run(store, request or runs.Request(), RunProgress(console))
     store.close()
