@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 
 ROW = ("http://photos.example/uploads/2020/01/%s.jpg" % ("n" * 40), "a photo of " + "a cat and " * 50)
-SMALL, LARGE = 4_000, 40_000
-LIMIT_MB = 12  # each of the large files holds 24 MB
+SMALL, LARGE = 8_000, 100_000
+LIMIT_MB = 25  # each of the large files holds 60 MB
 # One arena for all threads: what allocators keep for each of them differs from run to run by more than is measured.
 STEADY = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system", "POLARS_MAX_THREADS": "1"}
 # In a process of its own: the peak of this one belongs to other tests.

@@ -1,5 +1,6 @@
 """The command line takes folders, WebDataset tars and embedded bytes as well as url lists."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -10,6 +11,7 @@ import pytest
 
 from paris_assets.cli import main
 from paris_assets.dag.store import open_store
+from paris_assets.storage.location import Location
 from paris_assets_tests.runs.conftest import SAMPLE
 
 PHOTOS = sorted((SAMPLE / "images").iterdir())[:6]
@@ -83,3 +85,77 @@ def test_a_table_without_usable_columns_says_what_it_has_and_needs(
     said = capsys.readouterr().err
     assert "adress" in said
     assert "url" in said
+
+
+def _run(*arguments: str) -> int:
+    return main(["run", "--select", "source_rows", "--set", "source.rows_per_shard=2", *arguments])
+
+
+def _said(capfd: pytest.CaptureFixture[str]) -> str:
+    """What was printed since, whatever the width of the screen."""
+    return " ".join("".join(capfd.readouterr()).split())
+
+
+def test_a_text_list_is_kept_as_parquet_and_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(SAMPLE.parents[1])
+    root, source = Location(tmp_path / "root"), tmp_path / "source"
+    source.mkdir()
+    lines = [json.dumps({"url": f"http://photos.example/{row}.jpg", "text": f"text {row}"}) for row in range(3)]
+    (source / "b.jsonl.gz").write_bytes(gzip.compress("\n".join([*lines[:2], "no JSON", lines[2]]).encode()))
+    where = ("--source", f"{source}/*.gz", "--root", str(tmp_path / "root"))
+    assert _run("--dry-run", *where) == 0
+    assert "would register 2 shards: 00000, 00001" in _said(capfd)
+    assert not (tmp_path / "root" / "source_lists").exists()
+    assert _run(*where) == 0
+    rows = open_store(root.url).scan("source_rows", ["00000", "00001"]).collect()
+    assert rows["text"].to_list() == ["text 0", "text 1", None, "text 2"]
+    (name,) = root.glob("source_lists/*")
+    content = root.read(name)
+    root.delete(name)
+    root.delete("source_rows/00001.parquet")
+    assert _run(*where) == 0
+    assert root.read(name) == content
+    assert open_store(root.url).read("source_rows", "00001")["text"].to_list() == [None, "text 2"]
+    (source / "a.jsonl.gz").write_bytes(gzip.compress(lines[0].encode()))
+    assert _run("--dry-run", *where) == 0
+    assert "would register 1 shards: 00002" in _said(capfd)
+    assert root.glob("source_lists/*") == [name]
+    assert _run(*where) == 0
+    assert open_store(root.url).read("source_rows", "00002")["text"].to_list() == ["text 0"]
+
+
+def test_a_list_written_anew_is_read_again_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(SAMPLE.parents[1])
+    path, root = tmp_path / "l.csv", tmp_path / "root"
+    where = ("--source", str(path), "--root", str(root))
+    path.write_text("url,text\nu,one\nv,two\nw,six\n")
+    assert _run(*where) == 0
+    path.write_text("url,text\nu,one\nv,two\nw,ten\n")
+    _said(capfd)
+    assert _run("--dry-run", *where) == 0
+    assert "files of the source were written anew: their shards would be read again" in _said(capfd)
+    assert _run(*where) == 0
+    assert open_store(str(root)).read("source_rows", "00001")["text"].to_list() == ["ten"]
+    path.write_text("url,text\nu,one\nv,two\nw,ten\nx,more\n")
+    assert _run(*where) == 2
+    assert "l.csv had 27 bytes and has 34 since it was registered: add new rows as new files" in _said(capfd)
+
+
+def test_one_root_takes_no_list_of_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "l.csv").write_text(f"url,text\nu,{folder}\n")
+    root = ("--root", str(tmp_path / "root"), "--set", f"ingest.serve={SAMPLE}")
+    monkeypatch.chdir(tmp_path / "one")
+    assert _run("--source", "l.csv", *root) == 0
+    monkeypatch.chdir(tmp_path / "two")
+    assert _run("--source", "l.csv", *root) == 2
+    assert f"holds results of {tmp_path}/one/l.csv, not of {tmp_path}/two/l.csv" in _said(capfd)
+    assert _run(*root) == 0
+    assert "nothing to do" in _said(capfd)
