@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from paris_assets.config import Source
+from paris_assets.errors import MissingInput
 from paris_assets.ingest import source_lists, text_tables
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.sources import entry_of, read_rows, register
@@ -185,3 +186,14 @@ def test_more_shards_than_five_digits_stay_in_the_order_of_registration(tmp_path
     assert pl.concat(read).select("source_row", "url").rows() == [
         (99_997, "u99997"), (99_998, "v0"), (100_000, "v2"), (100_002, "v4"),
     ]  # fmt: skip
+
+
+def test_lists_of_a_root_on_s3(source: Source, s3_url: str, tmp_path: Path) -> None:
+    root = Location(f"{s3_url}/{tmp_path.name}")
+    known = register(source, None, root)
+    assert _texts(source, known, root) == [f"text {row}" for row in range(ROWS)]
+    root.delete(known["list"][0])
+    with pytest.raises(MissingInput, match="is gone: the next `paris run` makes it again"):
+        _texts(source, known, root)
+    assert register(source, known, root).equals(known)
+    assert _texts(source, known, root) == [f"text {row}" for row in range(ROWS)]
