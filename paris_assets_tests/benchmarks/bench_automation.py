@@ -24,8 +24,9 @@ from paris_assets.dag.store import Store, open_store
 from paris_assets import sensors
 from paris_assets.dag.records import ALL, FOOTER_KEY, Record, table_path
 from paris_assets.definitions import asset_graph
+from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
-from paris_assets.planning.registration import bind, register
+from paris_assets.planning.registration import bind
 from paris_assets.planning.waves import order
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import open_instance
@@ -69,7 +70,7 @@ def measure(shards: int, folder: Path) -> None:
     store = Store(Location(root), small_world.profile(source, source__rows_per_shard=ROWS), asset_graph())
     store.root.put_bytes(dump_profile(store.profile).encode(), "profile.yaml")
     start = time.monotonic()
-    bind(store, register(store), direct.Console(quiet=True))
+    bind(store, register(store.profile.source, store.registry(), store.root), direct.Console(quiet=True))
     finish(store)
     print(f"{shards} shards: {time.monotonic() - start:.0f} s to write {len(store.graph)} assets")
     loaded, cursor = open_store(str(root), asset_graph()), None
