@@ -1,4 +1,4 @@
-"""Maps the sample list into the wheel, which setup.cfg has no words for; all else is said in pyproject.toml and there."""
+"""Maps the sample list into the wheel, which setup.cfg has no words for; pyproject.toml and setup.cfg say all else."""
 
 from setuptools import find_packages, setup
 
