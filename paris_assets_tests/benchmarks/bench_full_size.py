@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import inspect
 import os
 import tempfile
 import time
@@ -23,23 +24,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
-from paris_assets.dag.store import Store
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from paris_assets.captions import tables as caption_tables
-from paris_assets.clusters import tables as cluster_tables
-from paris_assets.dag.commit import commit
-from paris_assets.latents import tables as latent_tables
+from paris_assets.captions.assets import captions, text_embeddings
+from paris_assets.clusters.assets import image_embeddings
+from paris_assets.dag.assets import TableAsset
+from paris_assets.images.reader import ImageTars
+from paris_assets.latents.assets import latents
 from paris_assets.latents.encode import crop, noise
 from paris_assets.models.batches import cores, decode, ordered_map
 from paris_assets.models.device import place
+from paris_assets.models.registry import Models
 from paris_assets.profiles import load_profile
 from paris_assets.storage.output import Output
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard
 from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import MadeUpRoot
 from paris_assets_tests.models import full_size
 
 TARGET = 0.9
@@ -51,53 +53,52 @@ class Case:
 
     setting: str
     make: Callable[[Path], None]
-    asset: str
-    run: Callable[[Store], Output]
+    asset: TableAsset
     gigabytes: float
     images: int
 
 
-def _curated(store: Store) -> pl.LazyFrame:
-    return store.scan("curated_images", [made_up.SHARD])
+def made(asset: TableAsset, store: MadeUpRoot, models: Models) -> Output:
+    """What an asset's function gives for the shard."""
+    tables = asset.inputs(store.profile, frozenset(store.graph))
+    given = {name: store.tables.for_shard(name, made_up.SHARD) for name in tables}
+    given |= {"shard": made_up.SHARD, "images": ImageTars(store.files), "models": models, "profile": store.profile}
+    return asset.body(**{name: given[name] for name in inspect.signature(asset.body).parameters})
 
 
 CASES = {
     "dinov2": Case(
         "embedder",
         full_size.dinov2_base,
-        "image_embeddings",
-        lambda store: cluster_tables.image_embeddings(store, made_up.SHARD, _curated(store)),
+        image_embeddings,
         gigabytes=1,
         images=128,
     ),
     "clip-text": Case(
         "text.encoder",
         full_size.clip_l_text,
-        "text_embeddings",
-        lambda store: caption_tables.text_embeddings(store, made_up.SHARD, store.scan("captions", [made_up.SHARD])),
+        text_embeddings,
         gigabytes=1,
         images=256,
     ),
     "autoencoder-kl": Case(
         "latents.codec",
         full_size.sd_vae,
-        "latents",
-        lambda store: latent_tables.latents(store, made_up.SHARD, _curated(store)),
+        latents,
         gigabytes=4,
         images=32,
     ),
     "blip-2": Case(
         "captions.captioner",
         full_size.blip2_opt,
-        "captions",
-        lambda store: caption_tables.captions(store, made_up.SHARD, _curated(store)),
+        captions,
         gigabytes=12,
         images=16,
     ),
 }
 
 
-def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: Store) -> tuple[list[Any], float]:
+def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: MadeUpRoot) -> tuple[list[Any], float]:
     """Arguments of each call of the network, and images per second that are decoded and resized for it."""
     size = network.batch_size
     if name == "clip-text":
@@ -175,8 +176,8 @@ def measure(name: str, options: argparse.Namespace) -> None:
         settings = {"batch_size": size, "device": options.device, "revision": None, "path": str(folder / "model")}
         model = shipped.model_copy(update=settings)
         images = enlarged(count, options.long_side)
-        store = shard(folder / "root", case.setting, model, images)
-        network, placement = store.model(model), place(model)
+        store, models = shard(folder / "root", case.setting, model, images), Models()
+        network, placement = models.load(model), place(model)
         batches, decoding = prepared(name, network, images, store)
         run = network.encode if hasattr(network, "encode") else network.run
         flops = flops_per_image(run, batches[0], size)
@@ -184,7 +185,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
         alone, whole, peaks = [], [], []
         measured: list[tuple[list[np.ndarray], Callable[[], object]]] = [
             (alone, lambda: [run(*batch) for batch in batches]),
-            (whole, lambda: commit(store, case.asset, made_up.SHARD, case.run(store))),
+            (whole, lambda: store.commit(case.asset.name, made_up.SHARD, made(case.asset, store, models))),
         ]
         for turn in range(options.rounds):
             peaks.append(peak_flops(placement.device, placement.dtype))

@@ -45,7 +45,8 @@ def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9) ->
         rows = pl.DataFrame({"source_row": range(number * count // 2, (number + 1) * count // 2)})
         for asset in EARLIER:
             store.put(asset, rows, shard)
-    store.put("duplicate_groups", pl.DataFrame({"source_row": range(count)}))
+    occurrences = {"shard": [SHARDS[2 * row // count] for row in range(count)], "source_row": range(count)}
+    store.put("duplicate_groups", pl.DataFrame(occurrences))
     for shard in SHARDS:
         made_up.publish(store, shard)
     (folder / "router_training").mkdir()
