@@ -42,7 +42,7 @@ CHEAP = [
 ]
 ROWS = range(40)
 BANNERS = [number for number in ROWS if number % 20 == 13]
-OF_THE_RULE = {"content_scores", "filtered_images"}
+OF_THE_RULE = {"filtered_images"}
 
 
 @dataclass
