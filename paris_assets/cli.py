@@ -10,6 +10,7 @@ from pathlib import Path
 
 from paris_assets.config import Profile, ProfileError
 from paris_assets.errors import MissingInput
+from paris_assets.process import prepare_process
 from paris_assets.profiles import environment_overrides, load_profile, parse_overrides
 
 
@@ -19,6 +20,7 @@ class UsageError(ValueError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status: 0 done, 1 something failed, 2 wrong usage."""
+    prepare_process()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     options = _parser().parse_args(arguments)
@@ -50,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
+    run.add_argument(
+        "--retry", choices=["transient"], help="fetch images again that failed by time-outs, broken connections or 5xx"
+    )
     run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
     run.set_defaults(command=_run)
     dev = commands.add_parser("dev", help="open `dagster dev` on a root")
@@ -85,16 +90,16 @@ def _root_url(options: argparse.Namespace, profile: str) -> str:
 
 def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     """The profile of this command and its root: the root's own profile unless another is named."""
+    from paris_assets.dag.s3 import open_location
     from paris_assets.planning.profile_file import stored_profile
-    from paris_assets.storage.location import Location
 
     overrides = {**environment_overrides(), **parse_overrides(options.set)}
     if options.source:
         overrides["source.path"] = options.source
     name = Path(options.profile).stem if options.profile else "demo"
     url = _root_url(options, name)
-    stored = stored_profile(Location(url)) if options.profile is None else None
-    if stored is None and options.profile is None and Location(url).size("shards.parquet") is not None:
+    stored = stored_profile(open_location(url)) if options.profile is None else None
+    if stored is None and options.profile is None and open_location(url).size("shards.parquet") is not None:
         raise UsageError(f"{url} has registered shards, but its profile.yaml is gone: name the profile with --profile")
     if stored is None:
         return load_profile(options.profile or "demo", overrides), url
@@ -117,6 +122,7 @@ def _run(options: argparse.Namespace) -> int:
         shards=tuple(key.strip() for key in options.shards.split(",") if key.strip()),
         workers=options.workers,
         force=options.force,
+        retry=options.retry is not None,
     )
     return run_command(profile, url, request, options.dry_run)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -20,6 +21,7 @@ from paris_assets.dag.failed_checks import failed_checks_check
 from paris_assets.dag.graph import Graph
 from paris_assets.dag.io_manager import IO_MANAGER, Listener, TableIOManager
 from paris_assets.dag.records import Records
+from paris_assets.dag.s3 import open_location, s3_resource
 from paris_assets.dag.tables import Tables
 from paris_assets.demo.resource import loopback_server
 from paris_assets.experts import assets as experts_assets
@@ -27,7 +29,7 @@ from paris_assets.experts import checks as experts_checks
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest import assets as ingest_assets
 from paris_assets.ingest import checks as ingest_checks
-from paris_assets.ingest.registered import RegisteredSource, source_identity
+from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.latents import assets as latents_assets
 from paris_assets.latents import checks as latents_checks
 from paris_assets.models.registry import Models
@@ -38,7 +40,6 @@ from paris_assets.signals import assets as signals_assets
 from paris_assets.signals import checks as signals_checks
 from paris_assets.storage.files import LocalFiles
 from paris_assets.storage.location import Location
-from paris_assets.storage.s3 import s3_resource
 
 DEFAULT_ROOT = "data/runs/demo"
 ASSETS = assets_of(
@@ -79,9 +80,9 @@ def open_catalog(location: Location | str, profile: Profile | None = None) -> Ca
         location: the root, its folder or fsspec URL.
         profile: settings; by default those recorded at the root, else the demo profile.
     """
-    root = location if isinstance(location, Location) else Location(location)
+    root = location if isinstance(location, Location) else open_location(location)
     settings = profile or stored_profile(root) or load_profile()
-    return Catalog(root, settings, asset_graph, source_identity)
+    return Catalog(root, settings, asset_graph)
 
 
 def _silent(_asset: str, _shard: str, _event: str) -> None:
@@ -89,7 +90,7 @@ def _silent(_asset: str, _shard: str, _event: str) -> None:
 
 
 def build_definitions(
-    root: str | Catalog, profile: Profile | None = None, listener: Listener = _silent
+    root: str | Catalog, profile: Profile | None = None, listener: Listener = _silent, journal: Path | None = None
 ) -> dg.Definitions:
     """The project under one root.
 
@@ -97,9 +98,10 @@ def build_definitions(
         root: folder or fsspec URL, or its catalog.
         profile: settings; by default those recorded at the root, else the demo profile.
         listener: told of every partition that starts and ends.
+        journal: a local file in which the processes of one run tell each other which tables they have verified.
     """
     catalog = root if isinstance(root, Catalog) else open_catalog(root, profile)
-    graph, resources = catalog.graph, resources_of(catalog)
+    graph, resources = catalog.graph, resources_of(catalog, journal)
     checks = asset_checks(graph)
     gathered = [failed_checks_check(LAST_ASSET, [check.key for check in checks])] if LAST_ASSET in graph else []
     return dg.Definitions(
@@ -111,12 +113,12 @@ def build_definitions(
     )
 
 
-def resources_of(catalog: Catalog) -> dict[str, Any]:
+def resources_of(catalog: Catalog, journal: Path | None = None) -> dict[str, Any]:
     """What assets, checks and sensors ask for by name; small and of one purpose each."""
     profile, location = catalog.profile, catalog.location
     return {
         "catalog": catalog,
-        "tables_of_checks": Tables(catalog),
+        "tables_of_checks": Tables(catalog, journal),
         "profile": profile,
         "models": Models(),
         "records": Records(catalog.record, _Keys(catalog)),

@@ -16,8 +16,9 @@ from paris_assets import sensors
 from paris_assets.clusters import tables as cluster_tables
 from paris_assets.definitions import build_definitions
 from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
-from paris_assets.planning.registration import bind, register
+from paris_assets.planning.registration import bind
 from paris_assets.planning.run_lock import our_turn
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import dagster_home, open_instance, report_finished
@@ -97,7 +98,7 @@ def world(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv("DAGSTER_HOME", "")
     folder = Path(shutil.copytree(finished, tmp_path / "world"))
     moved = Store(Location(folder / "root"), small_world.profile(folder / "source"), direct.GRAPH)
-    bind(moved, register(moved), direct.Console(quiet=True))
+    bind(moved, register(moved.profile.source, moved.registry(), moved.root), direct.Console(quiet=True))
     with open_instance(moved) as instance:
         yield World(folder / "source", folder / "root", instance)
 
@@ -248,7 +249,7 @@ def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert world.register() == "registered 00000"
         small_world.embedded(source / "b.parquet", 20, 20)
         other = open_store(root.url)
-        bind(other, register(other), direct.Console(quiet=True))
+        bind(other, register(other.profile.source, other.registry(), other.root), direct.Console(quiet=True))
         assert world.register() == "no new rows; 2 shards are registered"
         asked = world.look(sensors.out_of_date_partitions).run_requests or []
         assert [request.partition_key for request in asked] == ["00000", "00001"]

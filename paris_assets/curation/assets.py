@@ -34,7 +34,7 @@ def filtered_images(
     kinds={"polars", "numpy"},
     settings=["duplicates"],
     slice_by="shard",
-    grows=True,
+    keeps_rows="when_grown",
     pool="fit",
 )
 def duplicate_groups(

@@ -13,6 +13,7 @@ import polars as pl
 from paris_assets.config import Model, Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.code_version import NOT_FOLLOWED, code_version
+from paris_assets.dag.commit import Keeps
 from paris_assets.dag.display import COLUMNS, LINEAGE, column_lineage, table_schema
 from paris_assets.dag.graph import Graph, TableSpec
 from paris_assets.dag.io_manager import IO_MANAGER, RESUME_TAG, UNIT, Making, invariants_stop_the_run
@@ -56,7 +57,7 @@ class TableAsset:
     volatile: tuple[str, ...]
     slice_by: str | None
     refit_on_settings_only: bool
-    grows: bool
+    keeps_rows: Keeps
     pool: str | None
 
     @property
@@ -125,7 +126,7 @@ class TableAsset:
             with invariants_stop_the_run():
                 wanted, start = catalog.wanted(self.name, shard), time.monotonic()
                 output = self.body(**given, **({SHARD: shard} if SHARD in self._parameters() else {}))
-                return Making(output, self.schema, wanted, self.grows, time.monotonic() - start)
+                return Making(output, self.schema, wanted, self.keeps_rows, time.monotonic() - start)
 
         return dg.asset(
             name=self.name,
@@ -174,7 +175,10 @@ def all_asset(schema: Schema, **declared: Any) -> Callable[[Body], TableAsset]:
         volatile: columns that may differ between equal runs and enter no hash.
         slice_by: column by whose values a shard reads its part of this global table.
         refit_on_settings_only: the asset is made again when settings change, not when its inputs grow.
-        grows: new shards are added to the table as it stands: ``Output.rows`` is a function of it.
+        keeps_rows: when ``Output.rows``, a function of the partition as it stands, is given it: ``when_resumed``, if
+            rows were made under the same code, settings and weights (those of networks); ``when_retried``, if so and
+            the run is to try again what failed for a passing reason; ``when_grown``, if nothing has changed for the
+            shards that a global table covers.
         pool: concurrency pool of the instance (``gpu``, ``fit``, ``io``).
     """
     return _table_asset(schema, partitioned=False, **declared)
@@ -200,14 +204,14 @@ def _table_asset(
     volatile: Sequence[str] = (),
     slice_by: str | None = None,
     refit_on_settings_only: bool = False,
-    grows: bool = False,
+    keeps_rows: Keeps = "when_resumed",
     pool: str | None = None,
 ) -> Callable[[Body], TableAsset]:
     def decorate(body: Body) -> TableAsset:
         return TableAsset(
             body, schema, partitioned, group, frozenset(kinds), tuple(settings), tuple(row_settings), tuple(deps),
             used_if, reads_if or {}, unit, tuple(data_files), tuple(volatile), slice_by,
-            refit_on_settings_only, grows, pool,
+            refit_on_settings_only, keeps_rows, pool,
         )  # fmt: skip
 
     return decorate

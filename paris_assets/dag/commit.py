@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -19,6 +19,7 @@ from paris_assets.storage.output import Output
 from paris_assets.storage.parquet import Chunk, TableWriter, Written
 from paris_assets.storage.schema import Schema
 
+Keeps = Literal["when_resumed", "when_retried", "when_grown"]
 MODEL_FACTS = ("models", "scaling_factor", "halved_batches")
 
 
@@ -29,16 +30,14 @@ class Partition:
     Attributes:
         wanted: its fingerprint, taken before its inputs were read: what is committed meanwhile makes it stale.
         schema: what its rows must look like; None where nothing is declared.
-        keep_rows: whether rows made before under the same code, settings and weights may be kept.
-        grows: whether it is made from the table as it stands, where that still holds but for new shards.
+        keeps: which rows of the partition as it stands may be kept (see ``assets.all_asset``); None: none of them.
     """
 
     asset: str
     shard: str
     wanted: str | None
     schema: Schema | None = None
-    keep_rows: bool = False
-    grows: bool = False
+    keeps: Keeps | None = None
 
 
 class Committed(NamedTuple):
@@ -88,7 +87,7 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
                     if partition.schema is not None:
                         partition.schema.require(columns, asset)
                 writer.write(chunk)
-            if partition.keep_rows and output.rows_of_models:
+            if partition.keeps and output.rows_of_models:
                 _carry_over(catalog, asset, shard, own, output)
             files = [_data_file(path, file) for path, file in sorted(output.files.items())]
             writer.finish(((file.path, file.sha256) for file in files), record)
@@ -114,10 +113,11 @@ def _previous(tables: Tables, partition: Partition) -> pl.LazyFrame | None:
     record = catalog.record(asset, shard)
     if record is None:
         return None
-    if partition.grows:
-        return tables.scan(asset, [shard]) if catalog.holds_for(record, record.facts["shards"]) else None
-    same = record.rows_fingerprint == catalog.own_fingerprint(asset)
-    return tables.scan(asset, [shard]) if partition.keep_rows and same else None
+    if partition.keeps == "when_grown":
+        holds = catalog.holds_for(record, record.facts["shards"])
+    else:
+        holds = partition.keeps is not None and record.rows_fingerprint == catalog.own_fingerprint(asset)
+    return tables.scan(asset, [shard]) if holds else None
 
 
 def _refuse_stale_ancestors(catalog: Catalog, asset: str) -> None:

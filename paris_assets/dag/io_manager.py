@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from paris_assets.dag.commit import Partition, commit
+from paris_assets.dag.commit import Keeps, Partition, commit
 from paris_assets.dag.display import COLUMNS, LINEAGE, output_metadata, record_metadata, table_schema
 from paris_assets.dag.records import ALL, Record
 from paris_assets.dag.tables import Tables
@@ -21,6 +21,7 @@ from paris_assets.storage.shards import Shards
 IO_MANAGER = "tables"
 RESUME_TAG = "paris/resume"
 FORCE_TAG = "paris/force"
+RETRY_TAG = "paris/retry"
 UNIT = "paris/unit"
 Listener = Callable[[str, str, str], None]
 
@@ -31,14 +32,14 @@ class Making:
 
     Attributes:
         wanted: the partition's fingerprint, taken before the inputs were read.
-        grows: whether the rows are added to the table as it stands.
+        keeps_rows: when rows of the partition as it stands may be kept.
         seconds: what the function took before the rows are consumed.
     """
 
     output: Output
     schema: Schema
     wanted: str | None
-    grows: bool
+    keeps_rows: Keeps
     seconds: float
 
 
@@ -46,7 +47,8 @@ class TableIOManager(dg.IOManager):
     """Loads an input as one lazy scan over the wanted partitions and commits what an asset returns.
 
     In a run tagged ``paris/resume`` (those that `paris run` starts) a partition that is finished under the wanted
-    fingerprint is left as it is, unless ``paris/force`` names it; a materialisation asked for by hand is always made.
+    fingerprint is left as it is, unless ``paris/force`` or ``paris/retry`` names it; a materialisation asked for by
+    hand is always made.
 
     Args:
         tables: those of the root.
@@ -72,12 +74,14 @@ class TableIOManager(dg.IOManager):
             raise dg.DagsterInvariantViolationError(f"{asset} must return an Output, not {type(obj.output).__name__}")
         shard = context.asset_partition_key if context.has_asset_partitions else ALL
         tags, start = context.step_context.run_tags, time.monotonic()
-        resumes = RESUME_TAG in tags and asset not in tags.get(FORCE_TAG, "").split(",")
-        made = not resumes or not self._catalog.done(asset, shard)
+        forced, retried = (asset in tags.get(tag, "").split(",") for tag in (FORCE_TAG, RETRY_TAG))
+        resumed = RESUME_TAG in tags and not forced
+        made = not resumed or retried or not self._catalog.done(asset, shard)
+        keeps = {"when_resumed": resumed, "when_retried": retried, "when_grown": True}[obj.keeps_rows]
         self._listener(asset, shard, "start")
         shown: dict[str, Any] = {LINEAGE: context.definition_metadata[LINEAGE]}
         if made:
-            partition = Partition(asset, shard, obj.wanted, obj.schema, keep_rows=resumes, grows=obj.grows)
+            partition = Partition(asset, shard, obj.wanted, obj.schema, obj.keeps_rows if keeps else None)
             with invariants_stop_the_run():
                 record, columns = commit(self._tables, partition, obj.output)
             shown |= self._figures(record, obj, time.monotonic() - start, context.definition_metadata[UNIT])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.records import ALL, table_path
 from paris_assets.errors import BrokenInvariant, MissingInput
-from paris_assets.storage.checksum import Seals
+from paris_assets.storage.checksum import VerifiedFiles
 from paris_assets.storage.shards import Shards
 
 # A scan of many shards has more opens to make than polars has threads for them; they are made in turn.
@@ -22,11 +23,16 @@ class UncoveredShard(BrokenInvariant):
 
 
 class Tables:
-    """The tables of one root."""
+    """The tables of one root.
 
-    def __init__(self, catalog: Catalog) -> None:
+    Args:
+        catalog: what there is.
+        journal: a local file in which the processes of one run tell each other which tables they have verified.
+    """
+
+    def __init__(self, catalog: Catalog, journal: Path | None = None) -> None:
         self.catalog = catalog
-        self._verified = Seals(catalog.location)
+        self._verified = VerifiedFiles(catalog.location, journal)
 
     def scan(self, asset: str, shards: Sequence[str]) -> pl.LazyFrame:
         """One lazy frame over partitions in the given order.
@@ -86,3 +92,4 @@ class Tables:
 
     def wrote(self, asset: str, shard: str) -> None:
         """A partition has just been committed by this process: its bytes are known."""
+        self._verified.wrote(table_path(asset, shard))

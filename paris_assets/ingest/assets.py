@@ -1,10 +1,14 @@
 """Source rows and the images fetched for them."""
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from paris_assets.config import Profile
 from paris_assets.dag.assets import shard_asset
 from paris_assets.demo.resource import LoopbackServer
+from paris_assets.images.reader import ImageTars
+from paris_assets.ingest.fetch import Fetched
 from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.schema import RAW_IMAGES, SOURCE_ROWS
 from paris_assets.storage.output import Output
@@ -29,17 +33,25 @@ def source_rows(shard: str, source: RegisteredSource) -> Output:
     unit="rows",
     data_files=["raw_images/{shard}.tar"],
     volatile=["attempts"],
+    keeps_rows="when_retried",
     pool="io",
 )
 def raw_images(
-    shard: str, source: RegisteredSource, loopback_server: LoopbackServer, profile: Profile, source_rows: pl.LazyFrame
+    shard: str,
+    images: ImageTars,
+    source: RegisteredSource,
+    loopback_server: LoopbackServer,
+    profile: Profile,
+    source_rows: pl.LazyFrame,
 ) -> Output:
     """A tar of image bytes as fetched, and a ledger row for every source row that says what became of it.
 
-    Redirects, sizes and formats are bounded before anything is decoded, and a failed row keeps its reason.
+    Redirects, sizes and formats are bounded before anything is decoded, and a failed row keeps its reason. `paris run
+    --retry transient` asks again for rows that failed for a reason that passes, and leaves all others as they are.
     """
     from paris_assets.ingest.ledger import fetched_images
 
-    rows = source_rows.collect()
-    bodies = source.images(shard, rows, profile.ingest, loopback_server.address)
-    return fetched_images(shard, rows, bodies, profile.ingest)
+    def fetch(rows: pl.DataFrame) -> Iterator[Fetched]:
+        return source.images(shard, rows, profile.ingest, loopback_server.address)
+
+    return fetched_images(shard, source_rows.collect(), images, fetch, profile.ingest)

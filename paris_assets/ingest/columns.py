@@ -120,9 +120,13 @@ def _cell(record: Mapping[str, Any], names: Iterable[str]) -> str | None:
     """The first of these columns that the row has, as text that reads back as the same value."""
     value = next((record[name] for name in names if name in record), None)
     if isinstance(value, str):
-        # JSON may escape half a surrogate pair, which is no text.
-        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return without_surrogates(value)
     return repr(value) if isinstance(value, int | float) else None
+
+
+def without_surrogates(text: str) -> str:
+    """Text with half surrogate pairs, which JSON may escape and which are no text, replaced."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def normalise(

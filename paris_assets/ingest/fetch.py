@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import re
 import socket
 import ssl
 import threading
@@ -24,6 +25,13 @@ from paris_assets.config import Ingest
 from paris_assets.ingest.addresses import PrivateAddress, PublicResolver, check_host, parse_routes
 
 REDIRECTS = {301, 302, 303, 307, 308}
+TRANSIENT = r"^(timeout|connection|http_408|http_425|http_429|http_5\d\d)$"
+"""Reasons that may be gone at another time; `paris run --retry transient` asks again for rows that failed for one."""
+
+
+def is_transient(reason: str) -> bool:
+    """Whether a row that failed for a reason may arrive at another time."""
+    return re.search(TRANSIENT, reason) is not None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,9 +14,9 @@ import polars as pl
 
 from paris_assets.config import Ingest
 from paris_assets.images.decode import NotAnImage, read_header
-from paris_assets.images.reader import tar_path
+from paris_assets.images.reader import ImageTars, ShardImages, tar_path
 from paris_assets.images.tars import write_tar
-from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.fetch import TRANSIENT, Fetched
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.storage.output import Output
 
@@ -47,19 +48,28 @@ class Spool:
             yield name, os.pread(self._file.fileno(), size, start)
 
 
-def fetched_images(shard: str, rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest) -> Output:
+def fetched_images(
+    shard: str,
+    rows: pl.DataFrame,
+    images: ImageTars,
+    fetch: Callable[[pl.DataFrame], Iterable[Fetched]],
+    settings: Ingest,
+) -> Output:
     """A shard's images in one tar, and its ledger; see ``fetch_shard``.
 
     Args:
         shard: key of the shard, which names the tar.
         rows: its `source_rows`.
-        bodies: one result per source row, in any order.
+        images: reads the tar as it stands, where its rows are kept.
+        fetch: source rows -> one result for each, in any order.
     """
     output = Output(rows_in=rows.height)
 
-    def fetch() -> Iterator[pl.DataFrame]:
+    def ledgers(before: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         local = output.scratch / "images.tar"
-        ledger = fetch_shard(rows, bodies, settings, local)
+        kept = Kept.of(before, images.of(shard, before)) if before is not None else Kept()
+        missing = rows.join(kept.rows, on="source_row", how="anti")
+        ledger = fetch_shard(rows, fetch(missing), settings, local, kept)
         failed = ledger.filter(pl.col("status") == "failed")
         output.rejects |= dict(failed.group_by("reason").len().iter_rows())
         output.facts["fetched_bytes"] = int(ledger["size_bytes"].sum())
@@ -67,18 +77,42 @@ def fetched_images(shard: str, rows: pl.DataFrame, bodies: Iterable[Fetched], se
         output.files[tar_path(shard)] = local
         yield ledger
 
-    output.rows = fetch()
+    output.rows = ledgers
     return output
 
 
-def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest, tar_path: Path) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Kept:
+    """What an earlier ledger says for good: everything but the rows that failed for a transient reason.
+
+    Attributes:
+        rows: its rows.
+        bodies: the images of those that are ``ok``, sorted by image_id.
+    """
+
+    rows: pl.DataFrame = field(default_factory=RAW_IMAGES.frame)
+    bodies: Iterable[tuple[str, bytes]] = ()
+
+    @classmethod
+    def of(cls, ledger: pl.LazyFrame, images: ShardImages) -> Kept:
+        """Of a ledger and the tar beside it."""
+        transient = (pl.col("status") == "failed") & pl.col("reason").str.contains(TRANSIENT)
+        rows = ledger.filter(~transient).collect()
+        return cls(rows, images.read(rows["image_id"].drop_nulls().unique()))
+
+
+def fetch_shard(
+    rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest, tar_path: Path, kept: Kept | None = None
+) -> pl.DataFrame:
     """Write a shard's tar and make its ledger; neither depends on the order in which bodies arrive.
 
     Args:
         rows: `source_row` i64 (unique), `url` and `text` Str; one row per source row of the shard.
-        bodies: one result per source row, in any order. Bodies are spooled to disk beside the tar, never collected.
+        bodies: one result per source row that is not kept, in any order. Bodies are spooled to disk beside the tar,
+            never collected.
         settings: `max_bytes` and `max_pixels`.
         tar_path: local file to write; its folder must exist.
+        kept: rows that an earlier ledger has for good.
 
     Returns:
         One row per source row, sorted by `source_row`, columns of `raw_images`. `image_id` is the first 32 hex
@@ -90,8 +124,11 @@ def fetch_shard(rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest,
     with tempfile.TemporaryFile(dir=tar_path.parent, prefix="spool-") as file:
         spool = Spool(file)
         outcomes = [_outcome(fetched, settings, spool) for fetched in bodies]
+        known = (kept or Kept()).rows.select(_OUTCOME.names())
+        for image_id, body in kept.bodies if kept else ():
+            spool.add(image_id, read_header(body).extension, body)
         offsets = write_tar(tar_path, spool.members())
-    results = pl.DataFrame(outcomes, schema=_OUTCOME)
+    results = pl.concat([known, pl.DataFrame(outcomes, schema=_OUTCOME)])
     _check_complete(rows, results)
     schema = {"image_id": pl.String, "offset": pl.Int64}
     positions = pl.DataFrame({"image_id": sorted(spool.places), "offset": offsets}, schema=schema)

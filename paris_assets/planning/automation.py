@@ -16,7 +16,17 @@ from dataclasses import dataclass, field, replace
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.fingerprint import fingerprint
 from paris_assets.dag.graph import Graph
-from paris_assets.planning.waves import Done, Task, blocked_lines, ready_part, some, wave_tasks, waves, what_is_done
+from paris_assets.planning.waves import (
+    Again,
+    Done,
+    Task,
+    blocked_lines,
+    ready_part,
+    some,
+    wave_tasks,
+    waves,
+    what_is_done,
+)
 
 Partition = tuple[str, str]
 MOST_OPEN = 100
@@ -82,7 +92,7 @@ def look_ahead(catalog: Catalog, running: set[Partition], attempts: Iterable[Att
     for attempt in outlook.attempts:
         tried[attempt.shard].append(set(attempt.assets))
     for wave in waves(graph):
-        for task in wave_tasks(graph, wave, shards, set(graph), set(), done):
+        for task in wave_tasks(graph, wave, shards, set(graph), Again(), done):
             if any((asset, task.shard) in running for asset in task.assets):
                 outlook.running.append(task)
                 continue

@@ -1,7 +1,8 @@
 """One `paris run` per root at a time: a second one waits, and then goes on from what the first has made.
 
 On one machine a lock file decides, which the system lets go of however a process ends. A remote root also has a lease:
-an object that only one run can create, renewed while it works. One that is not renewed any more is taken over.
+an object that only one run can create, renewed while it works. One whose renewals have not been seen for a while is
+taken over. No clock but that of the one who waits is asked, and no host name, which containers may share.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from paris_assets.storage.location import Location
-from paris_assets.storage.lock import exclusive
+from paris_assets.storage.lock import boot_id, exclusive
+from paris_assets.storage.object_store import Stamp
 
 LEASE = "run.lock"
 RENEW_S, EXPIRES_S, POLL_S = 30.0, 180.0, 5.0
 
 
 @contextmanager
-def our_turn(root: Location, home: Path, waiting: Callable[[str], None], lost: Callable[[str], None]) -> Iterator[None]:
+def hold_root(
+    root: Location, home: Path, waiting: Callable[[str], None], lost: Callable[[str], None]
+) -> Iterator[None]:
     """Hold the root while the context is open.
 
     Args:
@@ -52,33 +57,35 @@ class _Lease:
     """The object that says who works on a remote root."""
 
     def __init__(self, root: Location, lock: Path, lost: Callable[[str], None]) -> None:
-        status = lock.stat()
-        self._root, self._lost, self._token = root, lost, uuid.uuid4().hex
-        self._lock = f"{platform.node()} {status.st_dev} {status.st_ino}"
+        self._root, self._lost = root, lost
+        self._mine: dict[str, Any] = {
+            "name": _name(),
+            "lock": _lock_file(lock),
+            "token": uuid.uuid4().hex,
+            "renewals": 0,
+        }
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True)
 
     def acquire(self, waiting: Callable[[str], None]) -> None:
-        told = contested = False
+        seen, since, told = None, 0.0, False
         while True:
-            holder = self._holder()
-            age = time.time() - float(holder.get("renewed", 0))
-            if holder.get("token") == self._token:
-                if not contested:
-                    break
-                contested = False
-                time.sleep(POLL_S)  # another that judged the old lease as we did may still delete ours
-            elif not holder:
-                self._root.create(self._content(), LEASE)
-            elif holder.get("lock") == self._lock or age > EXPIRES_S:
-                # A run that held our lock file is gone, since we hold it now.
-                self._root.delete(LEASE)
-                contested = age > EXPIRES_S / 2
-            else:
-                if not told:
-                    waiting(str(holder.get("name")))
-                    told = True
-                time.sleep(POLL_S)
+            stamp, holder = self._look()
+            if holder.get("token") == self._mine["token"]:
+                break
+            if holder != seen:
+                seen, since = holder, time.monotonic()
+            expired = time.monotonic() - since > EXPIRES_S
+            # A run that held our lock file is gone, since we hold it now.
+            if not holder or expired or holder.get("lock") == self._mine["lock"]:
+                self._root.put_if(self._content(), LEASE, stamp)
+                # A store without conditional requests lets another, who judged as we did, replace what we wrote.
+                time.sleep(POLL_S if expired else 0)
+                continue
+            if not told:
+                waiting(str(holder.get("name")))
+                told = True
+            time.sleep(POLL_S)
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
             # As a shell starts what it puts in the background; but losing the lease has to stop the run.
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -87,32 +94,40 @@ class _Lease:
     def release(self) -> None:
         self._ended.set()
         self._thread.join()
-        if self._holder().get("token") == self._token:
+        if self._look()[1].get("token") == self._mine["token"]:
             self._root.delete(LEASE)
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_S):
             try:
-                holder = self._holder()
-                if holder.get("token") != self._token:
+                stamp, holder = self._look()
+                if holder.get("token") != self._mine["token"]:
                     self._lost(str(holder.get("name", "nobody")))
                     os.kill(os.getpid(), signal.SIGINT)
                     return
-                self._root.put_bytes(self._content(), LEASE)
+                self._mine["renewals"] += 1
+                self._root.put_if(self._content(), LEASE, stamp)
             except OSError:
                 continue  # out of reach: whoever takes over meanwhile is found at the next look
 
-    def _holder(self) -> dict[str, str | float]:
+    def _look(self) -> tuple[Stamp | None, dict[str, Any]]:
+        """What is written if the lease is still that of the stamp then."""
+        stamp = self._root.stamp(LEASE)
         try:
-            found: dict[str, str | float] = json.loads(self._root.read(LEASE))
+            return stamp, json.loads(self._root.read(LEASE))
         except FileNotFoundError:
-            return {}
-        return found
+            return stamp, {}
 
     def _content(self) -> bytes:
-        mine = {"name": _name(), "lock": self._lock, "token": self._token, "renewed": time.time()}
-        return json.dumps(mine).encode()
+        return json.dumps(self._mine).encode()
+
+
+def _lock_file(path: Path) -> str:
+    """What no other lock file has, in whatever container of whatever machine; no two runs hold one at a time."""
+    status = path.stat()
+    return f"{boot_id() or uuid.uuid4().hex} {status.st_dev} {status.st_ino}"
 
 
 def _name() -> str:
+    """For people only."""
     return f"process {os.getpid()} on {platform.node()}"

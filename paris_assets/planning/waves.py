@@ -25,11 +25,30 @@ class Wave:
 
 @dataclass(frozen=True)
 class Task:
-    """One Dagster run: one shard (or ``all``) and the assets of a wave that may be stale there, in order."""
+    """One Dagster run: one shard (or ``all``) and the assets of a wave that may be stale there, in order.
+
+    Attributes:
+        forced: those that are made even if they are done.
+        retried: those that try again what failed, and keep the rest.
+    """
 
     shard: str
     assets: tuple[str, ...]
     forced: tuple[str, ...] = ()
+    retried: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Again:
+    """What is made though it is done.
+
+    Attributes:
+        forced: assets.
+        retried: (asset, shard) of what tries again what failed.
+    """
+
+    forced: frozenset[str] = frozenset()
+    retried: frozenset[tuple[str, str]] = frozenset()
 
 
 def waves(graph: Graph) -> list[Wave]:
@@ -68,7 +87,7 @@ def what_is_done(catalog: Catalog, shards: Iterable[str]) -> Done:
     return done
 
 
-def stale(graph: Graph, wave: Wave, shard: str, selected: set[str], forced: set[str], done: Done) -> Task | None:
+def stale(graph: Graph, wave: Wave, shard: str, selected: set[str], again: Again, done: Done) -> Task | None:
     """The assets of a wave that may have to be made for a shard, or None.
 
     An asset behind a stale one is included: whether it really changes shows only when its input is there, and it is
@@ -79,17 +98,18 @@ def stale(graph: Graph, wave: Wave, shard: str, selected: set[str], forced: set[
         if name not in selected:
             continue
         behind = any(up in suspects for up in graph[name].inputs)
-        if name in forced or behind or not done(name, shard):
+        asked = name in again.forced or (name, shard) in again.retried
+        if asked or behind or not done(name, shard):
             suspects.append(name)
-    return Task(shard, tuple(suspects), tuple(sorted(forced & set(suspects)))) if suspects else None
+    forced = tuple(name for name in suspects if name in again.forced)
+    retried = tuple(name for name in suspects if (name, shard) in again.retried)
+    return Task(shard, tuple(suspects), forced, retried) if suspects else None
 
 
-def wave_tasks(
-    graph: Graph, wave: Wave, shards: list[str], selected: set[str], forced: set[str], done: Done
-) -> list[Task]:
+def wave_tasks(graph: Graph, wave: Wave, shards: list[str], selected: set[str], again: Again, done: Done) -> list[Task]:
     """The tasks of one wave, shards in order; unpartitioned waves have at most one."""
     keys = shards if wave.partitioned else [ALL]
-    tasks = (stale(graph, wave, key, selected, forced, done) for key in keys)
+    tasks = (stale(graph, wave, key, selected, again, done) for key in keys)
     return [task for task in tasks if task]
 
 
@@ -102,7 +122,8 @@ def ready_part(catalog: Catalog, task: Task, done: Done, blocked: dict[str, dict
             blocked.setdefault(asset, {})[task.shard] = missing
         else:
             ready.append(asset)
-    return Task(task.shard, tuple(ready), tuple(name for name in task.forced if name in ready)) if ready else None
+    forced, retried = (tuple(name for name in asked if name in ready) for asked in (task.forced, task.retried))
+    return Task(task.shard, tuple(ready), forced, retried) if ready else None
 
 
 def missing_inputs(catalog: Catalog, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dagster as dg
 import yaml
@@ -13,8 +14,9 @@ import yaml
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.display import record_metadata
 from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.dag.io_manager import FORCE_TAG, RESUME_TAG, Listener
+from paris_assets.dag.io_manager import FORCE_TAG, RESUME_TAG, RETRY_TAG, Listener
 from paris_assets.dag.records import ALL
+from paris_assets.dag.s3 import compute_logs
 from paris_assets.definitions import build_definitions
 from paris_assets.partitions import image_shards
 from paris_assets.planning.failures import cause
@@ -22,7 +24,6 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.launcher import HOST_TAG
 from paris_assets.storage.location import Location
-from paris_assets.storage.s3 import compute_logs
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 STORAGE = "paris_assets.runs.dagster_storage"
@@ -88,11 +89,19 @@ def end_killed_runs(instance: dg.DagsterInstance) -> None:
 
 
 class Executor:
-    """Runs tasks of one root in this process."""
+    """Runs tasks of one root in this process.
 
-    def __init__(self, catalog: Catalog, instance: dg.DagsterInstance, listener: Listener) -> None:
+    Args:
+        listener: told of every partition that starts and ends.
+        journal: where the processes of one run tell each other which tables they have verified.
+    """
+
+    def __init__(
+        self, catalog: Catalog, instance: dg.DagsterInstance, listener: Listener, journal: Path | None = None
+    ) -> None:
         self.catalog, self.instance = catalog, instance
-        self._job = build_definitions(catalog, listener=listener).resolve_implicit_global_asset_job_def()
+        definitions = build_definitions(catalog, listener=listener, journal=journal)
+        self._job = definitions.resolve_implicit_global_asset_job_def()
 
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised."""
@@ -105,6 +114,7 @@ class Executor:
             tags={
                 RESUME_TAG: "true",
                 FORCE_TAG: ",".join(task.forced),
+                RETRY_TAG: ",".join(task.retried),
                 HOST_TAG: platform.node(),
                 "dagster/max_retries": "0",  # `paris run` itself tries again
             },

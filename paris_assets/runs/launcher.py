@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from paris_assets.dag.private import CheckRunHealthResult, WorkerStatus
-from paris_assets.storage.location import alive
+from paris_assets.storage.lock import alive
 
 HOST_TAG = "paris/host"
 CLOCK_S = 1.0  # a process's start is known in ticks of the clock, an event's time to the microsecond

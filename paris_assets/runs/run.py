@@ -12,7 +12,8 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import MissingInput
-from paris_assets.planning.waves import Task, Wave, ready_part, wave_tasks, waves, what_is_done
+from paris_assets.ingest.fetch import is_transient
+from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.workers import Workers
@@ -20,13 +21,18 @@ from paris_assets.runs.workers import Workers
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for."""
+    """What the command line asks for.
+
+    Attributes:
+        retry: ask again for images that failed for a reason that passes.
+    """
 
     select: tuple[str, ...] = ()
     start: str | None = None
     shards: tuple[str, ...] = ()
     workers: int = 1
     force: bool = False
+    retry: bool = False
 
 
 @dataclass
@@ -103,25 +109,34 @@ def _registry(catalog: Catalog) -> pl.DataFrame:
     return registry
 
 
+def asked_again(catalog: Catalog, request: Request) -> Again:
+    """What a request makes though it is done."""
+    _, forced = selected_assets(catalog, request)
+    shards = [shard for shard in selected_shards(_registry(catalog), request) if request.retry]
+    failed = {shard: record.rejects for shard in shards if (record := catalog.record("raw_images", shard))}
+    retried = [shard for shard, reasons in failed.items() if any(is_transient(reason) for reason in reasons)]
+    return Again(frozenset(forced), frozenset(("raw_images", shard) for shard in retried))
+
+
 def plan(catalog: Catalog, request: Request) -> list[tuple[Wave, list[Task]]]:
     """What would be made now, by wave; later waves may turn out smaller."""
-    chosen, forced = selected_assets(catalog, request)
+    (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
     shards = selected_shards(_registry(catalog), request)
     done = what_is_done(catalog, catalog.shards())
-    found = [(wave, wave_tasks(catalog.graph, wave, shards, chosen, forced, done)) for wave in waves(catalog.graph)]
+    found = [(wave, wave_tasks(catalog.graph, wave, shards, chosen, again, done)) for wave in waves(catalog.graph)]
     return [(wave, tasks) for wave, tasks in found if tasks]
 
 
 def run(catalog: Catalog, request: Request, progress: RunProgress) -> RunReport:
     """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
     report, start = RunReport(), time.monotonic()
-    chosen, forced = selected_assets(catalog, request)
+    (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
     shards = selected_shards(_registry(catalog), request)
     workers = Workers(catalog, request.workers, progress.listen)
     try:
         for wave in waves(catalog.graph):
             done = what_is_done(catalog, catalog.shards())
-            tasks = wave_tasks(catalog.graph, wave, shards, chosen, forced, done)
+            tasks = wave_tasks(catalog.graph, wave, shards, chosen, again, done)
             ready = [task for task in (ready_part(catalog, task, done, report.blocked) for task in tasks) if task]
             if not ready:
                 continue

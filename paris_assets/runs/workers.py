@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -23,8 +25,10 @@ from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.io_manager import Listener
 from paris_assets.definitions import open_catalog
-from paris_assets.models.batches import cores
+from paris_assets.models.threads import cores
+from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
+from paris_assets.process import child_environment
 from paris_assets.runs.execution import Executor, TaskReport, open_instance
 
 PRELOAD = ["dagster", "torch", "diffusers.models.autoencoders.autoencoder_kl", "paris_assets.runs.execution"]
@@ -43,6 +47,10 @@ class Workers:
 
     def __init__(self, catalog: Catalog, count: int, listener: Listener) -> None:
         self._catalog, self._count, self._listener = catalog, count, listener
+        home = dagster_home(catalog.location.url, catalog.location.remote)
+        self._journal = home / f"verified-{uuid.uuid4().hex}.jsonl"
+        for left in home.glob("verified-*.jsonl"):  # by a run that was killed: only one works on a root at a time
+            left.unlink()
         self._pool: list[_Worker] = []
         self._here: Executor | None = None
         self._context = multiprocessing.get_context("forkserver")
@@ -77,12 +85,13 @@ class Workers:
             worker.process.join(timeout=10)
             if worker.process.is_alive():
                 worker.process.terminate()
+        self._journal.unlink(missing_ok=True)
         self._alive.close()
         self._lifeline.close()
 
     def _run_here(self, tasks: list[Task]) -> Iterator[TaskReport]:
         if self._here is None:
-            self._here = Executor(self._catalog, open_instance(self._catalog.location), self._listener)
+            self._here = Executor(self._catalog, open_instance(self._catalog.location), self._listener, self._journal)
         for task in tasks:
             yield timed(self._here, task)
 
@@ -91,7 +100,7 @@ class Workers:
         number = min(set(range(self._count)) - {worker.number for worker in self._pool})
         process = self._context.Process(
             target=_serve,
-            args=(theirs, self._lifeline, self._catalog.location.url, self._catalog.profile, number),
+            args=(theirs, self._lifeline, self._catalog.location.url, self._catalog.profile, number, self._journal),
             daemon=True,
         )
         process.start()
@@ -140,15 +149,16 @@ class Workers:
 
 
 def _start_fork_server(threads: int) -> None:
-    """Start the process that workers are forked from; torch reads the number of threads when it is loaded there."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    """Start the process that workers are forked from. glibc and OpenMP read their variables when it starts, and
+    OMP_NUM_THREADS is how many cores a worker takes for its own (``models.threads.cores``)."""
+    before = dict(os.environ)
+    os.environ.update({**child_environment(), "OMP_NUM_THREADS": str(threads)})
     try:
         forkserver.ensure_running()
     finally:
-        os.environ.pop("OMP_NUM_THREADS")
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def timed(executor: Executor, task: Task) -> TaskReport:
@@ -162,15 +172,17 @@ def timed(executor: Executor, task: Task) -> TaskReport:
     return report
 
 
-def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profile, number: int) -> None:
+def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profile, number: int, journal: Path) -> None:
     sys.stdin.close()
     take_gpu(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     catalog = open_catalog(root_url, profile)
-    executor = Executor(
-        catalog, open_instance(catalog.location), lambda asset, shard, event: pipe.send((asset, shard, event))
-    )
+
+    def tell(asset: str, shard: str, event: str) -> None:
+        pipe.send((asset, shard, event))
+
+    executor = Executor(catalog, open_instance(catalog.location), tell, journal)
     while True:
         try:
             task = pipe.recv()

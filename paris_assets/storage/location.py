@@ -5,21 +5,24 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import platform
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zlib import crc32
 
-from paris_assets.settings.credentials import refuse_credentials
-from paris_assets.storage.lock import exclusive
-from paris_assets.storage.object_store import ObjectStore, Stamp
+from paris_assets.storage.address import parse_address
+from paris_assets.storage.lock import exclusive, free, held
+from paris_assets.storage.object_store import ObjectStore, Stamp, StorageError
+from paris_assets.storage.s3 import S3Credentials, S3Objects
 
 LOCKS = 64
+HELD = ".held"
+"""A lock in each scratch folder that its process holds."""
 
 
 class Location:
@@ -29,13 +32,21 @@ class Location:
     one put (remote). Listings are never used to decide what exists.
     """
 
-    def __init__(self, url: str | Path) -> None:
-        self.url = refuse_credentials(str(url)).rstrip("/")
-        self.remote = "://" in self.url and not self.url.startswith("file://")
-        if not self.remote:
-            self.url = str(Path(self.url.removeprefix("file://")).absolute())
+    def __init__(self, url: str | Path, s3: S3Credentials | None = None) -> None:
+        """A folder, ``file://`` URL or fsspec URL.
+
+        Args:
+            s3: how an ``s3://`` bucket is reached; by default as boto3 finds out by itself.
+
+        Raises:
+            ValueError: the address holds credentials, or names no folder.
+        """
+        self.url = parse_address(str(url))
+        self.remote = "://" in self.url
         self.on_s3 = self.url.startswith("s3://")
-        self._objects = ObjectStore(self.url) if self.remote else None
+        self._objects = None
+        if self.remote:
+            self._objects = S3Objects(self.url, s3 or S3Credentials()) if self.on_s3 else ObjectStore(self.url)
 
     @property
     def storage_options(self) -> dict[str, Any]:
@@ -44,7 +55,7 @@ class Location:
 
     def uri(self, path: str) -> str:
         """The full address of ``path``, as polars and people use it."""
-        return f"{self.url}/{_relative(path)}"
+        return f"{self.url.rstrip('/')}/{_relative(path)}"
 
     def stamp(self, path: str) -> Stamp | None:
         """An opaque value that changes whenever the file does, or None when there is none; one request if remote."""
@@ -102,12 +113,15 @@ class Location:
         self.read(path)
         self.delete(path)
 
-    def create(self, data: bytes, path: str) -> bool:
-        """Write a small object of a remote root unless there is one; whether it was written, so far as the store
-        knows conditional requests."""
+    def put_if(self, data: bytes, path: str, stamp: Stamp | None) -> bool:
+        """Write a small object of a remote root if it is still that of `stamp` (None: if there is none).
+
+        Returns:
+            Whether it was written, so far as the store knows conditional requests.
+        """
         if not self._objects:
             raise ValueError(f"{self.url} is a folder: use a lock file there")
-        return self._objects.create(data, _relative(path))
+        return self._objects.put_if(data, _relative(path), stamp)
 
     def delete(self, path: str) -> None:
         """Remove a file; nothing happens when it is absent."""
@@ -125,18 +139,22 @@ class Location:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A private folder for files in the making, on the root's own disk when the root is local."""
-        parent = self._scratch_parent()
-        folder = parent / f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        folder.mkdir(parents=True)
+        folder = self._scratch_parent() / f"files-{os.getpid()}-{uuid.uuid4().hex}"
+        draft = folder.with_name(f".{folder.name}")
         try:
-            yield folder
+            draft.mkdir(parents=True)
+            with held(draft / HELD):
+                draft.rename(folder)  # whoever sees it finds it held
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
 
     def remove_abandoned_scratch(self) -> None:
-        """Delete scratch folders of this machine whose process is gone (a killed run leaves them)."""
-        for folder in self._scratch_parent().glob(f"{_host()}-*-*"):
-            if not alive(int(folder.name.split("-")[1])):
+        """Delete scratch folders whose process is gone (a killed run leaves them)."""
+        for folder in self._scratch_parent().glob("files-*-*"):
+            # Process numbers and host names say nothing of another container or machine; a lock does.
+            if free(folder / HELD):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def alone(self, path: str) -> AbstractContextManager[None]:
@@ -157,9 +175,24 @@ class Location:
         return local
 
     def _scratch_parent(self) -> Path:
-        return (
-            Path(tempfile.gettempdir()) / f"paris_assets-{os.getuid()}" if self.remote else Path(self.url) / ".scratch"
-        )
+        return private_folder() if self.remote else Path(self.url) / ".scratch"
+
+
+def private_folder() -> Path:
+    """The folder below the temporary directory for files of remote roots, which only this user can read or change.
+
+    Raises:
+        StorageError: what is there under its name was put there by another user, or is no folder.
+    """
+    folder = Path(tempfile.gettempdir()) / f"paris_assets-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        found = f"of user {status.st_uid}" if stat.S_ISDIR(status.st_mode) else "no folder, perhaps a link elsewhere"
+        raise StorageError(f"{folder} is {found}, so files of a run are not safe there: remove it, or set TMPDIR")
+    folder.chmod(0o700)
+    return folder
 
 
 def sha256_file(path: Path) -> str:
@@ -173,22 +206,6 @@ def _relative(path: str) -> str:
     if path.startswith("/") or ".." in parts:
         raise ValueError(f"{path!r} is not a path below the root")
     return "/".join(part for part in parts if part not in ("", "."))
-
-
-def _host() -> str:
-    """This machine's name as one word: a process id means nothing on another machine that shares the disk."""
-    return platform.node().replace("-", "_") or "host"
-
-
-def alive(process: int) -> bool:
-    """Whether this machine has a process of that number."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,68 +1,74 @@
-"""Files of a remote root: whole objects by name, asked for again within bounds; no listing is trusted."""
+"""Files of a remote root: whole objects by name, read as they were stored or not at all; no listing is trusted."""
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import io
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import fsspec
-from fsspec.asyn import sync
-
-from paris_assets.storage.object_file import ObjectFile
-from paris_assets.storage.s3 import S3, StorageError, split_url
+from fsspec import AbstractFileSystem
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.utils import glob_translate
 
 T = TypeVar("T")
 Stamp = tuple[Any, ...]
 """Opaque but for its second part, the size in bytes."""
 
 ATTEMPTS = 4
-DEADLINE_S = 60.0
-"""A request that broke off is not begun anew after this long. Each has its own retries and timeouts (see s3.py)."""
+"""Reads of an object of which other bytes came than were stored."""
 BLOCK_BYTES = 16 << 20
-PART_BYTES = 32 << 20
 WINDOW_BYTES = 256 << 10
-OTHER_BYTES = "the bytes that came are not those that were stored"
+
+
+class StorageError(OSError):
+    """The root's object store did not do what was asked; the message says where, why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EIO, message)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 @dataclass(frozen=True)
 class Head:
-    """What the store says of an object."""
+    """What a store says of an object: ETag or time of change, bytes, and the sha256 that `put` wrote beside it."""
 
     version: str
-    """ETag, or for other stores a time of change."""
     size: int
     sha256: str | None = None
-    """Written by `put` beside the object."""
 
 
-class BrokenOff(OSError):
-    """An answer ended early, or is not what was stored."""
+class OtherBytes(Exception):
+    """What came is not what was stored."""
 
 
 class ObjectStore:
     """The objects below one fsspec URL. Paths are relative to it.
 
-    Every method raises `StorageError` when the store stays out of reach, and `FileNotFoundError` for an absent object.
+    Every public method raises `StorageError` when the store stays out of reach, and `FileNotFoundError` for an absent
+    object.
     """
+
+    errors: tuple[type[Exception], ...] = (OSError,)
+    """What requests raise and `_explain` puts into words."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._s3 = S3(url) if url.startswith("s3://") else None
-        options = self._s3.s3fs_options() if self._s3 else {}
-        self._fs, base = fsspec.core.url_to_fs(url, **options, use_listings_cache=False)
-        self._base = base.rstrip("/")
-        self._fs.retries = 1  # botocore repeats requests, and this module what breaks off: s3fs would multiply both
 
     def scan_options(self) -> dict[str, Any]:
         """polars' ``storage_options``."""
-        return self._s3.polars_options() if self._s3 else {}
+        return {}
 
     def stamp(self, path: str) -> Stamp | None:
         """(version, bytes) by one request, or None when there is no such object."""
@@ -77,68 +83,52 @@ class ObjectStore:
         return self._ask(path, lambda: self._head(path))
 
     def read(self, path: str) -> bytes:
-        """A whole object in memory, of one version: asked for again when it was replaced between two requests."""
+        """A whole object in memory, of one version."""
 
         def whole() -> bytes:
             head = self._head(path)
-            try:
-                return self._range(path, head, 0, head.size)
-            except OSError as error:
-                if _refused_by_condition(error):
-                    raise BrokenOff("it was replaced while it was read") from error
-                raise
+            return self._range(path, head, 0, head.size)
 
         return self._ask(path, whole)
 
     def open(self, path: str) -> IO[bytes]:
         """A seekable file over one version of the object; reading fails once it is replaced."""
         head = self.head(path)
-        ranges = ObjectFile(head.size, lambda start, size: self.block(path, head, start, size))
-        return io.BufferedReader(ranges, WINDOW_BYTES)
+        return io.BufferedReader(_Ranges(head.size, lambda at, size: self._block(path, head, at, size)), WINDOW_BYTES)
 
     def put(self, local: Path, path: str) -> None:
         """Send a file: one request, or for a large one parts that only together become an object."""
         with local.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        named = {"Metadata": {"sha256": sha256}} if self._s3 else {}
         try:
-            self._ask(path, lambda: self._fs.put_file(str(local), self._at(path), chunksize=PART_BYTES, **named))
+            self._ask(path, lambda: self._put(local, path, sha256))
         except FileNotFoundError:
             # The answer to "make the parts one object" was lost, and when asked again the store knows no parts.
             if self.head(path).sha256 != sha256:
                 raise
 
-    def create(self, data: bytes, path: str) -> bool:
-        """Write a small object unless there is one already; False when there is."""
-        if not self._s3:
-            if self.stamp(path) is None:
-                self._ask(path, lambda: self._fs.pipe_file(self._at(path), data))
-                return True
+    def put_if(self, data: bytes, path: str, stamp: Stamp | None) -> bool:
+        """Write a small object if it is still that of `stamp` (None: if there is none); whether it then is ours."""
+        version = None if stamp is None else str(stamp[0])
+        try:
+            return self._ask(path, lambda: self._put_if(data, path, version)) or self.read(path) == data
+        except FileNotFoundError:
             return False
-
-        def put() -> bool:
-            try:
-                self._fs.call_s3("put_object", **self._object(path), Body=data, IfNoneMatch="*")
-            except OSError as error:
-                if _refused_by_condition(error):
-                    return False
-                raise
-            return True
-
-        return self._ask(path, put)
 
     def delete(self, path: str) -> None:
         """Remove an object; nothing happens when it is absent."""
         try:
-            self._ask(path, lambda: self._fs.rm_file(self._at(path)))
+            self._ask(path, lambda: self._delete(path))
         except FileNotFoundError:
             return
 
     def glob(self, pattern: str) -> list[str]:
-        """What a listing, which may be out of date, says matches."""
-        self._fs.invalidate_cache()
-        found: list[str] = self._ask(pattern, lambda: self._fs.glob(f"{glob.escape(self._base)}/{pattern}"))
-        return sorted(path.removeprefix(f"{self._base}/") for path in found)
+        """What a listing, which may be out of date, says matches; a name without wildcards is looked up."""
+        if not glob.has_magic(pattern):
+            return [] if self.stamp(pattern) is None else [pattern]
+        folder = re.split(r"[*?[]", pattern)[0].rpartition("/")[0]
+        wanted = re.compile(glob_translate(pattern))
+        return sorted(path for path in self._ask(pattern, lambda: self._list(folder)) if wanted.match(path))
 
     def download(self, path: str, local: Path) -> None:
         """Copy an object, block by block, to a local file that appears when it is whole and has its sha256."""
@@ -146,100 +136,103 @@ class ObjectStore:
         self._ask(path, lambda: self._copy(path, part))
         os.replace(part, local)
 
-    def block(self, path: str, head: Head, start: int, size: int) -> bytes:
-        """Bytes of one version of an object, fewer than ``size`` only at its end."""
-        end = min(start + size, head.size)
-        return self._ask(path, lambda: self._range(path, head, start, end))
+    # How the store is asked: by fsspec, unless its class knows better.
+
+    @cached_property
+    def _files(self) -> AbstractFileSystem:
+        files, base = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        return DirFileSystem(base.rstrip("/"), files)
 
     def _head(self, path: str) -> Head:
-        if self._s3:
-            answer = self._fs.call_s3("head_object", **self._object(path))
-            return Head(answer["ETag"], answer["ContentLength"], answer.get("Metadata", {}).get("sha256"))
-        info = self._fs.info(self._at(path))
+        info = self._files.info(path)
+        if info["type"] == "directory":
+            raise FileNotFoundError(path)
         changed = info.get("etag") or info.get("ETag") or info.get("mtime") or info.get("created")
         return Head(str(changed), int(info["size"]))
 
-    def _range(self, path: str, head: Head, start: int, end: int) -> bytes:
-        if start >= end:
-            return b""
-        if self._s3:
-            data = self._get(path, Range=f"bytes={start}-{end - 1}", IfMatch=head.version)
-        else:
-            data = bytes(self._fs.cat_file(self._at(path), start, end))
-        if len(data) != end - start:
-            raise BrokenOff(f"{len(data)} bytes came of {end - start}")
-        if head.sha256 and end - start == head.size and hashlib.sha256(data).hexdigest() != head.sha256:
-            raise BrokenOff(OTHER_BYTES)
-        return data
+    def _get(self, path: str, version: str, start: int, end: int) -> bytes:
+        return cast(bytes, self._files.cat_file(path, start, end))
 
-    def _get(self, path: str, **request: str) -> bytes:
-        from botocore.exceptions import FlexibleChecksumError
-        from s3fs.core import S3_RETRYABLE_ERRORS
+    def _put(self, local: Path, path: str, sha256: str) -> None:
+        self._files.put_file(str(local), path)
 
-        answer = self._fs.call_s3("get_object", **self._object(path), **request)
-        try:
-            return cast(bytes, sync(self._fs.loop, _drain, answer["Body"]))
-        except (FlexibleChecksumError, *S3_RETRYABLE_ERRORS) as error:
-            raise BrokenOff(f"the answer broke off ({type(error).__name__})") from error
+    def _put_if(self, data: bytes, path: str, version: str | None) -> bool:
+        found = self._head(path).version if self._files.isfile(path) else None
+        if found == version:  # of two that ask at the same time, both may write
+            self._files.pipe_file(path, data)
+        return found == version
+
+    def _delete(self, path: str) -> None:
+        self._files.rm_file(path)
+
+    def _list(self, folder: str) -> list[str]:
+        return [str(path) for path in self._files.find(folder)]
+
+    def _explain(self, error: Exception, path: str) -> str:
+        return f"{self.url}/{path}: {type(error).__name__}: {error}"
 
     def _copy(self, path: str, local: Path) -> None:
-        head, digest = self._head(path), hashlib.sha256()
+        head, digest = self.head(path), hashlib.sha256()
         with local.open("wb") as copy:
             for start in range(0, head.size, BLOCK_BYTES):
-                block = self.block(path, head, start, BLOCK_BYTES)
+                block = self._block(path, head, start, BLOCK_BYTES)
                 digest.update(block)
                 copy.write(block)
-        if head.sha256 and digest.hexdigest() != head.sha256:
-            raise BrokenOff(OTHER_BYTES)
+        _compare(head, digest.hexdigest())
+
+    def _block(self, path: str, head: Head, start: int, size: int) -> bytes:
+        """Bytes of one version of an object, fewer than ``size`` only at its end."""
+        return self._ask(path, lambda: self._range(path, head, start, min(start + size, head.size)))
+
+    def _range(self, path: str, head: Head, start: int, end: int) -> bytes:
+        data = self._get(path, head.version, start, end) if start < end else b""
+        if len(data) != max(0, end - start):
+            raise OtherBytes(f"{len(data)} bytes came of {end - start}")
+        if len(data) == head.size:
+            _compare(head, hashlib.sha256(data).hexdigest())
+        return data
 
     def _ask(self, path: str, request: Callable[[], T]) -> T:
-        """The answer to a request, asked again when it broke off, or an error in words."""
-        start, pause = time.monotonic(), 0.1
+        """The answer to a request, asked again when other bytes came, or an error in words."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return request()
+            except OtherBytes as error:
+                if attempt == ATTEMPTS:
+                    raise StorageError(f"{self.url}/{path}: {error}, {attempt} times; run again to go on") from None
+                time.sleep(0.1 * attempt)
             except StorageError:
                 raise
-            except BrokenOff as error:
-                if attempt == ATTEMPTS or time.monotonic() - start > DEADLINE_S:
-                    raise StorageError(f"{self.url}/{path}: {error}, {attempt} times; run again to go on") from None
-            except (OSError, *self._sdk_errors()) as error:
-                words = self._explain(error, path)
-                if words is None:
-                    raise FileNotFoundError(f"no file {self.url}/{path}") from None
-                raise StorageError(words) from None
-            time.sleep(pause)
-            pause *= 2
+            except FileNotFoundError:
+                raise FileNotFoundError(f"no file {self.url}/{path}") from None
+            except self.errors as error:
+                raise StorageError(self._explain(error, path)) from None
         raise AssertionError("the last attempt returns or raises")
 
-    def _explain(self, error: Exception, path: str) -> str | None:
-        if self._s3:
-            return self._s3.explain(error, path)
-        return None if isinstance(error, FileNotFoundError) else f"{self.url}/{path}: {type(error).__name__}: {error}"
 
-    def _sdk_errors(self) -> tuple[type[Exception], ...]:
-        if not self._s3:
-            return ()
-        from botocore.exceptions import BotoCoreError
+class _Ranges(io.RawIOBase):
+    """A file of known size whose bytes are asked for as they are read: (start, size) -> bytes."""
 
-        return (BotoCoreError,)
+    def __init__(self, size: int, block: Callable[[int, int], bytes]) -> None:
+        self._size, self._block, self._at = size, block, 0
 
-    def _object(self, path: str) -> dict[str, str]:
-        bucket, prefix = split_url(self.url)
-        return {"Bucket": bucket, "Key": f"{prefix}/{path}".lstrip("/")}
+    def readable(self) -> bool:
+        return True
 
-    def _at(self, path: str) -> str:
-        return f"{self._base}/{path}"
+    def seekable(self) -> bool:
+        return True
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
 
-def _refused_by_condition(error: OSError) -> bool:
-    """Whether `IfMatch` or `IfNoneMatch` did not hold."""
-    cause = repr(error.__cause__)
-    return "PreconditionFailed" in cause or "ConditionalRequestConflict" in cause
+    def readinto(self, buffer: Any) -> int:
+        block = self._block(self._at, len(buffer))
+        buffer[: len(block)] = block
+        self._at += len(block)
+        return len(block)
 
 
-async def _drain(body: Any) -> bytes:
-    try:
-        return await body.read()
-    finally:
-        body.close()
+def _compare(head: Head, sha256: str) -> None:
+    if head.sha256 not in (None, sha256):
+        raise OtherBytes("the bytes that came are not those that were stored")

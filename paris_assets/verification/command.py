@@ -9,6 +9,7 @@ from rich.console import Console
 
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import REGISTRY
+from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import asset_graph
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.storage.location import Location
@@ -65,7 +66,7 @@ def _place(manifest: str) -> tuple[Location, str]:
     """The folder of a manifest and its name there."""
     address = manifest if "://" in manifest else str(Path(manifest).absolute())
     folder, _, name = address.rpartition("/")
-    return Location(folder), name
+    return open_location(f"{folder}/"), name
 
 
 def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:

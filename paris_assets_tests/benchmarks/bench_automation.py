@@ -26,8 +26,9 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import FOOTER_KEY, Record, table_path
 from paris_assets.definitions import open_catalog
+from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
-from paris_assets.planning.registration import bind, register
+from paris_assets.planning.registration import bind
 from paris_assets.runs.execution import open_instance
 from paris_assets.storage.checksum import seal
 from paris_assets_tests.fixtures import small_world
@@ -67,7 +68,7 @@ def measure(shards: int, folder: Path) -> None:
     grow(source, shards, "a")
     catalog = open_catalog(str(root), small_world.profile(source, source__rows_per_shard=ROWS))
     start = time.monotonic()
-    bind(catalog, register(catalog), Console(quiet=True))
+    bind(catalog, register(catalog.profile.source, catalog.registry(), catalog.location), Console(quiet=True))
     finish(catalog)
     print(f"{shards} shards: {time.monotonic() - start:.0f} s to write {len(catalog.graph)} assets")
     loaded, cursor = open_catalog(str(root)), None

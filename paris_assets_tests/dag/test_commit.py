@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -23,7 +24,7 @@ GRAPH = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> MadeUpRoot:
-    return MadeUpRoot(Catalog(Location(tmp_path), load_profile("demo"), lambda profile: GRAPH, lambda path, entry: ""))
+    return MadeUpRoot(Catalog(Location(tmp_path), load_profile("demo"), lambda profile: GRAPH))
 
 
 def output(files: dict[str, bytes], fail: bool = False) -> Output:
@@ -108,7 +109,7 @@ def test_reading_what_is_missing_names_it(store: MadeUpRoot) -> None:
 def test_rows_are_kept_only_when_going_on_under_the_same_settings(store: MadeUpRoot) -> None:
     store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"abc"}))
 
-    def given(root: MadeUpRoot, **how: bool) -> bool:
+    def given(root: MadeUpRoot, **how: Any) -> bool:
         seen: list[bool] = []
 
         def rows(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
@@ -119,15 +120,15 @@ def test_rows_are_kept_only_when_going_on_under_the_same_settings(store: MadeUpR
         return seen[0]
 
     assert not given(store)
-    assert given(store, keep_rows=True)
-    assert not given(store.under(**{"clusters.k": 3}), keep_rows=True)
+    assert given(store, keeps="when_resumed")
+    assert not given(store.under(**{"clusters.k": 3}), keeps="when_resumed")
 
 
 def test_models_of_kept_rows_are_remembered_beside_those_that_ran_now(store: MadeUpRoot) -> None:
     def committed(models: dict[str, str] | None, keep_rows: bool = True, **facts: object) -> dict:
         made = output({})
         made.facts.update(facts if models is None else {"models": {"embedder": models}, **facts})
-        return store.commit("tars", "00000", made, keep_rows=keep_rows).facts
+        return store.commit("tars", "00000", made, keeps="when_resumed" if keep_rows else None).facts
 
     committed({"precision": "fp32"}, halved_batches={"dinov2": 8})
     assert committed(None)["models"] == {"embedder": {"precision": "fp32"}}

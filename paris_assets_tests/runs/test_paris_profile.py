@@ -27,9 +27,9 @@ from paris_assets.dag.records import read_record
 from paris_assets.images.decode import decode_rgb, read_header
 from paris_assets.latents.encode import noise
 from paris_assets.models.device import place
+from paris_assets.models.resolve import profile_models
 from paris_assets.profiles import load_profile
 from paris_assets.runs import command
-from paris_assets.runs.doctor import profile_models
 from paris_assets.runs.run import Request, RunReport
 from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct

@@ -1,12 +1,16 @@
 """Files are whole or absent, on a local disk and on S3."""
 
 import os
-import platform
+import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from paris_assets.storage.location import Location
+from paris_assets.storage.object_store import StorageError
 
 
 def test_put_replaces_whole_files_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -57,7 +61,7 @@ def test_a_probe_leaves_nothing(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("url", ["memory://bucket/root"])
+@pytest.mark.parametrize("url", ["memory://bucket/root", "memory://bucket/a[1]"])
 def test_any_other_url(url: str, tmp_path: Path) -> None:
     root = Location(url)
     root.probe()
@@ -78,17 +82,82 @@ def test_paths_cannot_leave_the_root(tmp_path: Path, path: str) -> None:
         Location(tmp_path).put_bytes(b"x", path)
 
 
+KEEP_SCRATCH = """
+import os, sys
+from paris_assets.storage.location import Location
+from paris_assets.storage.object_store import StorageError
+with Location(sys.argv[1]).scratch() as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+    os._exit(1)
+"""
+
+
+def keep_scratch(root: Path) -> tuple[subprocess.Popen[str], Path]:
+    """Another process with files in the making, which ends without a word when its input does, and its folder."""
+    command = [sys.executable, "-c", KEEP_SCRATCH, str(root)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    return process, Path(process.stdout.readline().strip())
+
+
 def test_scratch_of_a_dead_process_is_removed_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
-    root = Location(tmp_path)
-    host = platform.node().replace("-", "_")
-    names = (f"{host}-999999999-aa", f"{host}-{os.getpid()}-bb", "far-999999999-cc")
-    dead, alive, elsewhere = (tmp_path / ".scratch" / name for name in names)
-    for folder in (dead, alive, elsewhere):
-        folder.mkdir(parents=True)
+    """Whatever its number says here: a process of another container that shares the disk has any."""
+    root, (process, folder) = Location(tmp_path), keep_scratch(tmp_path)
+    elsewhere = folder.rename(folder.with_name(f"files-999999999-{folder.name.rpartition('-')[2]}"))
     root.remove_abandoned_scratch()
-    assert not dead.exists()
-    assert alive.exists()
-    assert elsewhere.exists()
+    assert elsewhere.is_dir()
+    process.communicate()
+    assert elsewhere.is_dir(), "it ended as if killed"
+    reused = elsewhere.rename(elsewhere.with_name(f"files-{os.getpid()}-{'0' * 32}"))
+    root.remove_abandoned_scratch()
+    assert not reused.exists()
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for files of remote roots, in a temporary directory of the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"paris_assets-{os.getuid()}"
+
+
+def test_files_of_a_remote_root_are_this_users_alone(temporary: Path) -> None:
+    old = os.umask(0)
+    try:
+        with Location("memory://bucket/root").scratch() as folder:
+            assert folder.is_relative_to(temporary)
+            assert stat.S_IMODE(temporary.stat().st_mode) == 0o700
+        temporary.chmod(0o777)
+        Location("memory://bucket/root").probe()
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o700
+    finally:
+        os.umask(old)
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "stranger"])
+def test_what_another_user_put_in_the_way_is_refused(
+    temporary: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "link":
+        (temporary.parent / "theirs").mkdir()
+        temporary.symlink_to(temporary.parent / "theirs")
+    elif kind == "file":
+        temporary.touch()
+    else:
+        temporary.mkdir(0o777)
+        stranger = os.getuid() + 1
+        monkeypatch.setattr(os, "getuid", lambda: stranger)
+        temporary.rename(temporary.with_name(f"paris_assets-{os.getuid()}"))
+    root = Location("memory://bucket/root")
+    for use in (root.probe, root.remove_abandoned_scratch, lambda: root.alone("a").__enter__()):
+        with pytest.raises(StorageError, match=r"paris_assets-\d+ is .*remove it, or set TMPDIR"):
+            use()
+
+
+def test_a_root_that_is_the_whole_disk() -> None:
+    root = Location("/")
+    assert (root.url, root.uri("etc/hosts"), root.remote) == ("/", "/etc/hosts", False)
+    assert root.size("etc/passwd") == Path("/etc/passwd").stat().st_size
 
 
 def test_a_root_may_hold_brackets(tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ import boto3
 import numpy as np
 import polars as pl
 import pytest
-from botocore.retries.standard import ExponentialBackoff
 
 from paris_assets.storage import object_store, s3
 from paris_assets.storage.location import Location
-from paris_assets.storage.s3 import StorageError
+from paris_assets.storage.object_store import StorageError
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy, Request
 
 BLOCK = 1 << 20
@@ -35,9 +34,9 @@ def fast_proxy(s3_url: str) -> Iterator[FaultyProxy]:
         patch.setenv("AWS_ENDPOINT_URL", proxy.url)
         patch.setattr(s3, "READ_TIMEOUT_S", 0.5)
         patch.setattr(s3, "ATTEMPTS", 3)
-        patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.02)
+        patch.setattr(s3, "PAUSE_S", 0.02)
         patch.setattr(object_store, "BLOCK_BYTES", BLOCK)
-        patch.setattr(object_store, "PART_BYTES", 5 << 20)
+        patch.setattr(s3, "PART_BYTES", 5 << 20)
         yield proxy
     proxy.close()
 
@@ -147,6 +146,38 @@ def test_a_large_write_that_fails_once_is_repeated(
     put(root, LARGE, "large.tar", tmp_path)
     assert root.fetch("large.tar", tmp_path).read_bytes() == LARGE
     assert keys(root) == ["large.tar"]
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_what_obstore_does_not_repeat_when_it_is_slow_is_repeated(
+    root: Location, proxy: FaultyProxy, tmp_path: Path, nth: int
+) -> None:
+    """Of an upload in parts, its beginning and end; a deletion; a write on a condition."""
+    proxy.judge = once(TRANSIENT["slow"], "POST", nth)
+    put(root, LARGE, "large.tar", tmp_path)
+    assert root.fetch("large.tar", tmp_path).read_bytes() == LARGE
+    proxy.judge = once(TRANSIENT["slow"], "POST")
+    root.delete("large.tar")
+    assert root.size("large.tar") is None
+    proxy.judge = once(TRANSIENT["slow"], "PUT")
+    assert root.put_if(b"new", "run.lock", None)
+    assert root.read("run.lock") == b"new"
+
+
+@pytest.mark.parametrize("fault", WRITE_FAULTS.values(), ids=WRITE_FAULTS)
+def test_a_conditional_write_tells_whether_it_was_ours(root: Location, proxy: FaultyProxy, fault: Fault) -> None:
+    """Also when the answer to it was lost, and the second try found what the first had written."""
+    proxy.judge = once(fault, "PUT")
+    assert root.put_if(b"first", "run.lock", None)
+    assert not root.put_if(b"other", "run.lock", None)
+    stamp = root.stamp("run.lock")
+    proxy.judge = once(fault, "PUT")
+    assert root.put_if(b"second", "run.lock", stamp)
+    assert not root.put_if(b"other", "run.lock", stamp)
+    assert root.read("run.lock") == b"second"
+    root.delete("run.lock")
+    assert not root.put_if(b"other", "run.lock", stamp)
+    assert root.size("run.lock") is None
 
 
 def test_every_third_request_fails(root: Location, proxy: FaultyProxy, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paris_assets.storage.location import Location
+from paris_assets.dag.s3 import open_location
 from paris_assets.verification.findings import Findings, made_again
 from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
 from paris_assets.verification.published import verify_published
@@ -31,7 +31,7 @@ def folder(published: Path, tmp_path: Path) -> Path:
 
 def problems(folder: Path) -> list[str]:
     findings = Findings()
-    root = Location(folder)
+    root = open_location(folder)
     verify_published(root, parse_manifest(root.read(MANIFEST), MANIFEST), findings)
     return [str(problem) for problem in findings.problems]
 
@@ -90,7 +90,7 @@ def assert_named(folder: Path, *parts: str, count: int | None = None) -> None:
 
 def test_a_sound_folder_has_no_problem_and_everything_was_read(folder: Path) -> None:
     findings, manifest = Findings(), json.loads((folder / MANIFEST).read_text())
-    verify_published(Location(folder), manifest, findings)
+    verify_published(open_location(folder), manifest, findings)
     assert findings.problems == []
     assert findings.checked["files"] == len(manifest["files"]) == 4 + 12 + 6 + 1
     assert findings.checked["bytes"] == sum(file["size_bytes"] for file in manifest["files"])
