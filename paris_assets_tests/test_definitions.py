@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from paris_assets.definitions import open_catalog
-from paris_assets.planning.registration import bind, register
+from paris_assets.ingest.sources import register
+from paris_assets.planning.registration import bind
 from paris_assets.runs.execution import open_instance
 from paris_assets_tests.fixtures import small_world
 
@@ -49,7 +50,7 @@ def large_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pl.DataFrame({"URL": urls, "TEXT": ["a picture"] * SHARDS}).write_parquet(folder / "list.parquet")
     root = folder / "root"
     catalog = open_catalog(str(root), small_world.profile(folder / "list.parquet", source__rows_per_shard=1))
-    bind(catalog, register(catalog), Console(quiet=True))
+    bind(catalog, register(catalog.profile.source, None, catalog.location), Console(quiet=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")
         with open_instance(catalog.location) as instance:

@@ -34,9 +34,10 @@ from paris_assets.dag.assets import TableAsset
 from paris_assets.images.reader import ImageTars
 from paris_assets.latents.assets import latents
 from paris_assets.latents.encode import crop, noise
-from paris_assets.models.batches import cores, decode, ordered_map
+from paris_assets.models.batches import decode, prepared_batches
 from paris_assets.models.device import place
 from paris_assets.models.registry import Models
+from paris_assets.models.threads import cores
 from paris_assets.profiles import load_profile
 from paris_assets.storage.output import Output
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard
@@ -113,9 +114,8 @@ def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: Ma
         return network.preprocess(decode(image_id, data, network.min_side))
 
     start = time.perf_counter()
-    rows = np.stack(list(ordered_map(prepare, images, batch_size=size)))
+    batches = np.stack([np.stack(batch) for batch in prepared_batches(prepare, images, size)])
     rate = len(images) / (time.perf_counter() - start)
-    batches = rows.reshape(-1, size, *rows.shape[1:])
     if name != "autoencoder-kl":
         return [(batch,) for batch in batches], rate
     draws = np.stack([noise(0, image_id, (4, 32, 32), 256) for image_id, _ in images]).reshape(-1, size, 4, 32, 32)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from paris_assets.config import Model
-from paris_assets.models.batches import decode, ordered_map, run_batches
+from paris_assets.models.batches import decode, prepared_batches, run_batches
 from paris_assets.models.registry import build
 from paris_assets_tests.models.photos import photos
 
@@ -41,8 +41,10 @@ def main() -> None:
     for name, precision in RUNS:
         model = build(Model(implementation=name, precision=precision, batch_size=BATCH))
         rows: list[np.ndarray] = []
-        prepare = ordered_map(lambda i, data, model=model: model.preprocess(decode(i, data, model.min_side)), images)
-        decoding = seconds(lambda rows=rows, prepare=prepare: rows.extend(prepare))
+        prepare = prepared_batches(
+            lambda i, data, model=model: model.preprocess(decode(i, data, model.min_side)), images, BATCH
+        )
+        decoding = seconds(lambda rows=rows, prepare=prepare: rows.extend(row for batch in prepare for row in batch))
         stacked = np.stack(rows).reshape(-1, BATCH, *rows[0].shape)
         model.run(stacked[0])
         alone = seconds(lambda model=model, stacked=stacked: [model.run(batch) for batch in stacked])
