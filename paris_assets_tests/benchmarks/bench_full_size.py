@@ -2,9 +2,10 @@
 
 Run: `python -m paris_assets_tests.benchmarks.bench_full_size [network ...] [--device auto|cpu|cuda] [--images N]`
 
-Alone: batches in memory through the network, as the asset calls it. End to end: the asset's function and its commit,
-from a tar of JPEGs (sample photos, enlarged) to the Parquet file. Both are measured in turn, each first every other
-time, and the median of the ratios counts, as machines are shared; `cpu` is the same ratio of processor seconds, which
+One op: batches in memory through the network, one after another, each operation on all cores. Alone: the same batches
+side by side, one thread each, as the asset runs them. End to end: the asset's function and its commit, from a tar of
+JPEGs (sample photos, enlarged) to the Parquet file. All are measured in turn, in one order and the other, and the
+median of the ratios of the last two counts, as machines are shared; `cpu` is the same ratio of processor seconds, which
 other people's load disturbs less. `decode/s`: decoding and resizing alone. GFLOP per image are counted by torch; `peak`
 are those per second of a large matrix product in the same precision and the same minute, `share` what the network alone
 reaches of it. With random weights BLIP-2 writes all 50 tokens; real captions end after about ten.
@@ -37,7 +38,7 @@ from paris_assets.latents.encode import crop, noise
 from paris_assets.models.batches import decode, prepared_batches
 from paris_assets.models.device import place
 from paris_assets.models.registry import Models
-from paris_assets.models.threads import cores
+from paris_assets.models.threads import cores, side_by_side
 from paris_assets.profiles import load_profile
 from paris_assets.storage.output import Output
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard
@@ -114,7 +115,7 @@ def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: Ma
         return network.preprocess(decode(image_id, data, network.min_side))
 
     start = time.perf_counter()
-    batches = np.stack([np.stack(batch) for batch in prepared_batches(prepare, images, size)])
+    batches = [np.stack(batch) for batch in prepared_batches(prepare, images, size)]
     rate = len(images) / (time.perf_counter() - start)
     if name != "autoencoder-kl":
         return [(batch,) for batch in batches], rate
@@ -182,20 +183,21 @@ def measure(name: str, options: argparse.Namespace) -> None:
         run = network.encode if hasattr(network, "encode") else network.run
         flops = flops_per_image(run, batches[0], size)
         run(*batches[0])
-        alone, whole, peaks = [], [], []
+        alone, whole, single, peaks = [], [], [], []
         measured: list[tuple[list[np.ndarray], Callable[[], object]]] = [
-            (alone, lambda: [run(*batch) for batch in batches]),
+            (single, lambda: [run(*batch) for batch in batches]),
+            (alone, lambda: list(side_by_side([network], lambda batch: run(*batch), batches))),
             (whole, lambda: store.commit(case.asset.name, made_up.SHARD, made(case.asset, store, models))),
         ]
         for turn in range(options.rounds):
             peaks.append(peak_flops(placement.device, placement.dtype))
             for times, work in measured[:: (-1) ** turn]:
                 times.append(seconds(work))
-    rates, ends = (count / np.median(times, axis=0) for times in (alone, whole))
+    rates, ends, ones = (count / np.median(times, axis=0) for times in (alone, whole, single))
     ratio, processor = np.median(np.array(alone) / np.array(whole), axis=0)
     bound = "network" if ratio >= TARGET else "decoding" if decoding and decoding < 1.2 * rates[0] else "asset"
     print(
-        f"{name:<16}{placement.precision:<6}{size:>6}{count:>8}{rates[0]:>10.2f}{ends[0]:>14.2f}{ratio:>8.1%}"
+        f"{name:<16}{placement.precision:<6}{size:>6}{count:>8}{ones[0]:>10.2f}{rates[0]:>10.2f}{ends[0]:>14.2f}{ratio:>8.1%}"
         f"{processor:>8.1%}{decoding:>10.0f}{flops / 1e9:>9.1f}{max(peaks) / 1e9:>10.0f}"
         f"{rates[0] * flops / max(peaks):>8.1%}  {bound}",
         flush=True,
@@ -220,8 +222,8 @@ def main() -> None:
     print(f"{where}, {cores()} cores, torch {torch.__version__}, JPEGs of {options.long_side} px along the long side")
     print(f"load average {os.getloadavg()[0]:.1f}")
     print(
-        f"{'network':<16}{'':<6}{'batch':>6}{'images':>8}{'alone/s':>10}{'end to end/s':>14}{'ratio':>8}{'cpu':>8}"
-        f"{'decode/s':>10}{'GFLOP':>9}{'peak':>10}{'share':>8}  bound"
+        f"{'network':<16}{'':<6}{'batch':>6}{'images':>8}{'one op/s':>10}{'alone/s':>10}{'end to end/s':>14}"
+        f"{'ratio':>8}{'cpu':>8}{'decode/s':>10}{'GFLOP':>9}{'peak':>10}{'share':>8}  bound"
     )
     for name in options.networks or CASES:
         measure(name, options)
