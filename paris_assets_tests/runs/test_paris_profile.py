@@ -207,7 +207,7 @@ def test_captions_are_the_lists_or_blip2s(root: Path, folders: dict[str, Path]) 
     folder = folders["captions.captioner"]
     processor: Any = Blip2Processor.from_pretrained(folder)
     dtype = place(load_profile("paris").captions.captioner).dtype
-    network = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
+    network: Any = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
     files = dict(photos())
     # As many images as in the run: bf16 depends on the shape of a batch.
     wanted = [files[image_id] for image_id in made["image_id"][:1]] * 16
