@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
 from paris_assets.planning import run_lock as turn
 from paris_assets.storage.location import Location
-from paris_assets_tests.fixtures import direct, kill_points, small_world
+from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
 
 pytestmark = pytest.mark.long
@@ -28,7 +28,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
 def expected(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("expected") / "root"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster_tables, "write_report", brief_report)
+        patch.setattr(reported, "write_report", brief_report)
         direct.bring_up_to_date(profile, root)
     return small_world.contents(root)
 

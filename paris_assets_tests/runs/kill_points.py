@@ -24,12 +24,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from paris_assets.dag.store import Store
-
 from paris_assets.cli import main
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
 from paris_assets.dag import io_manager
+from paris_assets.dag.commit import Partition
+from paris_assets.dag.tables import Tables
 from paris_assets.ingest.ledger import Spool
 from paris_assets.profiles import dump_profile
 from paris_assets.runs import workers
@@ -70,9 +70,9 @@ def _watch_commits() -> None:
     original = io_manager.commit
 
     @functools.wraps(original)
-    def commit(store: Store, asset: str, shard: str, output: Any) -> Any:
-        _committing[:] = [f"{asset}/{shard}"]
-        return original(store, asset, shard, output)
+    def commit(tables: Tables, partition: Partition, output: Any) -> Any:
+        _committing[:] = [f"{partition.asset}/{partition.shard}"]
+        return original(tables, partition, output)
 
     io_manager.commit = commit
 
@@ -107,7 +107,7 @@ def _event(entry: Any) -> str:
 def install_here() -> None:
     """In a process of such a run: watch every point, and leave the drawing of reports out."""
     install()
-    cluster_tables.write_report = brief_report
+    reported.write_report = brief_report
 
 
 if KILL in os.environ or TRACE in os.environ:

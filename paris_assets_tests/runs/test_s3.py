@@ -17,12 +17,11 @@ import boto3
 import pytest
 import yaml
 from botocore.retries.standard import ExponentialBackoff
-from paris_assets.dag.store import open_store
 
 from paris_assets.cli import main
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
-from paris_assets.definitions import build_definitions
+from paris_assets.definitions import build_definitions, open_catalog
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import dagster_home, open_instance
 from paris_assets.runs.run import Request
@@ -81,7 +80,7 @@ def world(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         patch.setattr(tempfile, "tempdir", str(folder))
         patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.02)
         patch.setattr(s3, "READ_TIMEOUT_S", 1)
-        patch.setattr(cluster_tables, "write_report", chatty_report)
+        patch.setattr(reported, "write_report", chatty_report)
         direct.bring_up_to_date(profile, folder / "local")
         proxy.judge = failing(failed)
         direct.bring_up_to_date(profile, url)
@@ -122,7 +121,7 @@ def test_the_bytes_are_those_of_a_local_run(world: World) -> None:
 
 
 def test_logs_of_every_run_lie_beside_the_results(world: World) -> None:
-    store = open_store(world.url)
+    store = open_catalog(world.url)
     logs = [path for path in world.files if path.startswith(".dagster/")]
     with open_instance(store) as instance:
         assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
@@ -151,7 +150,7 @@ def test_no_credential_is_written_anywhere(world: World) -> None:
 
 
 def test_the_code_location_shows_names_of_variables_only(world: World) -> None:
-    definitions = build_definitions(open_store(world.url))
+    definitions = build_definitions(open_catalog(world.url))
     shown = repr(definitions.resources) + repr(definitions.get_repository_def().get_top_level_resources())
     assert SECRET.decode() not in shown
     assert definitions.resources is not None
@@ -171,7 +170,7 @@ def test_a_finished_root_is_planned_in_few_requests(world: World, capfd: pytest.
 
 @pytest.mark.parametrize("command", ["doctor", "inspect", "verify"])
 def test_every_command_takes_the_url(world: World, capsys: pytest.CaptureFixture[str], command: str) -> None:
-    store = open_store(world.url)
+    store = open_catalog(world.url)
     image = store.read("curated_images", "00000")["image_id"][0]
     arguments = {"inspect": [image, "--root", world.url], "doctor": ["--root", world.url]}
     status = main([command, *arguments.get(command, [f"{world.url}/pipeline_manifest.json"])])
