@@ -10,6 +10,7 @@ from pathlib import Path
 
 from paris_assets.config import Profile, ProfileError
 from paris_assets.errors import MissingInput
+from paris_assets.process import prepare_process
 from paris_assets.profiles import environment_overrides, load_profile, parse_overrides
 
 
@@ -19,6 +20,7 @@ class UsageError(ValueError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status: 0 done, 1 something failed, 2 wrong usage."""
+    prepare_process()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     options = _parser().parse_args(arguments)

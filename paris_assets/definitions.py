@@ -29,7 +29,7 @@ from paris_assets.experts import checks as experts_checks
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest import assets as ingest_assets
 from paris_assets.ingest import checks as ingest_checks
-from paris_assets.ingest.registered import RegisteredSource, source_identity
+from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.latents import assets as latents_assets
 from paris_assets.latents import checks as latents_checks
 from paris_assets.models.registry import Models
@@ -82,7 +82,7 @@ def open_catalog(location: Location | str, profile: Profile | None = None) -> Ca
     """
     root = location if isinstance(location, Location) else open_location(location)
     settings = profile or stored_profile(root) or load_profile()
-    return Catalog(root, settings, asset_graph, source_identity)
+    return Catalog(root, settings, asset_graph)
 
 
 def _silent(_asset: str, _shard: str, _event: str) -> None:

@@ -22,7 +22,7 @@ from paris_assets.planning import failures
 from paris_assets.planning.automation import Attempt, Partition, look_ahead
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import PROFILE_FILE, stored_profile
-from paris_assets.planning.registration import SETTLE_S, bind, half_written, register
+from paris_assets.planning.registration import bind
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import Task, some
 
@@ -58,14 +58,16 @@ def new_image_shards(context: dg.SensorEvaluationContext, catalog: dg.ResourcePa
     Raises:
         SourceError: a registered file is gone or another, or a new one cannot be read; names it.
     """
+    from paris_assets.ingest import places, sources
+
     try:
         current = catalog.under(_profile(catalog))
-        known = current.shards()
-        registry = register(current)
-        growing = half_written(current, registry)
+        known, before, source = current.shards(), current.registry(), current.profile.source
+        growing = places.half_written(source.path, () if before is None else set(before["file"]))
         if growing:
-            raise NotNow(f"{some(growing)} changed less than {SETTLE_S:g} s ago and may still be written")
-        if registry.height > len(known):
+            raise NotNow(f"{some(growing)} changed less than {places.QUIET_S:g} s ago and may still be written")
+        registry = sources.register(source, before, current.location)
+        if before is None or not registry.equals(before):
             with _held(current):
                 if current.shards() != known or _profile(catalog) != current.profile:
                     raise NotNow("another process has just registered shards or changed the settings")

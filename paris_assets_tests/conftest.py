@@ -10,6 +10,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from paris_assets.process import prepare_process
+
+prepare_process()
 # Machines are shared: a slow example is no failure.
 hypothesis.settings.register_profile("shared", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("shared")

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from paris_assets.config import Profile, ProfileError
-from paris_assets.profiles import PROFILES, dump_profile, load_profile, parse_overrides, parse_profile
+from paris_assets.profiles import (
+    PROFILES,
+    dump_profile,
+    full_path,
+    load_profile,
+    parse_overrides,
+    parse_profile,
+    with_full_paths,
+)
 
 
 @pytest.mark.parametrize("file", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -89,3 +97,32 @@ def test_an_error_says_when_the_file_is_innocent(tmp_path: Path) -> None:
     with pytest.raises(ProfileError) as raised:
         load_profile(str(file))
     assert "from --set" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "full"),
+    [
+        ("lists/l.csv", "{here}/lists/l.csv"),
+        ("./lists/../l.csv", "{here}/l.csv"),
+        ("lists/*/[a-c]?.jsonl.gz", "{here}/lists/*/[a-c]?.jsonl.gz"),
+        ("lists/**/*.parquet", "{here}/lists/**/*.parquet"),
+        ("images/", "{here}/images"),
+        ("~/l.csv", "{home}/l.csv"),
+        ("/data/l.csv", "/data/l.csv"),
+        ("file:///data/l.csv", "/data/l.csv"),
+        ("s3://bucket/lists/*.csv", "s3://bucket/lists/*.csv"),
+        ("https://host.example/a/../l.csv", "https://host.example/a/../l.csv"),
+        ("simplecache::s3://bucket/l.csv", "simplecache::s3://bucket/l.csv"),
+        ("zip://l.csv::lists.zip", "zip://l.csv::lists.zip"),
+    ],
+)
+def test_local_paths_are_named_in_full(path: str, full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    expected = full.format(here=tmp_path, home="/home/somebody")
+    assert full_path(path) == expected
+    profile = with_full_paths(load_profile("demo", {"source.path": path, "ingest.serve": "photos"}))
+    assert (profile.source.path, profile.ingest.serve) == (expected, f"{tmp_path}/photos")
+    monkeypatch.chdir("/")
+    assert with_full_paths(profile) == profile
+    assert with_full_paths(load_profile("demo", {"ingest.serve": None})).ingest.serve is None

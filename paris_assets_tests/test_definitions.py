@@ -8,12 +8,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from paris_assets.dag.store import Store, open_store
 from rich.console import Console
 
-from paris_assets.planning.registration import bind, register
+from paris_assets.definitions import open_catalog
+from paris_assets.ingest.sources import register
+from paris_assets.planning.registration import bind
 from paris_assets.runs.execution import open_instance
-from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import small_world
 
 PROJECT = Path(__file__).parents[1]
@@ -49,12 +49,12 @@ def large_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     urls = [f"http://{small_world.HOST}/{number}.jpg" for number in range(SHARDS)]
     pl.DataFrame({"URL": urls, "TEXT": ["a picture"] * SHARDS}).write_parquet(folder / "list.parquet")
     root = folder / "root"
-    store = Store(Location(str(root)), small_world.profile(folder / "list.parquet", source__rows_per_shard=1))
-    bind(store, register(store), Console(quiet=True))
+    catalog = open_catalog(str(root), small_world.profile(folder / "list.parquet", source__rows_per_shard=1))
+    bind(catalog, register(catalog.profile.source, None, catalog.location), Console(quiet=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")
-        with open_instance(store) as instance:
-            instance.add_dynamic_partitions("image_shards", store.shards())
+        with open_instance(catalog.location) as instance:
+            instance.add_dynamic_partitions("image_shards", catalog.shards())
     return root
 
 
@@ -82,10 +82,10 @@ def test_definitions_load_quickly_and_light(name: str, request: pytest.FixtureRe
 
 def test_ten_thousand_shards_are_partitions(large_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
-    store = open_store(str(large_root))
-    with open_instance(store) as instance:
-        assert instance.get_dynamic_partitions("image_shards") == store.shards()
-    assert len(store.shards()) == SHARDS
+    catalog = open_catalog(str(large_root))
+    with open_instance(catalog.location) as instance:
+        assert instance.get_dynamic_partitions("image_shards") == catalog.shards()
+    assert len(catalog.shards()) == SHARDS
 
 
 def test_a_broken_root_disturbs_only_who_asks_for_it(tmp_path: Path) -> None:

@@ -12,18 +12,20 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
-from paris_assets.dag.store import Store, open_store
 from PIL import Image
 
+from paris_assets.captions.checks import captions_differ
+from paris_assets.dag.display import MAX_PICTURES, output_metadata
 from paris_assets.dag.failed_checks import FailedCheck, failed_checks, summary
-from paris_assets.definitions import asset_graph, build_definitions
+from paris_assets.definitions import asset_graph, build_definitions, open_catalog
+from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import QUIET, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.runs.unchecked import judge_again
 from paris_assets.storage.location import Location
-from paris_assets.storage.output import MAX_PICTURES, Output
-from paris_assets_tests.fixtures import small_world
+from paris_assets.storage.output import Output
+from paris_assets_tests.fixtures import made_up, small_world
 
 SPECS = {spec.key.to_user_string(): spec for spec in build_definitions("/nonexistent").resolve_all_asset_specs()}
 COLUMNS = {
@@ -31,7 +33,7 @@ COLUMNS = {
     for name, spec in SPECS.items()
 }
 LINEAGE = {name: spec.metadata["dagster/column_lineage"].deps_by_column for name, spec in SPECS.items()}
-NAMES = sorted(asset_graph())
+NAMES = sorted(asset_graph(load_profile("demo")))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def bring_up_to_date(root: Path, source: Path, **checks: Any) -> None:
 
 @pytest.fixture(scope="module")
 def instance(root: Path) -> Iterator[dg.DagsterInstance]:
-    with open_instance(open_store(str(root))) as instance:
+    with open_instance(Location(root)) as instance:
         yield instance
 
 
@@ -169,11 +171,10 @@ def test_a_picture_that_does_not_compress_is_made_small(tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8))
     file = io.BytesIO()
     noise.save(file, "PNG")
-    output = Output()
-    for number in range(MAX_PICTURES + 3):
-        output.show_picture(Location(tmp_path), f"analysis/{number}.png", file.getvalue())
-    assert len(output.display) == MAX_PICTURES
-    shown = output.display["0.png"].value
+    pictures = {f"analysis/{number}.png": file.getvalue() for number in range(MAX_PICTURES + 3)}
+    found = output_metadata(Location(tmp_path), Output(pictures=pictures))
+    assert len(found) == MAX_PICTURES
+    shown = found["0.png"].value
     assert len(shown) < 50_000
     encoded = shown.partition("base64,")[2].rstrip(")")
     assert Image.open(io.BytesIO(base64.b64decode(encoded))).format == "JPEG"
@@ -209,7 +210,7 @@ def test_new_bounds_are_judged_by_without_making_anything_again(root: Path, tmp_
     moved = Path(shutil.copytree(root, tmp_path / "root"))
     before = small_world.contents(moved)
     bring_up_to_date(moved, root.parent / "list.parquet", min_fetched=0.3)
-    with open_instance(open_store(str(moved))) as instance:
+    with open_instance(Location(moved)) as instance:
         fetched = latest_evaluation(instance, "raw_images", "fetched")
         assert fetched.passed
         assert fetched.metadata["checks.min_fetched"].value == 0.3
@@ -226,7 +227,7 @@ def test_what_was_made_but_not_judged_is_judged_by_the_next_run(root: Path, tmp_
     moved = Path(shutil.copytree(root, tmp_path / "root"))
     shutil.rmtree(moved / ".dagster")
     bring_up_to_date(moved, root.parent / "list.parquet")
-    with open_instance(open_store(str(moved))) as instance:
+    with open_instance(Location(moved)) as instance:
         fetched = latest_evaluation(instance, "raw_images", "fetched")
         assert (fetched.partition, fetched.passed) == ("00000", False)
         (status,) = [
@@ -237,7 +238,7 @@ def test_what_was_made_but_not_judged_is_judged_by_the_next_run(root: Path, tmp_
         assert status.is_current
         said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks").description or ""
         assert said.startswith("2 checks fail, 1 of them with an error")
-        assert judge_again(open_store(str(moved), asset_graph()), instance) == 0
+        assert judge_again(open_catalog(str(moved)), instance) == 0
 
 
 def test_a_failure_is_not_buried_by_those_of_another_shard() -> None:
@@ -268,10 +269,7 @@ def test_many_failed_shards_fit_on_a_line() -> None:
 
 
 def test_captions_of_strangers_are_no_markdown(tmp_path: Path) -> None:
-    from paris_assets.captions.checks import captions_differ
-    from paris_assets_tests.fixtures import made_up
-
-    store: Store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     made_up.publishable(store)
     store.replace("captions", caption=pl.lit("![x](http://evil.example/`a`.png)\nnow"))
-    assert "`![x](http://evil.example/ a .png) now`" in captions_differ(store, made_up.SHARD).said
+    assert "`![x](http://evil.example/ a .png) now`" in store.check(captions_differ, made_up.SHARD).said

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from paris_assets.dag.store import open_store
 
-from paris_assets.definitions import asset_graph
+from paris_assets.dag.tables import Tables
+from paris_assets.definitions import open_catalog
 from paris_assets.images.decode import decode_rgb
 from paris_assets.runs.inspect import print_story
 from paris_assets_tests.fixtures import small_world
@@ -42,7 +42,7 @@ CHEAP = [
 ]
 ROWS = range(40)
 BANNERS = [number for number in ROWS if number % 20 == 13]
-OF_THE_RULE = {"content_scores", "filtered_images"}
+OF_THE_RULE = {"filtered_images"}
 
 
 @dataclass
@@ -116,7 +116,7 @@ def test_a_rule_rejects_with_its_name_and_what_it_saw(place: Place, capsys: pyte
     rejected = seen.filter(pl.col("reason") == "banner").sort("source_row")
     assert rejected.select("source_row", "value").rows() == [(row, 6.0) for row in BANNERS]
     assert manifest(place)["counts"]["filtered_images"]["rejects"] == {"banner": 2}
-    assert print_story(open_store(str(place.root), asset_graph()), rejected["image_id"][0]) == 0
+    assert print_story(Tables(open_catalog(str(place.root))), rejected["image_id"][0]) == 0
     assert "=> rejected by rule banner: my_rules:Banner saw 6\n" in capsys.readouterr().out
 
 

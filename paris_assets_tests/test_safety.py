@@ -165,8 +165,9 @@ def test_aliases_that_unfold_without_end_are_refused() -> None:
 def read_all(path: Path, scratch: Path, **limits: Any) -> pl.DataFrame:
     """The ledger of a source's first shard, by the way that a run takes."""
     source = Source(path=str(path))
-    entry = entry_of(register(source), "00000")
-    rows, settings = read_rows(source, entry), Ingest(**limits)
+    root = Location(scratch)
+    entry = entry_of(register(source, None, root), "00000")
+    rows, settings = read_rows(source, entry, root), Ingest(**limits)
     return fetch_shard(rows, images_of(source, entry, rows, settings), settings, scratch / "images.tar")
 
 
@@ -216,15 +217,15 @@ def test_a_negative_size_ends_the_tar(tmp_path: Path, size: int) -> None:
     whole = tar(tmp_path / "t.tar", (member("a.jpg", 600), bytes(600))).read_bytes()
     (tmp_path / "t.tar").write_bytes(whole[:1536] + header + whole[1536:])
     with pytest.raises(SourceError, match=rf"'b\.txt' has {size} bytes"):
-        register(Source(path=str(tmp_path / "t.tar")))
+        register(Source(path=str(tmp_path / "t.tar")), None, Location(tmp_path))
 
 
 def test_descriptions_of_any_size_cost_little(tmp_path: Path) -> None:
     image, long = picture(0), b"x" * 30_000_000
     members = [("a.jpg", image), ("a.txt", long), ("b.jpg", image), ("b.json", b'{"text": "' + long + b'"}')]
     rows = tar(tmp_path / "t.tar", *[(member(name, len(content)), content) for name, content in members])
-    source = Source(path=str(rows))
-    texts = read_rows(source, entry_of(register(source), "00000"))["text"]
+    source, root = Source(path=str(rows)), Location(tmp_path)
+    texts = read_rows(source, entry_of(register(source, None, root), "00000"), root)["text"]
     assert texts.str.len_bytes().to_list() == [1 << 20, None]
 
 
@@ -238,8 +239,9 @@ def test_json_in_a_tar_names_no_file(tmp_path: Path) -> None:
             tar(tmp_path / "t.tar", (member("a.jpg", len(image)), image), (member("a.json", len(described)), described))
         )
     )
-    entry = entry_of(register(source), "00000")
-    rows = read_rows(source, entry)
+    root = Location(tmp_path)
+    entry = entry_of(register(source, None, root), "00000")
+    rows = read_rows(source, entry, root)
     assert rows["locator"].to_list() == ["t.tar:a.jpg"]
     assert [fetched.body for fetched in images_of(source, entry, rows, Ingest())] == [image]
 
@@ -253,7 +255,7 @@ def test_a_link_out_of_a_folder_of_images_is_refused(tmp_path: Path, target: str
     (folder / "b.jpg").symlink_to("a.jpg")
     (folder / "c.jpg").symlink_to(target.format(outside=tmp_path))
     with pytest.raises(SourceError, match=r"is a link out of the folder, to .*secret\.jpg"):
-        register(Source(path=str(folder)))
+        register(Source(path=str(folder)), None, Location(tmp_path))
 
 
 def test_a_link_within_a_folder_of_images_is_an_image_and_folders_behind_links_are_none(tmp_path: Path) -> None:
@@ -264,7 +266,7 @@ def test_a_link_within_a_folder_of_images_is_an_image_and_folders_behind_links_a
     (folder / "b.jpg").symlink_to("a.jpg")
     (folder / "up").symlink_to("..")
     (folder / "loop.jpg").symlink_to(".")
-    assert register(Source(path=str(folder)))["members"].to_list() == [["a.jpg", "b.jpg"]]
+    assert register(Source(path=str(folder)), None, Location(tmp_path))["members"].to_list() == [["a.jpg", "b.jpg"]]
 
 
 def test_metadata_of_a_folder_describes_its_own_files_only(tmp_path: Path) -> None:

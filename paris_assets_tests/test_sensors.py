@@ -14,11 +14,13 @@ import pytest
 from paris_assets import sensors
 from paris_assets.clusters import reported
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.s3 import open_location
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import build_definitions, open_catalog
 from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
-from paris_assets.planning.registration import bind, register
+from paris_assets.planning.registration import bind
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import dagster_home, open_instance, report_finished
@@ -80,6 +82,12 @@ class World:
         return self.catalog().shards()
 
 
+def bind_new_rows(catalog: Catalog) -> None:
+    """What another process does that registers them."""
+    registry = register(catalog.profile.source, catalog.registry(), catalog.location)
+    bind(catalog, registry, direct.Console(quiet=True))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A finished root whose partitions were reported to a new instance, as `paris run` does."""
@@ -100,8 +108,8 @@ def world(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """A copy of it in another place, to be changed."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     folder = Path(shutil.copytree(finished, tmp_path / "world"))
-    moved = open_catalog(Location(folder / "root"), small_world.profile(folder / "source"))
-    bind(moved, register(moved), direct.Console(quiet=True))
+    moved = open_catalog(str(folder / "root"), small_world.profile(folder / "source"))
+    bind_new_rows(moved)
     with open_instance(moved.location) as instance:
         yield World(folder / "source", folder / "root", instance)
 
@@ -243,7 +251,7 @@ def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Shards that another process has registered meanwhile are seen, and the lease is given back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", "")
-    root, source = Location(f"{s3_url}/sensors"), tmp_path / "source"
+    root, source = open_location(f"{s3_url}/sensors"), tmp_path / "source"
     small_world.embedded(source / "a.parquet", 20)
     root.put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
     with open_instance(root) as instance:
@@ -251,8 +259,7 @@ def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         world.loaded = open_catalog(root.url)
         assert world.register() == "registered 00000"
         small_world.embedded(source / "b.parquet", 20, 20)
-        other = open_catalog(root.url)
-        bind(other, register(other), direct.Console(quiet=True))
+        bind_new_rows(open_catalog(root.url))
         assert world.register() == "no new rows; 2 shards are registered"
         asked = world.look(sensors.out_of_date_partitions).run_requests or []
         assert [request.partition_key for request in asked] == ["00000", "00001"]

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from paris_assets.models.batches import BatchStats, float16, naming, one_ahead, run_padded
+from paris_assets.models.batches import BatchStats, float16, naming, run_padded
 from paris_assets.models.protocols import TextEncoder
+from paris_assets.models.threads import side_by_side
 
 
 def encode(
@@ -41,18 +42,17 @@ def encode(
         }
     )
 
-    def encoded() -> Iterator[tuple[pl.DataFrame, tuple[np.ndarray, ...]]]:
-        for part in rows.select("image_id", "caption").iter_slices(encoder.batch_size):
-            texts = part["caption"].to_list()
-            run = partial(encoder.encode, tokens=tokens)
-            with naming(part["image_id"]):
-                found = run_padded(encoder.name, run, encoder.batch_size, stats, texts)
-            yield part, found
-
-    for part, (embedding, pooled, counts) in one_ahead(encoded()):
-        ids = part["image_id"].to_list()
-        yield part.with_columns(
+    def run(part: pl.DataFrame) -> pl.DataFrame:
+        ids, texts = part["image_id"].to_list(), part["caption"].to_list()
+        with naming(ids):
+            embedding, pooled, counts = run_padded(
+                encoder.name, partial(encoder.encode, tokens=tokens), encoder.batch_size, stats, texts
+            )
+        return part.with_columns(
             embedding=pl.Series(float16(embedding, ids, encoder.name)),
             pooled=pl.Series(float16(pooled, ids, encoder.name)),
             tokens=pl.Series(counts.astype(np.int32)),
         )
+
+    parts = rows.select("image_id", "caption").iter_slices(encoder.batch_size)
+    yield from side_by_side([encoder], run, parts)

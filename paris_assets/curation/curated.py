@@ -28,20 +28,23 @@ def kept_occurrences(
         ledger.filter(pl.col("status") == "ok")
         .select("image_id", "source_row", "width", "height")
         .join(kept, on="image_id", how="semi")
-        .join(signals.select("image_id", "phash", "dhash", "thumbnail"), on="image_id")
+        .join(signals.select("image_id", "phash", "thumbnail"), on="image_id")
         .join(aesthetic, on="source_row", how="left")
     )
 
 
 def add_alternative_texts(
-    groups: pl.DataFrame, texts: pl.LazyFrame, settled: pl.DataFrame | None = None
+    groups: pl.DataFrame, texts: pl.LazyFrame, published: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Add ``alt_texts`` to duplicate groups: on a keeper, the distinct texts of its dropped exact copies.
 
     Args:
         groups: columns of `duplicate_groups`.
         texts: source_row and text of all shards.
-        settled: rows that keep the texts that they have: a published row does not change with a later copy.
+        published: rows that keep the texts that they have: a later copy does not change them.
+
+    Returns:
+        Sorted by source_row, which counts on from shard to shard: keys of shards compare as text.
     """
     exact = groups.filter(pl.col("method") == "exact").select("image_id", "source_row")
     copies = (
@@ -54,9 +57,9 @@ def add_alternative_texts(
     joined = groups.join(copies, on="image_id", how="left")
     alternatives = pl.when("keeper").then(pl.col("alt_texts")).fill_null(pl.lit([], pl.List(pl.String)))
     found = joined.with_columns(alternatives.alias("alt_texts"))
-    if settled is not None:
-        found = pl.concat([settled, found.join(settled, on=("shard", "source_row"), how="anti")])
-    return found.sort("shard", "source_row")
+    if published is not None:
+        found = pl.concat([published, found.join(published, on="source_row", how="anti")])
+    return found.sort("source_row")
 
 
 def curate(shard: str, groups: pl.LazyFrame, ledger: pl.LazyFrame, sources: pl.LazyFrame) -> pl.DataFrame:

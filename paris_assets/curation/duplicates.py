@@ -8,43 +8,36 @@ agree (`same_picture`). Pairs connect images into groups, but a chain of small c
 2. Within each connected group the best-ranked image is a keeper; those that agree with it are its copies; what remains
    is judged again in the same way.
 
-Where a source grows and what was published has to stay, the rows that were decided before are settled: their keepers
-rank before all others and stay keepers, even where a new image shows that two of them are the same picture, and their
-copies stay theirs. A new image is a copy of the best settled keeper that it agrees with, else it is judged among the
-new ones. The result depends on the set of images and of settled rows only, not on their order.
+Thousands of images can share one pHash (flat ones do). They are first gathered, in the same way, among themselves, and
+only their keepers so far, the leaders, meet images of other pHashes.
+
+Where a source grows and what was published has to stay, published keepers rank before all others and stay keepers, even
+where a new image shows that two of them are the same picture, and their copies stay theirs. A new image is a copy of
+the best published keeper that it agrees with, else it is judged among the new ones. The result depends on the set of
+images and of published rows only, not on their order.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from threadpoolctl import threadpool_limits
 
 from paris_assets.config import Duplicates
+from paris_assets.curation.gallery import Gallery, run_ends
 from paris_assets.curation.hamming import close_pairs
-from paris_assets.curation.same_picture import same_picture
+from paris_assets.curation.schema import DUPLICATE_GROUPS
 
-SCHEMA = pl.Schema(
-    {
-        "image_id": pl.String,
-        "shard": pl.String,
-        "source_row": pl.Int64,
-        "group_id": pl.String,
-        "keeper": pl.Boolean,
-        "distance": pl.UInt8,
-        "method": pl.String,
-    }
-)
-BLOCK_LINKS = 1 << 16
-BLOCK_PAIRS = 1 << 14
+SCHEMA = pl.Schema({name: kind for name, kind in DUPLICATE_GROUPS.polars().items() if name != "alt_texts"})
+FIRST_LINKS = 1 << 12  # in the first block
+MOST_LINKS = 1 << 20  # in any block
 _LIGHT = ("image_id", "shard", "source_row", "phash", "width", "height", "aesthetic")
 
 
 def find_duplicates(
-    images: pl.DataFrame | pl.LazyFrame, settings: Duplicates, settled: pl.DataFrame | None = None
+    images: pl.DataFrame | pl.LazyFrame, settings: Duplicates, published: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Group all images that passed the rules, over all shards.
 
@@ -53,20 +46,21 @@ def find_duplicates(
             (uint8 array of PerceptualHash), `width`, `height`, and `aesthetic` if there is one. Thumbnails are read
             only for images that some hash is close to.
         settings: radius and smallest correlation.
-        settled: rows of an earlier result on some of these images; they come back as they are.
+        published: rows of an earlier result on some of these images, which must not change: they come back as they are.
 
     Returns:
         **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
         image_id of the group when it was first decided; exactly one row per group has `keeper`. `distance` is the
         Hamming distance to the keeper's pHash (0 for exact copies); `method` is `exact` for a further occurrence of the
-        same bytes, `phash` for a near copy, null for keepers. Sorted by shard, image_id, source_row.
+        same bytes, `phash` for a near copy, null for keepers. Sorted by source_row.
 
     Raises:
-        ValueError: a missing column, or a settled row of an image that is not there.
+        ValueError: a missing column, or a published row of an image that is not there.
     """
-    occurrences = _occurrences(images, settled)
+    occurrences = _occurrences(images, published)
     ranked = occurrences.filter(pl.col("primary")).sort("rank")
-    keeper = _keepers(images, ranked, settings)
+    with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
+        keeper = _keepers(images, ranked, settings)
     ids, hashes = ranked["image_id"], ranked["phash"].fill_null(0).to_numpy()
     members = pl.DataFrame(
         {
@@ -76,7 +70,7 @@ def find_duplicates(
             "bits": np.bitwise_count(hashes ^ hashes[keeper]),
         }
     ).with_columns(
-        group_id=pl.coalesce(ranked["settled_group"].gather(keeper), pl.col("image_id").min().over("keeper_row"))
+        group_id=pl.coalesce(ranked["published_group"].gather(keeper), pl.col("image_id").min().over("keeper_row"))
     )
     near, primary = pl.col("near"), pl.col("primary")
     return (
@@ -90,14 +84,14 @@ def find_duplicates(
             distance=pl.when(primary & ~near).then(None).otherwise("bits").cast(pl.UInt8),
             method=pl.when(near).then(pl.lit("phash")).when(~primary).then(pl.lit("exact")),
         )
-        .sort("shard", "image_id", "source_row")
+        .sort("source_row")
         .cast(SCHEMA)
     )
 
 
-def _occurrences(images: pl.DataFrame | pl.LazyFrame, settled: pl.DataFrame | None) -> pl.DataFrame:
-    """Light columns with `rank` of each image, its `primary` occurrence (the settled keeper's, else the first), and of
-    settled images `settled_keeper` (its image_id) and `settled_group`."""
+def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | None) -> pl.DataFrame:
+    """Light columns with `rank` of each image, its `primary` occurrence (the published keeper's, else the first), and
+    `published_keeper` (its image_id) and `published_group` of published images."""
     table = images.lazy()
     present = table.collect_schema()
     missing = [name for name in (*_LIGHT[:-1], "thumbnail") if name not in present]
@@ -106,21 +100,23 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, settled: pl.DataFrame | No
     if "aesthetic" not in present:
         table = table.with_columns(aesthetic=pl.lit(None, pl.Float64))
     light = table.select(_LIGHT).collect()
-    settled = pl.DataFrame(schema=SCHEMA) if settled is None else settled
-    gone = settled.join(light, on=("image_id", "shard", "source_row"), how="anti")
+    published = pl.DataFrame(schema=SCHEMA) if published is None else published
+    gone = published.join(light, on=("image_id", "shard", "source_row"), how="anti")
     if len(gone):
-        raise ValueError(f"{len(gone)} settled rows are of images that are not there, {gone['image_id'][0]} among them")
-    keepers = settled.filter("keeper")
-    owners = keepers.select("group_id", settled_keeper="image_id")
-    known = settled.select("image_id", "group_id").unique().join(owners, on="group_id")
-    here = keepers.select("image_id", "shard", "source_row", settled_here=True)
-    light = light.join(known.rename({"group_id": "settled_group"}), on="image_id", how="left")
+        raise ValueError(
+            f"{len(gone)} published rows are of images that are not there, {gone['image_id'][0]} among them"
+        )
+    keepers = published.filter("keeper")
+    owners = keepers.select("group_id", published_keeper="image_id")
+    known = published.select("image_id", "group_id").unique().join(owners, on="group_id")
+    here = keepers.select("image_id", "shard", "source_row", published_here=True)
+    light = light.join(known.rename({"group_id": "published_group"}), on="image_id", how="left")
     light = light.join(here, on=("image_id", "shard", "source_row"), how="left")
-    first = light.sort(pl.col("settled_here").is_null(), "shard", "source_row").unique(
+    first = light.sort(pl.col("published_here").is_null(), "source_row").unique(
         "image_id", keep="first", maintain_order=True
     )
     ranked = first.sort(
-        pl.col("settled_here").is_null(),
+        pl.col("published_here").is_null(),
         -pl.col("aesthetic").cast(pl.Float64).fill_nan(None).fill_null(float("-inf")),
         -(pl.col("width").cast(pl.Int64) * pl.col("height")),
         "image_id",
@@ -132,7 +128,7 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, settled: pl.DataFrame | No
 
 def _keepers(images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, settings: Duplicates) -> np.ndarray:
     """Position of each image's keeper in `ranked`, (N,) int64; its own position for a keeper."""
-    keeper, owner = np.arange(len(ranked)), _settled_keepers(ranked)
+    keeper, owner = np.arange(len(ranked)), _published_keepers(ranked)
     known = np.flatnonzero(owner >= 0)
     keeper[known] = owner[known]
     hashed = np.flatnonzero(ranked["phash"].is_not_null().to_numpy())
@@ -144,25 +140,49 @@ def _keepers(images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, settings
     rows, bucket = hashed[involved[bucket]], bucket[involved[bucket]]
     if len(rows) == 0:
         return keeper
-    gallery = _Gallery(images, ranked[rows], settings.verify_correlation, owner[rows] == rows)
+    gallery = Gallery(images, ranked[rows], settings.verify_correlation, owner[rows] == rows)
     # Images with one pHash (thousands, when they are flat) meet the others through their leaders only.
     leader = gallery.stars(bucket)
-    edges = [np.stack([np.arange(len(rows)), leader], axis=1), _places(np.stack([rows, owner[rows]], axis=1), rows)]
-    edges.extend(gallery.verified(pairs) for pairs in _leader_pairs(links, bucket, leader))
-    left, right = np.concatenate(edges).T
-    graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(len(rows), len(rows)))
-    component = connected_components(graph, directed=False)[1]
-    # Settled copies tie pictures together, but lead no group and join no other one.
-    judged = np.flatnonzero((owner[rows] < 0) | (owner[rows] == rows))
-    leader = gallery.stars(component, judged)
+    component = _components(gallery, links, bucket, leader, _places(np.stack([rows, owner[rows]], axis=1), rows))
+    # Published copies tie pictures together, but lead no group and join no other one.
+    judged = (owner[rows] < 0) | (owner[rows] == rows)
+    leaders_near = np.bincount(component[leader == np.arange(len(leader))])[component]
+    done = judged & judged[leader] & (leaders_near == 1)
+    again = np.flatnonzero(judged & ~done)
+    leader[again] = gallery.stars(component, again)[again]
     keeper[rows[judged]] = rows[leader[judged]]
     return keeper
 
 
-def _settled_keepers(ranked: pl.DataFrame) -> np.ndarray:
-    """Position in `ranked` of the keeper that each image is settled with, (N,) int64; -1 for a new image."""
-    positions = ranked.select(settled_keeper="image_id", position=pl.int_range(pl.len()))
-    owners = ranked.select("settled_keeper").join(positions, on="settled_keeper", how="left", maintain_order="left")
+def _components(
+    gallery: Gallery, links: np.ndarray, bucket: np.ndarray, leader: np.ndarray, ties: np.ndarray
+) -> np.ndarray:
+    """Connected group of each image, (N,): joined to its leader, by `ties`, and where leaders of linked buckets agree.
+
+    Links are followed in blocks, each twice as long: a pair that is connected by then need not be looked at. They are
+    shuffled, so that the first blocks connect most; which pair does it changes no group.
+    """
+    edges = [np.stack([np.arange(len(leader)), leader], axis=1), ties]
+    leaders = np.flatnonzero(leader == np.arange(len(leader)))
+    leaders = leaders[np.argsort(bucket[leaders], kind="stable")]
+    links = np.random.default_rng(0).permutation(links)
+    start, size = 0, FIRST_LINKS
+    while True:
+        ends = np.concatenate(edges)
+        graph = coo_array((np.ones(len(ends), bool), tuple(ends.T)), shape=(len(leader), len(leader)))
+        component = connected_components(graph, directed=False)[1]
+        if start >= len(links):
+            return component
+        met = run_ends(bucket[leaders], links[start : start + size])
+        blocks = gallery.pairs(leaders, met[:, 0], leaders, met[:, 1])
+        edges.append(gallery.agreeing(pairs[np.diff(component[pairs])[:, 0] != 0] for pairs in blocks))
+        start, size = start + size, min(size * 2, MOST_LINKS)
+
+
+def _published_keepers(ranked: pl.DataFrame) -> np.ndarray:
+    """Position in `ranked` of the keeper that each image was published with, (N,) int64; -1 for a new image."""
+    positions = ranked.select(published_keeper="image_id", position=pl.int_range(pl.len()))
+    owners = ranked.select("published_keeper").join(positions, on="published_keeper", how="left", maintain_order="left")
     return owners["position"].fill_null(-1).to_numpy()
 
 
@@ -170,68 +190,3 @@ def _places(pairs: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(P, 2) values as their positions in `rows` (ascending); pairs with a value that is not there are left out."""
     pairs = pairs[np.isin(pairs, rows).all(axis=1)]
     return np.searchsorted(rows, pairs)
-
-
-def _leader_pairs(links: np.ndarray, bucket: np.ndarray, leader: np.ndarray) -> Iterator[np.ndarray]:
-    """Blocks of (P, 2) leaders whose buckets are linked."""
-    leaders = np.flatnonzero(leader == np.arange(len(leader)))
-    leaders = leaders[np.argsort(bucket[leaders], kind="stable")]
-    first, last = (np.searchsorted(bucket[leaders], links, side=side) for side in ("left", "right"))
-    counts = last - first
-    for start in range(0, len(links), BLOCK_LINKS):
-        block = slice(start, start + BLOCK_LINKS)
-        # Every leader of the left bucket, then every leader of the right one for each of these.
-        link = np.repeat(np.arange(len(links))[block], counts[block, 0])
-        left = first[link, 0] + _position_in_run(counts[block, 0])
-        met = counts[link, 1]
-        right = np.repeat(first[link, 1], met) + _position_in_run(met)
-        yield np.stack([leaders[np.repeat(left, met)], leaders[right]], axis=1)
-
-
-def _position_in_run(lengths: np.ndarray) -> np.ndarray:
-    """[2, 3] -> [0, 1, 0, 1, 2]."""
-    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-
-
-class _Gallery:
-    """Thumbnails of the images that have a close hash, in order of rank."""
-
-    def __init__(
-        self, images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, min_correlation: float, settled: np.ndarray
-    ) -> None:
-        wanted = pl.col("image_id").is_in(ranked["image_id"].implode())
-        stored = images.lazy().select("image_id", "thumbnail").filter(wanted).unique("image_id").collect()
-        thumbnails = ranked.join(stored, on="image_id", how="left", maintain_order="left")
-        without = thumbnails.filter(pl.col("thumbnail").is_null())["image_id"]
-        if len(without):
-            raise ValueError(f"{len(without)} images have a pHash but no thumbnail, {without[0]} among them")
-        self.thumbnails = thumbnails["thumbnail"].to_numpy()
-        self.settled = settled
-        self.min_correlation = min_correlation
-
-    def verified(self, pairs: np.ndarray) -> np.ndarray:
-        """Those of (P, 2) pairs that show the same picture."""
-        same = [
-            same_picture(self.thumbnails[block[:, 0]], self.thumbnails[block[:, 1]], self.min_correlation)
-            for block in np.split(pairs, range(BLOCK_PAIRS, len(pairs), BLOCK_PAIRS))
-        ]
-        return pairs[np.concatenate(same)]
-
-    def stars(self, group: np.ndarray, judged: np.ndarray | None = None) -> np.ndarray:
-        """Leader of each image, (N,): within its group, the best-ranked one that it agrees with and that is no copy.
-
-        Args:
-            group: (N,) group of each image.
-            judged: ascending positions of the images that take part; by default all.
-        """
-        leader = np.arange(len(group))
-        judged = leader if judged is None else judged
-        order = judged[np.argsort(group[judged], kind="stable")]
-        for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-            while len(members) > 1:
-                first, members = members[0], members[1:]
-                free = members[~self.settled[members]]
-                copies = self.verified(np.stack([np.full(len(free), first), free], axis=1))[:, 1]
-                leader[copies] = first
-                members = np.setdiff1d(members, copies, assume_unique=True)
-        return leader

@@ -24,6 +24,10 @@ MAX_CHROMA_DIFFERENCE = 10.0  # root mean square; the variants above stay below 
 MAX_GAIN = 1.4  # ratio of contrasts
 MAX_SHIFT = 0.6  # thumbnail pixels at the border: a crop of about 4 % of one side
 MAX_LOCAL_DIFFERENCE = 0.42  # of the mean of 3 x 3 pixels, in deviations of the picture
+MAX_COARSE_DIFFERENCE = (
+    0.45  # root mean square over 8 x 8 means, not aligned, in deviations; the variants stay below 0.4
+)
+COARSE_SIDE = 8
 
 _AXIS = (np.arange(LUMA_SIDE) - (LUMA_SIDE - 1) / 2) / (LUMA_SIDE / 2)
 _X, _Y = np.meshgrid(_AXIS, _AXIS)
@@ -34,8 +38,9 @@ def same_picture(left: np.ndarray, right: np.ndarray, min_correlation: float) ->
     """Whether each pair of thumbnails shows one picture.
 
     Luma, less its best plane (the gradient of a sky tells nothing) and aligned, must correlate, with a like contrast
-    and without any place that differs; chroma must agree. Two flat pictures must agree in absolute levels instead. A
-    mirrored or recoloured picture is another one.
+    and without any place that differs; its coarse picture, which alignment hardly moves, must agree as it stands, and
+    chroma too. Two flat pictures must agree in absolute levels instead. A mirrored or recoloured picture is another
+    one.
 
     Args:
         left, right: (N, 384) uint8 thumbnails of `PerceptualHash`: 16 x 16 luma, 8 x 8 Cb, 8 x 8 Cr.
@@ -49,17 +54,16 @@ def same_picture(left: np.ndarray, right: np.ndarray, min_correlation: float) ->
     luma_difference = np.abs(difference[:, : LUMA_SIDE**2]).mean(axis=1)
     same = np.zeros(len(left), bool)
     hopeful = np.flatnonzero(chroma_difference <= MAX_CHROMA_DIFFERENCE)
-    a, b = (_detrended(side[hopeful, : LUMA_SIDE**2].astype(np.float64)) for side in (left, right))
+    a, b = (detrended(side[hopeful, : LUMA_SIDE**2].astype(np.float64)) for side in (left, right))
     contrasts = np.sort([a.std(axis=1), b.std(axis=1)], axis=0)
     flat = contrasts[1] < FLAT
     same[hopeful] = flat & (np.maximum(luma_difference, chroma_difference)[hopeful] <= FLAT_DIFFERENCE)
     textured = ~flat & (contrasts[1] <= MAX_GAIN * contrasts[0])
+    textured[textured] = _coarse_difference(a[textured], b[textured]) <= MAX_COARSE_DIFFERENCE
     if textured.any():
         residual = aligned_residual(a[textured], b[textured])
         correlation = 1 - (residual**2).mean(axis=1) / 2
-        windows = np.lib.stride_tricks.sliding_window_view(residual.reshape(-1, LUMA_SIDE, LUMA_SIDE), (3, 3), (1, 2))
-        local = np.abs(windows.mean(axis=(3, 4))).max(axis=(1, 2))
-        same[hopeful[textured]] = (correlation >= min_correlation) & (local <= MAX_LOCAL_DIFFERENCE)
+        same[hopeful[textured]] = (correlation >= min_correlation) & (_largest(residual) <= MAX_LOCAL_DIFFERENCE)
     return same
 
 
@@ -76,7 +80,7 @@ def aligned_residual(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     middle = ((a + b) / 2).reshape(-1, LUMA_SIDE, LUMA_SIDE)
     gradient_x, gradient_y = np.gradient(middle, axis=2), np.gradient(middle, axis=1)
     moves = np.stack([gradient_x, gradient_y, _X * gradient_x, _Y * gradient_y], axis=1).reshape(len(a), 4, -1)
-    moves = _detrended(moves)
+    moves = detrended(moves)
     products = moves @ moves.transpose(0, 2, 1)
     # A ridge, as pictures of stripes say nothing about shifts along them.
     products += 1e-3 * (products.trace(axis1=1, axis2=2)[:, None, None] + 1e-9) * np.eye(4)
@@ -84,6 +88,26 @@ def aligned_residual(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return b - a - (amounts.transpose(0, 2, 1) @ moves)[:, 0]
 
 
-def _detrended(luma: np.ndarray) -> np.ndarray:
+def _coarse_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N, 256) luma without mean and gradient, not zero -> (N,) root mean squares, in deviations."""
+    a, b = (coarse(side / side.std(axis=1, keepdims=True)) for side in (a, b))
+    return np.sqrt(((a - b) ** 2).mean(axis=1))
+
+
+def _largest(residual: np.ndarray) -> np.ndarray:
+    """(N, 256) -> (N,) largest size of a mean of 3 x 3 pixels."""
+    rows = residual.reshape(-1, LUMA_SIDE, LUMA_SIDE)
+    rows = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    return np.abs(rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]).max(axis=(1, 2)) / 9
+
+
+def coarse(luma: np.ndarray) -> np.ndarray:
+    """(N, 256) luma -> (N, 64) means of 2 x 2 pixels."""
+    rows = luma.reshape(-1, LUMA_SIDE, LUMA_SIDE)
+    rows = rows[:, ::2] + rows[:, 1::2]
+    return ((rows[..., ::2] + rows[..., 1::2]) / 4).reshape(-1, COARSE_SIDE**2)
+
+
+def detrended(luma: np.ndarray) -> np.ndarray:
     """Less mean and linear gradient, along the last axis of 256 pixels."""
     return luma - (luma @ _PLANE) @ _PLANE.T

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,7 +18,6 @@ from paris_assets.storage.location import Location
 
 REGISTRY = "shards.parquet"
 MAX_RECORDS = 1 << 18  # of 10,000 shards, about 1 GB; more are read again
-Identity = Callable[[str, Mapping[str, Any]], str]
 
 
 class Catalog:
@@ -29,14 +28,11 @@ class Catalog:
         location: the root.
         profile: the settings that decide what is wanted.
         graphs: profile -> its assets.
-        source_identity: (source path, registry row) -> hash that changes when the shard's part of the source does.
     """
 
-    def __init__(
-        self, location: Location, profile: Profile, graphs: Callable[[Profile], Graph], source_identity: Identity
-    ) -> None:
+    def __init__(self, location: Location, profile: Profile, graphs: Callable[[Profile], Graph]) -> None:
         self.location, self.profile, self.graph = location, profile, graphs(profile)
-        self._graphs, self._source_identity = graphs, source_identity
+        self._graphs = graphs
         self._records: dict[str, tuple[Any, Record | None]] = {}
         self._registry: tuple[Any, pl.DataFrame | None, dict[str, dict[str, Any]]] = (None, None, {})
         self._stamps: dict[str, Any] = {}
@@ -45,7 +41,7 @@ class Catalog:
 
     def under(self, profile: Profile) -> Catalog:
         """The same root under other settings; records that were read are not read again."""
-        other = Catalog(self.location, profile, self._graphs, self._source_identity)
+        other = Catalog(self.location, profile, self._graphs)
         other._records, other._lock = self._records, self._lock
         return other
 
@@ -108,8 +104,8 @@ class Catalog:
         return [shard for shard in shards if all(self.record(asset, shard) for asset in assets)]
 
     def refresh(self) -> None:
-        """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights, the files
-        of the source and, on a remote root, the tables."""
+        """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights and, on a
+        remote root, the tables."""
         self._hashes.clear()
         self._stamps.clear()
 
@@ -138,10 +134,9 @@ class Catalog:
         entry = self.shard_entry(shard)
         if entry is None:
             return []
-        file = entry["file"]
-        key = ("source", file) if file else ("source", file, shard)
-        identity = self._once(key, lambda: self._source_identity(self.profile.source.path, entry))
-        return [{**entry, "identity": identity}]
+        if entry.get("list") is not None:  # its name is a hash of its content
+            return [{name: value for name, value in entry.items() if name not in ("identity", "size_bytes")}]
+        return [entry]
 
     def _embeds_images(self, spec: TableSpec, shard: str) -> bool:
         """Whether this asset reads image bytes from the source itself: a replaced image then has to be read again."""

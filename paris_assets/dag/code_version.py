@@ -29,10 +29,10 @@ NOT_FOLLOWED = (
     # What stops an asset writes nothing.
     "paris_assets.errors",
     # How bytes come and go, not which bytes.
+    "paris_assets.storage.address",
     "paris_assets.storage.files",
     "paris_assets.storage.location",
     "paris_assets.storage.lock",
-    "paris_assets.storage.object_file",
     "paris_assets.storage.object_store",
     "paris_assets.storage.s3",
     # The list of all networks, and what is asked of any: the module of a network that is used counts.

@@ -6,9 +6,9 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.columns import SourceError, without_surrogates
 
 HEAD_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 18
@@ -30,58 +30,54 @@ def opening(handle: IO[bytes]) -> str:
     return "" if _is_json(line) and rest.lstrip().startswith("{") else "{"
 
 
-def elements(handle: IO[bytes], where: str, opened: str, offset: int = 0) -> Iterator[tuple[int, Any]]:
-    """(byte position, value) of each element; keys of an object of objects are left out.
+def elements(handle: IO[bytes], where: str, opened: str) -> Iterator[bytes]:
+    """The JSON text of each element, as UTF-8; keys of an object of objects are left out.
 
     Args:
         handle: the file, decompressed; `where` is its name in errors.
         opened: what `opening` gave.
-        offset: position of the element to start with; 0 for the first one.
 
     Raises:
         SourceError: the file is no JSON from some element on, or ends before the array does.
     """
-    text = _Text(handle, where, offset)
-    if not offset:
-        text.take(MARK)
-        text.take(opened)
-        if text.take("]}"):
-            text.end()
-            return
+    text = _Text(handle, where)
+    text.take(MARK)
+    text.take(opened)
+    if text.take("]}"):
+        text.end()
+        return
     while True:
-        if opened == "{" and not offset:
+        if opened == "{":
             text.value()
             text.take(":", needed=True)
-        text.skip_space()
-        offset = 0
-        yield text.position, text.value()
+        yield without_surrogates(text.value()).encode()
         if text.take(",]}", needed=True) != ",":
             text.end()
             return
 
 
 class _Text:
-    """A window on the file; `position` is the byte that is read next."""
+    """A window on the file."""
 
-    def __init__(self, handle: IO[bytes], where: str, offset: int) -> None:
-        handle.seek(offset)
-        self.position = offset
+    def __init__(self, handle: IO[bytes], where: str) -> None:
+        handle.seek(0)
         self._handle, self._where, self._ended = handle, where, False
-        self._window, self._at = "", 0
-        # Bytes that are no UTF-8 count as what they are, so that positions stay exact.
+        self._window, self._at, self._passed = "", 0, 0
+        # Bytes that are no UTF-8 count as what they are, so that the position in an error is exact.
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
-    def value(self) -> Any:
-        """The value that comes next."""
+    def value(self) -> str:
+        """The text of the value that comes next."""
         self.skip_space()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._window, self._at)
+                _, end = _DECODER.raw_decode(self._window, self._at)
             except (ValueError, RecursionError):
                 end = -1
             if 0 <= end < len(self._window) or (end > 0 and self._ended):
-                self._move(end)
-                return value
+                text = self._window[self._at : end]
+                self._at = end
+                return text
             if len(self._window) - self._at > LONGEST_ELEMENT or not self._fill():
                 raise self._error()
 
@@ -93,14 +89,14 @@ class _Text:
             if needed:
                 raise self._error()
             return ""
-        self._move(self._at + 1)
+        self._at += 1
         return found
 
     def skip_space(self) -> None:
         """Move to the next character that is no space."""
         while True:
             space = SPACE.match(self._window, self._at)
-            self._move(space.end() if space else self._at)
+            self._at = space.end() if space else self._at
             if self._at < len(self._window) or not self._fill():
                 return
 
@@ -111,20 +107,19 @@ class _Text:
             raise self._error()
 
     def _fill(self) -> bool:
-        # A compressed file cannot go back to where the next part begins, except within a buffer that is not used up.
-        peek = getattr(self._handle, "peek", None)
-        chunk = self._handle.read(min(CHUNK_BYTES, max(1, len(peek(1)) - 1)) if peek else CHUNK_BYTES)
+        chunk = self._handle.read(CHUNK_BYTES)
         self._ended = not chunk
+        self._passed += self._bytes_read()
         self._window = self._window[self._at :] + self._decoder.decode(chunk, final=self._ended)
         self._at = 0
         return bool(chunk)
 
-    def _move(self, to: int) -> None:
-        self.position += len(self._window[self._at : to].encode("utf-8", "surrogateescape"))
-        self._at = to
+    def _bytes_read(self) -> int:
+        return len(self._window[: self._at].encode("utf-8", "surrogateescape"))
 
     def _error(self) -> SourceError:
-        return SourceError(f"{self._where}: no JSON at byte {self.position}, or the file is cut off")
+        position = self._passed + self._bytes_read()
+        return SourceError(f"{self._where}: no JSON at byte {position}, or the file is cut off")
 
 
 _DECODER = json.JSONDecoder()

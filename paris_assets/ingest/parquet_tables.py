@@ -47,8 +47,8 @@ def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Map
         )
     found = find_columns(_schema(file, where), overrides, where)
     metadata = {ours: name for ours, name in found.items() if ours != "image"}
-    batches = list(_batches(file, entry, sorted(set(metadata.values())), BATCH_ROWS))
-    table = _frame(_readable(pa.Table.from_batches(batches))) if metadata else pl.DataFrame()
+    parts = list(batches(file, entry, sorted(set(metadata.values())), BATCH_ROWS))
+    table = _frame(_readable(pa.Table.from_batches(parts))) if metadata else pl.DataFrame()
     rows = normalise(table, metadata, entry["source_row"], entry["rows"])
     if "image" not in found:
         return rows
@@ -63,7 +63,7 @@ def read_images(
     file = pq.ParquetFile(handle)
     name = find_columns(_schema(file, where), overrides, where)["image"]
     source_row = entry["source_row"]
-    for batch in _batches(file, entry, [name], BATCH_IMAGES):
+    for batch in batches(file, entry, [name], BATCH_IMAGES):
         column = _frame(pa.Table.from_batches([batch]))[name]
         for body in column.struct.field("bytes") if column.dtype == pl.Struct else column:
             yield Fetched.local(source_row, body)
@@ -108,7 +108,7 @@ def _readable(table: pa.Table) -> pa.Table:
     return table
 
 
-def _batches(
+def batches(
     file: pq.ParquetFile, entry: Mapping[str, Any], columns: list[str], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
     """Rows [first_row, first_row + rows) of the file, opening only the row groups that hold them."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import io
 import lzma
-import os
 import tarfile
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +20,12 @@ from fsspec.utils import infer_compression
 
 from paris_assets.ingest import folder, text_tables, webdataset
 from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.source_file import Info
 
 COMPRESSIONS = ("gz", "bz2", "xz", "zst")
 BUFFER_BYTES = 1 << 20
+OPEN_ENDED = (*text_tables.FORMATS, "tar")
+QUIET_S = 60.0  # a file whose end nothing marks is taken as whole when it has not changed for so long
 BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, pa.ArrowInvalid)
 
 
@@ -45,31 +48,6 @@ class Place:
         with _naming(f"{self.base}/{file}"), self._open(file) as handle:
             yield handle
 
-    @contextmanager
-    def resume(self, file: str) -> Iterator[Any]:
-        """`open`, but a compressed file may stand where the last one to use it in this process left it.
-
-        Compressed files cannot seek: reading their shards in order would otherwise start over for each of them.
-        """
-        path = f"{self.base}/{file}"
-        if infer_compression(file) is None:
-            with self.open(file) as handle:
-                yield handle
-            return
-        key, kept = (os.getpid(), path, str(self.fs.info(path))), False
-        handle = _PAUSED.pop(key, None) or self._open(file)
-        try:
-            with _naming(path):
-                yield handle
-            kept = True
-        finally:
-            for other in list(_PAUSED) if kept else []:
-                _PAUSED.pop(other).close()
-            if kept:
-                _PAUSED[key] = handle
-            else:
-                handle.close()
-
     def _open(self, file: str) -> Any:
         compression = infer_compression(file)
         if file.lower().endswith(COMPRESSIONS) and compression is None:
@@ -77,9 +55,6 @@ class Place:
         handle: Any = self.fs.open(f"{self.base}/{file}", "rb", compression=compression)
         # Readers of compressed and of remote files are slow by the line, where they know lines at all.
         return io.BufferedReader(handle, BUFFER_BYTES) if kind_of(file) in text_tables.FORMATS else handle
-
-
-_PAUSED: dict[tuple[int, str, str], Any] = {}  # at most one open file
 
 
 @contextmanager
@@ -105,8 +80,8 @@ def locate(path: str) -> Place:
     return Place(fs, inner.rstrip("/"))
 
 
-def list_files(place: Place) -> dict[str, int]:
-    """Files of the source below `place.base` with their sizes in bytes, sorted; all of one kind.
+def list_files(place: Place) -> dict[str, Info]:
+    """Files of the source below `place.base` with what the listing says of each, sorted; all of one kind.
 
     A `.json` file is a table where there is nothing else; beside other files it describes them and is left alone.
 
@@ -115,14 +90,14 @@ def list_files(place: Place) -> dict[str, int]:
             of images.
     """
     where = place.pattern or f"{place.base}/{place.file or ''}"
-    kinds: dict[str, dict[str, int]] = {}
-    for file, size in sorted(_sizes(place).items()):
+    kinds: dict[str, dict[str, Info]] = {}
+    for file, info in sorted(_listed(place).items()):
         kind = kind_of(file)
         if kind and not any(part.startswith(".") for part in file.split("/")):
             if not _is_text(file):
                 raise SourceError(f"{f'{place.base}/{file}'!a}: the name is no UTF-8: rename the file")
             group = kind if kind in ("image", "tar") else "JSON file" if kind == "json" else "table"
-            kinds.setdefault(group, {})[file] = size
+            kinds.setdefault(group, {})[file] = info
     if "image" in kinds:  # describes them, and is no table of its own
         kinds.get("table", {}).pop(folder.METADATA, None)
     kinds = {kind: files for kind, files in kinds.items() if files}
@@ -140,7 +115,20 @@ def list_files(place: Place) -> dict[str, int]:
     return next(iter(kinds.values()))
 
 
-def _sizes(place: Place) -> dict[str, int]:
+def half_written(path: str, known: Collection[str]) -> list[str]:
+    """New files of a source that were changed a moment ago, and whose end nothing marks, as it does in parquet.
+
+    One that is registered while it is still written is another file from then on, and every later look is refused.
+
+    Args:
+        path: `source.path` of the profile; `known` are the files that are registered.
+    """
+    open_ended = ((file, info) for file, info in list_files(locate(path)).items() if kind_of(file) in OPEN_ENDED)
+    changed = {file: info.get("mtime") for file, info in open_ended if file not in known}
+    return [file for file, at in changed.items() if isinstance(at, float) and abs(time.time() - at) < QUIET_S]
+
+
+def _listed(place: Place) -> dict[str, Info]:
     """Every file of the place, from one listing; web servers' listings have no sizes."""
     fs = place.fs
     if place.file:
@@ -148,9 +136,9 @@ def _sizes(place: Place) -> dict[str, int]:
     else:
         found = fs.glob(place.pattern, detail=True) if place.pattern else fs.find(place.base, detail=True)
     kept = {path for path, info in found.items() if info["type"] == "file" or (info.get("islink") and fs.isfile(path))}
-    files = {str(path): info["size"] for path, info in found.items() if path in kept}
-    asked: Any = {path: place.fs.size(path) if size is None else size for path, size in files.items()}
-    return {path[len(place.base) + 1 :]: size for path, size in asked.items()}
+    files = {str(path): info for path, info in found.items() if path in kept}
+    asked = {path: place.fs.info(path) if info["size"] is None else info for path, info in files.items()}
+    return {path[len(place.base) + 1 :]: info for path, info in asked.items()}
 
 
 def _is_text(name: str) -> bool:

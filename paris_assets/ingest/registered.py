@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Ingest, Source
-from paris_assets.dag.source_file import source_identity as identity_of
 from paris_assets.errors import MissingInput
 from paris_assets.ingest.fetch import Fetched
 from paris_assets.ingest.sources import images_of, read_rows
@@ -36,7 +35,7 @@ class RegisteredSource:
         Raises:
             MissingInput: the shard is not registered.
         """
-        return read_rows(self.settings, self._entry(shard))
+        return read_rows(self.settings, self._entry(shard), self.root)
 
     def images(self, shard: str, rows: pl.DataFrame, settings: Ingest, server: str | None) -> Iterator[Fetched]:
         """The images of a shard, read from the source where it holds them, else fetched from their urls.
@@ -55,13 +54,3 @@ class RegisteredSource:
                 f"no shard {shard} is registered under {self.root.url}: `paris run` registers the source"
             )
         return entry
-
-
-def source_identity(path: str, entry: Mapping[str, Any]) -> str:
-    """Hash that changes when a shard's part of the source does.
-
-    Args:
-        path: file, glob, folder or URL of the source.
-        entry: the shard's row of the registry.
-    """
-    return identity_of(path, entry["file"], entry.get("members"))

@@ -1,19 +1,23 @@
 """The source: which rows there are, cut into shards once and for ever, and how to read one shard of them.
 
 Four kinds are accepted, at a local path or an fsspec URL: tables (parquet, csv, tsv, JSON; one file, a glob or a
-folder), tables that embed the images, WebDataset tars, and a folder of images. A shard never crosses files.
+folder), tables that embed the images, WebDataset tars, and a folder of images. A shard never crosses files. Text tables
+are converted to Parquet under the root when they are registered; all else is read where it lies.
 
 The registry is one small table; a shard is one of its rows, and reading it needs nothing else:
 
-    shard       `00000`, `00001`, ... in the order of registration
+    shard       `00000`, `00001`, ... in the order of registration, which is the order of the rows of the registry
     file        path below the source's folder; empty for a folder of images
     first_row   first row within the file            rows        number of rows
     source_row  number of the first row over the whole source
-    size_bytes  size of the file when it was registered
-    offset      byte position of the first row (text tables and tars), else 0
+    size_bytes  size of the file, null for a folder of images
+    identity    changes when the file, or an image of the shard, does
+    offset      byte position of the first row of a tar, else 0
+    list        path below the root of the list as Parquet (`source_lists`), null for what is read where it lies
     members     the images of the shard, for a folder of images, else null
 
-Rows are never renumbered: what is new in a later registration becomes new shards after the known ones.
+Rows are never renumbered: what is new in a later registration becomes new shards after the known ones, which keep all
+but `identity`, `size_bytes` and `list`: those follow a file that was written anew with as many rows.
 """
 
 from __future__ import annotations
@@ -24,10 +28,12 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest import folder, parquet_tables, text_tables, webdataset
+from paris_assets.ingest import folder, known_files, parquet_tables, source_lists, text_tables, webdataset
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.fetch import Fetched, fetch_images
 from paris_assets.ingest.places import Place, kind_of, list_files, locate
+from paris_assets.ingest.source_file import Info, file_identity, members_identity
+from paris_assets.storage.location import Location
 
 REGISTRY_SCHEMA = {
     "shard": pl.String,
@@ -36,35 +42,44 @@ REGISTRY_SCHEMA = {
     "rows": pl.Int64,
     "source_row": pl.Int64,
     "size_bytes": pl.Int64,
+    "identity": pl.String,
     "offset": pl.Int64,
+    "list": pl.String,
     "members": pl.List(pl.String),
 }
 
 
-def register(source: Source, known: pl.DataFrame | None = None) -> pl.DataFrame:
-    """The registry of the source: the known shards unchanged, then those of files or images that are new.
+def register(source: Source, known: pl.DataFrame | None, root: Location, write: bool = True) -> pl.DataFrame:
+    """The registry of the source: the known shards, then those of files or images that are new.
 
-    Memory is bounded: parquet is counted from its footers, text tables and tars are read through once. One listing
-    tells which files there are; a known file is opened again only if its size has changed.
+    Memory is bounded: parquet is counted from its footers, tars are read through once, and text lists once, into
+    `source_lists` of the root; nothing else is written. One listing tells which files there are. A known list is read
+    again only when its file has changed or its Parquet file is gone.
 
     Args:
         source: path, rows per shard and column overrides.
         known: the registry of an earlier call.
+        root: where lists are put.
+        write: False is a look that writes nothing; lists that it names as new are not there.
 
     Raises:
         SourceError: nothing to read, more than one kind of file, a file without usable columns, or a known file or
             image that has disappeared or changed.
     """
     known = pl.DataFrame(schema=REGISTRY_SCHEMA) if known is None else known
+    if known.schema != REGISTRY_SCHEMA:
+        raise SourceError(f"{root.url} was registered by another version: give another --root, or delete this one")
     place = locate(source.path)
-    sizes = list_files(place)
-    if kind_of(next(iter(sizes))) == "image":
-        parts = _image_parts(place, sizes, known, source)
+    files = list_files(place)
+    if kind_of(next(iter(files))) == "image":
+        folder.check(place.fs, place.base, source.columns)
+        known, parts = _images(place, files, known, source.rows_per_shard)
     else:
-        _check_known(place, sizes, known)
+        known = known_files.refresh(place, files, known, root, write)
+        known_files.check_columns(place, known, source.columns, root)
         registered = set(known["file"])
-        new = [(file, size) for file, size in sizes.items() if file not in registered]
-        parts = (part for file, size in new for part in _file_parts(place, file, size, source))
+        new = [(file, info) for file, info in files.items() if file not in registered]
+        parts = (part for file, info in new for part in _file_parts(place, file, info, source, root if write else None))
     first = int((known["source_row"] + known["rows"]).max() or 0)  # type: ignore[arg-type]
     rows = []
     for number, part in enumerate(parts, known.height):
@@ -72,7 +87,7 @@ def register(source: Source, known: pl.DataFrame | None = None) -> pl.DataFrame:
         first += part["rows"]
     registry = pl.concat([known, pl.DataFrame(rows, schema=REGISTRY_SCHEMA)])
     if registry.is_empty():
-        raise SourceError(f"source {source.path} has no rows, only {', '.join([*sizes][:5])}")
+        raise SourceError(f"source {source.path} has no rows, only {', '.join([*files][:5])}")
     return registry
 
 
@@ -88,24 +103,28 @@ def entry_of(registry: pl.DataFrame, shard: str) -> dict[str, Any]:
     return rows.row(0, named=True)
 
 
-def read_rows(source: Source, entry: Mapping[str, Any]) -> pl.DataFrame:
-    """The source rows of one shard, columns of `columns.SOURCE_SCHEMA`, sorted by `source_row`.
+def read_rows(source: Source, entry: Mapping[str, Any], root: Location) -> pl.DataFrame:
+    """The source rows of one shard, columns of `source_rows`, sorted by `source_row`.
 
     `locator` says where the image lies for sources that hold the images, and is null where it is fetched from `url`.
 
+    Args:
+        entry: the shard's row of the registry.
+        root: where its list was put.
+
     Raises:
         SourceError: the file cannot be read as it was registered.
+        MissingInput: the converted list is gone.
+        DamagedFile: the converted list is not as it was written.
     """
-    place, kind = locate(source.path), kind_of(entry["file"])
+    if entry["list"] is not None:
+        return source_lists.read(root, entry, source.columns)
+    place = locate(source.path)
     if entry["members"] is not None:
         return folder.read(place.fs, place.base, entry, source.columns)
     with place.open(entry["file"]) as handle:
-        if kind == "tar":
-            return webdataset.read(handle, entry["file"], entry, source.columns)
-        if kind == "parquet":
-            return parquet_tables.read(handle, entry["file"], entry, source.columns)
-        with place.resume(entry["file"]) as rows:
-            return text_tables.read(handle, rows, entry["file"], kind, entry, source.columns)
+        read = webdataset.read if kind_of(entry["file"]) == "tar" else parquet_tables.read
+        return read(handle, entry["file"], entry, source.columns)
 
 
 def read_bodies(source: Source, entry: Mapping[str, Any], settings: Ingest) -> Iterator[Fetched]:
@@ -135,58 +154,50 @@ def images_of(
     return fetch_images(rows.select("source_row", "url").iter_rows(), settings, server)
 
 
-def _file_parts(place: Place, file: str, size: int, source: Source) -> Iterator[dict[str, Any]]:
+def _file_parts(place: Place, file: str, info: Info, source: Source, root: Location | None) -> Iterator[dict[str, Any]]:
+    """The shards of a new file; one without usable columns fails here, not in a run."""
+    same = {
+        "file": file, "size_bytes": info["size"], "identity": file_identity(place.fs, f"{place.base}/{file}", info)
+    }  # fmt: skip
+    if kind_of(file) in text_tables.FORMATS:
+        total, path = known_files.convert(place, file, root, source.columns)
+        for first in range(0, total, source.rows_per_shard):
+            rows = min(source.rows_per_shard, total - first)
+            yield {**same, "first_row": first, "rows": rows, "offset": 0, "list": path}
+        return
     with place.open(file) as handle:
         for first, rows, offset in _cut(handle, file, source):
-            yield _part(file, first, rows, size, offset)
+            yield {**same, "first_row": first, "rows": rows, "offset": offset}
 
 
 def _cut(handle: Any, file: str, source: Source) -> Iterable[tuple[int, int, int]]:
-    """(first row, rows, offset) of each part; a file without usable columns fails here, not in a run."""
-    kind, rows_per_shard, columns = kind_of(file), source.rows_per_shard, source.columns
-    if kind == "parquet":
-        return parquet_tables.cut(handle, file, rows_per_shard, columns)
-    if kind == "tar":
-        webdataset.check(handle, file, columns)
-        return webdataset.cut(handle, file, rows_per_shard)
-    text_tables.check(handle, file, kind, columns)
-    return text_tables.cut(handle, file, kind, rows_per_shard)
+    """(first row, rows, offset) of each part of a file that is read where it lies."""
+    if kind_of(file) == "parquet":
+        return parquet_tables.cut(handle, file, source.rows_per_shard, source.columns)
+    webdataset.check(handle, file, source.columns)
+    return webdataset.cut(handle, file, source.rows_per_shard)
 
 
-def _image_parts(place: Place, files: Iterable[str], known: pl.DataFrame, source: Source) -> list[dict[str, Any]]:
-    folder.check(place.fs, place.base, source.columns)
-    registered, size = set(known["members"].explode().drop_nulls()), source.rows_per_shard
+def _images(
+    place: Place, files: Mapping[str, Info], known: pl.DataFrame, size: int
+) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """The known shards of a folder of images, as the images are now, and new ones of those that are new."""
+    registered = set(known["members"].explode().drop_nulls())
     missing = sorted(registered.difference(files))
     if missing:
         raise SourceError(
             f"{place.base}: {len(missing)} registered images are gone, such as {missing[0]}: put them back"
         )
-    new = sorted(set(files) - registered)
-    parts = [new[first : first + size] for first in range(0, len(new), size)]
-    return [_part("", len(registered) + i * size, len(part), None, 0, part) for i, part in enumerate(parts)]
-
-
-def _part(
-    file: str, first: int, rows: int, size: int | None, offset: int, members: list[str] | None = None
-) -> dict[str, Any]:
-    return {
-        "file": file, "first_row": first, "rows": rows, "size_bytes": size, "offset": offset, "members": members,
-    }  # fmt: skip
-
-
-def _check_known(place: Place, sizes: Mapping[str, int], known: pl.DataFrame) -> None:
-    """Registered files must be there with the rows that they had; new rows belong into new files."""
-    for file, rows, size in known.group_by("file").agg(pl.sum("rows"), pl.first("size_bytes")).sort("file").iter_rows():
-        path = f"{place.base}/{file}"
-        if file not in sizes:
-            raise SourceError(f"{path} was registered and is gone: put it back, or use another root")
-        if sizes[file] == size:
-            continue
-        change = f"had {size} bytes and has {sizes[file]}"
-        if kind_of(file) == "parquet":
-            with place.open(file) as handle:
-                counted = parquet_tables.count_rows(handle)
-            if counted == rows:
-                continue
-            change = f"had {rows} rows and has {counted}"
-        raise SourceError(f"{path} {change} since it was registered: add new rows as new files")
+    described = f"{place.base}/{folder.METADATA}"
+    metadata = place.fs.info(described) if place.fs.exists(described) else None
+    seen = [members_identity(files, members, metadata) for members in known["members"]]
+    new, parts = sorted(set(files) - registered), []
+    for first in range(0, len(new), size):
+        members = new[first : first + size]
+        parts.append(
+            {
+                "file": "", "first_row": len(registered) + first, "rows": len(members), "offset": 0,
+                "identity": members_identity(files, members, metadata), "members": members,
+            }
+        )  # fmt: skip
+    return known.with_columns(identity=pl.Series(seen, dtype=pl.String)), parts

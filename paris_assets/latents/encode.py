@@ -10,19 +10,10 @@ import numpy as np
 import polars as pl
 
 from paris_assets.config import Latents
-from paris_assets.models.batches import (
-    BatchStats,
-    Images,
-    batched,
-    decode,
-    float16,
-    naming,
-    one_ahead,
-    ordered_map,
-    run_padded,
-)
+from paris_assets.models.batches import BatchStats, Images, decode, float16, naming, prepared_batches, run_padded
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.resize import centre, short_side
+from paris_assets.models.threads import side_by_side
 
 TOO_SMALL = "smaller_than_latent"
 
@@ -99,20 +90,20 @@ def encode(
     schema = _schema(codec, resolutions)
     yield pl.DataFrame(schema=schema)
 
-    def frames() -> Iterator[pl.DataFrame]:
-        for batch in batched(ordered_map(prepare, images, threads, codec.batch_size), codec.batch_size):
-            rejects.update({image_id: TOO_SMALL for image_id, squares in batch if squares[0] is None})
-            rows = [(image_id, squares) for image_id, squares in batch if squares[0] is not None]
-            if rows:
-                ids = [image_id for image_id, _ in rows]
-                columns: dict[str, list | pl.Series] = {"image_id": ids}
-                for index, resolution in enumerate(resolutions):
-                    at = [squares[index] for _, squares in rows]
-                    suffix = "" if index == 0 else f"_{resolution}"
-                    columns |= _columns(codec, resolution, ids, at, settings, seed, stats, suffix)
-                yield pl.DataFrame(columns, schema=schema)
+    def run(batch: list[tuple[str, list[Square | None]]]) -> tuple[pl.DataFrame, list[str]]:
+        rows = [(image_id, squares) for image_id, squares in batch if squares[0] is not None]
+        ids = [image_id for image_id, _ in rows]
+        columns: dict[str, list | pl.Series] = {"image_id": ids}
+        for index, resolution in enumerate(resolutions if rows else ()):
+            at = [squares[index] for _, squares in rows]
+            suffix = "" if index == 0 else f"_{resolution}"
+            columns |= _columns(codec, resolution, ids, at, settings, seed, stats, suffix)
+        frame = pl.DataFrame(columns if rows else None, schema=schema)
+        return frame, [image_id for image_id, squares in batch if squares[0] is None]
 
-    yield from one_ahead(frames())
+    for frame, small in side_by_side([codec], run, prepared_batches(prepare, images, codec.batch_size, threads)):
+        rejects.update(dict.fromkeys(small, TOO_SMALL))
+        yield frame
 
 
 def noise(seed: int, image_id: str, shape: tuple[int, ...], resolution: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,13 +16,14 @@ import polars as pl
 from PIL import Image, ImageDraw, ImageFont
 
 from paris_assets.latents.encode import crop
-from paris_assets.models.batches import BatchStats, Images, decode, run_padded
+from paris_assets.latents.schema import LATENT_REPORT
+from paris_assets.models.batches import BatchStats, Images, batched, decode, run_padded
 from paris_assets.models.protocols import LatentCodec
+from paris_assets.models.threads import side_by_side
 
 # Photos this close are one photo, by the rule that split the codec's training photos.
 NEAR_DUPLICATE_BITS = 10
 _COLUMNS, _GAP, _TITLE, _LABEL = 4, 12, 44, 44
-_SCHEMA = {"image_id": pl.String, "psnr_db": pl.Float64, "upscaled": pl.Boolean, "trained_on": pl.Boolean}
 
 
 class Moments(NamedTuple):
@@ -110,8 +111,8 @@ def report(
     pairs = []
     if files:
         wanted = stored[[rows[image_id] for image_id, _ in files]].astype(np.float32)
-        stats, side = stats or BatchStats(), resolution if codec.scaled_decode else None
-        (decoded,) = run_padded(codec.name, lambda batch: (codec.decode(batch),), codec.batch_size, stats, wanted)
+        side = resolution if codec.scaled_decode else None
+        decoded = _decoded(wanted, codec, stats or BatchStats())
         for (image_id, data), picture in zip(files, decoded, strict=True):
             square = crop(decode(image_id, data, side), resolution, upscale=True)
             assert square is not None
@@ -119,7 +120,20 @@ def report(
             quality = psnr(square.pixels, picture)
             pairs.append(Pair(image_id, square.pixels, picture, quality, square.upscaled, trained))
     figures = [(pair.image_id, pair.psnr_db, pair.upscaled, pair.trained_on) for pair in pairs]
-    return LatentReport(pl.DataFrame(figures, schema=_SCHEMA, orient="row"), draw(pairs, resolution, codec.name))
+    return LatentReport(LATENT_REPORT.frame(figures, orient="row"), draw(pairs, resolution, codec.name))
+
+
+def _decoded(latents: np.ndarray, codec: LatentCodec, stats: BatchStats) -> Iterator[np.ndarray]:
+    """(r, r, 3) uint8 of each latent (channels, h, w) float32."""
+
+    def run(batch: list[np.ndarray]) -> np.ndarray:
+        (pictures,) = run_padded(
+            codec.name, lambda rows: (codec.decode(rows),), codec.batch_size, stats, np.stack(batch)
+        )
+        return pictures
+
+    for pictures in side_by_side([codec], run, batched(latents, codec.batch_size)):
+        yield from pictures
 
 
 def draw(pairs: list[Pair], resolution: int, name: str) -> bytes:

@@ -11,7 +11,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from paris_assets.config import Model
 from paris_assets.models import weights
-from paris_assets.models.device import place, ready, whole_rows
+from paris_assets.models.device import place, ready
 
 
 class Autoencoder:
@@ -31,6 +31,7 @@ class Autoencoder:
         self.scaled_decode = weights.ships_here(model) if scaled_decode is None else scaled_decode
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement, self._subfolder = model, place(model), subfolder
+        self.in_flight = self._placement.in_flight
         self._folder = weights.pretrained_folder(model, subfolder)
         network: Any
         network, found = AutoencoderKL.from_pretrained(  # type: ignore[misc]
@@ -56,8 +57,7 @@ class Autoencoder:
         """See ``protocols.LatentCodec``. Pixels become [-1, 1]."""
         # NHWC pixels seen as NCHW are already in channels_last order.
         images = torch.from_numpy(pixels).to(self._placement.device).permute(0, 3, 1, 2)
-        with whole_rows(len(pixels)):
-            posterior = self._network.encode((images.float() / 127.5 - 1).to(self._placement.dtype)).latent_dist
+        posterior = self._network.encode((images.float() / 127.5 - 1).to(self._placement.dtype)).latent_dist
         latents = posterior.mean.float()
         if noise is not None:
             latents = latents + posterior.std.float() * torch.from_numpy(noise).to(latents)
@@ -68,8 +68,7 @@ class Autoencoder:
         """See ``protocols.LatentCodec``."""
         scaled = torch.from_numpy(np.asarray(latents, np.float32)).to(self._placement.device)
         inputs = (scaled / self.scaling_factor + self._shift).to(self._placement.dtype)
-        with whole_rows(len(latents)):
-            images = self._network.decode(inputs.contiguous(memory_format=torch.channels_last)).sample.float()
+        images = self._network.decode(inputs.contiguous(memory_format=torch.channels_last)).sample.float()
         return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def identity(self) -> dict[str, str | None]:

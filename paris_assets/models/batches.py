@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy as np
 from paris_assets.errors import BrokenInvariant
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb
 from paris_assets.models.protocols import ImageNetwork
+from paris_assets.models.threads import cores, ordered_map, side_by_side
 
 T = TypeVar("T")
 Images = Iterable[tuple[str, bytes]]
@@ -34,7 +33,7 @@ _OUT_OF_MEMORY = (
 
 @dataclass
 class BatchStats:
-    """What happened while batches ran.
+    """What happened while batches ran, in whichever threads.
 
     Attributes:
         rows: images or texts that went through, without padding.
@@ -45,14 +44,18 @@ class BatchStats:
     rows: int = 0
     batches: int = 0
     halved: dict[str, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
+    def ran(self, rows: int) -> None:
+        """Count one batch of so many rows."""
+        with self._lock:
+            self.rows, self.batches = self.rows + rows, self.batches + 1
 
-def cores() -> int:
-    """Cores that this process may use: OMP_NUM_THREADS, else its CPU affinity."""
-    bound = os.environ.get("OMP_NUM_THREADS", "")
-    if bound.isdigit() and int(bound):
-        return int(bound)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    def halve(self, name: str, size: int) -> int:
+        """The size to go on with after ``size`` rows did not fit: half of it, or less where another thread found so."""
+        with self._lock:
+            self.halved[name] = min(size // 2, self.halved.get(name, size))
+            return self.halved[name]
 
 
 def run_batches(
@@ -72,22 +75,27 @@ def run_batches(
     Raises:
         Undecodable: names the image; such images should have been filtered before.
     """
+    stats = stats or BatchStats()
 
     def prepare(image_id: str, data: bytes) -> tuple[str, np.ndarray]:
         return image_id, model.preprocess(decode(image_id, data, model.min_side))
 
-    def stacked() -> Iterator[tuple[list[str], np.ndarray]]:
-        for batch in batched(ordered_map(prepare, images, threads, model.batch_size), model.batch_size):
-            ids, rows = zip(*batch, strict=True)
-            yield list(ids), np.stack(rows)
+    def run(batch: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
+        ids, rows = [image_id for image_id, _ in batch], np.stack([row for _, row in batch])
+        with naming(ids):
+            return ids, run_padded(model.name, _only(model.run), model.batch_size, stats, rows)[0]
 
-    def results(stats: BatchStats) -> Iterator[tuple[list[str], np.ndarray]]:
-        for ids, rows in one_ahead(stacked()):
-            with naming(ids):
-                found = run_padded(model.name, _only(model.run), model.batch_size, stats, rows)[0]
-            yield ids, found
+    yield from side_by_side([model], run, prepared_batches(prepare, images, model.batch_size, threads))
 
-    yield from one_ahead(results(stats or BatchStats()))
+
+def prepared_batches(
+    prepare: Callable[[str, bytes], T], images: Images, batch_size: int, threads: int = 0
+) -> Iterator[list[T]]:
+    """``prepare`` over images in threads (0: one per core), at most two batches ahead; batches in order."""
+    ahead = _BATCHES_AHEAD * batch_size
+    yield from batched(
+        ordered_map(lambda image: prepare(*image), images, threads or cores(), ahead, "decode"), batch_size
+    )
 
 
 @contextmanager
@@ -111,41 +119,6 @@ def decode(image_id: str, data: bytes, min_side: int | None) -> np.ndarray:
         return decode_rgb(data, min_side, max_pixels=sys.maxsize)
     except (NotAnImage, Undecodable) as error:
         raise Undecodable(f"image {image_id} cannot be decoded here, though it passed the filters: {error}") from error
-
-
-def ordered_map(
-    function: Callable[[str, bytes], T], images: Images, threads: int = 0, batch_size: int = 16
-) -> Iterator[T]:
-    """``function`` over images in threads; results in order, at most a few batches ahead of the consumer."""
-    ahead = _BATCHES_AHEAD * batch_size
-    pending: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(threads or cores(), thread_name_prefix="decode") as pool:
-        try:
-            for image_id, data in images:
-                pending.append(pool.submit(function, image_id, data))
-                if len(pending) > ahead:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
-
-
-def one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items in their order, the next one made by a thread while the consumer works on the one before: a device
-    need not wait for what is done with its results."""
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
-        coming = pool.submit(next, items, end)
-        try:
-            while (item := coming.result()) is not end:
-                coming = pool.submit(next, items, end)
-                yield item  # type: ignore[misc]
-        finally:
-            wait([coming])
-            if close := getattr(items, "close", None):
-                close()
 
 
 def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -180,12 +153,12 @@ def run_padded(
         if result is None:
             # Only here are the failed call's frames gone, and with them the tensors that they held.
             _free_memory()
-            size //= 2
-            stats.halved[name] = size
+            size = stats.halve(name, size)
             continue
         count = len(parts[0])
         results.append(tuple(array[:count] for array in result))
-        start, stats.rows, stats.batches = start + count, stats.rows + count, stats.batches + 1
+        stats.ran(count)
+        start += count
     return results[0] if len(results) == 1 else tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
 
 

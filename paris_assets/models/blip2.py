@@ -26,6 +26,7 @@ class Blip2:
     def __init__(self, model: Model, max_new_tokens: int = 50, scaled_decode: bool = False) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement, self._longest = model, place(model), max_new_tokens
+        self.in_flight = self._placement.in_flight
         self._folder = weights.pretrained_folder(model)
         self._tokenizer = load_tokenizer(self._folder)
         self._network = load(Blip2ForConditionalGeneration, self._folder, self._placement)

@@ -20,6 +20,7 @@ class ClipText:
     def __init__(self, model: Model, subfolder: str = "") -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement, self._subfolder = model, place(model), subfolder
+        self.in_flight = self._placement.in_flight
         self._folder = weights.pretrained_folder(model, subfolder)
         self._tokenizer = load_tokenizer(self._folder)
         self._network = load(CLIPTextModel, self._folder, self._placement)

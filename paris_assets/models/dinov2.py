@@ -26,6 +26,7 @@ class DinoV2:
         self.min_side = RESIZE if scaled_decode else None
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement, self._subfolder = model, place(model), subfolder
+        self.in_flight = self._placement.in_flight
         self._folder = weights.pretrained_folder(model, subfolder)
         self._network = load(Dinov2Model, self._folder, self._placement)
         self.dim = int(self._network.config.hidden_size)

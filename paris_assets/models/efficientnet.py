@@ -23,6 +23,7 @@ class EfficientNetLite0:
     def __init__(self, model: Model) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
+        self.in_flight = self._placement.in_flight
         self._network = load(self._placement)
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ class ImagenetLabels:
     def __init__(self, model: Model, sure: float = 0.5) -> None:
         self.name, self.batch_size, self._sure = model.implementation, model.batch_size, sure
         self._model, self._placement = model, place(model)
+        self.in_flight = self._placement.in_flight
         self._network = load(self._placement)
         # The last layer is small and decides between near ties: it runs in fp32.
         self._head = self._network._fc.float()

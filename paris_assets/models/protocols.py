@@ -19,6 +19,9 @@ class Network(Protocol):
     Attributes:
         name: the implementation's name in the profile.
         batch_size: rows of every batch.
+
+    A network that may be called from several threads at once says so by a further attribute, ``in_flight``: how many
+    batches to run side by side. Without it there is one at a time. Each runs on one thread of torch.
     """
 
     name: str

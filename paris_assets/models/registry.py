@@ -24,12 +24,13 @@ class ModelError(ValueError):
 @dataclass(frozen=True)
 class Entry:
     """A known network: import path of its class, and the packages it needs; or whether it reads ``path``, and which
-    files must be there beside configuration and weights."""
+    files must be there beside configuration and weights. ``runs_as``: device and precision where it has no other."""
 
     target: str
     packages: tuple[Package, ...] = ()
     pretrained: bool = False
     files: tuple[str, ...] = ()
+    runs_as: tuple[str, str] | None = None
 
 
 _TOKENIZER, _PREPROCESSOR = ("tokenizer_config.json",), ("preprocessor_config.json",)
@@ -42,7 +43,7 @@ KNOWN = {
         "paris_assets.models.labels:ImagenetLabels",
         (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
     ),
-    "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,)),
+    "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,), runs_as=("cpu", "fp32")),
     "minilm": Entry("paris_assets.models.minilm:MiniLm", (weights.MINILM,)),
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
     "clip-text": Entry("paris_assets.models.clip_text:ClipText", pretrained=True, files=_TOKENIZER),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ from transformers.utils import logging
 
 from paris_assets.models.device import Placement, ready
 from paris_assets.models.weights import require_whole
+
+# A tokenizer holds padding and truncation as state: set by one thread while another uses it, it is "already borrowed".
+_TOKENIZING = Lock()
 
 
 class Tokens(NamedTuple):
@@ -56,7 +60,8 @@ def tokenise(tokenizer: Any, texts: Sequence[str], tokens: int, longest: int, de
     """
     if tokens > longest:
         raise ValueError(f"text.tokens is {tokens}, but this encoder has {longest} positions")
-    batch = tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="pt")
+    with _TOKENIZING:
+        batch = tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="pt")
     mask = batch["attention_mask"]
     counts = mask.sum(1)
     if not torch.equal(mask, (torch.arange(tokens) < counts[:, None]).to(mask.dtype)):

@@ -35,6 +35,7 @@ class ViTClassifier:
     def __init__(self, model: Model, label: str = "nsfw", scaled_decode: bool = False) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
+        self.in_flight = self._placement.in_flight
         self._folder = weights.pretrained_folder(model)
         self._network = load(ViTForImageClassification, self._folder, self._placement)
         labels = {name: int(index) for index, name in self._network.config.id2label.items()}

@@ -1,10 +1,8 @@
-"""Bind a root to its source and profile, and register the source's shards."""
+"""Bind a root to its source and profile, and write down the shards of the source."""
 
 from __future__ import annotations
 
 import io
-import time
-from pathlib import Path
 
 import polars as pl
 from rich.console import Console
@@ -12,12 +10,9 @@ from rich.console import Console
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import REGISTRY, Catalog
 from paris_assets.planning.profile_file import PROFILE_FILE, stored_profile
-from paris_assets.profiles import dump_profile
+from paris_assets.profiles import dump_profile, full_path, with_full_paths
 from paris_assets.storage.checksum import seal
 from paris_assets.storage.location import Location
-
-PROBE_ROWS = 100
-SETTLE_S = 60.0
 
 
 class SourceChanged(ValueError):
@@ -33,10 +28,10 @@ def check_binding(root: Location, profile: Profile) -> None:
     stored = stored_profile(root)
     if stored is None or root.size(REGISTRY) is None:
         return
-    if _place(stored.source.path) != _place(profile.source.path):
+    before, now = full_path(stored.source.path), full_path(profile.source.path)
+    if before != now:
         raise SourceChanged(
-            f"{root.url} holds results of {stored.source.path}, not of {profile.source.path}: "
-            "give another --root, or delete this one"
+            f"{root.url} holds results of {before}, not of {now}: give another --root, or delete this one"
         )
     if stored.source.rows_per_shard != profile.source.rows_per_shard:
         raise SourceChanged(
@@ -45,53 +40,32 @@ def check_binding(root: Location, profile: Profile) -> None:
         )
 
 
-def register(catalog: Catalog) -> pl.DataFrame:
-    """The registry of the source's shards, new ones included; nothing is written. Known shards never change.
-
-    Raises:
-        SourceError: the source cannot be read, or not with these `source.columns`.
-    """
-    from paris_assets.ingest import sources
-
-    source, stored = catalog.profile.source, stored_profile(catalog.location)
-    registry = sources.register(source, catalog.registry())
-    if stored is not None and stored.source.columns != source.columns:
-        first = registry.row(0, named=True)
-        sources.read_rows(source, {**first, "rows": min(first["rows"], PROBE_ROWS)})
-    return registry
-
-
-def half_written(catalog: Catalog, registry: pl.DataFrame) -> list[str]:
-    """New files of the source that were changed a moment ago, and whose end nothing marks, as it does in parquet.
-
-    One that is registered while it is still written is another file from then on, and every later look is refused.
-    """
-    from paris_assets.ingest.places import locate
-
-    place = locate(catalog.profile.source.path)
-    new = registry["file"][len(catalog.shards()) :].unique(maintain_order=True)
-    open_ended = [file for file in new if file and not file.endswith(".parquet")]
-    changed = {file: place.fs.info(f"{place.base}/{file}").get("mtime") for file in open_ended}
-    return [file for file, at in changed.items() if isinstance(at, float) and abs(time.time() - at) < SETTLE_S]
-
-
 def bind(catalog: Catalog, registry: pl.DataFrame, console: Console) -> None:
-    """Write the resolved profile and the registry to the root, and clear what a killed run left."""
-    root, known = catalog.location, catalog.shards()
+    """Write the resolved profile and the registry to the root, and clear what a killed run left.
+
+    Args:
+        registry: of `ingest.sources.register`. Lists of the source that it no longer names are removed.
+    """
+    root, before = catalog.location, catalog.registry()
     root.remove_abandoned_scratch()
-    if stored_profile(root) != catalog.profile:
-        root.put_bytes(dump_profile(catalog.profile).encode(), PROFILE_FILE)
+    profile = with_full_paths(catalog.profile)
+    if stored_profile(root) != profile:
+        root.put_bytes(dump_profile(profile).encode(), PROFILE_FILE)
     catalog.refresh()
-    if registry.height == len(known):
+    if before is not None and registry.equals(before):
         return
     buffer = io.BytesIO()
     registry.write_parquet(buffer)
     seal(buffer)
     root.put_bytes(buffer.getvalue(), REGISTRY)
     catalog.changed(REGISTRY)
-    rows, source = registry["rows"].sum(), catalog.profile.source.path
-    console.print(f"registered {registry.height - len(known)} shards, {rows} rows in all, from {source}", markup=False)
+    for path in sorted(_lists(before).difference(_lists(registry))):
+        root.delete(path)
+    new = registry.height - (0 if before is None else before.height)
+    rows, source = registry["rows"].sum(), profile.source.path
+    if new:
+        console.print(f"registered {new} shards, {rows} rows in all, from {source}", markup=False)
 
 
-def _place(source: str) -> str:
-    return source if "://" in source else str(Path(source).absolute())
+def _lists(registry: pl.DataFrame | None) -> set[str]:
+    return set() if registry is None or "list" not in registry.columns else set(registry["list"].drop_nulls())

@@ -131,6 +131,19 @@ def _assign(settings: dict[str, Any], path: str, value: Any) -> None:
     settings[last] = value
 
 
+def with_full_paths(profile: Profile) -> Profile:
+    """The profile with local places named as they are found from any folder: `source.path` and `ingest.serve`."""
+    source = profile.source.model_copy(update={"path": full_path(profile.source.path)})
+    serve = profile.ingest.serve and full_path(profile.ingest.serve)
+    return profile.model_copy(update={"source": source, "ingest": profile.ingest.model_copy(update={"serve": serve})})
+
+
+def full_path(path: str) -> str:
+    """A local path, glob or `file://` URL from the root of this machine's files on; other URLs as they are."""
+    local = path.removeprefix("file://")
+    return path if "://" in local or "::" in local else os.path.abspath(os.path.expanduser(local))
+
+
 def dump_profile(profile: Profile) -> str:
     """The resolved profile as YAML, readable again by ``load_profile``."""
     return yaml.safe_dump(profile.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

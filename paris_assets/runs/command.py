@@ -7,7 +7,6 @@ import socket
 import sys
 import time
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NoReturn
 
 import dagster as dg
@@ -20,11 +19,15 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import open_catalog
+from paris_assets.ingest.sources import register
+from paris_assets.models.resolve import resolve_networks
 from paris_assets.partitions import image_shards
 from paris_assets.planning.profile_file import stored_profile
-from paris_assets.planning.registration import bind, check_binding, register
+from paris_assets.planning.registration import bind, check_binding
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import blocked_lines
+from paris_assets.process import child_environment
+from paris_assets.profiles import with_full_paths
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
 from paris_assets.runs.progress import RunProgress, open_console
@@ -36,10 +39,11 @@ from paris_assets.runs.unchecked import judge_again
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
     """Register the source and bring its partitions up to date; returns the exit status."""
     console, start = open_console(), time.monotonic()
+    root, profile = open_location(url), with_full_paths(profile)
+    profile = resolve_networks(profile, stored_profile(root))
     missing = missing_for(profile)
     if missing:
         raise ValueError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
-    root = open_location(url)
     check_binding(root, profile)
     catalog = open_catalog(root, profile)
     selected_assets(catalog, request)
@@ -69,7 +73,7 @@ def _alone(catalog: Catalog, console: Console) -> AbstractContextManager[None]:
 
 
 def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, start: float) -> int:
-    registry = register(catalog)
+    registry = register(catalog.profile.source, catalog.registry(), catalog.location)
     selected_shards(registry, request)
     k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
     if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
@@ -109,11 +113,14 @@ def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
 
 
 def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
-    registry, known = register(catalog), set(catalog.shards())
+    before, known = catalog.registry(), catalog.shards()
+    registry = register(catalog.profile.source, before, catalog.location, write=False)
     selected_shards(registry, request)
-    new = [shard for shard in registry["shard"] if shard not in known]
+    new = registry["shard"].to_list()[len(known) :]
     if new:
         console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+    if before is not None and not registry.head(before.height).equals(before):
+        console.print("files of the source were written anew: their shards would be read again")
     todo = plan(catalog, request) if known else []
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")
@@ -139,7 +146,6 @@ def open_ui(url: str, port: int) -> NoReturn:
         instance.add_dynamic_partitions(str(image_shards.name), catalog.shards())
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
-    environment = {**patience, **os.environ, "PARIS_ROOT": catalog.location.url}
-    workspace = Path(__file__).parents[2] / "workspace.yaml"
-    program = str(Path(sys.executable).parent / "dagster")
-    os.execve(program, [program, "dev", "-w", str(workspace), "--port", str(port)], environment)
+    environment = {**patience, **os.environ, **child_environment(), "PARIS_ROOT": catalog.location.url}
+    dagster = [sys.executable, "-m", "dagster", "dev", "-m", "paris_assets.definitions", "--port", str(port)]
+    os.execve(sys.executable, dagster, environment)

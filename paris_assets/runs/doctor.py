@@ -12,9 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from paris_assets.config import Model, Profile
+from paris_assets.config import Profile
 from paris_assets.dag.s3 import open_location
 from paris_assets.models.registry import requirements
+from paris_assets.models.resolve import numeric_problems, profile_models
 from paris_assets.planning.profile_file import stored_profile
 
 PACKAGES = (
@@ -38,20 +39,10 @@ METHODS = {
 }
 
 
-def profile_models(profile: Profile) -> dict[str, Model]:
-    """Every network that the profile names, by setting."""
-    return {
-        **{f"scores.{column}": model for column, model in profile.scores.items()},
-        "captions.captioner": profile.captions.captioner,
-        "text.encoder": profile.text.encoder,
-        "embedder": profile.embedder,
-        "latents.codec": profile.latents.codec,
-    }
-
-
 def missing_for(profile: Profile) -> list[str]:
     """What keeps the profile from running here, each with what to do; empty when nothing does."""
     problems = [f"{setting}: {problem}" for setting, found in _lacking(profile).items() for problem in found]
+    problems += numeric_problems(profile)
     serve = profile.ingest.serve
     if serve and not Path(serve).is_dir():
         problems.append(f"ingest.serve: no folder {serve}; run from the folder that holds it, or give its full path")
@@ -74,7 +65,7 @@ def _rule_problems(profile: Profile) -> list[str]:
     if problem:
         return [problem]
     signals = signal_schema(profile.signals)
-    lacking = sorted({"phash", "dhash", "thumbnail"} - set(signals))
+    lacking = sorted({"phash", "thumbnail"} - set(signals))
     if lacking:
         hashes = "paris_assets.signals.perceptual_hash:PerceptualHash"
         return [f"signals.measures gives no {', '.join(lacking)}, which duplicate_groups reads: add {hashes}"]

@@ -25,9 +25,10 @@ from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.io_manager import Listener
 from paris_assets.definitions import open_catalog
-from paris_assets.models.batches import cores
+from paris_assets.models.threads import cores
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
+from paris_assets.process import child_environment
 from paris_assets.runs.execution import Executor, TaskReport, open_instance
 
 PRELOAD = ["dagster", "torch", "diffusers.models.autoencoders.autoencoder_kl", "paris_assets.runs.execution"]
@@ -148,15 +149,16 @@ class Workers:
 
 
 def _start_fork_server(threads: int) -> None:
-    """Start the process that workers are forked from; torch reads the number of threads when it is loaded there."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    """Start the process that workers are forked from. glibc and OpenMP read their variables when it starts, and
+    OMP_NUM_THREADS is how many cores a worker takes for its own (``models.threads.cores``)."""
+    before = dict(os.environ)
+    os.environ.update({**child_environment(), "OMP_NUM_THREADS": str(threads)})
     try:
         forkserver.ensure_running()
     finally:
-        os.environ.pop("OMP_NUM_THREADS")
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def timed(executor: Executor, task: Task) -> TaskReport:

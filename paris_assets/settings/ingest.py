@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainSerializer
 
+from paris_assets.demo.sample import from_mark, to_mark
 from paris_assets.settings.credentials import refuse_credentials
 from paris_assets.settings.section import Section, tuning
+
+# A path that may lie in the sample: `sample:photos.parquet` in files and on the command line, a full path in memory.
+SamplePath = Annotated[str, AfterValidator(from_mark), PlainSerializer(to_mark)]
 
 
 class Source(Section):
     """Where rows come from and how they are cut into shards."""
 
-    path: Annotated[str, AfterValidator(refuse_credentials)] = Field(
-        default="data/sample/photos.parquet", description="table, glob, folder, tars or URL of the source"
+    path: Annotated[SamplePath, AfterValidator(refuse_credentials)] = Field(
+        default="sample:photos.parquet",
+        validate_default=True,
+        description="table, glob, folder, tars or URL of the source; `sample:` is the list that the package brings",
     )
     rows_per_shard: int = Field(default=10_000, ge=1, description="source rows per image shard; fixed at registration")
     columns: dict[str, str] = Field(default_factory=dict, description="our column -> the source's, before aliases")
@@ -34,5 +40,5 @@ class Ingest(Section):
     max_wait_s: float = tuning(30.0, "longest Retry-After that is waited for; a longer one ends the attempts", ge=0)
     concurrency: int = tuning(64, "requests in flight per shard", ge=1)
     user_agent: str = tuning("paris_assets", "User-Agent header")
-    serve: str | None = tuning(None, "folder that a loopback web server serves while images are fetched")
+    serve: SamplePath | None = tuning(None, "folder that a loopback web server serves while images are fetched")
     resolve: dict[str, str] = tuning({}, "host name -> `serve` or `127.0.0.1:port`: the only private addresses allowed")

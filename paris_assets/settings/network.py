@@ -17,9 +17,11 @@ class Model(Section):
     path: str | None = Field(default=None, description="hub name or local folder; null for models shipped in a package")
     revision: str | None = Field(default=None, description="hub revision (commit hash) of `path`")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        default="auto", description="auto: bf16 where it is native"
+        default="auto", description="auto: bf16 where it is native, else fp32; resolved at a root's first run"
     )
-    device: str = Field(default="auto", description="torch device; auto: cuda, then cpu")
+    device: str = Field(
+        default="auto", description="torch device; auto: cuda, then cpu; resolved at a root's first run"
+    )
     batch_size: int = Field(
         default=16, ge=1, description="images or texts per padded batch (part of the result in bf16)"
     )

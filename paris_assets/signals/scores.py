@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from paris_assets.errors import BrokenInvariant
-from paris_assets.models.batches import BatchStats, Images, batched, decode, naming, one_ahead, ordered_map, run_padded
+from paris_assets.models.batches import BatchStats, Images, decode, naming, prepared_batches, run_padded
 from paris_assets.models.protocols import ImageScorer
+from paris_assets.models.threads import side_by_side
 
 
 def score(
@@ -40,19 +41,18 @@ def score(
         pixels = {side: decode(image_id, data, side) for side in sides}
         return image_id, {column: model.preprocess(pixels[model.min_side]) for column, model in models.items()}
 
+    def run(batch: list[tuple[str, dict[str, np.ndarray]]]) -> pl.DataFrame:
+        ids = [image_id for image_id, _ in batch]
+        scores = {
+            column: _run(model, column, ids, np.stack([rows[column] for _, rows in batch]), stats)
+            for column, model in models.items()
+        }
+        return pl.DataFrame({"image_id": ids, **scores})
+
     yield pl.DataFrame(schema={"image_id": pl.String, **dict.fromkeys(models, pl.Float32)})
-    window = max((model.batch_size for model in models.values()), default=1)
-
-    def stacked() -> Iterator[tuple[list[str], dict[str, np.ndarray]]]:
-        for batch in batched(ordered_map(prepare, images, threads, window), window):
-            yield (
-                [image_id for image_id, _ in batch],
-                {column: np.stack([rows[column] for _, rows in batch]) for column in models},
-            )
-
-    for ids, rows in one_ahead(stacked()):
-        scores = {column: _run(model, column, ids, rows[column], stats) for column, model in models.items()}
-        yield pl.DataFrame({"image_id": ids, **scores})
+    if models:
+        window = max(model.batch_size for model in models.values())
+        yield from side_by_side(models.values(), run, prepared_batches(prepare, images, window, threads))
 
 
 def _run(model: ImageScorer, column: str, ids: list[str], rows: np.ndarray, stats: BatchStats) -> np.ndarray:

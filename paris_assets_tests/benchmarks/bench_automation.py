@@ -19,19 +19,19 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from paris_assets.dag.store import Store, open_store
+from rich.console import Console
 
 from paris_assets import sensors
-from paris_assets.dag.records import ALL, FOOTER_KEY, Record, table_path
-from paris_assets.definitions import asset_graph
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import order
+from paris_assets.dag.records import FOOTER_KEY, Record, table_path
+from paris_assets.definitions import open_catalog
+from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
-from paris_assets.planning.registration import bind, register
-from paris_assets.planning.waves import order
-from paris_assets.profiles import dump_profile
+from paris_assets.planning.registration import bind
 from paris_assets.runs.execution import open_instance
 from paris_assets.storage.checksum import seal
-from paris_assets.storage.location import Location
-from paris_assets_tests.fixtures import direct, small_world
+from paris_assets_tests.fixtures import small_world
 
 ROWS = 1
 EMPTY = pa.table({"image_id": pa.array([], pa.string())})
@@ -45,11 +45,11 @@ def grow(source: Path, shards: int, name: str) -> None:
     rows.write_parquet(source / f"{name}.parquet", row_group_size=1000)
 
 
-def finish(store: Store) -> None:
+def finish(catalog: Catalog) -> None:
     """Write the wanted record of every partition."""
-    for asset in order(store.graph):
-        for shard in store.shards() if store.graph[asset].partitioned else [ALL]:
-            wanted = store.wanted(asset, shard)
+    for asset in order(catalog.graph):
+        for shard in catalog.keys(asset):
+            wanted = catalog.wanted(asset, shard)
             assert wanted
             record = Record(
                 asset=asset, shard=shard, fingerprint=wanted, rows_fingerprint="", content=f"{asset}/{shard}", rows=0
@@ -57,7 +57,7 @@ def finish(store: Store) -> None:
             file = io.BytesIO()
             pq.write_table(EMPTY.replace_schema_metadata({FOOTER_KEY: record.model_dump_json()}), file)
             seal(file)
-            path = Path(store.root.uri(table_path(asset, shard)))
+            path = Path(catalog.location.uri(table_path(asset, shard)))
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(file.getvalue())
 
@@ -66,17 +66,16 @@ def measure(shards: int, folder: Path) -> None:
     """Seconds of each sensor's look."""
     source, root = folder / "source", folder / "root"
     grow(source, shards, "a")
-    store = Store(Location(root), small_world.profile(source, source__rows_per_shard=ROWS), asset_graph())
-    store.root.put_bytes(dump_profile(store.profile).encode(), "profile.yaml")
+    catalog = open_catalog(str(root), small_world.profile(source, source__rows_per_shard=ROWS))
     start = time.monotonic()
-    bind(store, register(store), direct.Console(quiet=True))
-    finish(store)
-    print(f"{shards} shards: {time.monotonic() - start:.0f} s to write {len(store.graph)} assets")
-    loaded, cursor = open_store(str(root), asset_graph()), None
-    with open_instance(store) as instance:
+    bind(catalog, register(catalog.profile.source, catalog.registry(), catalog.location), Console(quiet=True))
+    finish(catalog)
+    print(f"{shards} shards: {time.monotonic() - start:.0f} s to write {len(catalog.graph)} assets")
+    loaded, cursor = open_catalog(str(root)), None
+    with open_instance(catalog.location) as instance:
 
         def look(sensor: dg.SensorDefinition, what: str) -> str | None:
-            context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"store": loaded})
+            context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"catalog": loaded})
             wall, own = time.monotonic(), time.process_time()
             with context:
                 found = sensor(context)

@@ -2,9 +2,10 @@
 
 Run: `python -m paris_assets_tests.benchmarks.bench_full_size [network ...] [--device auto|cpu|cuda] [--images N]`
 
-Alone: batches in memory through the network, as the asset calls it. End to end: the asset's function and its commit,
-from a tar of JPEGs (sample photos, enlarged) to the Parquet file. Both are measured in turn, each first every other
-time, and the median of the ratios counts, as machines are shared; `cpu` is the same ratio of processor seconds, which
+One op: batches in memory through the network, one after another, each operation on all cores. Alone: the same batches
+side by side, one thread each, as the asset runs them. End to end: the asset's function and its commit, from a tar of
+JPEGs (sample photos, enlarged) to the Parquet file. All are measured in turn, in one order and the other, and the
+median of the ratios of the last two counts, as machines are shared; `cpu` is the same ratio of processor seconds, which
 other people's load disturbs less. `decode/s`: decoding and resizing alone. GFLOP per image are counted by torch; `peak`
 are those per second of a large matrix product in the same precision and the same minute, `share` what the network alone
 reaches of it. With random weights BLIP-2 writes all 50 tokens; real captions end after about ten.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import inspect
 import os
 import tempfile
 import time
@@ -23,23 +25,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
-from paris_assets.dag.store import Store
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from paris_assets.captions import tables as caption_tables
-from paris_assets.clusters import tables as cluster_tables
-from paris_assets.dag.commit import commit
-from paris_assets.latents import tables as latent_tables
+from paris_assets.captions.assets import captions, text_embeddings
+from paris_assets.clusters.assets import image_embeddings
+from paris_assets.dag.assets import TableAsset
+from paris_assets.images.reader import ImageTars
+from paris_assets.latents.assets import latents
 from paris_assets.latents.encode import crop, noise
-from paris_assets.models.batches import cores, decode, ordered_map
+from paris_assets.models.batches import decode, prepared_batches
 from paris_assets.models.device import place
+from paris_assets.models.registry import Models
+from paris_assets.models.threads import cores, side_by_side
 from paris_assets.profiles import load_profile
 from paris_assets.storage.output import Output
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard
 from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import MadeUpRoot
 from paris_assets_tests.models import full_size
 
 TARGET = 0.9
@@ -51,53 +55,52 @@ class Case:
 
     setting: str
     make: Callable[[Path], None]
-    asset: str
-    run: Callable[[Store], Output]
+    asset: TableAsset
     gigabytes: float
     images: int
 
 
-def _curated(store: Store) -> pl.LazyFrame:
-    return store.scan("curated_images", [made_up.SHARD])
+def made(asset: TableAsset, store: MadeUpRoot, models: Models) -> Output:
+    """What an asset's function gives for the shard."""
+    tables = asset.inputs(store.profile, frozenset(store.graph))
+    given = {name: store.tables.for_shard(name, made_up.SHARD) for name in tables}
+    given |= {"shard": made_up.SHARD, "images": ImageTars(store.files), "models": models, "profile": store.profile}
+    return asset.body(**{name: given[name] for name in inspect.signature(asset.body).parameters})
 
 
 CASES = {
     "dinov2": Case(
         "embedder",
         full_size.dinov2_base,
-        "image_embeddings",
-        lambda store: cluster_tables.image_embeddings(store, made_up.SHARD, _curated(store)),
+        image_embeddings,
         gigabytes=1,
         images=128,
     ),
     "clip-text": Case(
         "text.encoder",
         full_size.clip_l_text,
-        "text_embeddings",
-        lambda store: caption_tables.text_embeddings(store, made_up.SHARD, store.scan("captions", [made_up.SHARD])),
+        text_embeddings,
         gigabytes=1,
         images=256,
     ),
     "autoencoder-kl": Case(
         "latents.codec",
         full_size.sd_vae,
-        "latents",
-        lambda store: latent_tables.latents(store, made_up.SHARD, _curated(store)),
+        latents,
         gigabytes=4,
         images=32,
     ),
     "blip-2": Case(
         "captions.captioner",
         full_size.blip2_opt,
-        "captions",
-        lambda store: caption_tables.captions(store, made_up.SHARD, _curated(store)),
+        captions,
         gigabytes=12,
         images=16,
     ),
 }
 
 
-def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: Store) -> tuple[list[Any], float]:
+def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: MadeUpRoot) -> tuple[list[Any], float]:
     """Arguments of each call of the network, and images per second that are decoded and resized for it."""
     size = network.batch_size
     if name == "clip-text":
@@ -112,9 +115,8 @@ def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: St
         return network.preprocess(decode(image_id, data, network.min_side))
 
     start = time.perf_counter()
-    rows = np.stack(list(ordered_map(prepare, images, batch_size=size)))
+    batches = [np.stack(batch) for batch in prepared_batches(prepare, images, size)]
     rate = len(images) / (time.perf_counter() - start)
-    batches = rows.reshape(-1, size, *rows.shape[1:])
     if name != "autoencoder-kl":
         return [(batch,) for batch in batches], rate
     draws = np.stack([noise(0, image_id, (4, 32, 32), 256) for image_id, _ in images]).reshape(-1, size, 4, 32, 32)
@@ -175,26 +177,27 @@ def measure(name: str, options: argparse.Namespace) -> None:
         settings = {"batch_size": size, "device": options.device, "revision": None, "path": str(folder / "model")}
         model = shipped.model_copy(update=settings)
         images = enlarged(count, options.long_side)
-        store = shard(folder / "root", case.setting, model, images)
-        network, placement = store.model(model), place(model)
+        store, models = shard(folder / "root", case.setting, model, images), Models()
+        network, placement = models.load(model), place(model)
         batches, decoding = prepared(name, network, images, store)
         run = network.encode if hasattr(network, "encode") else network.run
         flops = flops_per_image(run, batches[0], size)
         run(*batches[0])
-        alone, whole, peaks = [], [], []
+        alone, whole, single, peaks = [], [], [], []
         measured: list[tuple[list[np.ndarray], Callable[[], object]]] = [
-            (alone, lambda: [run(*batch) for batch in batches]),
-            (whole, lambda: commit(store, case.asset, made_up.SHARD, case.run(store))),
+            (single, lambda: [run(*batch) for batch in batches]),
+            (alone, lambda: list(side_by_side([network], lambda batch: run(*batch), batches))),
+            (whole, lambda: store.commit(case.asset.name, made_up.SHARD, made(case.asset, store, models))),
         ]
         for turn in range(options.rounds):
             peaks.append(peak_flops(placement.device, placement.dtype))
             for times, work in measured[:: (-1) ** turn]:
                 times.append(seconds(work))
-    rates, ends = (count / np.median(times, axis=0) for times in (alone, whole))
+    rates, ends, ones = (count / np.median(times, axis=0) for times in (alone, whole, single))
     ratio, processor = np.median(np.array(alone) / np.array(whole), axis=0)
     bound = "network" if ratio >= TARGET else "decoding" if decoding and decoding < 1.2 * rates[0] else "asset"
     print(
-        f"{name:<16}{placement.precision:<6}{size:>6}{count:>8}{rates[0]:>10.2f}{ends[0]:>14.2f}{ratio:>8.1%}"
+        f"{name:<16}{placement.precision:<6}{size:>6}{count:>8}{ones[0]:>10.2f}{rates[0]:>10.2f}{ends[0]:>14.2f}{ratio:>8.1%}"
         f"{processor:>8.1%}{decoding:>10.0f}{flops / 1e9:>9.1f}{max(peaks) / 1e9:>10.0f}"
         f"{rates[0] * flops / max(peaks):>8.1%}  {bound}",
         flush=True,
@@ -219,8 +222,8 @@ def main() -> None:
     print(f"{where}, {cores()} cores, torch {torch.__version__}, JPEGs of {options.long_side} px along the long side")
     print(f"load average {os.getloadavg()[0]:.1f}")
     print(
-        f"{'network':<16}{'':<6}{'batch':>6}{'images':>8}{'alone/s':>10}{'end to end/s':>14}{'ratio':>8}{'cpu':>8}"
-        f"{'decode/s':>10}{'GFLOP':>9}{'peak':>10}{'share':>8}  bound"
+        f"{'network':<16}{'':<6}{'batch':>6}{'images':>8}{'one op/s':>10}{'alone/s':>10}{'end to end/s':>14}"
+        f"{'ratio':>8}{'cpu':>8}{'decode/s':>10}{'GFLOP':>9}{'peak':>10}{'share':>8}  bound"
     )
     for name in options.networks or CASES:
         measure(name, options)

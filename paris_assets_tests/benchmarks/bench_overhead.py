@@ -20,6 +20,7 @@ from pathlib import Path
 
 import polars as pl
 
+from paris_assets.config import Profile
 from paris_assets.definitions import asset_graph
 from paris_assets.planning.waves import waves
 from paris_assets.runs import command, execution
@@ -98,7 +99,7 @@ def measure(shards: int, select: str, workers: int, folder: Path) -> None:
     profile = small_world.profile(source(folder / "source", shards), source__rows_per_shard=ROWS)
     root, reports = folder / "root", list[TaskReport]()
     kept = command.print_summary
-    command.print_summary = lambda store, report, console: _keep(report, reports)  # type: ignore[assignment]
+    command.print_summary = lambda catalog, report, console: _keep(report, reports)  # type: ignore[assignment]
     start, own = time.monotonic(), time.process_time()
     request = Request(select=tuple(select.split(",")) if select else (), workers=workers)
     with Watch() as watch:
@@ -116,7 +117,7 @@ def measure(shards: int, select: str, workers: int, folder: Path) -> None:
         f"worker {largest >> 20} MiB, events {events / shards / 1024:.1f} KiB and Dagster home "
         f"{home / shards / 1024:.1f} KiB per shard"
     )
-    for name, (first, last) in _drift(reports).items():
+    for name, (first, last) in _drift(reports, profile).items():
         print(f"       {name}: a task takes {first:.3f} s in the first tenth, {last:.3f} s in the last")
 
 
@@ -124,9 +125,9 @@ def _keep(report: RunReport, reports: list[TaskReport]) -> None:
     reports.extend(report.tasks)
 
 
-def _drift(reports: list[TaskReport]) -> dict[str, tuple[float, float]]:
+def _drift(reports: list[TaskReport], profile: Profile) -> dict[str, tuple[float, float]]:
     """Mean seconds of the first and the last tenth of the tasks of each wave of shards."""
-    number = {asset: wave.number for wave in waves(asset_graph()) if wave.partitioned for asset in wave.assets}
+    number = {asset: wave.number for wave in waves(asset_graph(profile)) if wave.partitioned for asset in wave.assets}
     by_wave: dict[int, list[TaskReport]] = defaultdict(list)
     for report in reports:
         if report.task.assets[0] in number:

@@ -26,6 +26,7 @@ import pyarrow.dataset as ds
 
 from paris_assets.config import Source
 from paris_assets.ingest.sources import entry_of, read_rows, register
+from paris_assets.storage.location import Location
 
 CHUNK = 250_000
 FILES = {"parquet": "parquet", "csv": "csv", "csv.gz": "csv.gz"}
@@ -59,15 +60,20 @@ def make(folder: Path, rows: int) -> None:
             packed.write(content)
 
 
+def _root(path: Path) -> Location:
+    return Location(path.parent / f"{path.name}.root")
+
+
 def ours(path: Path) -> int:
-    """Register; memory and time of a run before its first shard."""
-    return int(register(Source(path=str(path)))["rows"].sum())
+    """Register; memory and time of a run before its first shard. Lists are written as Parquet."""
+    return int(register(Source(path=str(path)), None, _root(path))["rows"].sum())
 
 
 def last_shards(path: Path, count: int = 1) -> int:
     """Read the last shards, in order, as one worker would; the registry is of an earlier process."""
     registry, source = pl.read_parquet(path.parent / f"{path.name}.registry"), Source(path=str(path))
-    return sum(read_rows(source, entry_of(registry, shard)).height for shard in registry["shard"].tail(count))
+    shards = registry["shard"].tail(count)
+    return sum(read_rows(source, entry_of(registry, shard), _root(path)).height for shard in shards)
 
 
 def with_polars(path: Path) -> int:
@@ -127,7 +133,8 @@ def main(sizes: list[int], folder: Path) -> None:
             make(folder / str(rows), rows)
         for kind in FILES:
             path = folder / str(rows) / kind
-            register(Source(path=str(path))).write_parquet(path.parent / f"{kind}.registry")
+            registry = register(Source(path=str(path)), None, _root(path))
+            registry.write_parquet(path.parent / f"{kind}.registry")
             for way in WAYS:
                 found = measure(way, path)
                 rate = f"{found['rows'] / found['seconds']:11,.0f}"

@@ -7,13 +7,13 @@ import io
 from pathlib import Path
 
 import polars as pl
-from paris_assets.dag.store import Store
 from PIL import Image
 
 from paris_assets.config import Model
 from paris_assets.images.tars import write_tar
 from paris_assets.profiles import load_profile
 from paris_assets_tests.fixtures import made_up
+from paris_assets_tests.fixtures.made_up import MadeUpRoot
 from paris_assets_tests.models.photos import photos
 
 SENTENCE = "a photo of an old stone bridge over the river with boats and two people who wait for the ferry"
@@ -32,11 +32,11 @@ def enlarged(count: int, long_side: int) -> list[tuple[str, bytes]]:
     return sorted(files)
 
 
-def shard(folder: Path, setting: str, model: Model, images: list[tuple[str, bytes]]) -> Store:
+def shard(folder: Path, setting: str, model: Model, images: list[tuple[str, bytes]]) -> MadeUpRoot:
     """A root whose only shard holds the images, and a profile that differs from `paris` in one model."""
     paris = load_profile("paris")
     settings = {**{name: paris.at(name).model_dump() for name in ("captions", "text", "latents")}, "text.tokens": 77}
-    store = made_up.flat_store(folder, **settings, **{setting: model.model_dump()})
+    store = made_up.flat_root(folder, **settings, **{setting: model.model_dump()})
     tar = folder / "images.tar"
     offsets = write_tar(tar, [(f"{key}.jpg", data) for key, data in images])
     ids = pl.DataFrame({"image_id": [key for key, _ in images]}).with_row_index("number")

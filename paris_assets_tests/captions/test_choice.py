@@ -7,12 +7,14 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paris_assets.captions.tables import captions
 
+from paris_assets.captions.captioning import captioned
 from paris_assets.captions.choice import caption, is_caption, without_caption
 from paris_assets.config import Captions
-from paris_assets.dag.commit import commit
 from paris_assets.images.decode import Undecodable
+from paris_assets.images.reader import ImageTars
+from paris_assets.ingest.schema import RAW_IMAGES
+from paris_assets.models.registry import Models
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD
 from paris_assets_tests.models.fakes import Namer
@@ -142,11 +144,13 @@ def test_no_rows_give_the_columns() -> None:
 def test_the_captioner_is_built_only_for_images_without_caption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = made_up.flat_store(tmp_path)
+    store, models = made_up.flat_root(tmp_path), Models()
     made_up.publishable(store)
     store.replace("curated_images", text=pl.lit("a red barn at dusk"))
-    monkeypatch.setattr(store, "model", lambda settings: pytest.fail("the captioner was built"))
-    record = commit(store, "captions", SHARD, captions(store, SHARD, store.scan("curated_images", [SHARD])))
+    monkeypatch.setattr(models, "load", lambda settings: pytest.fail("the captioner was built"))
+    images = ImageTars(store.files).of(SHARD, pl.LazyFrame(schema=RAW_IMAGES.polars()))
+    curated = store.scan("curated_images", [SHARD])
+    record = store.commit("captions", SHARD, captioned(curated, images, store.profile.captions, models))
     assert store.read("captions", SHARD)["captioner"].to_list() == ["source_text"] * 24
     assert "models" not in record.facts
 

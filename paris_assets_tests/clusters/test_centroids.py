@@ -20,7 +20,7 @@ def test_a_model_survives_its_table(settings: dict) -> None:
     file.seek(0)
     table = pl.read_parquet(file)
     again = read_model(table.sample(fraction=1, shuffle=True, seed=1))
-    for name in ("coarse", "fine", "fine_to_coarse", "prices"):
+    for name in ("coarse", "fine", "fine_to_coarse", "penalties"):
         before, after = getattr(model, name), getattr(again, name)
         assert (before is None) == (after is None), name
         if before is not None:

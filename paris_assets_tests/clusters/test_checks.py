@@ -84,7 +84,7 @@ def test_a_dead_cluster(store: MadeUpRoot) -> None:
 
 
 def test_no_report_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(MissingInput, match="cluster_report has not been made"):
+    with pytest.raises(MissingInput, match="cluster_report/all has not been made"):
         made_up.flat_root(tmp_path).check(checks.silhouette, "all")
 
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from paris_assets.clusters.selection import select
-from paris_assets.clusters.values import cluster_values
+from paris_assets.clusters.values import valued
 from paris_assets.config import Clusters
 
 N = 400
@@ -25,7 +25,7 @@ def _tables() -> tuple[pl.DataFrame, pl.DataFrame]:
 def test_everything_in_valued_clusters_is_selected_by_default() -> None:
     assignments, captions = _tables()
     settings = Clusters(k=4)
-    table = select(assignments, cluster_values(assignments, captions, settings), settings)
+    table = select(assignments, valued(assignments, captions, settings), settings)
     assert table.schema == {"image_id": pl.String, "cluster": pl.Int32, "selected": pl.Boolean, "reason": pl.String}
     assert table.filter(~pl.col("selected")).rows() == [("00000", 0, False, "low_value_cluster")]
     assert table.filter("selected")["reason"].null_count() == N - 1
@@ -35,7 +35,7 @@ def test_everything_in_valued_clusters_is_selected_by_default() -> None:
 def test_keep_fraction_keeps_the_same_images_shard_by_shard(prefer: str) -> None:
     assignments, captions = _tables()
     settings = Clusters(k=4, keep_fraction=0.25, prefer=prefer)  # type: ignore[arg-type]
-    values = cluster_values(assignments, captions, settings)
+    values = valued(assignments, captions, settings)
     order = assignments.sample(fraction=1, shuffle=True, seed=0)
     shards = [select(order[start : start + 90], values, settings) for start in range(0, N, 90)]
     assert all(shard["image_id"].is_sorted() for shard in shards)
@@ -49,6 +49,6 @@ def test_keep_fraction_keeps_the_same_images_shard_by_shard(prefer: str) -> None
 
 def test_unvalued_clusters_are_an_error() -> None:
     assignments, captions = _tables()
-    values = cluster_values(assignments, captions, Clusters(k=4)).filter(pl.col("cluster") != 2)
+    values = valued(assignments, captions, Clusters(k=4)).filter(pl.col("cluster") != 2)
     with pytest.raises(ValueError, match="cluster_values lack cluster 2"):
         select(assignments, values, Clusters(k=4))

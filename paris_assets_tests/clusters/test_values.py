@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paris_assets.clusters.values import cluster_values
+from paris_assets.clusters.values import valued
 from paris_assets.config import Clusters
 
 
@@ -20,7 +20,7 @@ def _tables() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def test_each_cluster_gets_its_own_reason() -> None:
-    table = cluster_values(*_tables(), Clusters(k=4, min_images=2, min_caption_diversity=0.2))
+    table = valued(*_tables(), Clusters(k=4, min_images=2, min_caption_diversity=0.2))
     assert table["cluster"].to_list() == [0, 1, 2, 3]
     assert table["value"].to_list() == ["high", "low", "low", "low"]
     assert table["images"].to_list() == [10, 10, 1, 0]
@@ -40,12 +40,12 @@ def test_each_cluster_gets_its_own_reason() -> None:
 )  # fmt: skip
 def test_distance_bound_is_that_of_the_last_image_kept(fraction: float, prefer: str, bound: float | None) -> None:
     settings = Clusters(k=4, keep_fraction=fraction, prefer=prefer)  # type: ignore[arg-type]
-    assert cluster_values(*_tables(), settings)["distance_bound"][0] == bound
+    assert valued(*_tables(), settings)["distance_bound"][0] == bound
 
 
 def test_images_without_caption_lower_the_diversity() -> None:
     assignments, captions = _tables()
-    table = cluster_values(assignments.lazy(), captions.filter(pl.col("image_id") > "04").lazy(), Clusters(k=4))
+    table = valued(assignments.lazy(), captions.filter(pl.col("image_id") > "04").lazy(), Clusters(k=4))
     assert table["distinct_captions"][0] == 0.5
 
 
@@ -59,9 +59,9 @@ def test_row_order_changes_nothing() -> None:
     captions = pl.DataFrame({"image_id": ids, "caption": [str(word) for word in rng.integers(0, 900, 5000)]})
     settings = Clusters(k=3, keep_fraction=0.37)
     shuffled = assignments.sample(fraction=1, shuffle=True, seed=2)
-    assert cluster_values(assignments, captions, settings).equals(cluster_values(shuffled, captions, settings))
+    assert valued(assignments, captions, settings).equals(valued(shuffled, captions, settings))
 
 
 def test_clusters_that_the_settings_lack_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"name clusters \[2\], but clusters.k is 2"):
-        cluster_values(*_tables(), Clusters(k=2))
+        valued(*_tables(), Clusters(k=2))

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paris_assets.config import Duplicates
-from paris_assets.curation import duplicates
+from paris_assets.curation import candidates, duplicates, gallery
 from paris_assets.curation.duplicates import SCHEMA, find_duplicates
+from paris_assets.curation.same_picture import same_picture
 from paris_assets_tests.curation.variants import COPIES, half, hashed, patched, saved
 from paris_assets_tests.fixtures.photographs import photographs
 
@@ -44,7 +45,7 @@ def assert_sound(result: pl.DataFrame, images: pl.DataFrame) -> None:
     assert result.schema == SCHEMA
     occurrences = ["image_id", "shard", "source_row"]
     assert result.select(occurrences).sort(occurrences).equals(images.select(occurrences).sort(occurrences))
-    assert result.equals(result.sort("shard", "image_id", "source_row"))
+    assert result.equals(result.sort("source_row"))
     per_group = result.group_by("group_id").agg(pl.col("keeper").sum(), pl.col("image_id").min())
     assert (per_group["keeper"] == 1).all()
     assert (per_group["group_id"] == per_group["image_id"]).all()
@@ -135,10 +136,14 @@ def test_close_hashes_of_other_pictures_stay_apart() -> None:
     assert find_duplicates(table, blind)["keeper"].sum() > 0.97 * len(table)
 
 
+def flats(levels: np.ndarray) -> np.ndarray:
+    """(N, 3) Y, Cb, Cr -> (N, 384) thumbnails of one colour each."""
+    return np.repeat(levels.astype(np.uint8), [256, 64, 64], axis=1)
+
+
 def test_thousands_of_flat_images_with_one_hash() -> None:
     levels = np.arange(2000) % 250
-    thumbnails = np.full((2000, 384), 128, np.uint8)
-    thumbnails[:, :256] = levels[:, None]
+    thumbnails = flats(np.stack([levels, np.full(2000, 128), np.full(2000, 128)], axis=1))
     table = rows(*({"image_id": f"{i:04}", "thumbnail": thumbnails[i]} for i in range(2000)))
     result = find_duplicates(table, SETTINGS)
     assert_sound(result, table)
@@ -148,6 +153,31 @@ def test_thousands_of_flat_images_with_one_hash() -> None:
     keepers = sorted(level[keeper] for keeper in groups(result))
     assert 25 <= len(keepers) <= 63
     assert min(np.diff(keepers)) > 4
+
+
+@pytest.mark.parametrize("hashes", [1, 5])
+@pytest.mark.parametrize("kind", ["other colours", "nearly white", "other pictures"])
+def test_crowded_hashes_are_not_compared_all_with_all(kind: str, hashes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """4,000 images are 8 million pairs."""
+    random, count = np.random.default_rng(0), 4000
+    thumbnails = {
+        "other colours": flats(random.integers(0, 256, (count, 3))),
+        "nearly white": random.integers(248, 252, (count, 384), dtype=np.uint8),
+        "other pictures": random.integers(0, 256, (count, 384), dtype=np.uint8),
+    }[kind]
+    table = rows(*({"image_id": f"{i:04}", "thumbnail": thumbnails[i], "phash": 1 << i % hashes} for i in range(count)))
+    compared = []
+
+    def counted(left: np.ndarray, right: np.ndarray, correlation: float) -> np.ndarray:
+        compared.append(len(left))
+        return same_picture(left, right, correlation)
+
+    monkeypatch.setattr(gallery, "same_picture", counted)
+    keepers = find_duplicates(table, SETTINGS)["keeper"].sum()
+    assert sum(compared) < 10 * count
+    assert {"other colours": 3000 < keepers < 4000, "nearly white": keepers == 1, "other pictures": keepers == 4000}[
+        kind
+    ]
 
 
 def test_keeper_is_the_best_by_aesthetic_then_pixels_then_id() -> None:
@@ -164,7 +194,7 @@ def test_keeper_is_the_best_by_aesthetic_then_pixels_then_id() -> None:
 
 def test_exact_copies_across_shards() -> None:
     table = rows(
-        {"image_id": "a", "shard": "00002", "source_row": 7},
+        {"image_id": "a", "shard": "00002", "source_row": 17},
         {"image_id": "a", "shard": "00001", "source_row": 9},
         {"image_id": "a", "shard": "00001", "source_row": 5},
         {"image_id": "b", "phash": flipped(0, 1, 2, 3), "shard": "00000", "source_row": 1},
@@ -176,9 +206,20 @@ def test_exact_copies_across_shards() -> None:
         ("b", "00000", 1, "a", False, 3, "phash"),
         ("a", "00001", 5, "a", True, None, None),
         ("a", "00001", 9, "a", False, 0, "exact"),
-        ("a", "00002", 7, "a", False, 0, "exact"),
+        ("a", "00002", 17, "a", False, 0, "exact"),
         ("b", "00003", 30, "a", False, 3, "phash"),
     ]
+
+
+def test_shards_past_99999_come_after_it() -> None:
+    """As text "100000" is less than "99999"."""
+    table = rows(
+        {"image_id": "a", "shard": "100000", "source_row": 7_000_000},
+        {"image_id": "a", "shard": "99999", "source_row": 6_999_999},
+    )
+    result = find_duplicates(table, SETTINGS)
+    assert result["shard"].to_list() == ["99999", "100000"]
+    assert result["keeper"].to_list() == [True, False]
 
 
 def blend(share: float) -> np.ndarray:
@@ -216,17 +257,17 @@ def test_a_longer_way_round_still_joins_one_picture() -> None:
 
 def grown(table: pl.DataFrame, *batches: set[str]) -> pl.DataFrame:
     """The result where the shards of each batch came after those of the ones before."""
-    settled, shards = None, set[str]()
+    published, shards = None, set[str]()
     for batch in batches:
         shards |= batch
-        settled = find_duplicates(table.filter(pl.col("shard").is_in(shards)), SETTINGS, settled)
-    assert settled is not None
-    return settled
+        published = find_duplicates(table.filter(pl.col("shard").is_in(shards)), SETTINGS, published)
+    assert published is not None
+    return published
 
 
-def assert_grown(result: pl.DataFrame, settled: pl.DataFrame, images: pl.DataFrame) -> None:
-    """Every settled row is as it was, every group has one keeper, and ids are those of the group's first members."""
-    assert settled.join(result, on=settled.columns, how="semi", nulls_equal=True).equals(settled)
+def assert_grown(result: pl.DataFrame, published: pl.DataFrame, images: pl.DataFrame) -> None:
+    """Every published row is as it was, every group has one keeper, and ids are those of the group's first members."""
+    assert published.join(result, on=published.columns, how="semi", nulls_equal=True).equals(published)
     occurrences = ["image_id", "shard", "source_row"]
     assert result.select(occurrences).sort(occurrences).equals(images.select(occurrences).sort(occurrences))
     assert (result.group_by("group_id").agg(pl.col("keeper").sum())["keeper"] == 1).all()
@@ -237,7 +278,7 @@ def assert_grown(result: pl.DataFrame, settled: pl.DataFrame, images: pl.DataFra
     assert result.filter(pl.col("keeper") != pl.col("method").is_null()).is_empty()
 
 
-def test_settled_keepers_stay_though_a_better_copy_arrives() -> None:
+def test_published_keepers_stay_though_a_better_copy_arrives() -> None:
     table = rows(
         {"image_id": "b", "aesthetic": 1.0},
         {"image_id": "c", "phash": flipped(0, 3)},
@@ -255,7 +296,7 @@ def test_settled_keepers_stay_though_a_better_copy_arrives() -> None:
     ]
 
 
-def test_a_bridge_between_two_settled_groups_joins_the_better_and_removes_neither() -> None:
+def test_a_bridge_between_two_published_groups_joins_the_better_and_removes_neither() -> None:
     """c agrees with a and e, which are 12 bits apart and had nothing between them."""
     far = {"phash": flipped(0, *range(12)), "aesthetic": 2.0}
     table = rows(
@@ -265,15 +306,15 @@ def test_a_bridge_between_two_settled_groups_joins_the_better_and_removes_neithe
         {"image_id": "c", "phash": flipped(0, *range(6)), "shard": "00001", "aesthetic": 9.0},
     )
     assert groups(find_duplicates(table, SETTINGS)) == {"c": {"a", "c", "e", "f"}}
-    settled = grown(table, {"00000"})
-    assert groups(settled) == {"a": {"a"}, "e": {"e", "f"}}
+    published = grown(table, {"00000"})
+    assert groups(published) == {"a": {"a"}, "e": {"e", "f"}}
     result = grown(table, {"00000"}, {"00001"})
-    assert_grown(result, settled, table)
+    assert_grown(result, published, table)
     assert groups(result) == {"a": {"a"}, "e": {"c", "e", "f"}}
 
 
-def test_a_new_image_near_a_settled_copy_only_is_kept() -> None:
-    """The chain a-b is settled; c agrees with b, which is dropped, but not with a, which stands for it."""
+def test_a_new_image_near_a_published_copy_only_is_kept() -> None:
+    """The chain a-b is published; c agrees with b, which is dropped, but not with a, which stands for it."""
     shares = dict(zip("abc", (0.0, 0.3, 0.6), strict=True))
     table = rows(
         *({"image_id": name, "thumbnail": blend(share), "aesthetic": -share} for name, share in shares.items())
@@ -284,8 +325,8 @@ def test_a_new_image_near_a_settled_copy_only_is_kept() -> None:
     assert groups(grown(table, {"00000"}, {"00001"})) == {"a": {"a", "b"}, "c": {"c"}}
 
 
-def test_settled_copies_tie_new_images_to_their_keeper() -> None:
-    """n is 12 bits from the keeper a, too far for a pair, but a's settled copy lies between."""
+def test_published_copies_tie_new_images_to_their_keeper() -> None:
+    """n is 12 bits from the keeper a, too far for a pair, but a's published copy lies between."""
     table = rows(
         {"image_id": "a", "phash": 0},
         {"image_id": "b", "phash": flipped(0, *range(6))},
@@ -294,7 +335,19 @@ def test_settled_copies_tie_new_images_to_their_keeper() -> None:
     assert groups(grown(table, {"00000"}, {"00001"})) == {"a": {"a", "b", "n"}}
 
 
-def test_exact_copies_of_settled_images() -> None:
+def test_a_published_copy_of_a_distant_keeper_leads_no_new_image() -> None:
+    """b was found to be a copy of a at a larger radius than now."""
+    table = rows(
+        {"image_id": "a", "phash": 0},
+        {"image_id": "b", "phash": flipped(0, *range(15))},
+        {"image_id": "n", "phash": flipped(0, *range(15)), "shard": "00001"},
+    )
+    published = find_duplicates(table[:2], Duplicates(radius=20))
+    assert groups(published) == {"a": {"a", "b"}}
+    assert groups(find_duplicates(table, SETTINGS, published)) == {"a": {"a", "b"}, "n": {"n"}}
+
+
+def test_exact_copies_of_published_images() -> None:
     table = rows(
         {"image_id": "a", "shard": "00003", "source_row": 30},
         {"image_id": "b", "shard": "00003", "source_row": 31, "phash": 1},
@@ -312,7 +365,7 @@ def test_exact_copies_of_settled_images() -> None:
     ]
 
 
-def test_new_shards_change_no_settled_row(web: pl.DataFrame) -> None:
+def test_new_shards_change_no_published_row(web: pl.DataFrame) -> None:
     first = grown(web, {"00002"})
     second = grown(web, {"00002"}, {"00000", "00003"})
     third = grown(web, {"00002"}, {"00000", "00003"}, {"00001"})
@@ -324,9 +377,9 @@ def test_new_shards_change_no_settled_row(web: pl.DataFrame) -> None:
     assert 0 <= third.filter("keeper").height - find_duplicates(web, SETTINGS).filter("keeper").height <= 6
 
 
-def test_settled_rows_of_absent_images_are_an_error() -> None:
+def test_published_rows_of_absent_images_are_an_error() -> None:
     table = rows({"image_id": "a"}, {"image_id": "b", "phash": 2**40 - 1})
-    with pytest.raises(ValueError, match="1 settled rows are of images that are not there, a among them"):
+    with pytest.raises(ValueError, match="1 published rows are of images that are not there, a among them"):
         find_duplicates(table[1:], SETTINGS, find_duplicates(table, SETTINGS))
 
 
@@ -368,14 +421,95 @@ def test_any_set_is_partitioned_the_same_in_any_order(images: list[tuple[int, in
     order = list(range(len(table)))
     random.shuffle(order)  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "BLOCK_PAIRS", 2)
-        patch.setattr(duplicates, "BLOCK_LINKS", 3)
+        patch.setattr(gallery, "BLOCK_PAIRS", 2)
+        patch.setattr(gallery, "CROWDED", 3)
+        patch.setattr(duplicates, "FIRST_LINKS", 1)
         assert find_duplicates(table[order], SETTINGS).equals(result)
+
+
+def naive(table: pl.DataFrame) -> dict[str, str]:
+    """image_id -> keeper, by comparing all pairs; every image occurs once."""
+    order = table.sort(-pl.col("aesthetic"), "image_id")
+    ids, hashes, thumbnails = order["image_id"].to_list(), order["phash"].to_list(), order["thumbnail"].to_numpy()
+    agree = {
+        (i, j): bool(same_picture(thumbnails[i : i + 1], thumbnails[j : j + 1], SETTINGS.verify_correlation)[0])
+        for i in range(len(ids))
+        for j in range(i, len(ids))
+    }
+
+    def judged(members: list[int]) -> dict[int, int]:
+        leader: dict[int, int] = {}
+        for i in members:
+            found = (j for j in members if j < i and leader[j] == j and agree[j, i])
+            leader[i] = next(found, i)
+        return leader
+
+    leader: dict[int, int] = {}
+    for phash in set(hashes):
+        leader.update(judged([i for i in range(len(ids)) if hashes[i] == phash]))
+    group = {i: {j for j in leader if leader[j] == leader[i]} for i in leader}
+    for i, j in agree:
+        if leader[i] == i and leader[j] == j and bin(hashes[i] ^ hashes[j]).count("1") <= 10 and agree[i, j]:
+            joined = group[i] | group[j]
+            group.update(dict.fromkeys(joined, joined))
+    keepers = {i: j for members in group.values() for i, j in judged(sorted(members)).items()}
+    return {ids[i]: ids[j] for i, j in keepers.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 3, 2**10 - 1, 2**13 - 1, 2**64 - 1]),
+            st.sampled_from(["flat", "tinted", "faint", "blend"]),
+            st.integers(0, 12),
+            st.integers(0, 2),
+        ),
+        min_size=1, max_size=24,
+    ),
+    st.sampled_from([0, 4, 1 << 10]),
+    st.integers(1, 4),
+)  # fmt: skip
+def test_groups_are_those_of_comparing_all_with_all(
+    images: list[tuple[int, str, int, int]], crowded: int, cell: int
+) -> None:
+    grain = np.random.default_rng(2).integers(-1, 2, (3, 384)) * np.array([[0], [3], [6]])
+    table = rows(
+        *(
+            {
+                "image_id": f"{i:02}",
+                "phash": phash,
+                "aesthetic": i * 7 % 5,
+                "thumbnail": shown(kind, step, grain[noise]),
+            }
+            for i, (phash, kind, step, noise) in enumerate(images)
+        )
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "CROWDED", crowded)
+        patch.setattr(duplicates, "FIRST_LINKS", 1)
+        patch.setattr(candidates, "CELL", cell)
+        patch.setattr(candidates, "WIDE_CELL", 2 * cell)
+        patch.setattr(candidates, "BLOCK", 3)
+        found = groups(find_duplicates(table, SETTINGS))
+    assert {member: keeper for keeper, members in found.items() for member in members} == naive(table)
+
+
+def shown(kind: str, step: int, grain: np.ndarray) -> np.ndarray:
+    """A thumbnail of a kind in which nearby steps are the same picture, or nearly so."""
+    if kind == "blend":
+        plain = blend(step / 12).astype(int)
+    else:
+        luma, tint = (120 + 2 * step, 128) if kind == "flat" else (120, 128 + 2 * step)
+        plain = np.repeat([luma, tint, 128], [256, 64, 64])
+        if kind == "faint":  # around the contrast from which on a picture is not flat
+            plain[:256] += (np.random.default_rng(3).normal(0, 2 + step / 4, 256)).astype(int)
+    return (plain + grain).clip(0, 255).astype(np.uint8)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3)), min_size=1, max_size=25), st.randoms())
-def test_any_set_grows_without_changing_a_settled_row(occurrences: list[tuple[int, int]], random: object) -> None:
+def test_any_set_grows_without_changing_a_published_row(occurrences: list[tuple[int, int]], random: object) -> None:
     """Occurrences of 16 images, which are much alike, in four shards that come in any order."""
     phashes = [0, 1, 3, 2**10 - 1, 2**13 - 1, 2**64 - 1]
     table = rows(
@@ -386,13 +520,13 @@ def test_any_set_grows_without_changing_a_settled_row(occurrences: list[tuple[in
     )
     shards = sorted(set(table["shard"]))
     random.shuffle(shards)  # type: ignore[attr-defined]
-    settled = find_duplicates(table.filter(shard=shards[0]), SETTINGS)
+    published = find_duplicates(table.filter(shard=shards[0]), SETTINGS)
     for count in range(2, len(shards) + 1):
         present = table.filter(pl.col("shard").is_in(shards[:count]))
-        result = find_duplicates(present, SETTINGS, settled)
-        assert_grown(result, settled, present)
+        result = find_duplicates(present, SETTINGS, published)
+        assert_grown(result, published, present)
         assert find_duplicates(present, SETTINGS, result).equals(result)
-        settled = result
+        published = result
 
 
 def test_re_encoded_and_halved_copy_of_one_photograph() -> None:

@@ -10,9 +10,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 
 from paris_assets.config import Duplicates
+from paris_assets.curation import same_picture as same_picture_module
 from paris_assets.curation.same_picture import THUMBNAIL_BYTES, same_picture
 from paris_assets.signals import perceptual_hash
-from paris_assets_tests.curation.variants import COPIES, hashed, patched
+from paris_assets_tests.curation.variants import COPIES, cropped, hashed, patched
 from paris_assets_tests.fixtures.photographs import photographs
 
 RADIUS, CORRELATION = Duplicates().radius, Duplicates().verify_correlation
@@ -51,6 +52,26 @@ def test_thumbnail_layouts_agree() -> None:
 def test_copies_are_found(copy: str, recall: float) -> None:
     close, same = judged(PHOTOS, [COPIES[copy](photo) for photo in PHOTOS])
     assert (close & same).mean() >= recall
+
+
+def test_coarse_pictures_of_copies_agree_as_they_stand() -> None:
+    """With room to the limit, up to crops that alignment can follow; beyond these it tells copies from accidents."""
+    _, thumbnails = hashed(PHOTOS)
+    for copy in COPIES.values():
+        copies = hashed([copy(photo) for photo in PHOTOS])[1]
+        same = same_picture(thumbnails, copies, CORRELATION)
+        sides = (same_picture_module.detrended(side[same, :256].astype(float)) for side in (thumbnails, copies))
+        a, b = (same_picture_module.coarse(side / side.std(axis=1, keepdims=True)) for side in sides)
+        assert np.sqrt(((a - b) ** 2).mean(axis=1)).max() < 0.9 * same_picture_module.MAX_COARSE_DIFFERENCE
+
+
+def test_far_crops_are_others_even_where_any_correlation_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    thumbnails, moved = hashed(PHOTOS)[1], hashed([cropped(photo, 0.08, corner=True) for photo in PHOTOS])[1]
+    passed = same_picture(thumbnails, moved, -1)
+    monkeypatch.setattr(same_picture_module, "MAX_COARSE_DIFFERENCE", np.inf)
+    without = same_picture(thumbnails, moved, -1)
+    assert (passed <= without).all()
+    assert passed.sum() < 0.8 * without.sum()
 
 
 def test_different_photographs_are_never_the_same() -> None:

@@ -24,7 +24,7 @@ GRAPH = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> MadeUpRoot:
-    return MadeUpRoot(Catalog(Location(tmp_path), load_profile("demo"), lambda profile: GRAPH, lambda path, entry: ""))
+    return MadeUpRoot(Catalog(Location(tmp_path), load_profile("demo"), lambda profile: GRAPH))
 
 
 def output(files: dict[str, bytes], fail: bool = False) -> Output:

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paris_assets.dag.commit import commit
-from paris_assets.experts import tables
+from paris_assets.dag.records import ALL
+from paris_assets.experts.assets import expert_summary
 from paris_assets.experts.router import ARRAYS, MisalignedRows, consolidate, write_npy
+from paris_assets.models.registry import Models
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD
 from paris_assets_tests.models.fakes import Letters
@@ -20,7 +21,7 @@ def load(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_rows_belong_together(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     names = made_up.publishable(store)
     made_up.publish(store)
     arrays = load(tmp_path / "router_arrays" / SHARD)
@@ -41,7 +42,7 @@ def test_rows_belong_together(tmp_path: Path) -> None:
 
 
 def test_an_empty_shard_has_empty_arrays_of_the_right_shape(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     made_up.publishable(store)
     store.replace("training_selection", selected=pl.lit(False))
     made_up.publish(store)
@@ -135,14 +136,17 @@ def test_files_stay_below_the_limit_even_within_a_shard(tmp_path: Path, sizes: l
 
 
 def test_summary_without_any_sample_has_shares_of_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     made_up.publishable(store)
     store.replace("training_selection", selected=pl.lit(False))
     made_up.publish(store)
     model = pl.DataFrame({"level": ["coarse"] * 2, "index": [0, 1]}, schema_overrides={"index": pl.Int32})
     store.put("cluster_model", model)
-    monkeypatch.setattr(store, "model", lambda settings: Letters())
-    commit(store, "expert_summary", "all", tables.expert_summary(store))
+    models = Models()
+    monkeypatch.setattr(models, "load", lambda settings: Letters())
+    names = expert_summary.inputs(store.profile, frozenset(store.graph))
+    tables = {name: store.tables.for_all(name, ()) for name in names}
+    store.commit("expert_summary", ALL, expert_summary.body(models, store.profile, **tables))
     summary = store.read("expert_summary")
     assert summary["share"].to_list() == [0.0, 0.0]
     assert summary.schema["files"] == pl.Int64

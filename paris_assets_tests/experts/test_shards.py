@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 from webdataset.compat import WebDataset
 
-from paris_assets.experts import tables
 from paris_assets.experts.samples import LostRows
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD
@@ -29,7 +28,7 @@ def samples(store_root: Path) -> dict[str, dict]:
 
 
 def test_every_sample_once_with_its_own_data(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     names = made_up.publishable(store)
     made_up.publish(store)
     found = samples(tmp_path)
@@ -49,7 +48,7 @@ def test_every_sample_once_with_its_own_data(tmp_path: Path) -> None:
 
 
 def test_members_are_adjacent_sorted_and_headers_fixed(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     made_up.publishable(store)
     made_up.publish(store)
     with tarfile.open(next(tmp_path.glob("expert_shards/cluster_0/*.tar"))) as tar:
@@ -69,7 +68,7 @@ def test_members_are_adjacent_sorted_and_headers_fixed(tmp_path: Path) -> None:
 
 def test_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        store = made_up.flat_store(tmp_path / name)
+        store = made_up.flat_root(tmp_path / name)
         made_up.publishable(store)
         made_up.publish(store)
     first, second = (
@@ -85,7 +84,7 @@ def test_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
 
 
 def test_a_full_tar_is_followed_by_the_next(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path, **{"experts.max_samples": 5})
+    store = made_up.flat_root(tmp_path, **{"experts.max_samples": 5})
     made_up.publishable(store)
     made_up.publish(store)
     index = store.read("expert_shards", SHARD)
@@ -95,7 +94,7 @@ def test_a_full_tar_is_followed_by_the_next(tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_selected_or_have_no_latent_or_caption_are_left_out_and_counted(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     names = made_up.publishable(store)
     store.replace("training_selection", selected=pl.col("image_id") != names[3])
     store.put("latents", store.read("latents", SHARD).filter(pl.col("image_id") != names[4]))
@@ -110,15 +109,15 @@ def test_images_that_are_not_selected_or_have_no_latent_or_caption_are_left_out_
 
 
 def test_a_lost_caption_stops_the_shard(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     made_up.publishable(store)
     store.put("captions", store.read("captions", SHARD)[1:])
     with pytest.raises(LostRows, match="24 selected images with latents, but 23"):
-        tables.expert_shards(store, SHARD)
+        made_up.publish(store)
 
 
 def test_the_split_keeps_duplicate_groups_together(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     names = made_up.publishable(store, 200)
     group = next(name for name in names if int(name[16:24], 16) < 0.3 * 2**32)
     store.replace("curated_images", group_id=pl.lit(group))
@@ -127,7 +126,7 @@ def test_the_split_keeps_duplicate_groups_together(tmp_path: Path) -> None:
 
 
 def test_the_split_has_about_the_share_asked_for(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     made_up.publishable(store, 300)
     made_up.publish(store)
     share = store.read("router_arrays", SHARD)["split"].mean()
@@ -135,7 +134,7 @@ def test_the_split_has_about_the_share_asked_for(tmp_path: Path) -> None:
 
 
 def test_metadata_is_plain_json(tmp_path: Path) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     made_up.publishable(store)
     made_up.publish(store)
     with tarfile.open(next(tmp_path.glob("expert_shards/cluster_1/*.tar"))) as tar:

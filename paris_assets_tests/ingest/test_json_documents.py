@@ -14,9 +14,9 @@ from paris_assets.ingest.columns import SourceError
 VALUES = st.dictionaries(st.text(max_size=4), st.text(max_size=6) | st.integers() | st.lists(st.none(), max_size=2))
 
 
-def _elements(content: bytes, offset: int = 0) -> list[tuple[int, Any]]:
+def _elements(content: bytes) -> list[Any]:
     handle = io.BytesIO(content)
-    return list(json_documents.elements(handle, "l.json", json_documents.opening(handle), offset))
+    return [json.loads(text) for text in json_documents.elements(handle, "l.json", json_documents.opening(handle))]
 
 
 @settings(deadline=None, max_examples=60)
@@ -27,26 +27,25 @@ def _elements(content: bytes, offset: int = 0) -> list[tuple[int, Any]]:
     st.booleans(),
     st.integers(1, 40),
 )
-def test_elements_are_found_whatever_they_hold_and_can_be_read_from_each_one(
+def test_elements_are_found_whatever_they_hold(
     values: list[dict[str, Any]], indent: int | None, keyed: bool, ascii_only: bool, chunk: int
 ) -> None:
     document = {f'"{{{number}': value for number, value in enumerate(values)} if keyed else values
     content = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_documents, "CHUNK_BYTES", chunk)
-        found = _elements(content)
-        assert [value for _, value in found] == values
-        for number, (start, _) in enumerate(found):
-            assert _elements(content, start) == found[number:]
+        assert _elements(content) == values
 
 
 @pytest.mark.parametrize(
-    "content", [b'[{"url": "\xff\xfe"}, {"url": "u"}]', b'\xef\xbb\xbf [{"url": "\xe9"},{"url": "u"}] ']
+    ("content", "url"),
+    [(b'[{"url": "\xff\xe2\x82"}, {"url": "u"}]', 3), (b'\xef\xbb\xbf [{"url": "\xe9"},{"url": "u"}] ', 1)],
 )
-def test_positions_are_right_where_bytes_are_no_utf8(content: bytes) -> None:
-    (_, first), (start, second) = _elements(content)
-    assert content[start:].startswith(b'{"url": "u"}')
-    assert (len(first["url"]) > 0, second) == (True, {"url": "u"})
+def test_bytes_that_are_no_utf8_are_a_sign_each_and_move_no_position(content: bytes, url: int) -> None:
+    assert _elements(content) == [{"url": url * "\ufffd"}, {"url": "u"}]
+    broken = content.replace(b'"u"}', b'"u" u}')
+    with pytest.raises(SourceError, match=rf"no JSON at byte {broken.index(b'{', 10)},"):
+        _elements(broken)
 
 
 @pytest.mark.parametrize(

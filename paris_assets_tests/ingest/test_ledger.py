@@ -13,7 +13,8 @@ from PIL import Image
 from paris_assets.config import Ingest
 from paris_assets.images.tars import read_images
 from paris_assets.ingest.fetch import Fetched
-from paris_assets.ingest.ledger import LEDGER_SCHEMA, fetch_shard
+from paris_assets.ingest.ledger import fetch_shard
+from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets_tests.ingest.pictures import picture
 
 
@@ -51,7 +52,7 @@ SETTINGS = Ingest(max_pixels=10_000, max_bytes=5000)
 
 def test_every_row_is_in_the_ledger_with_its_outcome(tmp_path: Path) -> None:
     ledger = fetch_shard(_rows(10), iter(BODIES), SETTINGS.model_copy(update={"max_bytes": 70_000}), tmp_path / "t.tar")
-    assert dict(ledger.schema) == {name: kind() for name, kind in LEDGER_SCHEMA.items()}
+    assert list(ledger.schema.items()) == list(RAW_IMAGES.polars().items())
     assert ledger["source_row"].to_list() == list(range(100, 110))
     assert ledger["reason"].to_list() == [None] * 3 + [
         "not_an_image",

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest.columns import SOURCE_SCHEMA
+from paris_assets.ingest.schema import SOURCE_ROWS
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
+from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
 
 ONE, TWO = "http://a.example/1.jpg", "https://b.example/2.png?size=3&x=%20"
@@ -34,6 +35,8 @@ STRAY: dict[str, Any] = {
 }
 
 Columns = dict[str, Any]
+
+COLUMNS = SOURCE_ROWS.polars()
 
 
 def _laion(**more: Any) -> Columns:
@@ -196,44 +199,44 @@ TYPES: dict[str, dict[str, Any]] = {
 }
 
 
-def _read_all(source: Source) -> pl.DataFrame:
-    registry = register(source)
-    return pl.concat([read_rows(source, entry_of(registry, shard)) for shard in registry["shard"]])
+def _read_all(source: Source, root: Location) -> pl.DataFrame:
+    registry = register(source, None, root)
+    return pl.concat([read_rows(source, entry_of(registry, shard), root) for shard in registry["shard"]])
 
 
 def _assert_rows(rows: pl.DataFrame, expected: Columns) -> None:
-    """Exactly the columns of SOURCE_SCHEMA, with these values and nulls for the rest."""
+    """Exactly the columns of COLUMNS, with these values and nulls for the rest."""
     height = len(next(iter(expected.values())))
-    wanted = {name: expected.get(name, [None] * height) for name in SOURCE_SCHEMA} | {"source_row": [*range(height)]}
-    assert dict(rows.schema) == {name: kind() for name, kind in SOURCE_SCHEMA.items()}
+    wanted = {name: expected.get(name, [None] * height) for name in COLUMNS} | {"source_row": [*range(height)]}
+    assert dict(rows.schema) == dict(COLUMNS)
     assert rows.to_dict(as_series=False) == wanted
 
 
 @pytest.mark.parametrize("rows_per_shard", [1, 10])
 @pytest.mark.parametrize("name", PARQUET)
-def test_parquet(tmp_path: Path, name: str, rows_per_shard: int) -> None:
+def test_parquet(tmp_path: Path, root: Location, name: str, rows_per_shard: int) -> None:
     columns, expected = PARQUET[name]
     pq.write_table(pa.table(columns | STRAY), tmp_path / "l.parquet", row_group_size=2)
-    _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=rows_per_shard)), expected)
+    _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=rows_per_shard), root), expected)
 
 
 @pytest.mark.parametrize(("column", "kind"), [(column, kind) for column, kinds in TYPES.items() for kind in kinds])
-def test_types(tmp_path: Path, column: str, kind: str) -> None:
+def test_types(tmp_path: Path, root: Location, column: str, kind: str) -> None:
     columns, expected = PARQUET["LAION-Aesthetics v2"]
     pq.write_table(pa.table(columns | {column: TYPES[column][kind]}), tmp_path / "l.parquet")
-    _assert_rows(_read_all(Source(path=str(tmp_path))), expected)
+    _assert_rows(_read_all(Source(path=str(tmp_path)), root), expected)
 
 
-def test_a_hash_that_went_through_floats_is_unknown_and_not_another_hash(tmp_path: Path) -> None:
+def test_a_hash_that_went_through_floats_is_unknown_and_not_another_hash(tmp_path: Path, root: Location) -> None:
     pq.write_table(pa.table({"url": [ONE, TWO], "hash": [9.1e18, 77.0]}), tmp_path / "l.parquet")
-    _assert_rows(_read_all(Source(path=str(tmp_path))), {"url": [ONE, TWO], "source_hash": [None, 77]})
+    _assert_rows(_read_all(Source(path=str(tmp_path)), root), {"url": [ONE, TWO], "source_hash": [None, 77]})
 
 
-def test_texts_of_parquet_that_are_no_utf8_lose_no_row(tmp_path: Path) -> None:
+def test_texts_of_parquet_that_are_no_utf8_lose_no_row(tmp_path: Path, root: Location) -> None:
     text = pa.array([b"caf\xe9", b"cat"]).view(pa.string())  # Arrow writes and reads this without a word
     for name, column in (("plain", text), ("dictionary", text.dictionary_encode())):
         pq.write_table(pa.table({"url": [ONE, TWO], "text": column}), tmp_path / f"{name}.parquet")
-        rows = _read_all(Source(path=str(tmp_path / f"{name}.parquet")))
+        rows = _read_all(Source(path=str(tmp_path / f"{name}.parquet")), root)
         _assert_rows(rows, {"url": [ONE, TWO], "text": ["caf\ufffd", "cat"]})
 
 
@@ -319,11 +322,11 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("pack", PACK)
 @pytest.mark.parametrize("name", TEXT_FILES)
-def test_text_files(tmp_path: Path, name: str, pack: str) -> None:
+def test_text_files(tmp_path: Path, root: Location, name: str, pack: str) -> None:
     file, content, expected = TEXT_FILES[name]
     (tmp_path / f"{file}{pack}").write_bytes(PACK[pack](content))
     for rows_per_shard in (1, 2, 10) if pack in ("", ".gz") else (2,):
-        _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=rows_per_shard)), expected)
+        _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=rows_per_shard), root), expected)
 
 
 PICTURES = [picture(1), picture(2, kind="PNG")]
@@ -346,18 +349,18 @@ CELLS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("cells", CELLS)
-def test_embedded_images(tmp_path: Path, cells: str) -> None:
+def test_embedded_images(tmp_path: Path, root: Location, cells: str) -> None:
     table = pa.table({"image": CELLS[cells], "text": ["A cat", None, "", " "], "label": [1, 2, None, 4]})
     pq.write_table(table, tmp_path / "l.parquet", row_group_size=3)
     source = Source(path=str(tmp_path), rows_per_shard=2)
     locators = [f"l.parquet#{row}" for row in range(4)]
-    _assert_rows(_read_all(source), {"text": ["A cat", None, "", " "], "locator": locators})
-    registry = register(source)
+    _assert_rows(_read_all(source, root), {"text": ["A cat", None, "", " "], "locator": locators})
+    registry = register(source, None, root)
     bodies = [
         fetched
         for shard in registry["shard"]
         for fetched in images_of(
-            source, entry_of(registry, shard), read_rows(source, entry_of(registry, shard)), Ingest()
+            source, entry_of(registry, shard), read_rows(source, entry_of(registry, shard), root), Ingest()
         )
     ]
     assert [(each.source_row, each.body, each.reason) for each in bodies] == [
@@ -369,7 +372,7 @@ def test_embedded_images(tmp_path: Path, cells: str) -> None:
 
 
 @pytest.mark.parametrize("described", [False, True])
-def test_folder(tmp_path: Path, described: bool) -> None:
+def test_folder(tmp_path: Path, root: Location, described: bool) -> None:
     (tmp_path / "sub").mkdir()
     for name in ("1.jpg", "2.PNG", "sub/3.webp", "sub/4.jpeg"):
         (tmp_path / name).write_bytes(b"image")
@@ -389,10 +392,10 @@ def test_folder(tmp_path: Path, described: bool) -> None:
             "source_width": [None, None, 640, None],
             "punsafe": [None, 0.5, None, None],
         }
-    _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=3)), expected)
+    _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=3), root), expected)
 
 
-def test_webdataset(tmp_path: Path) -> None:
+def test_webdataset(tmp_path: Path, root: Location) -> None:
     described = {"url": TWO, "caption": "from JSON", "original_width": 640.0, "punsafe": math.nan, "tags": ["a"]}
     members = {
         "000000000.jpg": b"image",
@@ -418,4 +421,4 @@ def test_webdataset(tmp_path: Path) -> None:
         "locator": [f"00000.tar:{name}" for name in ("000000000.jpg", "000000001.jpg", "000000002.jpg", "000000003")]
         + ["00000.tar:000000004.png"],
     }
-    _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=2)), expected)
+    _assert_rows(_read_all(Source(path=str(tmp_path), rows_per_shard=2), root), expected)

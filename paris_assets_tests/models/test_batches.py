@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxError
 
 from paris_assets.images.decode import Undecodable
-from paris_assets.models.batches import BatchStats, batched, decode, float16, one_ahead, ordered_map, run_padded
+from paris_assets.models.batches import BatchStats, batched, decode, float16, run_padded
 
 
 @settings(max_examples=50, deadline=None)
@@ -64,6 +64,24 @@ def test_out_of_memory_halves_the_batch_and_is_recorded(error: Exception) -> Non
     assert sizes == [16, 8, 4, 4, 4, 4]
 
 
+def test_batches_side_by_side_are_counted_and_halved_together() -> None:
+    stats, barrier = BatchStats(), threading.Barrier(4)
+
+    def greedy(batch: np.ndarray) -> tuple[np.ndarray]:
+        if len(batch) == 8:
+            barrier.wait(10)  # all four are too large before one is halved
+        if len(batch) > 2:
+            raise MemoryError
+        return (batch,)
+
+    def run(_: int) -> None:
+        run_padded("greedy", greedy, 8, stats, np.arange(8))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
+    assert (stats.rows, stats.batches, stats.halved) == (32, 16, {"greedy": 2})
+
+
 def test_a_failed_batch_leaves_no_tensor_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     emptied: list[bool] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -95,64 +113,6 @@ def test_other_failures_and_a_batch_of_one_that_does_not_fit_are_raised() -> Non
         run_padded("broken", broken, 4, BatchStats(), np.arange(2))
     with pytest.raises(RuntimeError, match="huge runs out of memory with a batch of one"):
         run_padded("huge", huge, 4, BatchStats(), np.arange(2))
-
-
-def test_results_come_in_order_and_decoding_stays_a_few_batches_ahead() -> None:
-    read = 0
-
-    def images() -> Iterator[tuple[str, bytes]]:
-        nonlocal read
-        for index in range(200):
-            read += 1
-            yield str(index), bytes(index % 7)
-
-    turns = ordered_map(lambda image_id, data: (image_id, len(data)), images(), threads=4, batch_size=8)
-    got = []
-    for count, item in enumerate(turns):
-        got.append(item)
-        assert read - count <= 2 * 8 + 1
-    assert got == [(str(index), index % 7) for index in range(200)]
-
-
-def test_an_abandoned_map_leaves_no_thread() -> None:
-    turns = ordered_map(lambda image_id, data: image_id, ((str(i), b"") for i in range(100)), threads=3, batch_size=4)
-    next(turns)
-    turns.close()  # type: ignore[attr-defined]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
-
-
-def test_the_next_item_is_made_while_the_consumer_works_and_failures_arrive() -> None:
-    made = threading.Semaphore(0)
-
-    def items() -> Iterator[int]:
-        for number in range(3):
-            yield number
-            made.release()
-        raise ValueError("no more")
-
-    turns = one_ahead(items())
-    assert next(turns) == 0
-    # The thread leaves item 0 behind without being asked for more.
-    assert made.acquire(timeout=10)
-    assert [next(turns), next(turns)] == [1, 2]
-    with pytest.raises(ValueError, match="no more"):
-        next(turns)
-
-
-def test_an_abandoned_pipeline_leaves_no_thread_and_closes_its_source() -> None:
-    closed: list[bool] = []
-
-    def items() -> Iterator[int]:
-        try:
-            yield from range(100)
-        finally:
-            closed.append(True)
-
-    turns = one_ahead(one_ahead(items()))
-    assert [next(turns), next(turns)] == [0, 1]
-    turns.close()  # type: ignore[attr-defined]
-    assert closed == [True]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_an_undecodable_image_is_named() -> None:

@@ -15,9 +15,10 @@ from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.records import ALL, read_record
 from paris_assets.definitions import open_catalog
+from paris_assets.ingest.sources import register
 from paris_assets.planning import automation
 from paris_assets.planning.automation import Attempt, Outlook, look_ahead
-from paris_assets.planning.registration import bind, register
+from paris_assets.planning.registration import bind
 from paris_assets.planning.waves import Task
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
@@ -45,8 +46,12 @@ class World:
     def add(self, name: str, count: int, first: int) -> None:
         """A further file, registered as the sensor does."""
         small_world.embedded(self.source / f"{name}.parquet", count, first)
+        self.register()
+
+    def register(self) -> None:
         catalog = self.catalog()
-        bind(catalog, register(catalog), direct.Console(quiet=True))
+        registry = register(catalog.profile.source, catalog.registry(), catalog.location)
+        bind(catalog, registry, direct.Console(quiet=True))
 
     def outlook(self, running: set[tuple[str, str]] | None = None) -> Outlook:
         found = look_ahead(self.catalog(), running or set(), self.attempts)
@@ -90,7 +95,7 @@ def worlds(finished: Callable[[str], Path], tmp_path: Path) -> Callable[..., Wor
     def copy(name: str = "world", growth: str = "keep_published") -> World:
         world = World(tmp_path / name, duplicates__growth=growth)
         shutil.copytree(finished(growth), tmp_path / name)
-        bind(world.catalog(), register(world.catalog()), direct.Console(quiet=True))
+        world.register()
         return world
 
     return copy

@@ -222,7 +222,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"curation__signal_rules": [{**RULE, "column": "error"}]}, "on column 'error', which holds String, not numbers"),
     ({"scores": {"blur": {"implementation": f"{__name__}:Same"}}}, "scores.blur: the file or a signal has a column"),
     ({"signals__measures": ["paris_assets.signals.entropy:Entropie"]}, "entropy:Entropie: module"),
-    ({"signals__measures": ["paris_assets.signals.entropy:Entropy"]}, "signals.measures gives no dhash, phash,"),
+    ({"signals__measures": ["paris_assets.signals.entropy:Entropy"]}, "signals.measures gives no phash, thumbnail,"),
     ({"embedder": {"implementation": "absent.module:Net"}}, "embedder: absent.module:Net: No module named 'absent'"),
     ({"embedder": {"implementation": f"{__name__}:Other"}}, "has no attribute 'Other'"),
     ({"latents__codec": {"implementation": f"{__name__}:Same"}}, "Same has no encode, no decode; paris_assets/models/"),

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,9 +28,10 @@ from paris_assets.images.decode import decode_rgb, read_header
 from paris_assets.latents.encode import noise
 from paris_assets.models.device import place
 from paris_assets.models.registry import Models
+from paris_assets.models.resolve import profile_models
+from paris_assets.models.threads import side_by_side
 from paris_assets.profiles import load_profile
 from paris_assets.runs import command
-from paris_assets.runs.doctor import profile_models
 from paris_assets.runs.run import Request, RunReport
 from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct
@@ -49,6 +51,8 @@ FOLDERS = {
 """Setting -> name of the local folder that takes the place of the hub's repository."""
 IMAGE_COUNT = {"source.rows_per_shard": (SMALL + LARGE) // 2}
 MEANINGLESS_FOR_RANDOM_WEIGHTS = {
+    "clusters.min_images": 1,
+    "clusters.min_caption_diversity": 0.0,
     "checks.min_psnr_db": 1.0,
     "checks.max_latent_mean": 10.0,
     "checks.min_latent_std": 1e-4,
@@ -127,8 +131,12 @@ def test_every_image_of_the_resolution_becomes_a_sample(root: Path) -> None:
     filtered = _table(root, "filtered_images")
     assert filtered.filter(reason="short_side").height == SMALL
     manifest = _manifest(root)
-    samples = manifest["counts"]["expert_shards"]["out"]
-    assert samples == manifest["counts"]["curated_images"]["out"] >= LARGE - 4
+    samples, curated = (manifest["counts"][asset]["out"] for asset in ("expert_shards", "curated_images"))
+    # Of which images a random captioner has nothing to say depends on the CPU: they go into no sample.
+    silent = _table(root, "captions").filter(pl.col("caption") == "").height
+    assert samples == curated - silent
+    assert curated >= LARGE - 4
+    assert samples > LARGE / 2
     keys: set[str] = set()
     for file in root.glob("expert_shards/cluster_*/*.tar"):
         with tarfile.open(file) as tar:
@@ -199,12 +207,14 @@ def test_captions_are_the_lists_or_blip2s(root: Path, folders: dict[str, Path]) 
     folder = folders["captions.captioner"]
     processor: Any = Blip2Processor.from_pretrained(folder)
     dtype = place(load_profile("paris").captions.captioner).dtype
-    network = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
+    network: Any = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
     files = dict(photos())
     # As many images as in the run: bf16 depends on the shape of a batch.
     wanted = [files[image_id] for image_id in made["image_id"][:1]] * 16
     inputs = processor(images=[Image.fromarray(decode_rgb(data)) for data in wanted], return_tensors="pt")
-    tokens = network.generate(inputs["pixel_values"].to(dtype), max_new_tokens=50, do_sample=False)
+    pixels = inputs["pixel_values"].to(dtype)
+    generate = partial(network.generate, max_new_tokens=50, do_sample=False)
+    (tokens,) = side_by_side([network], generate, [pixels])
     assert processor.batch_decode(tokens, skip_special_tokens=True)[0].strip() == made["caption"][0]
 
 

@@ -25,7 +25,8 @@ controller.DEFAULT_DAEMON_INTERVAL_SECONDS = {TICK_S}
 from dagster._daemon.cli import create_dagster_daemon_cli
 create_dagster_daemon_cli()(["run", "-w", "workspace.yaml"])
 """
-JOB = {"repositoryLocationName": "paris_assets", "repositoryName": "__repository__", "jobName": "__ASSET_JOB"}
+LOCATION = "paris_assets.definitions"
+JOB = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "jobName": "__ASSET_JOB"}
 FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
 LAUNCH = """
 mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {

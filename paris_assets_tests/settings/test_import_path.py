@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from paris_assets.dag.fingerprint import choice, own_code, own_fingerprint
+from paris_assets.dag.fingerprint import own_code, own_fingerprint, row_choice
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile
 from paris_assets.settings.import_path import ImportPathError, code_version, load_class
 
-GRAPH = asset_graph()
+GRAPH = asset_graph(load_profile("demo"))
 ASK = "from paris_assets.settings.import_path import code_version; print(code_version('theirs:Thing'))"
 
 
@@ -108,7 +108,7 @@ def test_changed_code_changes_the_fingerprints_of_what_it_makes(
 
     def versions() -> dict[str, tuple[str, object]]:
         code_version.cache_clear()
-        return {name: (own_fingerprint(node, profile), choice(node, profile)) for name, node in GRAPH.items()}
+        return {name: (own_fingerprint(spec, profile), row_choice(spec, profile)) for name, spec in GRAPH.items()}
 
     before = versions()
     assert versions() == before

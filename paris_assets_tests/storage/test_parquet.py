@@ -13,16 +13,21 @@ from hypothesis import strategies as st
 
 from paris_assets.dag.records import FOOTER_KEY, Record, read_record
 from paris_assets.storage.location import Location
-from paris_assets.storage.parquet import Chunk, TableWriter, group_rows
-
-EMPTY = Record(asset="t", shard="all", fingerprint="f", rows_fingerprint="r", content="", rows=0)
+from paris_assets.storage.parquet import Chunk, TableWriter, Written, group_rows
 
 
 def write(path: Path, chunks: list[Chunk], volatile: tuple[str, ...] = (), slice_by: str | None = None) -> Record:
     writer = TableWriter(path, volatile, slice_by)
     for chunk in chunks:
         writer.write(chunk)
-    return writer.finish(EMPTY)
+    made: list[Record] = []
+
+    def record(written: Written) -> dict[str, str]:
+        made.append(Record(asset="t", shard="all", fingerprint="f", rows_fingerprint="r", **written._asdict()))
+        return {FOOTER_KEY.decode(): made[0].model_dump_json()}
+
+    writer.finish((), record)
+    return made[0]
 
 
 def frame(rows: int = 100) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from paris_assets.demo.server import FolderServer
 from paris_assets.images.decode import Undecodable, decode_rgb
 from paris_assets.ingest.ledger import fetch_shard
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
+from paris_assets.storage.location import Location
 from tools.sample_list import HOST, make_sample
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -73,11 +74,13 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """The ledger of the whole list, with `shard`, fetched from the server as the demo does."""
     source = Source(path=str(SAMPLE / "photos.parquet"), rows_per_shard=ROWS_PER_SHARD)
     settings = Ingest(timeout_s=1, retries=1, backoff_s=0.05, resolve={"photos.example": "serve"})
-    registry, folder, ledgers = register(source), tmp_path_factory.mktemp("tars"), []
+    folder, ledgers = tmp_path_factory.mktemp("tars"), []
+    root = Location(folder)
+    registry = register(source, None, root)
     with FolderServer(SAMPLE) as server:
         for shard in registry["shard"]:
             entry = entry_of(registry, shard)
-            rows = read_rows(source, entry)
+            rows = read_rows(source, entry, root)
             images = images_of(source, entry, rows, settings, server.address)
             part = fetch_shard(rows, images, settings, folder / f"{shard}.tar")
             ledgers.append(part.with_columns(shard=pl.lit(shard)))

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.dag.commit import commit
-from paris_assets.experts import tables as expert_tables
 from paris_assets.experts.manifest import published_settings
 from paris_assets.experts.router import ARRAYS, consolidate
 from paris_assets.verification.manifest_checks import MANIFEST, version_of
@@ -47,10 +45,10 @@ def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9) ->
         rows = pl.DataFrame({"source_row": range(number * count // 2, (number + 1) * count // 2)})
         for asset in EARLIER:
             store.put(asset, rows, shard)
-    store.put("duplicate_groups", pl.DataFrame({"source_row": range(count)}))
+    occurrences = {"shard": [SHARDS[2 * row // count] for row in range(count)], "source_row": range(count)}
+    store.put("duplicate_groups", pl.DataFrame(occurrences))
     for shard in SHARDS:
-        commit(store, "expert_shards", shard, expert_tables.expert_shards(store, shard))
-        commit(store, "router_arrays", shard, expert_tables.router_arrays(store, shard))
+        made_up.publish(store, shard)
     (folder / "router_training").mkdir()
     arrays = [{name: folder / f"router_arrays/{shard}/{name}.npy" for name in ARRAYS} for shard in SHARDS]
     consolidate(arrays, folder / "router_training", max_bytes)
