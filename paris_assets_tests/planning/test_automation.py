@@ -192,6 +192,7 @@ def test_a_repaired_source_is_tried_again(worlds: Callable[..., World]) -> None:
     assert len(world.outlook().requests) == 1
     assert not world.outlook().requests
     small_world.embedded(world.source / "n.parquet", 20, 60)
+    world.register()
     assert [task.shard for task in world.outlook().requests] == ["00002"]
 
 

@@ -59,13 +59,13 @@ def test_the_same_relative_path_in_another_folder_is_another_source(
 def test_the_registry_is_written_when_it_has_changed_and_only_then(root: Location, tmp_path: Path) -> None:
     profile = _profile(f"{tmp_path}/*/l.csv")
     assert "registered 4 shards, 6 rows in all" in _bind(root, profile)
-    before, known = root.stamp("shards.parquet"), Store(root, profile).registry()
+    before, known = root.stamp("shards.parquet"), open_catalog(root, profile).registry()
     assert known is not None
     assert _bind(root, profile) == ""
     assert root.stamp("shards.parquet") == before
     (tmp_path / "two" / "l.csv").write_text("url\nTWO\nTWO\nTWO\n")  # as many bytes and rows
     assert _bind(root, profile) == ""
-    again = Store(root, profile).registry()
+    again = open_catalog(root, profile).registry()
     assert again is not None
     follow = ("identity", "list")
     assert again.drop(follow).equals(known.drop(follow))

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.dag.records import ALL
 from paris_assets.runs.inspect import describe, find_occurrences, print_story
 from paris_assets.runs.outcome import why_first
 from paris_assets_tests.fixtures import made_up
@@ -205,14 +206,11 @@ def test_nothing_is_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "nothing known" in capsys.readouterr().out
 
 
-def test_a_source_row_looks_into_its_own_shard_only(store: MadeUpRoot) -> None:
+def test_a_source_row_looks_into_its_own_shard_only(store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
-    record = store.record
-    store.record = lambda asset, shard="all": looked.append(shard) or record(asset, shard)  # type: ignore[method-assign]
-    try:
-        assert find_occurrences(store.tables, "row:25")["image_id"].to_list() == [SMALL]
-    finally:
-        del store.record
+    record = store.catalog.record
+    monkeypatch.setattr(store.catalog, "record", lambda asset, key=ALL: looked.append(key) or record(asset, key))
+    assert find_occurrences(store.tables, "row:25")["image_id"].to_list() == [SMALL]
     assert set(looked) == {OTHER}
 
 
