@@ -108,7 +108,7 @@ def world(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """A copy of it in another place, to be changed."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     folder = Path(shutil.copytree(finished, tmp_path / "world"))
-    moved = open_catalog(str(folder / "root"), small_world.profile(folder / "source"))
+    moved = direct.catalog_of(small_world.profile(folder / "source"), folder / "root")
     bind_new_rows(moved)
     with open_instance(moved.location) as instance:
         yield World(folder / "source", folder / "root", instance)
@@ -207,13 +207,13 @@ def test_a_root_without_settings_is_left_alone(world: World) -> None:
 
 
 def test_settings_that_changed_since_the_code_was_loaded_are_used(world: World) -> None:
-    changed = small_world.profile(world.source, captions__min_words=2)
-    bind(open_catalog(str(world.root), changed), world.loaded.registry(), direct.Console(quiet=True))  # type: ignore[arg-type]
+    changed = direct.catalog_of(small_world.profile(world.source, captions__min_words=2), world.root)
+    bind(changed, world.loaded.registry(), direct.Console(quiet=True))  # type: ignore[arg-type]
     asked = world.look(sensors.out_of_date_partitions).run_requests or []
     assert {request.partition_key for request in asked} == {"00000", "00001"}
     assert asked[0].asset_selection[0].to_user_string() == "captions"  # type: ignore[index]
     assert world.register() == "no new rows; 2 shards are registered"
-    assert world.catalog().profile == changed
+    assert world.catalog().profile == changed.profile
 
 
 def test_a_source_that_is_gone_fails_the_look_and_changes_nothing(world: World) -> None:

@@ -14,7 +14,6 @@ from paris_assets.clusters import reported
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.records import ALL, read_record
-from paris_assets.definitions import open_catalog
 from paris_assets.ingest.sources import register
 from paris_assets.planning import automation
 from paris_assets.planning.automation import Attempt, Outlook, look_ahead
@@ -41,7 +40,7 @@ class World:
         return small_world.profile(self.source, **self.settings)
 
     def catalog(self) -> Catalog:
-        return open_catalog(Location(self.root), self.profile())
+        return direct.catalog_of(self.profile(), self.root)
 
     def add(self, name: str, count: int, first: int) -> None:
         """A further file, registered as the sensor does."""
