@@ -17,17 +17,17 @@ import polars as pl
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from paris_assets.dag.store import Store
 from PIL import Image
 from transformers import AutoTokenizer, Blip2ForConditionalGeneration, Blip2Processor, CLIPTextModel
 
 from paris_assets import cli
 from paris_assets.config import Model, Profile
-from paris_assets.dag.io_manager import record_metadata
+from paris_assets.dag.display import record_metadata
 from paris_assets.dag.records import read_record
 from paris_assets.images.decode import decode_rgb, read_header
 from paris_assets.latents.encode import noise
 from paris_assets.models.device import place
+from paris_assets.models.registry import Models
 from paris_assets.models.resolve import profile_models
 from paris_assets.models.threads import side_by_side
 from paris_assets.profiles import load_profile
@@ -113,7 +113,7 @@ def _profile(source: Path, folders: dict[str, Path]) -> Profile:
 def root(source: Path, folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a finished run, all of whose checks passed at the profile's other bounds."""
     root, reports = tmp_path_factory.mktemp("runs") / "paris", list[RunReport]()
-    with mock.patch.object(command, "print_summary", lambda store, report, console: reports.append(report)):
+    with mock.patch.object(command, "print_summary", lambda catalog, report, console: reports.append(report)):
         assert command.run_command(_profile(source, folders), str(root), Request(), dry_run=False) == 0
     assert [check for task in reports[0].tasks for check in task.failed_checks] == []
     return root
@@ -250,12 +250,12 @@ def test_without_the_hub_it_stops_before_any_work_and_says_what_to_do(
 
 FITS = 5
 TEXTS_AND_IMAGES = (torch.nn.Conv2d, torch.nn.Embedding)
-MODEL = Store.model
+LOAD = Models.load
 
 
-def _model_on_a_small_device(store: Store, settings: Model) -> Any:
+def _load_on_a_small_device(models: Models, settings: Model) -> Any:
     """The network, which runs out of memory with more than ``FITS`` rows, as torch says it on a GPU."""
-    built = MODEL(store, settings)
+    built = LOAD(models, settings)
 
     def refuse(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         if len(inputs[0]) > FITS:
@@ -274,7 +274,7 @@ def test_every_network_halves_its_batch_when_memory_runs_out_and_the_record_says
     rows = pl.read_parquet(source).head(12)
     rows.write_parquet(few)
     profile = _profile(few, folders)
-    with mock.patch.object(Store, "model", _model_on_a_small_device):
+    with mock.patch.object(Models, "load", _load_on_a_small_device):
         direct.bring_up_to_date(profile, tmp_path / "root")
     records = direct.records(tmp_path / "root")
     halved = {
@@ -292,7 +292,7 @@ def test_every_network_halves_its_batch_when_memory_runs_out_and_the_record_says
         "expert_summary": {"clip-text": 4},
     }
     record = records["image_embeddings", "00000"]
-    shown = record_metadata(Store(Location(tmp_path / "root"), profile, direct.GRAPH), record)
+    shown = record_metadata(Location(tmp_path / "root"), record)
     assert shown["halved_batches"] == dg.MetadataValue.json({"dinov2": 4})
     for asset, column in (
         ("image_embeddings", "embedding"),
