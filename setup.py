@@ -1,4 +1,4 @@
-"""Maps the sample list into the wheel, which setup.cfg has no words for; all else is said in pyproject.toml and there."""
+"""Maps the sample list into the wheel; setup.cfg has no words for that."""
 
 from setuptools import find_packages, setup
 

@@ -55,7 +55,7 @@ def test_everything_declared_is_imported() -> None:
 
 def test_the_lock_holds_versions_that_are_declared() -> None:
     lines = [line for line in (PROJECT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
-    locked = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    locked = {str(canonicalize_name(name)): version for name, _, version in (line.partition("==") for line in lines)}
     outside = [
         f"{requirement}, locked {locked.get(name)}"
         for name, requirement in declared("run", "offline", "dev").items()
