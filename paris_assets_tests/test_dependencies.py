@@ -63,7 +63,7 @@ def test_setup_names_every_package() -> None:
 
 def test_the_lock_holds_versions_that_are_declared() -> None:
     lines = [line for line in (PROJECT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
-    locked = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    locked = {str(canonicalize_name(name)): version for name, _, version in (line.partition("==") for line in lines)}
     outside = [
         f"{requirement}, locked {locked.get(name)}"
         for name, requirement in declared("run", "offline", "dev").items()

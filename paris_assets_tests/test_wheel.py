@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +20,7 @@ from paris_assets_tests.runs.user_interface import LOCATION, UserInterface, unti
 PROJECT = environments.PROJECT
 MAX_BYTES = 20_000_000
 LOADED = """{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError {
-  __typename ... on PythonError { message }
-  ... on RepositoryLocation { repositories { assetNodes { id } } } } } } } }"""
-Paris = Callable[..., "subprocess.CompletedProcess[str]"]
+  ... on PythonError { message } ... on RepositoryLocation { repositories { assetNodes { id } } } } } } } }"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def test_the_wheel_holds_the_package_and_the_sample_and_nothing_else(wheel: Path
         held = {info.filename: info.CRC for info in archive.infolist()}
     folders = {"paris_assets": "paris_assets", "paris_assets/sample": "data/sample"}
     wanted = {
-        f"{target}/{path.relative_to(PROJECT / folder)}": zipfile.crc32(path.read_bytes())
+        f"{target}/{path.relative_to(PROJECT / folder)}": zlib.crc32(path.read_bytes())
         for target, folder in folders.items()
         for path in (PROJECT / folder).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
