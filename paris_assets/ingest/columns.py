@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from paris_assets.errors import UserError
 from paris_assets.ingest.schema import SOURCE_ROWS
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -28,7 +29,7 @@ USER = r"^([\s\x00-\x20]*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)[^/?#\\]*@"
 EXACT = 2**53  # beyond it a float is no longer a certain integer
 
 
-class SourceError(ValueError):
+class SourceError(UserError, ValueError):
     """The source cannot be read as it is; the message names the file and what to do."""
 
 

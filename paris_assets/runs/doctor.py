@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from paris_assets.dag.s3 import open_location
 from paris_assets.models.registry import requirements
 from paris_assets.models.resolve import numeric_problems, profile_models
 from paris_assets.planning.profile_file import stored_profile
+from paris_assets.settings.import_path import ImportPathError, load_class
 
 PACKAGES = (
     "dagster",
@@ -109,13 +109,12 @@ def _class_problems(profile: Profile) -> list[str]:
     """Networks named by import path that are not what their setting asks for; their modules are imported."""
     problems = []
     for setting, model in profile_models(profile).items():
-        module, colon, name = model.implementation.partition(":")
-        if not colon or requirements(model):
+        if ":" not in model.implementation or requirements(model):
             continue
         try:
-            network = getattr(import_module(module), name)
-        except (ImportError, AttributeError, SyntaxError) as error:
-            problems.append(f"{setting}: {model.implementation}: {error}")
+            network = load_class(model.implementation)
+        except ImportPathError as error:
+            problems.append(f"{setting}: {error}")
             continue
         wanted = METHODS[setting.partition(".")[0]]
         lacking = [method for method in wanted if not callable(getattr(network, method, None))]
