@@ -29,7 +29,7 @@ from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.process import child_environment
 from paris_assets.profiles import with_full_paths
-from paris_assets.runs.doctor import missing_for
+from paris_assets.runs.doctor import absent_packages, missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
@@ -41,7 +41,8 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     """Register the source and bring its partitions up to date; returns the exit status."""
     console, start = open_console(), time.monotonic()
     root, profile = open_location(url), with_full_paths(profile)
-    profile = resolve_networks(profile, stored_profile(root))
+    if not absent_packages():  # without torch nobody knows what this machine computes in
+        profile = resolve_networks(profile, stored_profile(root))
     missing = missing_for(profile)
     if missing:
         raise UsageError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
