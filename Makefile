@@ -2,16 +2,27 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-all dev lint clean
+.PHONY: demo test test-all test-older test-wheel dev lint clean
 
 demo: .venv/installed
 	$(BIN)/paris run --profile demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not extended"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not extended and not wheel"
 
 test-all: .venv/installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+# What an x86 machine without AVX-512 and bf16 computes, as far as the libraries can be told to do without.
+OLDER := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell \
+	NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
+NUMERIC := models latents captions clusters signals images
+test-older: .venv/installed
+	$(OLDER) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not extended and not wheel" \
+		$(NUMERIC:%=paris_assets_tests/%)
+
+test-wheel: .venv/installed
+	$(BIN)/python -m pytest -n 0 -m wheel paris_assets_tests/test_wheel.py
 
 dev: .venv/installed
 	$(BIN)/paris dev --root data/runs/demo
@@ -20,6 +31,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 .venv/installed: requirements.lock pyproject.toml setup.cfg
 	$(PYTHON) -m venv .venv

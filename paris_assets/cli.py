@@ -8,18 +8,22 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paris_assets.config import Profile, ProfileError
-from paris_assets.errors import MissingInput
+from paris_assets.config import Profile
+from paris_assets.errors import UsageError, UserError
 from paris_assets.process import prepare_process
 from paris_assets.profiles import environment_overrides, load_profile, parse_overrides
 
-
-class UsageError(ValueError):
-    """The command cannot be carried out as given."""
+A_BUG = (
+    "paris: this is a bug of paris_assets, and no mistake of yours; please report it with all that follows. "
+    "What is finished stays: `paris run` goes on from there."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 done, 1 something failed, 2 wrong usage."""
+    """Entry point; returns the exit status: 0 done, 1 something failed, 2 what the user can mend.
+
+    A bug is raised: Python shows its traceback and ends with status 1.
+    """
     prepare_process()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
@@ -27,12 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (ProfileError, MissingInput, ValueError, OSError) as error:
+    except UserError as error:
         print(f"paris: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("paris: stopped; the next `paris run` goes on from here", file=sys.stderr)
         return 130
+    except Exception:
+        print(A_BUG, file=sys.stderr)
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         "--select", action="append", default=[], metavar="ASSETS", help="only these assets, comma separated"
     )
     run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
-    run.add_argument("--shards", default="", metavar="KEYS", help="only these shards, comma separated")
+    run.add_argument("--shards", metavar="KEYS", help="only these shards, comma separated")
     run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
@@ -81,11 +88,23 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--profile", metavar="NAME|FILE", default=None)
     doctor.add_argument("--root", metavar="DIR|URL")
     doctor.set_defaults(command=_doctor, set=[], source=None)
+    for command in (run, dev, inspect, verify, doctor):
+        command.register("type", None, _given)  # of every argument that names no other type
     return parser
 
 
+def _given(text: str) -> str:
+    """A value that is not empty, as that of a shell's variable is which nobody set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: give a value, or leave it out")
+    return text
+
+
 def _root_url(options: argparse.Namespace, profile: str) -> str:
-    return options.root or os.environ.get("PARIS_ROOT") or f"data/runs/{profile}"
+    root = options.root or os.environ.get("PARIS_ROOT", f"data/runs/{profile}")
+    if not root.strip():
+        raise UsageError("PARIS_ROOT is empty: let it name a folder or URL, or unset it")
+    return root
 
 
 def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
@@ -119,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
     request = Request(
         select=tuple(split),
         start=options.start,
-        shards=tuple(key.strip() for key in options.shards.split(",") if key.strip()),
+        shards=tuple(key.strip() for key in (options.shards or "").split(",") if key.strip()),
         workers=options.workers,
         force=options.force,
         retry=options.retry is not None,

@@ -7,6 +7,7 @@ redoes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
@@ -17,10 +18,11 @@ from paris_assets.settings.checks import Checks
 from paris_assets.settings.clusters import Clusters
 from paris_assets.settings.curation import Curation, Duplicates, OwnRule, Rule
 from paris_assets.settings.experts import Experts
+from paris_assets.settings.import_path import code_version
 from paris_assets.settings.ingest import Ingest, Source
 from paris_assets.settings.latents import Latents
 from paris_assets.settings.network import Model
-from paris_assets.settings.section import ProfileError, Section, without_tuning
+from paris_assets.settings.section import ProfileError, Section, sections, without_tuning
 from paris_assets.settings.signals import Signals
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Signals",
     "Source",
     "Text",
+    "own_code",
 ]
 
 
@@ -84,3 +87,13 @@ class Profile(Section):
     def results(self, path: str) -> Any:
         """The JSON value at ``path`` without the tuning settings: what may enter a fingerprint or a manifest."""
         return without_tuning(self.at(path))
+
+
+def own_code(profile: Profile, paths: Iterable[str]) -> dict[str, str]:
+    """Import path -> version of every class, not of this package, that the settings at these paths name.
+
+    Raises:
+        ImportPathError: one of them cannot be loaded.
+    """
+    named = {name for path in paths for section in sections(profile.at(path)) for name in section.import_paths()}
+    return {name: version for name in sorted(named) if (version := code_version(name))}

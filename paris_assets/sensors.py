@@ -17,6 +17,7 @@ from paris_assets.config import Profile
 from paris_assets.dag.catalog import REGISTRY, Catalog
 from paris_assets.dag.io_manager import RESUME_TAG
 from paris_assets.dag.records import ALL
+from paris_assets.errors import UsageError
 from paris_assets.partitions import image_shards
 from paris_assets.planning import failures
 from paris_assets.planning.automation import Attempt, Partition, look_ahead
@@ -28,7 +29,16 @@ from paris_assets.planning.waves import Task, some
 
 INTERVAL = "PARIS_SENSOR_INTERVAL_S"
 WEBHOOK = "PARIS_FAILURE_WEBHOOK"
-INTERVAL_S = int(os.environ.get(INTERVAL, "30"))
+
+
+def _seconds(variable: str, default: str) -> int:
+    given = os.environ.get(variable, default)
+    if not given.isdecimal() or int(given) < 1:
+        raise UsageError(f"{variable} is {given!r}: give a whole number of seconds, or unset it")
+    return int(given)
+
+
+INTERVAL_S = _seconds(INTERVAL, "30")
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from paris_assets.dag.store import Store, open_store
 
 from paris_assets import sensors
-from paris_assets.clusters import tables as cluster_tables
-from paris_assets.definitions import build_definitions
+from paris_assets.clusters import reported
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.s3 import open_location
+from paris_assets.dag.tables import Tables
+from paris_assets.definitions import build_definitions, open_catalog
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
 from paris_assets.planning.registration import bind
-from paris_assets.planning.run_lock import our_turn
+from paris_assets.planning.run_lock import hold_root
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import dagster_home, open_instance, report_finished
 from paris_assets.runs.run import Request
@@ -37,16 +39,19 @@ class World:
 
     def __init__(self, source: Path, root: Path, instance: dg.DagsterInstance) -> None:
         self.source, self.root, self.instance = source, root, instance
-        self.loaded = open_store(str(root), direct.GRAPH)
+        self.loaded = open_catalog(str(root))
         self.cursor: str | None = None
 
-    def store(self) -> Store:
-        return open_store(str(self.root), direct.GRAPH)
+    def catalog(self) -> Catalog:
+        return open_catalog(str(self.root))
+
+    def tables(self) -> Tables:
+        return Tables(self.catalog())
 
     def look(self, sensor: dg.SensorDefinition) -> dg.SensorResult:
         """One look of a sensor, and what the daemon does with its answer but starting runs."""
         with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, resources={"store": self.loaded}
+            instance=self.instance, cursor=self.cursor, resources={"catalog": self.loaded}
         ) as context:
             found = sensor(context)
         assert isinstance(found, dg.SensorResult)
@@ -73,8 +78,14 @@ class World:
 
     def shards(self) -> list[str]:
         """Registered shards, which are also Dagster's partitions."""
-        assert self.instance.get_dynamic_partitions(NAME) == self.store().shards()
-        return self.store().shards()
+        assert self.instance.get_dynamic_partitions(NAME) == self.catalog().shards()
+        return self.catalog().shards()
+
+
+def bind_new_rows(catalog: Catalog) -> None:
+    """What another process does that registers them."""
+    registry = register(catalog.profile.source, catalog.registry(), catalog.location)
+    bind(catalog, registry, direct.Console(quiet=True))
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +94,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("finished")
     small_world.embedded(folder / "source" / "m.parquet", 40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster_tables, "write_report", brief_report)
+        patch.setattr(reported, "write_report", brief_report)
         patch.setenv("DAGSTER_HOME", "")  # open_instance sets it
         direct.bring_up_to_date(small_world.profile(folder / "source"), folder / "root")
-        store = open_store(str(folder / "root"), direct.GRAPH)
-        with open_instance(store) as instance:
-            report_finished(store, instance)
+        catalog = open_catalog(str(folder / "root"))
+        with open_instance(catalog.location) as instance:
+            report_finished(catalog, instance)
         yield folder
 
 
@@ -97,9 +108,9 @@ def world(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """A copy of it in another place, to be changed."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     folder = Path(shutil.copytree(finished, tmp_path / "world"))
-    moved = Store(Location(folder / "root"), small_world.profile(folder / "source"), direct.GRAPH)
-    bind(moved, register(moved.profile.source, moved.registry(), moved.root), direct.Console(quiet=True))
-    with open_instance(moved) as instance:
+    moved = direct.catalog_of(small_world.profile(folder / "source"), folder / "root")
+    bind_new_rows(moved)
+    with open_instance(moved.location) as instance:
         yield World(folder / "source", folder / "root", instance)
 
 
@@ -136,7 +147,7 @@ def test_a_list_that_is_still_written_is_waited_for(tmp_path: Path, monkeypatch:
     rows = [f'{{"url": "http://x.test/{number}.jpg", "text": "text {number}"}}\n' for number in range(40)]
     (source / "a.jsonl").write_text("".join(rows[:25]))
     Location(tmp_path / "root").put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
-    with open_instance(open_store(str(tmp_path / "root"))) as instance:
+    with open_instance(Location(tmp_path / "root")) as instance:
         world = World(source, tmp_path / "root", instance)
         assert world.register() == "a.jsonl changed less than 60 s ago and may still be written"
         assert world.shards() == []
@@ -160,7 +171,7 @@ def test_nothing_is_planned_while_nothing_changes(world: World, monkeypatch: pyt
 def test_a_run_under_way_is_waited_for(world: World) -> None:
     small_world.embedded(world.source / "n.parquet", 20, 40)
     world.register()
-    job = build_definitions(world.store()).resolve_implicit_global_asset_job_def()
+    job = build_definitions(world.catalog()).resolve_implicit_global_asset_job_def()
     chosen = frozenset([dg.AssetKey("raw_images")])
     run = world.instance.create_run_for_job(
         job, tags={"dagster/partition": "00002"}, asset_selection=chosen, status=dg.DagsterRunStatus.STARTED
@@ -182,7 +193,7 @@ def test_partitions_and_registry_come_to_agree(world: World) -> None:
 
 def test_a_paris_run_has_precedence(world: World) -> None:
     small_world.embedded(world.source / "n.parquet", 20, 40)
-    with our_turn(Location(world.root), dagster_home(str(world.root), False), waiting=pytest.fail, lost=pytest.fail):
+    with hold_root(Location(world.root), dagster_home(str(world.root), False), waiting=pytest.fail, lost=pytest.fail):
         assert world.register().startswith(f"{world.root} is held by process ")
         assert world.wait().endswith(": a `paris run`, or another look of a sensor")
     assert world.shards() == ["00000", "00001"]
@@ -196,13 +207,13 @@ def test_a_root_without_settings_is_left_alone(world: World) -> None:
 
 
 def test_settings_that_changed_since_the_code_was_loaded_are_used(world: World) -> None:
-    changed = small_world.profile(world.source, captions__min_words=2)
-    bind(Store(Location(world.root), changed), world.loaded.registry(), direct.Console(quiet=True))  # type: ignore[arg-type]
+    changed = direct.catalog_of(small_world.profile(world.source, captions__min_words=2), world.root)
+    bind(changed, world.loaded.registry(), direct.Console(quiet=True))  # type: ignore[arg-type]
     asked = world.look(sensors.out_of_date_partitions).run_requests or []
     assert {request.partition_key for request in asked} == {"00000", "00001"}
     assert asked[0].asset_selection[0].to_user_string() == "captions"  # type: ignore[index]
     assert world.register() == "no new rows; 2 shards are registered"
-    assert world.store().profile == changed
+    assert world.catalog().profile == changed.profile
 
 
 def test_a_source_that_is_gone_fails_the_look_and_changes_nothing(world: World) -> None:
@@ -216,7 +227,7 @@ def test_a_failed_run_is_reported_once_in_words(world: World, monkeypatch: pytes
     """And a web address that cannot be reached does not keep the report from the file."""
     (world.root / "image_signals" / "00001.parquet").unlink()
     monkeypatch.setenv("PARIS_FAILURE_WEBHOOK", "http://127.0.0.1:9/")
-    job = build_definitions(world.store()).resolve_implicit_global_asset_job_def()
+    job = build_definitions(world.catalog()).resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         asset_selection=[dg.AssetKey("filtered_images")],
         partition_key="00001",
@@ -240,16 +251,15 @@ def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Shards that another process has registered meanwhile are seen, and the lease is given back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", "")
-    root, source = Location(f"{s3_url}/sensors"), tmp_path / "source"
+    root, source = open_location(f"{s3_url}/sensors"), tmp_path / "source"
     small_world.embedded(source / "a.parquet", 20)
     root.put_bytes(dump_profile(small_world.profile(source)).encode(), "profile.yaml")
-    with open_instance(open_store(root.url)) as instance:
+    with open_instance(root) as instance:
         world = World(source, tmp_path, instance)
-        world.loaded = open_store(root.url, direct.GRAPH)
+        world.loaded = open_catalog(root.url)
         assert world.register() == "registered 00000"
         small_world.embedded(source / "b.parquet", 20, 20)
-        other = open_store(root.url)
-        bind(other, register(other.profile.source, other.registry(), other.root), direct.Console(quiet=True))
+        bind_new_rows(open_catalog(root.url))
         assert world.register() == "no new rows; 2 shards are registered"
         asked = world.look(sensors.out_of_date_partitions).run_requests or []
         assert [request.partition_key for request in asked] == ["00000", "00001"]
@@ -266,20 +276,20 @@ def test_runs_of_sensors_keep_rows_of_models(
         {"name": "red", "column": "exposure", "max": 0.5},
     ]
     changed = small_world.profile(world.source, curation__signal_rules=rules)
-    before = world.store().read("image_embeddings", "00001")
+    before = world.tables().read("image_embeddings", "00001")
     until_curated = ("content_scores", "filtered_images", "duplicate_groups", "curated_images")
     direct.bring_up_to_date(changed, world.root, Request(select=until_curated))
     calls: list[int] = []
     run = cheap.Colours.run
     monkeypatch.setattr(cheap.Colours, "run", lambda self, batch: calls.append(len(batch)) or run(self, batch))
     result = (
-        build_definitions(world.store())
+        build_definitions(world.catalog())
         .resolve_implicit_global_asset_job_def()
         .execute_in_process(
             asset_selection=[dg.AssetKey("image_embeddings")], partition_key="00001", instance=world.instance, tags=tags
         )
     )
     assert result.success
-    after = world.store().read("image_embeddings", "00001")
+    after = world.tables().read("image_embeddings", "00001")
     assert 0 < after.height < before.height
     assert bool(calls) == computed

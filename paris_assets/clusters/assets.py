@@ -45,7 +45,7 @@ def image_embeddings(
     settings=["seed", "clusters.k", "clusters.features", "clusters.normalize", "clusters.fine", "clusters.assignment",
               "clusters.max_share", "clusters.max_train", "clusters.iterations", "clusters.restarts"],
     refit_on_settings_only=True,
-    reads_if=READS_TEXT,
+    optional_inputs=READS_TEXT,
     pool="fit",
 )  # fmt: skip
 def cluster_model(profile: Profile, image_embeddings: Shards, text_embeddings: Shards | None) -> Output:
@@ -58,7 +58,7 @@ def cluster_model(profile: Profile, image_embeddings: Shards, text_embeddings: S
     return fitted(image_embeddings, text_embeddings, profile.clusters, profile.seed)
 
 
-@shard_asset(CLUSTER_ASSIGNMENTS, group="clusters", kinds={"numpy"}, reads_if=READS_TEXT)
+@shard_asset(CLUSTER_ASSIGNMENTS, group="clusters", kinds={"numpy"}, optional_inputs=READS_TEXT)
 def cluster_assignments(
     profile: Profile,
     image_embeddings: pl.LazyFrame,
@@ -80,7 +80,7 @@ def cluster_assignments(
     kinds={"scikitlearn", "matplotlib"},
     settings=["seed", "clusters"],
     data_files=["analysis/cluster_*"],
-    reads_if=READS_TEXT,
+    optional_inputs=READS_TEXT,
 )
 def cluster_report(
     images: ImageTars,

@@ -9,14 +9,7 @@ import polars as pl
 
 from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.distances import Nearest, nearest
-
-SCHEMA = {
-    "image_id": pl.String,
-    "cluster": pl.Int32,
-    "distance": pl.Float32,
-    "second_distance": pl.Float32,
-    "fine_cluster": pl.Int32,
-}
+from paris_assets.clusters.schema import CLUSTER_ASSIGNMENTS
 
 
 def own_clusters(vectors: np.ndarray, model: ClusterModel) -> tuple[Nearest, np.ndarray | None]:
@@ -53,7 +46,7 @@ def assign(image_ids: Sequence[str], vectors: np.ndarray, model: ClusterModel) -
         "second_distance": np.sqrt(found.other),
         "fine_cluster": [None] * len(vectors) if fine is None else fine,
     }
-    frame = pl.DataFrame(columns, schema_overrides=SCHEMA).with_columns(pl.col("second_distance").fill_nan(None))
+    frame = CLUSTER_ASSIGNMENTS.frame(columns).with_columns(pl.col("second_distance").fill_nan(None))
     if frame["image_id"].n_unique() != len(frame):
         raise ValueError("image_ids to assign must be distinct")
     return frame.sort("image_id")

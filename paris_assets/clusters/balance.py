@@ -1,7 +1,7 @@
-"""A cap on cluster sizes, by prices.
+"""A cap on cluster sizes, by penalties.
 
-Every cluster gets a price that is added to the squared distances to its centroid, just high enough that no cluster
-holds more than its cap: the dual of the transportation problem, found by raising the price of the fullest cluster until
+Every cluster gets a penalty that is added to the squared distances to its centroid, just high enough that no cluster
+holds more than its cap: the dual of the transportation problem, found by raising that of the fullest cluster until
 enough of its members prefer another (an auction, Bertsekas 1988). Those who leave are those that lose least. The result
 is a power diagram (Aurenhammer, Hoffmann, Aronov 1998): an image's cluster still depends on its own vector alone, so
 shards are assigned one by one and new images need no refit; over all images the cap holds up to sampling.
@@ -32,26 +32,26 @@ def capped_lloyd(
         weights: (N,) images that a row stands for, 1 when None.
 
     Returns:
-        centroids (K, D) float32, labels (N,) int32, prices (K,) float64. Labels and prices belong to these centroids.
+        centroids (K, D) float32, labels (N,) int32, penalties (K,) float64. Both belong to these centroids.
 
     Raises:
         CollapsedClustering: the cap cannot be met.
     """
     mass = np.ones(len(vectors)) if weights is None else weights
-    labels, prices = capped_labels(vectors, centroids, max_share, mass)
+    labels, penalties = capped_labels(vectors, centroids, max_share, mass)
     for _ in range(LLOYD):
         centroids = means(vectors, labels, len(centroids), weights)
         before = labels
-        labels, prices = capped_labels(vectors, centroids, max_share, mass)
+        labels, penalties = capped_labels(vectors, centroids, max_share, mass)
         if np.array_equal(before, labels):
             break
-    return centroids, labels, prices
+    return centroids, labels, penalties
 
 
 def capped_labels(
     vectors: np.ndarray, centroids: np.ndarray, max_share: float, mass: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) int32 under the cap for fixed centroids, and the prices (K,) float64 that give them."""
+    """Labels (N,) int32 under the cap for fixed centroids, and the penalties (K,) float64 that give them."""
     cap = math.ceil(max_share * mass.sum())
     if cap * len(centroids) < mass.sum() or mass.max() > cap:
         raise CollapsedClustering(
@@ -59,28 +59,30 @@ def capped_labels(
             f"in lumps of up to {int(mass.max())}: raise it",
             [],
         )
-    priced = _squared(vectors, centroids)
-    prices = np.zeros(len(centroids))
-    nearest_two = np.partition(priced, 1, axis=1)
+    penalised = _squared(vectors, centroids)
+    penalties = np.zeros(len(centroids))
+    nearest_two = np.partition(penalised, 1, axis=1)
     step = STEP * float((nearest_two[:, 1] - nearest_two[:, 0]).mean())
     for _ in range(ROUNDS):
-        labels = priced.argmin(axis=1)
+        labels = penalised.argmin(axis=1)
         load = np.bincount(labels, weights=mass, minlength=len(centroids))
         fullest = int(load.argmax())
         if load[fullest] <= cap:
-            return labels.astype(np.int32), prices
-        rise = _rise(priced, labels == fullest, fullest, mass, load[fullest] - cap, step)
-        prices[fullest] += rise
-        priced[:, fullest] += rise
+            return labels.astype(np.int32), penalties
+        rise = _rise(penalised, labels == fullest, fullest, mass, load[fullest] - cap, step)
+        penalties[fullest] += rise
+        penalised[:, fullest] += rise
     raise CollapsedClustering(
         f"clusters.max_share {max_share} cannot be met: images too alike to be told apart; raise it", []
     )
 
 
-def _rise(priced: np.ndarray, members: np.ndarray, cluster: int, mass: np.ndarray, excess: float, step: float) -> float:
+def _rise(
+    penalised: np.ndarray, members: np.ndarray, cluster: int, mass: np.ndarray, excess: float, step: float
+) -> float:
     """How much dearer ``cluster`` must become for ``excess`` of its members' mass to prefer another."""
-    others = np.delete(priced[members], cluster, axis=1).min(axis=1)
-    margin = others - priced[members, cluster]
+    others = np.delete(penalised[members], cluster, axis=1).min(axis=1)
+    margin = others - penalised[members, cluster]
     order = np.argsort(margin, kind="stable")
     last = int(np.searchsorted(np.cumsum(mass[members][order]), excess))
     stays = margin[order[last + 1]] if last + 1 < len(order) else margin[order[last]]

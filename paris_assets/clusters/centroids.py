@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 
 from paris_assets.clusters.schema import CLUSTER_MODEL
-from paris_assets.errors import BrokenInvariant
+from paris_assets.errors import BrokenInvariant, UserError
 
 Assignment = Literal["nearest", "inherit"]
 
 
-class CollapsedClustering(BrokenInvariant):
+class CollapsedClustering(UserError, BrokenInvariant):
     """The clusters do not split the images; ``sizes`` holds the images of each."""
 
     def __init__(self, message: str, sizes: list[int]) -> None:
@@ -23,7 +23,7 @@ class CollapsedClustering(BrokenInvariant):
         self.sizes = sizes
 
 
-class TooFewImages(BrokenInvariant):
+class TooFewImages(UserError, BrokenInvariant):
     """Fewer images than clusters."""
 
 

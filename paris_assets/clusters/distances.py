@@ -27,7 +27,7 @@ class Nearest(NamedTuple):
 def nearest(
     vectors: np.ndarray,
     centroids: np.ndarray,
-    prices: np.ndarray | None = None,
+    penalties: np.ndarray | None = None,
     labels: np.ndarray | None = None,
 ) -> Nearest:
     """For each vector its centroid and the nearest other centroid.
@@ -35,7 +35,7 @@ def nearest(
     Args:
         vectors: (N, D) float32.
         centroids: (K, D) float32.
-        prices: (K,) float64 added to the squared distances when the own centroid is chosen (not to those returned).
+        penalties: (K,) float64 added to the squared distances when the own centroid is chosen (not to those returned).
         labels: (N,) own centroids when they are already decided.
 
     Raises:
@@ -43,7 +43,7 @@ def nearest(
     """
     if vectors.ndim != 2 or vectors.shape[1] != centroids.shape[1]:
         raise ValueError(f"vectors {vectors.shape} and centroids {centroids.shape} must be (N, D) and (K, D)")
-    cost = np.zeros(len(centroids)) if prices is None else np.asarray(prices, dtype=np.float64)
+    cost = np.zeros(len(centroids)) if penalties is None else np.asarray(penalties, dtype=np.float64)
     result = Nearest(np.empty(len(vectors), np.int32), np.empty(len(vectors)), np.empty(len(vectors)))
     for start in range(0, len(vectors), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
@@ -57,8 +57,8 @@ def _nearest_block(vectors: np.ndarray, centroids: np.ndarray, cost: np.ndarray,
     about, slack = _estimate(vectors, centroids)
     if not np.isfinite(slack).all():
         raise ValueError("vectors must be finite")
-    priced = about + cost
-    candidates = priced <= priced.min(axis=1, keepdims=True) + slack
+    penalised = about + cost
+    candidates = penalised <= penalised.min(axis=1, keepdims=True) + slack
     if len(centroids) > 1:
         candidates |= about <= np.partition(about, 1, axis=1)[:, 1:2] + slack
     every = np.arange(len(vectors))

@@ -3,7 +3,7 @@
 Always Euclidean, in the space that ``features.join`` made: for L2-normalised parts that is the space in which the
 distances of ``cluster_assignments`` are measured, and centroids stay plain means (no spherical projection).
 
-faiss does the search, on one thread; ``_settle`` then runs Lloyd's iterations with exact distances to the fixed point,
+faiss does the search, on one thread; ``_refine`` then runs Lloyd's iterations with exact distances to the fixed point,
 so the result does not carry the rounding of one machine's products.
 """
 
@@ -23,7 +23,7 @@ from paris_assets.clusters.centroids import ClusterModel, CollapsedClustering, T
 from paris_assets.clusters.distances import means, nearest
 from paris_assets.config import Clusters
 
-SETTLE = 3
+EXACT_STEPS = 3
 
 
 def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None = None) -> ClusterModel:
@@ -110,34 +110,34 @@ def _validate(vectors: np.ndarray, settings: Clusters) -> None:
 
 def _direct(vectors: np.ndarray, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
     start = _faiss(vectors, settings.k, settings, seed)
-    centroids, _, steps = _settle(vectors, start)
-    prices = None
+    centroids, _, steps = _refine(vectors, start)
+    penalties = None
     if settings.max_share is not None:
         # Rows are in image_id order, which is random: evenly spaced ones are a fair sample.
-        centroids, _, prices = capped_lloyd(_spaced(vectors, settings.k), centroids, settings.max_share)
-    model = ClusterModel(centroids, None, None, "nearest", settings.normalize, prices)
+        centroids, _, penalties = capped_lloyd(_spaced(vectors, settings.k), centroids, settings.max_share)
+    model = ClusterModel(centroids, None, None, "nearest", settings.normalize, penalties)
     return model, settings.iterations + steps
 
 
 def _two_stage(vectors: np.ndarray, fine: int, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
-    small, labels, first = _settle(vectors, _faiss(vectors, fine, settings.model_copy(update={"restarts": 1}), seed))
+    small, labels, first = _refine(vectors, _faiss(vectors, fine, settings.model_copy(update={"restarts": 1}), seed))
     sizes = np.bincount(labels, minlength=fine)
     _check_sizes(sizes.tolist())
     order = _order(small, sizes)
     small, weights = np.ascontiguousarray(small[order]), sizes[order].astype(np.float64)
     centroids, groups, second = _weighted(small, weights, settings, seed)
-    prices = None
+    penalties = None
     if settings.max_share is not None:
         centroids, groups, _ = capped_lloyd(small, centroids, settings.max_share, weights)
         if settings.assignment == "nearest":
             sample = _spaced(vectors, settings.k)
-            _, prices = capped_labels(sample, centroids, settings.max_share, np.ones(len(sample)))
-    model = ClusterModel(centroids, small, groups, settings.assignment, settings.normalize, prices)
+            _, penalties = capped_labels(sample, centroids, settings.max_share, np.ones(len(sample)))
+    model = ClusterModel(centroids, small, groups, settings.assignment, settings.normalize, penalties)
     return model, 2 * settings.iterations + first + second
 
 
 def _spaced(vectors: np.ndarray, k: int) -> np.ndarray:
-    """Evenly spaced rows, as many as prices are decided on: 20,000, or 50 per cluster (their cost grows with K^2)."""
+    """Evenly spaced rows, as many as penalties need: 20,000, or 50 per cluster (their cost grows with K^2)."""
     wanted = max(50 * k, 20_000)
     if len(vectors) <= wanted:
         return vectors
@@ -177,7 +177,7 @@ def _weighted(
     best, least = None, np.inf
     for restart in range(settings.restarts):
         start = _plus_plus(vectors, weights, settings.k, np.random.default_rng([seed, restart]))
-        found = _settle(vectors, _faiss(vectors, settings.k, settings, seed, weights, start), weights)
+        found = _refine(vectors, _faiss(vectors, settings.k, settings, seed, weights, start), weights)
         inertia = float((nearest(vectors, found[0]).own * weights).sum())
         if best is None or inertia < least:
             best, least = found, inertia
@@ -196,17 +196,17 @@ def _plus_plus(vectors: np.ndarray, weights: np.ndarray, k: int, rng: np.random.
     return vectors[chosen]
 
 
-def _settle(
+def _refine(
     vectors: np.ndarray, centroids: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Lloyd's iterations with exact distances, from faiss's centroids to the fixed point (at most ``SETTLE``).
+    """Lloyd's iterations with exact distances, from faiss's centroids to the fixed point (at most ``EXACT_STEPS``).
 
     Returns:
         centroids (K, D) float32, labels (N,) int32, iterations.
     """
     labels = nearest(vectors, centroids).labels
     steps = 0
-    while steps < SETTLE:
+    while steps < EXACT_STEPS:
         steps += 1
         _check_sizes(np.bincount(labels, minlength=len(centroids)).tolist())
         centroids = means(vectors, labels, len(centroids), weights)

@@ -51,7 +51,7 @@ class TableAsset:
     row_settings: tuple[str, ...]
     deps: tuple[str, ...]
     used_if: Condition
-    reads_if: Mapping[str, Condition]
+    optional_inputs: Mapping[str, Condition]
     unit: str
     data_files: tuple[str, ...]
     volatile: tuple[str, ...]
@@ -72,7 +72,11 @@ class TableAsset:
             names: assets that the profile uses.
         """
         read = [name for name, parameter in self._parameters().items() if TABLES & _types(parameter)]
-        return [name for name in read if name in names and (name not in self.reads_if or self.reads_if[name](profile))]
+        return [
+            name
+            for name in read
+            if name in names and (name not in self.optional_inputs or self.optional_inputs[name](profile))
+        ]
 
     def spec(self, profile: Profile, names: frozenset[str]) -> TableSpec:
         """What planning sees of it under a profile that uses the assets of these names."""
@@ -169,7 +173,7 @@ def all_asset(schema: Schema, **declared: Any) -> Callable[[Body], TableAsset]:
         row_settings: dotted paths that decide which rows there are; rows that stay keep their values.
         deps: assets that have to be made first and whose content it depends on, beside its parameters.
         used_if: whether a profile has this asset; by default each has.
-        reads_if: parameter -> whether it is read under a profile; by default each is, where the profile has it.
+        optional_inputs: parameter -> whether it is read under a profile; by default each is, where the profile has it.
         unit: what a row that enters is, for the rate of a materialisation: ``images_per_second``.
         data_files: patterns of files beside the table (``{shard}`` is filled in), for removing leftovers.
         volatile: columns that may differ between equal runs and enter no hash.
@@ -198,7 +202,7 @@ def _table_asset(
     row_settings: Sequence[str] = (),
     deps: Sequence[str] = (),
     used_if: Condition = _always,
-    reads_if: Mapping[str, Condition] | None = None,
+    optional_inputs: Mapping[str, Condition] | None = None,
     unit: str = "images",
     data_files: Sequence[str] = (),
     volatile: Sequence[str] = (),
@@ -210,7 +214,7 @@ def _table_asset(
     def decorate(body: Body) -> TableAsset:
         return TableAsset(
             body, schema, partitioned, group, frozenset(kinds), tuple(settings), tuple(row_settings), tuple(deps),
-            used_if, reads_if or {}, unit, tuple(data_files), tuple(volatile), slice_by,
+            used_if, optional_inputs or {}, unit, tuple(data_files), tuple(volatile), slice_by,
             refit_on_settings_only, keeps_rows, pool,
         )  # fmt: skip
 

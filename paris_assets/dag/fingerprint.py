@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from paris_assets.config import Model, Profile
+from paris_assets.config import Model, Profile, own_code
 from paris_assets.dag.graph import Graph, TableSpec, ancestors
 from paris_assets.dag.records import ALL, Record
 from paris_assets.models.weights import local_model_sha256
-from paris_assets.settings.import_path import code_version
 from paris_assets.settings.section import sections
 
 ReadRecord = Callable[[str, str], Record | None]
@@ -29,16 +28,6 @@ def settings_fingerprint(spec: TableSpec, profile: Profile) -> str:
     settings = {path: profile.results(path) for path in spec.settings}
     models = {path: found for path in spec.settings if (found := _local_models(profile.at(path)))}
     return _hash([spec.name, settings, models, own_code(profile, spec.settings)])
-
-
-def own_code(profile: Profile, paths: Iterable[str]) -> dict[str, str]:
-    """Import path -> version of every class, not of this package, that the settings at these paths name.
-
-    Raises:
-        ImportPathError: one of them cannot be loaded.
-    """
-    named = {name for path in paths for section in sections(profile.at(path)) for name in section.import_paths()}
-    return {name: version for name in sorted(named) if (version := code_version(name))}
 
 
 def row_choice(spec: TableSpec, profile: Profile) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def open_location(url: str | Path) -> Location:
     """The root at a folder or URL, as this process's environment reaches it.
 
     Raises:
-        ValueError: the address holds credentials, or is no address of a folder.
+        AddressError: the address holds credentials, or is no address of a folder.
     """
     return Location(url, s3_credentials() if str(url).startswith("s3://") else None)
 

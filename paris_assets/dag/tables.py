@@ -10,7 +10,7 @@ import polars as pl
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.records import ALL, table_path
-from paris_assets.errors import BrokenInvariant, MissingInput
+from paris_assets.errors import BrokenInvariant, MissingInput, UserError
 from paris_assets.storage.checksum import VerifiedFiles
 from paris_assets.storage.shards import Shards
 
@@ -18,7 +18,7 @@ from paris_assets.storage.shards import Shards
 warnings.filterwarnings("ignore", message="POLARS_MAX_BLOCKING_THREAD_COUNT")
 
 
-class UncoveredShard(BrokenInvariant):
+class UncoveredShard(UserError, BrokenInvariant):
     """A global table was made before this shard existed."""
 
 

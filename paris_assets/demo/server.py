@@ -25,6 +25,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from paris_assets.errors import UsageError
+
 BEHAVIOURS = "server.json"
 CHUNK = b"\xff" * 65536
 
@@ -38,7 +40,7 @@ class FolderServer:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).resolve()
         if not self.folder.is_dir():
-            raise NotADirectoryError(f"ingest.serve: {folder} is not a folder")
+            raise UsageError(f"ingest.serve: {folder} is not a folder: name one that is there")
         file = self.folder / BEHAVIOURS
         self.behaviours: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else {}
         self.requests: Counter[str] = Counter()

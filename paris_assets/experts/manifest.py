@@ -11,8 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from paris_assets.config import Profile
-from paris_assets.dag.fingerprint import own_code
+from paris_assets.config import Profile, own_code
 from paris_assets.dag.records import ALL, Records
 from paris_assets.experts.router import ARRAYS, array_path, consolidate
 from paris_assets.experts.schema import PIPELINE_MANIFEST

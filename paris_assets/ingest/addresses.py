@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from paris_assets.config import ProfileError
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -82,15 +84,15 @@ def parse_routes(resolve: Mapping[str, str], server: str | None) -> dict[str, tu
         server: `address:port` of the loopback web server, for the hosts mapped to `serve`.
 
     Raises:
-        ValueError: `serve` without a server, or a target that is not `address:port`.
+        ProfileError: `serve` without a server, or a target that is not `address:port`.
     """
     routes: dict[str, tuple[str, int]] = {}
     for name, target in resolve.items():
         if target == "serve" and server is None:
-            raise ValueError(f"ingest.resolve maps {name} to `serve`, but ingest.serve names no folder to serve")
+            raise ProfileError(f"ingest.resolve maps {name} to `serve`, but ingest.serve names no folder to serve")
         address, _, port = (server if target == "serve" and server else target).rpartition(":")
         if literal_address(address) is None or not port.isdigit():
-            raise ValueError(f"ingest.resolve: {name}: {target!r} is neither `serve` nor `address:port`")
+            raise ProfileError(f"ingest.resolve: {name}: {target!r} is neither `serve` nor `address:port`")
         routes[_absolute(name)] = (address.strip("[]"), int(port))
     return routes
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from paris_assets.errors import UserError
+from paris_assets.ingest.schema import SOURCE_ROWS
+
 ALIASES: dict[str, tuple[str, ...]] = {
     "url": ("URL", "url", "image_url"),
     "text": ("TEXT", "text", "caption", "alt_txt", "laion_2b"),
@@ -25,23 +28,8 @@ IMAGE_ALIASES = ("image", "jpg", "bytes")
 USER = r"^([\s\x00-\x20]*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)[^/?#\\]*@"
 EXACT = 2**53  # beyond it a float is no longer a certain integer
 
-SOURCE_SCHEMA = {
-    "source_row": pl.Int64,
-    "url": pl.String,
-    "text": pl.String,
-    "source_width": pl.Int64,
-    "source_height": pl.Int64,
-    "aesthetic": pl.Float64,
-    "similarity": pl.Float64,
-    "punsafe": pl.Float64,
-    "pwatermark": pl.Float64,
-    "uid": pl.String,
-    "source_hash": pl.Int64,
-    "locator": pl.String,
-}
 
-
-class SourceError(ValueError):
+class SourceError(UserError, ValueError):
     """The source cannot be read as it is; the message names the file and what to do."""
 
 
@@ -57,7 +45,7 @@ def find_columns(
         needs_image: whether the table must lead to images; not for metadata beside image files.
 
     Returns:
-        Keys of `SOURCE_SCHEMA`, and `image` where the table embeds image bytes.
+        Keys of `source_rows`, and `image` where the table embeds image bytes.
 
     Raises:
         SourceError: an override that does not fit, or neither a url column nor image bytes.
@@ -132,7 +120,7 @@ def without_surrogates(text: str) -> str:
 def normalise(
     table: pl.DataFrame, found: Mapping[str, str], first_source_row: int, height: int | None = None
 ) -> pl.DataFrame:
-    """The rows of a table with the columns and types of `SOURCE_SCHEMA`.
+    """The rows of a table with the columns and types of `source_rows`.
 
     What the table does not have, and values that are not a number where one is due (NaN, infinities, empty fields),
     become null; texts stay as they are, spaces and all.
@@ -146,7 +134,7 @@ def normalise(
     height = table.height if height is None else height
     rows = pl.int_range(first_source_row, first_source_row + height, dtype=pl.Int64, eager=True)
     columns = [rows.alias("source_row")]
-    for ours, kind in list(SOURCE_SCHEMA.items())[1:]:
+    for ours, kind in list(SOURCE_ROWS.polars().items())[1:]:
         values = table[found[ours]] if ours in found else pl.Series([None], dtype=kind).new_from_index(0, height)
         columns.append(_convert(values, kind).alias(ours))
         if ours == "url":  # a user and password in a list are somebody's: never used, never written down
@@ -155,7 +143,7 @@ def normalise(
     return pl.DataFrame(columns)
 
 
-def _convert(values: pl.Series, kind: type[pl.DataType]) -> pl.Series:
+def _convert(values: pl.Series, kind: pl.DataType) -> pl.Series:
     if values.dtype == pl.Binary:
         texts = [None if value is None else value.decode(errors="replace") for value in values]
         values = pl.Series(texts, dtype=pl.String)

@@ -13,6 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from paris_assets.ingest.columns import SourceError, check_records, from_records
 from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.source_file import reached
 
 METADATA = "metadata.jsonl"
 
@@ -64,7 +65,9 @@ def _lines(fs: AbstractFileSystem, path: str) -> Iterator[tuple[str, dict[str, A
     """(image, columns and values) of each line of the metadata."""
     if not fs.exists(path):
         return
-    with fs.open(path, "rb") as lines:
+    with reached(fs, path):
+        opened = fs.open(path, "rb")
+    with opened as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue

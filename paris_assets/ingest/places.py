@@ -20,12 +20,13 @@ from fsspec.utils import infer_compression
 
 from paris_assets.ingest import folder, text_tables, webdataset
 from paris_assets.ingest.columns import SourceError
-from paris_assets.ingest.source_file import Info
+from paris_assets.ingest.source_file import Info, reached, unreachable
 
 COMPRESSIONS = ("gz", "bz2", "xz", "zst")
 BUFFER_BYTES = 1 << 20
 OPEN_ENDED = (*text_tables.FORMATS, "tar")
 QUIET_S = 60.0  # a file whose end nothing marks is taken as whole when it has not changed for so long
+CLIENTS = ("aiohttp", "botocore", "fsspec")  # whose errors only the reading of a remote file raises here
 BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, pa.ArrowInvalid)
 
 
@@ -43,10 +44,15 @@ class Place:
         """A file opened for reading, decompressed if its name says so.
 
         Raises:
-            SourceError: the file is broken, cut off, or compressed in a way that cannot be read here.
+            SourceError: the file is broken, cut off, or compressed in a way that cannot be read here, or is remote
+                and cannot be reached.
+            FileError: it cannot be opened.
         """
-        with _naming(f"{self.base}/{file}"), self._open(file) as handle:
-            yield handle
+        with _naming(f"{self.base}/{file}"):
+            with reached(self.fs, f"{self.base}/{file}"):
+                opened = self._open(file)
+            with opened as handle:
+                yield handle
 
     def _open(self, file: str) -> Any:
         compression = infer_compression(file)
@@ -61,16 +67,27 @@ class Place:
 def _naming(path: str) -> Iterator[None]:
     try:
         yield
-    except (*BROKEN, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the file system
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] in CLIENTS:
+            raise unreachable(path, error) from error
+        if not isinstance(error, (*BROKEN, OSError)) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # of another file, or a bug
         raise SourceError(f"{path} is broken or cut off ({error}): get it anew, or take it away") from error
 
 
 def locate(path: str) -> Place:
-    """The place of a local path, a glob or an fsspec URL, without listing it."""
-    fs, inner = fsspec.core.url_to_fs(path, use_listings_cache=False)
-    if fs.isfile(inner):
+    """The place of a local path, a glob or an fsspec URL, without listing it.
+
+    Raises:
+        SourceError: a scheme that is not known here, or a remote place that cannot be reached.
+    """
+    try:
+        fs, inner = fsspec.core.url_to_fs(path, use_listings_cache=False)
+    except (ValueError, ImportError) as error:  # a scheme that nothing installed here knows
+        raise SourceError(f"source.path {path} cannot be reached: {error}") from error
+    with reached(fs, inner):
+        is_file = fs.isfile(inner)
+    if is_file:
         base, _, file = inner.rpartition("/")
         return Place(fs, base, file=file)
     if glob.has_magic(inner):
@@ -86,12 +103,14 @@ def list_files(place: Place) -> dict[str, Info]:
     A `.json` file is a table where there is nothing else; beside other files it describes them and is left alone.
 
     Raises:
-        SourceError: no usable file, files of more than one kind, a name that is no UTF-8, or a link out of a folder
-            of images.
+        SourceError: no usable file, files of more than one kind, a name that is no UTF-8, a link out of a folder of
+            images, or a remote place that cannot be reached.
     """
     where = place.pattern or f"{place.base}/{place.file or ''}"
     kinds: dict[str, dict[str, Info]] = {}
-    for file, info in sorted(_listed(place).items()):
+    with reached(place.fs, where):
+        listed = _listed(place)
+    for file, info in sorted(listed.items()):
         kind = kind_of(file)
         if kind and not any(part.startswith(".") for part in file.split("/")):
             if not _is_text(file):

@@ -1,18 +1,49 @@
-"""Whether a source file is still the one that was registered."""
+"""A file of the source: how it is reached, and whether it is still the one that was registered."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import IO, Any, cast
 
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from paris_assets.errors import UserError, explained
+from paris_assets.ingest.columns import SourceError
+from paris_assets.settings.import_path import in_words
+
 MIB = 1 << 20
 Info = Mapping[str, Any]  # what a file system says of a file: `size` in bytes, and perhaps an ETag or a time
 CHANGES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "updated", "created")
+
+
+@contextmanager
+def reached(fs: AbstractFileSystem, path: str) -> Iterator[None]:
+    """Say in words why a file or folder of the source cannot be looked at or opened; for calls of ``fs`` alone.
+
+    Raises:
+        FileError: of a local one.
+        SourceError: of a remote one.
+    """
+    if isinstance(fs, LocalFileSystem):
+        with explained(path):
+            yield
+        return
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # every kind of remote file system has its own
+        raise unreachable(path, error) from error
+
+
+def unreachable(path: str, error: Exception) -> SourceError:
+    """What a remote file system's error means to a user."""
+    advice = "check the address, the credentials in the environment and the network, then run again"
+    return SourceError(f"{path} cannot be reached ({in_words(error)}): {advice}")
 
 
 def file_identity(fs: AbstractFileSystem, path: str, info: Info) -> str:
@@ -46,7 +77,7 @@ def members_identity(files: Mapping[str, Info], members: Iterable[str], metadata
 
 
 def _ends(fs: AbstractFileSystem, path: str, stamp: str) -> str:
-    with cast(IO[bytes], fs.open(path, "rb")) as handle:
+    with reached(fs, path), cast(IO[bytes], fs.open(path, "rb")) as handle:
         size = handle.seek(0, 2)
         handle.seek(0)
         digest = hashlib.sha256(str(size).encode() + handle.read(MIB))

@@ -104,7 +104,7 @@ def entry_of(registry: pl.DataFrame, shard: str) -> dict[str, Any]:
 
 
 def read_rows(source: Source, entry: Mapping[str, Any], root: Location) -> pl.DataFrame:
-    """The source rows of one shard, columns of `columns.SOURCE_SCHEMA`, sorted by `source_row`.
+    """The source rows of one shard, columns of `source_rows`, sorted by `source_row`.
 
     `locator` says where the image lies for sources that hold the images, and is null where it is fetched from `url`.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from paris_assets.config import Latents
+from paris_assets.config import Latents, ProfileError
 from paris_assets.models.batches import BatchStats, Images, decode, float16, naming, prepared_batches, run_padded
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.resize import centre, short_side
@@ -75,13 +75,14 @@ def encode(
 
     Raises:
         Undecodable: names the image.
-        ValueError: a resolution that the codec cannot halve evenly, or latents that are not finite.
+        ProfileError: a resolution that the codec cannot halve evenly.
+        BrokenInvariant: latents that are not finite.
     """
     stats, rejects = stats or BatchStats(), {} if rejects is None else rejects
     resolutions = sorted(settings.resolutions)
     uneven = [resolution for resolution in resolutions if resolution % codec.factor]
     if uneven:
-        raise ValueError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
+        raise ProfileError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
 
     def prepare(image_id: str, data: bytes) -> tuple[str, list[Square | None]]:
         rgb = decode(image_id, data, resolutions[-1] if codec.scaled_decode else None)

@@ -16,6 +16,7 @@ import polars as pl
 from PIL import Image, ImageDraw, ImageFont
 
 from paris_assets.latents.encode import crop
+from paris_assets.latents.schema import LATENT_REPORT
 from paris_assets.models.batches import BatchStats, Images, batched, decode, run_padded
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.threads import side_by_side
@@ -23,7 +24,6 @@ from paris_assets.models.threads import side_by_side
 # Photos this close are one photo, by the rule that split the codec's training photos.
 NEAR_DUPLICATE_BITS = 10
 _COLUMNS, _GAP, _TITLE, _LABEL = 4, 12, 44, 44
-_SCHEMA = {"image_id": pl.String, "psnr_db": pl.Float64, "upscaled": pl.Boolean, "trained_on": pl.Boolean}
 
 
 class Moments(NamedTuple):
@@ -120,7 +120,7 @@ def report(
             quality = psnr(square.pixels, picture)
             pairs.append(Pair(image_id, square.pixels, picture, quality, square.upscaled, trained))
     figures = [(pair.image_id, pair.psnr_db, pair.upscaled, pair.trained_on) for pair in pairs]
-    return LatentReport(pl.DataFrame(figures, schema=_SCHEMA, orient="row"), draw(pairs, resolution, codec.name))
+    return LatentReport(LATENT_REPORT.frame(figures, orient="row"), draw(pairs, resolution, codec.name))
 
 
 def _decoded(latents: np.ndarray, codec: LatentCodec, stats: BatchStats) -> Iterator[np.ndarray]:

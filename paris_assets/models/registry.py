@@ -12,12 +12,13 @@ from importlib.util import find_spec
 from typing import Any
 
 from paris_assets.config import Model
+from paris_assets.errors import UserError
 from paris_assets.models import weights
 from paris_assets.models.weights import Package
 from paris_assets.settings.import_path import SHIPPED, search_current_folder
 
 
-class ModelError(ValueError):
+class ModelError(UserError, ValueError):
     """A network cannot be built; the message says which, why and what to do."""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paris_assets.config import Model
+from paris_assets.errors import UserError
 from paris_assets.models.hub import cached, hub_problem, is_hub_name, listed_parts
 
 SMALL_VAE = Path(__file__).parent / "weights" / "small_vae"
@@ -23,7 +24,7 @@ _VARIANTS = (".fp16.", ".bf16.", ".non_ema.")
 _HUB_FILES = ("*.json", "*.txt", "*.model", *_WEIGHTS)
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UserError, RuntimeError):
     """Weights are absent or not the ones expected; the message says what to do."""
 
 

@@ -9,13 +9,14 @@ from rich.console import Console
 
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import REGISTRY, Catalog
+from paris_assets.errors import UserError
 from paris_assets.planning.profile_file import PROFILE_FILE, stored_profile
 from paris_assets.profiles import dump_profile, full_path, with_full_paths
 from paris_assets.storage.checksum import seal
 from paris_assets.storage.location import Location
 
 
-class SourceChanged(ValueError):
+class SourceChanged(UserError, ValueError):
     """The root belongs to another source."""
 
 

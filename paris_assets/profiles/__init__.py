@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from paris_assets.config import Profile, ProfileError
+from paris_assets.errors import explained
 
 PROFILES = Path(__file__).parent
 MAX_VALUES = 100_000
@@ -24,12 +25,12 @@ def profile_file(name: str) -> Path:
 
     Raises:
         ProfileError: neither a shipped profile nor a file.
+        FileError: it cannot be looked at.
     """
-    shipped = PROFILES / f"{name}.yaml"
-    if shipped.is_file():
-        return shipped
-    if Path(name).is_file():
-        return Path(name)
+    with explained(name):
+        for file in (PROFILES / f"{name}.yaml", Path(name)):
+            if file.is_file():
+                return file
     known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
     raise ProfileError(f"no profile {name!r}: give a YAML file or one of {known}")
 
@@ -43,9 +44,12 @@ def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) ->
 
     Raises:
         ProfileError: unknown profile or setting, or a value out of bounds; the message names each of them.
+        FileError: the file cannot be read.
     """
     file = profile_file(name)
-    return parse_profile(file.read_bytes(), str(file), {**environment_overrides(), **(overrides or {})})
+    with explained(file):
+        text = file.read_bytes()
+    return parse_profile(text, str(file), {**environment_overrides(), **(overrides or {})})
 
 
 def environment_overrides() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from paris_assets.config import OwnRule, Rule
-from paris_assets.rules.rule import apply_rule, is_number, load_rule
+from paris_assets.rules.rule import RuleError, apply_rule, is_number, load_rule
 
 _SIDES = pl.min_horizontal("width", "height"), pl.max_horizontal("width", "height")
 DERIVED = {"short_side": _SIDES[0], "aspect": _SIDES[1] / _SIDES[0]}
@@ -70,6 +70,6 @@ def rule_problem(settings: Rule | OwnRule, schema: pl.Schema) -> str | None:
         if problem is None and isinstance(settings, OwnRule):
             known = {"image_id": pl.String(), **{name: schema[name] for name in rule.columns}}
             apply_rule(settings, rule, pl.DataFrame(schema=known))
-    except ValueError as error:
+    except RuleError as error:
         return str(error)
     return problem

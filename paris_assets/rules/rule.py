@@ -8,9 +8,14 @@ from typing import Any, Protocol, runtime_checkable
 import polars as pl
 
 from paris_assets.config import OwnRule, Rule
+from paris_assets.errors import UserError
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
 Column = pl.Series | Sequence[Any]
+
+
+class RuleError(UserError, ValueError):
+    """A filter rule cannot be used, or fails; the message names it."""
 
 
 @runtime_checkable
@@ -57,7 +62,7 @@ def load_rule(settings: Rule | OwnRule) -> ImageRule:
     """The rule that the settings describe.
 
     Raises:
-        ValueError: an import path that leads to no rule, or options that it does not take; names both.
+        RuleError: an import path that leads to no rule, or options that it does not take; names both.
     """
     if isinstance(settings, Rule):
         return Bounds(settings)
@@ -65,11 +70,11 @@ def load_rule(settings: Rule | OwnRule) -> ImageRule:
     try:
         rule = load_class(settings.implementation)(**settings.options)
     except ImportPathError as error:
-        raise ValueError(f"rule {settings.name!r}: {error}") from error
+        raise RuleError(f"rule {settings.name!r}: {error}") from error
     except OWN_ERRORS as error:
-        raise ValueError(f"{where} cannot be made with the options {settings.options}: {in_words(error)}") from error
+        raise RuleError(f"{where} cannot be made with the options {settings.options}: {in_words(error)}") from error
     if not isinstance(rule, ImageRule) or isinstance(rule.columns, str):
-        raise ValueError(f"{where} lacks a list `columns` or a method `judge` (see paris_assets/rules/rule.py)")
+        raise RuleError(f"{where} lacks a list `columns` or a method `judge` (see paris_assets/rules/rule.py)")
     return rule
 
 
@@ -77,7 +82,7 @@ def apply_rule(settings: Rule | OwnRule, rule: ImageRule, images: pl.DataFrame) 
     """Verdicts (Boolean) and values (Float64) of a rule, one per row.
 
     Raises:
-        ValueError: the rule fails, or gives something else; names the rule.
+        RuleError: the rule fails, or gives something else; names the rule.
     """
     try:
         kept, value = (pl.Series(given) for given in rule.judge(images.select("image_id", *rule.columns)))
@@ -89,7 +94,7 @@ def apply_rule(settings: Rule | OwnRule, rule: ImageRule, images: pl.DataFrame) 
             raise ValueError(f"{len(kept)} verdicts and {len(value)} values for {images.height} images")
     except OWN_ERRORS as error:
         code = f" ({settings.implementation})" if isinstance(settings, OwnRule) else ""
-        raise ValueError(f"rule {settings.name!r}{code}: {in_words(error)}") from error
+        raise RuleError(f"rule {settings.name!r}{code}: {in_words(error)}") from error
     return kept.cast(pl.Boolean), value.cast(pl.Float64).fill_nan(None)
 
 

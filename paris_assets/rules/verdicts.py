@@ -8,7 +8,7 @@ import polars as pl
 
 from paris_assets.config import Curation, OwnRule, Rule
 from paris_assets.rules.columns import column_problem, measured_images, with_derived
-from paris_assets.rules.rule import apply_rule, load_rule
+from paris_assets.rules.rule import RuleError, apply_rule, load_rule
 
 UNDECODABLE = "undecodable"
 
@@ -27,14 +27,14 @@ def judge(table: pl.DataFrame | pl.LazyFrame, rules: Sequence[Rule | OwnRule]) -
         when unknown), `reasons` (every failing rule, in order), sorted by image_id.
 
     Raises:
-        ValueError: a rule whose column does not exist or holds no numbers, or one of your own that fails; names it.
+        RuleError: a rule whose column does not exist or holds no numbers, or one of your own that fails; names it.
     """
     seen = with_derived(table.lazy())
     schema, loaded = seen.collect_schema(), [load_rule(settings) for settings in rules]
     for settings, rule in zip(rules, loaded, strict=True):
         problem = column_problem(settings, rule.columns, schema)
         if problem:
-            raise ValueError(problem)
+            raise RuleError(problem)
     read = {UNDECODABLE, *(column for rule in loaded for column in rule.columns)} & set(schema) - {"image_id"}
     images = seen.select("image_id", *sorted(read)).collect()
     undecodable = pl.col(UNDECODABLE).fill_null(False) if UNDECODABLE in schema else pl.lit(False)

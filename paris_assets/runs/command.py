@@ -18,7 +18,8 @@ from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
 from paris_assets.dag.s3 import open_location
-from paris_assets.definitions import open_catalog
+from paris_assets.definitions import DEFAULT_ROOT, open_catalog
+from paris_assets.errors import UsageError
 from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.partitions import image_shards
@@ -43,7 +44,7 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     profile = resolve_networks(profile, stored_profile(root))
     missing = missing_for(profile)
     if missing:
-        raise ValueError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
+        raise UsageError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
     check_binding(root, profile)
     catalog = open_catalog(root, profile)
     selected_assets(catalog, request)
@@ -54,7 +55,7 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
     with _alone(catalog, console):
         check_binding(root, profile)
         if stored_profile(root) not in (before, profile):
-            raise ValueError(f"the settings of {root.url} were changed by the run that this one waited for: run again")
+            raise UsageError(f"the settings of {root.url} were changed by the run that this one waited for: run again")
         return _bring_up_to_date(catalog, request, console, start)
 
 
@@ -77,7 +78,7 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     selected_shards(registry, request)
     k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
     if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
-        raise ValueError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
+        raise UsageError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
     bind(catalog, registry, console)
     todo = plan(catalog, request)
     told, judged = _tell_dagster(catalog)
@@ -109,7 +110,7 @@ def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"
-        raise ValueError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
+        raise UsageError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
 
 
 def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
@@ -137,11 +138,21 @@ def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
 
 
 def open_ui(url: str, port: int) -> NoReturn:
-    """Become `dagster dev` on a root's home: whoever stops this process stops it too."""
+    """Become `dagster dev` on a root's home: whoever stops this process stops it too.
+
+    Raises:
+        UsageError: the port cannot be used, or there is no run under the root, which only the default one may lack.
+    """
+    if not 0 < port < 1 << 16:
+        raise UsageError(f"--port must be from 1 to {(1 << 16) - 1}, got {port}")
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise ValueError(f"port {port} is in use, perhaps by another `paris dev`: stop it or choose another --port")
-    catalog = open_catalog(url)
+            raise UsageError(f"port {port} is in use, perhaps by another `paris dev`: stop it or choose another --port")
+    root = open_location(url)
+    if stored_profile(root) is None and root.url != open_location(DEFAULT_ROOT).url:
+        # Dagster would show every asset of the demo over a folder made for a slip of the pen.
+        raise UsageError(f"there is no run under {root.url}: name another --root, or make one with `paris run`")
+    catalog = open_catalog(root)
     with open_instance(catalog.location) as instance:
         instance.add_dynamic_partitions(str(image_shards.name), catalog.shards())
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.

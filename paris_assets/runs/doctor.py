@@ -6,10 +6,10 @@ import os
 import platform
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from rich.console import Console
 
 from paris_assets.config import Profile
@@ -17,6 +17,7 @@ from paris_assets.dag.s3 import open_location
 from paris_assets.models.registry import requirements
 from paris_assets.models.resolve import numeric_problems, profile_models
 from paris_assets.planning.profile_file import stored_profile
+from paris_assets.settings.import_path import ImportPathError, load_class
 
 PACKAGES = (
     "dagster",
@@ -41,12 +42,25 @@ METHODS = {
 
 def missing_for(profile: Profile) -> list[str]:
     """What keeps the profile from running here, each with what to do; empty when nothing does."""
+    absent = absent_packages()
+    if absent:
+        return [f"{', '.join(absent)} not installed: pip install 'paris_assets[run]'"]
     problems = [f"{setting}: {problem}" for setting, found in _lacking(profile).items() for problem in found]
     problems += numeric_problems(profile)
     serve = profile.ingest.serve
     if serve and not Path(serve).is_dir():
         problems.append(f"ingest.serve: no folder {serve}; run from the folder that holds it, or give its full path")
     return [*problems, *_class_problems(profile), *_rule_problems(profile), *_check_problems(profile)]
+
+
+def absent_packages() -> list[str]:
+    """What the extra `run` declares and this environment lacks: nothing can be made here, only read."""
+    try:
+        declared = [Requirement(line) for line in requires("paris_assets") or ()]
+    except PackageNotFoundError:  # not installed, but read from a folder: then nothing is declared
+        return []
+    wanted = [each.name for each in declared if each.marker and each.marker.evaluate({"extra": "run"})]
+    return [name for name in wanted if _version(name) is None]
 
 
 def _lacking(profile: Profile) -> dict[str, list[str]]:
@@ -95,13 +109,12 @@ def _class_problems(profile: Profile) -> list[str]:
     """Networks named by import path that are not what their setting asks for; their modules are imported."""
     problems = []
     for setting, model in profile_models(profile).items():
-        module, colon, name = model.implementation.partition(":")
-        if not colon or requirements(model):
+        if ":" not in model.implementation or requirements(model):
             continue
         try:
-            network = getattr(import_module(module), name)
-        except (ImportError, AttributeError, SyntaxError) as error:
-            problems.append(f"{setting}: {model.implementation}: {error}")
+            network = load_class(model.implementation)
+        except ImportPathError as error:
+            problems.append(f"{setting}: {error}")
             continue
         wanted = METHODS[setting.partition(".")[0]]
         lacking = [method for method in wanted if not callable(getattr(network, method, None))]
@@ -118,7 +131,7 @@ def examine(profile: Profile, root_url: str) -> int:
     console.print(f"python {platform.python_version()}, {os.cpu_count()} cores, {_memory()}")
     console.print(f"device {_device()}")
     for name in PACKAGES:
-        console.print(f"  {name} {_version(name)}")
+        console.print(f"  {name} {_version(name) or f'[red]missing[/red]: pip install {name}'}")
     console.print(f"profile {profile.name}")
     for setting, model in profile_models(profile).items():
         lacks = any(problem.startswith(f"{setting}: ") for problem in problems)
@@ -152,11 +165,11 @@ def _root_problems(root_url: str) -> list[str]:
     return problems
 
 
-def _version(name: str) -> str:
+def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
-        return f"[red]missing[/red]: pip install {name}"
+        return None
 
 
 def _memory() -> str:

@@ -18,6 +18,7 @@ from paris_assets.dag.io_manager import FORCE_TAG, RESUME_TAG, RETRY_TAG, Listen
 from paris_assets.dag.records import ALL
 from paris_assets.dag.s3 import compute_logs
 from paris_assets.definitions import build_definitions
+from paris_assets.errors import explained
 from paris_assets.partitions import image_shards
 from paris_assets.planning.failures import cause
 from paris_assets.planning.home import dagster_home
@@ -60,13 +61,16 @@ class TaskReport:
 def open_instance(location: Location) -> dg.DagsterInstance:
     """The root's Dagster instance, created with the shipped configuration when it is new."""
     home = dagster_home(location.url, location.remote)
-    home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
     logs = compute_logs(location.url, home) if location.on_s3 else {}
-    if not settings.exists():
-        draft = settings.with_suffix(f".{os.getpid()}")
-        draft.write_text(yaml.safe_dump({**INSTANCE, **logs}, sort_keys=False))
-        os.replace(draft, settings)  # half a file would be another configuration
+    with explained(home, "written"):
+        home.mkdir(parents=True, exist_ok=True)
+        if not settings.exists():
+            draft = settings.with_suffix(f".{os.getpid()}")
+            draft.write_text(yaml.safe_dump({**INSTANCE, **logs}, sort_keys=False))
+            os.replace(draft, settings)  # half a file would be another configuration
+    with explained(settings):
+        settings.read_bytes()  # where Dagster cannot, it says so without words
     os.environ["DAGSTER_HOME"] = str(home)
     instance = dg.DagsterInstance.get()
     _set_pool_limits(instance)

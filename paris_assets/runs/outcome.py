@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -13,9 +13,7 @@ from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
 from paris_assets.rules.columns import DERIVED
 from paris_assets.rules.verdicts import UNDECODABLE
-
-if TYPE_CHECKING:
-    from paris_assets.verification.tar_samples import Member
+from paris_assets.storage.tar_members import Member, members
 
 Rows = dict[str, dict[str, Any]]
 
@@ -167,8 +165,6 @@ def _tar(tables: Tables, shard: str, cluster: int, number: int) -> str:
 
 
 def _members(tables: Tables, path: str, key: str) -> list[Member]:
-    from paris_assets.verification.tar_samples import members
-
     with (
         open(tables.catalog.location.fetch(path, Path()), "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,

@@ -11,7 +11,7 @@ import polars as pl
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants
 from paris_assets.definitions import build_definitions
-from paris_assets.errors import MissingInput
+from paris_assets.errors import MissingInput, UserError
 from paris_assets.ingest.fetch import is_transient
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
@@ -50,7 +50,7 @@ class RunReport:
         return bool(self.blocked) or any(task.failures for task in self.tasks)
 
 
-class UnknownName(ValueError):
+class UnknownName(UserError, ValueError):
     """An asset or shard that does not exist; the message lists what does."""
 
 
@@ -78,8 +78,8 @@ def resolve_selection(select: tuple[str, ...], catalog: Catalog) -> set[str]:
         if text in names:
             chosen.add(text)
             continue
+        assets = build_definitions(catalog).assets or []
         try:
-            assets = build_definitions(catalog).assets or []
             keys = dg.AssetSelection.from_string(text).resolve(assets)  # type: ignore[arg-type]
         except (dg.DagsterError, ValueError) as error:
             raise UnknownName(f"--select: no asset {text!r}; assets: {', '.join(sorted(names))}") from error

@@ -10,6 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from paris_assets.errors import UserError
+from paris_assets.settings.section import ProfileError
+
 _USER = re.compile(r"(?<=://)[^/?#\\\s]*@")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 _SECRET_NAME = re.compile(r"(token|secret|passw|credential|signature|api.?key|access.?key|^sig$|^key$|^auth)", re.I)
@@ -17,6 +20,10 @@ _HINT = (
     "give credentials by the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ...) or fetch the file first: "
     "what stands here is written to the root and shown to everyone who reads it"
 )
+
+
+class AddressError(UserError, ValueError):
+    """An address that may not be written down, or that leads nowhere; the message says why and what to give."""
 
 
 def without_credentials(address: str) -> str:
@@ -28,7 +35,7 @@ def refuse_credentials(address: str) -> str:
     """The address itself, when it may be written down.
 
     Raises:
-        ValueError: it holds a user with a password, or a user of a web server or bucket, or a query or fragment that
+        AddressError: it holds a user with a password, or a user of a web server or bucket, or a query or fragment that
             names a token, a signature or a key.
     """
     for part in address.split("::"):
@@ -39,7 +46,7 @@ def refuse_credentials(address: str) -> str:
             (at and (":" in user or scheme in ("http", "https", "s3", "gs")))
             or any(_SECRET_NAME.search(name) for name in named)
         ):
-            raise ValueError(f"{without_credentials(address)} was given with credentials: {_HINT}")
+            raise AddressError(f"{without_credentials(address)} was given with credentials: {_HINT}")
     return address
 
 
@@ -47,10 +54,10 @@ def refuse_secret_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options themselves, when none is a key, token or password with a value of its own.
 
     Raises:
-        ValueError: names the option, not its value.
+        ProfileError: names the option, not its value.
     """
     named = [name for name, value in options.items() if isinstance(value, str) and _SECRET_NAME.search(name)]
     named = [name for name in named if not name.lower().endswith(("_env", "_file"))]
     if named:
-        raise ValueError(f"{', '.join(named)}: {_HINT}")
+        raise ProfileError(f"{', '.join(named)}: {_HINT}")
     return dict(options)

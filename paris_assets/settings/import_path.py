@@ -13,6 +13,8 @@ from typing import Any
 
 import polars as pl
 
+from paris_assets.errors import UserError
+
 SHIPPED = "paris_assets."
 OWN_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pl.exceptions.PolarsError)
 """What a user's code may raise where it is wrong; it is shown with the name of the rule or signal."""
@@ -23,7 +25,7 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-class ImportPathError(ValueError):
+class ImportPathError(UserError, ValueError):
     """An import path leads to nothing; the message says why and what to do."""
 
 
@@ -45,6 +47,11 @@ def load_class(path: str) -> Any:
         raise ImportPathError(f"{path}: {error}; {advice}") from error
     except (ImportError, AttributeError, SyntaxError) as error:
         raise ImportPathError(f"{path}: {error}") from error
+    except Exception as error:
+        if path.startswith(SHIPPED):
+            raise
+        # Whatever a user's module raises while it is imported is theirs to mend.
+        raise ImportPathError(f"{path}: {in_words(error)}") from error
 
 
 def search_current_folder() -> None:

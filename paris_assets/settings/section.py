@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from paris_assets.errors import UserError
 
-class ProfileError(ValueError):
+
+class ProfileError(UserError, ValueError):
     """The profile cannot be used; the message names the setting and what is accepted."""
 
 

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from paris_assets.config import Signals
 from paris_assets.images.decode import Undecodable, decode_rgb
 from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
-from paris_assets.signals.signal import DataType, Signal, load_signals
+from paris_assets.signals.signal import DataType, Signal, SignalError, load_signals
 
 BATCH_IMAGES = 16
 BATCH_PIXELS = 16_000_000  # decoded pixels that a thread holds before it measures them
@@ -34,7 +34,7 @@ def signal_problem(settings: Signals) -> str | None:
     try:
         own = [signal for signal in load_signals(settings.measures) if not type(signal).__module__.startswith(SHIPPED)]
         _measured({0: np.zeros((64, 64, 3), np.uint8)}, own)
-    except ValueError as error:
+    except SignalError as error:
         return str(error)
     return None
 
@@ -54,7 +54,7 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
         No images: one empty frame.
 
     Raises:
-        ValueError: unusable settings, or a signal that breaks its contract; names the signal.
+        SignalError: unusable settings, or a signal that breaks its contract; names the signal.
     """
     signals = load_signals(settings.measures)
     batches = _measured_batches(images, signals, settings.threads or _cores())
@@ -133,5 +133,5 @@ def _signal_columns(signal: Signal, rgb: list[np.ndarray]) -> list[pl.Series]:
         if set(values) == set(signal.schema) and set(lengths.values()) <= {len(rgb)}:
             return [pl.Series(name, values[name], dtype) for name, dtype in signal.schema.items()]
     except OWN_ERRORS as error:
-        raise ValueError(f"signal {path}: {in_words(error)}") from error
-    raise ValueError(f"{path} measured {lengths} for {len(rgb)} images; its schema has {sorted(signal.schema)}")
+        raise SignalError(f"signal {path}: {in_words(error)}") from error
+    raise SignalError(f"{path} measured {lengths} for {len(rgb)} images; its schema has {sorted(signal.schema)}")

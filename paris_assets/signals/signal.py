@@ -8,11 +8,16 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import polars as pl
 
+from paris_assets.errors import UserError
 from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
 DataType = pl.DataType | type[pl.DataType]
 RESERVED = ("image_id", "undecodable", "error", *FILE_COLUMNS)
+
+
+class SignalError(UserError, ValueError):
+    """A signal cannot be used, or fails; the message names it."""
 
 
 @runtime_checkable
@@ -45,7 +50,7 @@ def load_signals(paths: Sequence[str]) -> list[Signal]:
     """Instances of the classes at `package.module:Class` import paths.
 
     Raises:
-        ValueError: a path that leads to no signal, or a column that two signals share; names the paths.
+        SignalError: a path that leads to no signal, or a column that two signals share; names the paths.
     """
     signals: list[Signal] = []
     owners = dict.fromkeys(RESERVED, "the table itself") | dict.fromkeys(SOURCE_SCORES, "the source")
@@ -53,7 +58,7 @@ def load_signals(paths: Sequence[str]) -> list[Signal]:
         signal = _load(path)
         for column in signal.schema:
             if column in owners:
-                raise ValueError(f"signals.measures: {path} and {owners[column]} both have a column {column!r}")
+                raise SignalError(f"signals.measures: {path} and {owners[column]} both have a column {column!r}")
             owners[column] = path
         signals.append(signal)
     return signals
@@ -63,12 +68,14 @@ def _load(path: str) -> Signal:
     try:
         signal = load_class(path)()
     except ImportPathError as error:
-        raise ValueError(f"signals.measures: {error}") from error
+        raise SignalError(f"signals.measures: {error}") from error
     except OWN_ERRORS as error:
-        raise ValueError(f"signals.measures: {path} cannot be made without arguments: {in_words(error)}") from error
+        raise SignalError(f"signals.measures: {path} cannot be made without arguments: {in_words(error)}") from error
     if not isinstance(signal, Signal) or not isinstance(signal.schema, Mapping):
-        raise ValueError(f"signals.measures: {path} lacks `schema` or `measure` (see paris_assets/signals/signal.py)")
+        raise SignalError(f"signals.measures: {path} lacks `schema` or `measure` (see paris_assets/signals/signal.py)")
     for column, dtype in signal.schema.items():
         if not isinstance(dtype, pl.DataType | type(pl.DataType)):
-            raise ValueError(f"signals.measures: {path} gives column {column!r} the type {dtype!r}, which polars lacks")
+            raise SignalError(
+                f"signals.measures: {path} gives column {column!r} the type {dtype!r}, which polars lacks"
+            )
     return signal

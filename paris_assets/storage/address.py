@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from paris_assets.settings.credentials import refuse_credentials
+from paris_assets.settings.credentials import AddressError, refuse_credentials
 
 
 def parse_address(text: str) -> str:
@@ -14,11 +14,11 @@ def parse_address(text: str) -> str:
     ``~`` is the home folder, ``file://`` a local path. As everywhere in fsspec, nothing in it is percent-encoded.
 
     Raises:
-        ValueError: it holds credentials, names no folder or bucket, or is a URL that lacks a slash.
+        AddressError: it holds credentials, names no folder or bucket, or is a URL that lacks a slash.
     """
     scheme, separator, rest = refuse_credentials(text).partition("://")
     if not text:
-        raise ValueError("an empty address names no folder: write . for the current one")
+        raise AddressError("an empty address names no folder: write . for the current one")
     if not separator:
         return _local(text)
     if "::" in text:
@@ -26,11 +26,11 @@ def parse_address(text: str) -> str:
     if scheme.lower() not in ("file", "local"):
         place = "/".join(part for part in rest.split("/") if part)
         if not place:
-            raise ValueError(f"{text} names no bucket or folder: give one, as in {scheme}://bucket/folder")
+            raise AddressError(f"{text} names no bucket or folder: give one, as in {scheme}://bucket/folder")
         return f"{scheme.lower()}://{place}"
     path = rest.removeprefix("localhost")
     if not path.startswith("/"):
-        raise ValueError(f"{text} is no absolute path: write file:///folder, or the path without file://")
+        raise AddressError(f"{text} is no absolute path: write file:///folder, or the path without file://")
     return _absolute(Path(path))
 
 
@@ -38,11 +38,11 @@ def _local(text: str) -> str:
     scheme = re.match(r"[A-Za-z][\w+.-]+:(?=/)", text)
     if scheme:
         url = f"{scheme[0]}{'///' if scheme[0].lower() == 'file:' else '//'}{text[scheme.end() :].lstrip('/')}"
-        raise ValueError(f"{text} is neither a path nor a URL: write {url}, or ./{text}")
+        raise AddressError(f"{text} is neither a path nor a URL: write {url}, or ./{text}")
     try:
         return _absolute(Path(text).expanduser())
     except RuntimeError as error:
-        raise ValueError(f"{text}: {error}; write ./{text} for a folder of that name") from None
+        raise AddressError(f"{text}: {error}; write ./{text} for a folder of that name") from None
 
 
 def _absolute(path: Path) -> str:

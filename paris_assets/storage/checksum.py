@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from paris_assets.errors import BrokenInvariant
+from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.storage.location import Location
 from paris_assets.storage.object_store import Stamp
 
@@ -25,7 +25,7 @@ _HASH = 32
 _END = 8  # length of the footer (little-endian) and the magic word
 
 
-class DamagedFile(BrokenInvariant):
+class DamagedFile(UserError, BrokenInvariant):
     """A file's bytes are not those that were written; the message names it."""
 
     def __init__(self, uri: str, what: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zlib import crc32
 
+from paris_assets.errors import explained
 from paris_assets.storage.address import parse_address
 from paris_assets.storage.lock import exclusive, free, held
 from paris_assets.storage.object_store import ObjectStore, Stamp, StorageError
@@ -39,7 +41,7 @@ class Location:
             s3: how an ``s3://`` bucket is reached; by default as boto3 finds out by itself.
 
         Raises:
-            ValueError: the address holds credentials, or names no folder.
+            AddressError: the address holds credentials, or names no folder.
         """
         self.url = parse_address(str(url))
         self.remote = "://" in self.url
@@ -65,6 +67,9 @@ class Location:
             status = os.stat(self.uri(path))
         except FileNotFoundError:
             return None
+        except OSError:
+            with explained(self.uri(path)):
+                raise
         return status.st_mtime_ns, status.st_size, status.st_ino
 
     def size(self, path: str) -> int | None:
@@ -74,12 +79,15 @@ class Location:
 
     def read(self, path: str) -> bytes:
         """The bytes of a file; FileNotFoundError when there is none."""
-        return self._objects.read(_relative(path)) if self._objects else Path(self.uri(path)).read_bytes()
+        if self._objects:
+            return self._objects.read(_relative(path))
+        with explained(self.uri(path), but=(FileNotFoundError,)):
+            return Path(self.uri(path)).read_bytes()
 
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
         """A file opened for random reads: all of them see one version of it, or fail."""
-        with self._objects.open(_relative(path)) if self._objects else open(self.uri(path), "rb") as file:
+        with self._objects.open(_relative(path)) if self._objects else _opened(self.uri(path)) as file:
             yield file
 
     def put(self, local: Path, path: str) -> None:
@@ -89,11 +97,12 @@ class Location:
             local.unlink()
             return
         final = Path(self.uri(path))
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with open(local, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(local, final)
-        _sync_folder(final.parent)
+        with explained(final, "written"):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with open(local, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(local, final)
+            _sync_folder(final.parent)
 
     def put_bytes(self, data: bytes, path: str) -> None:
         """Write a small file atomically."""
@@ -128,7 +137,8 @@ class Location:
         if self._objects:
             self._objects.delete(_relative(path))
         else:
-            Path(self.uri(path)).unlink(missing_ok=True)
+            with explained(self.uri(path), "removed"):
+                Path(self.uri(path)).unlink(missing_ok=True)
 
     def glob(self, pattern: str) -> list[str]:
         """Relative paths that match; only for finding leftovers, never for deciding what is done."""
@@ -138,14 +148,20 @@ class Location:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A private folder for files in the making, on the root's own disk when the root is local."""
+        """A private folder for files in the making, on the root's own disk when the root is local.
+
+        Raises:
+            FileError: it cannot be made, or its disk is full.
+        """
         folder = self._scratch_parent() / f"files-{os.getpid()}-{uuid.uuid4().hex}"
         draft = folder.with_name(f".{folder.name}")
         try:
-            draft.mkdir(parents=True)
+            with explained(draft, "made"):
+                draft.mkdir(parents=True)
             with held(draft / HELD):
                 draft.rename(folder)  # whoever sees it finds it held
-                yield folder
+                with _full_disk_explained(folder):
+                    yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(draft, ignore_errors=True)
@@ -199,6 +215,23 @@ def sha256_file(path: Path) -> str:
     """Hex sha256 of a local file, read in blocks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _opened(path: str) -> IO[bytes]:
+    with explained(path, but=(FileNotFoundError,)):
+        return open(path, "rb")
+
+
+@contextmanager
+def _full_disk_explained(folder: Path) -> Iterator[None]:
+    """Of what is done in a folder only this is sure to be the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with explained(folder, "written"):
+            raise
 
 
 def _relative(path: str) -> str:

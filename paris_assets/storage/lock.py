@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from paris_assets.errors import explained
+
 
 @contextmanager
 def exclusive(path: Path, holder: str = "", waiting: Callable[[str], None] | None = None) -> Iterator[None]:
@@ -18,8 +20,9 @@ def exclusive(path: Path, holder: str = "", waiting: Callable[[str], None] | Non
         holder: written into the file, to tell others who holds the lock.
         waiting: called with what the present holder wrote, once, before waiting.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with explained(path, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,6 +20,8 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.utils import glob_translate
 
+from paris_assets.errors import FileError
+
 T = TypeVar("T")
 Stamp = tuple[Any, ...]
 """Opaque but for its second part, the size in bytes."""
@@ -30,14 +32,11 @@ BLOCK_BYTES = 16 << 20
 WINDOW_BYTES = 256 << 10
 
 
-class StorageError(OSError):
+class StorageError(FileError):
     """The root's object store did not do what was asked; the message says where, why and what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(errno.EIO, message)
-
-    def __str__(self) -> str:
-        return str(self.strerror)
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,10 @@ class ObjectStore:
 
     @cached_property
     def _files(self) -> AbstractFileSystem:
-        files, base = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        try:
+            files, base = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        except (ValueError, ImportError) as error:  # a scheme that nothing installed here knows
+            raise StorageError(f"{self.url} cannot be reached: {error}") from error
         return DirFileSystem(base.rstrip("/"), files)
 
     def _head(self, path: str) -> Head:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from paris_assets.config import Profile
 from paris_assets.dag.catalog import REGISTRY
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import asset_graph
+from paris_assets.errors import FileError
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
-from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
+from paris_assets.verification.manifest_checks import MANIFEST, NoManifest, parse_manifest
 from paris_assets.verification.published import verify_published
 from paris_assets.verification.table_joins import TableJoins
 
@@ -29,8 +31,8 @@ def verify_command(manifest: str) -> int:
     """Check a manifest at a path or URL and print one line per problem; 0 when all is well, 1 otherwise.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no manifest.
+        NoManifest: there is no such file, or it is another.
+        FileError: it cannot be read.
     """
     root, name = _place(manifest)
     findings = verify(root, _read(root, name, manifest))
@@ -71,6 +73,9 @@ def _place(manifest: str) -> tuple[Location, str]:
 
 def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:
     try:
-        return parse_manifest(root.read(name), manifest)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise FileNotFoundError(f"no file {manifest}: give the path or URL of a {MANIFEST}") from error
+        data = root.read(name)
+    except (FileNotFoundError, FileError) as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+            raise
+        raise NoManifest(f"no file {manifest}: give the path or URL of a {MANIFEST}") from error
+    return parse_manifest(data, manifest)

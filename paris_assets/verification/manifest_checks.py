@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from paris_assets.errors import UserError
 from paris_assets.experts.router import ARRAYS
 from paris_assets.verification.findings import Findings
 
@@ -43,27 +44,31 @@ SETTINGS: dict[str, tuple[str, Callable[[Any], bool]]] = {  # those that verific
 }
 
 
+class NoManifest(UserError, ValueError):
+    """What was named is no manifest of this pipeline; the message names it."""
+
+
 def parse_manifest(text: bytes, name: str) -> dict[str, Any]:
     """The manifest's values.
 
     Raises:
-        ValueError: no JSON, or no manifest of this pipeline.
+        NoManifest: no JSON, or no manifest of this pipeline.
     """
     try:
         manifest = json.loads(text)
         json.dumps(manifest, ensure_ascii=False).encode()  # fails for halves of surrogate pairs, as the version would
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name} is no JSON ({error}): give the path of a {MANIFEST}") from error
+        raise NoManifest(f"{name} is no JSON ({error}): give the path of a {MANIFEST}") from error
     held = manifest if isinstance(manifest, dict) else {}
     wrong = [key for key, kind in REQUIRED.items() if not isinstance(held.get(key), kind)]
     if wrong:
-        raise ValueError(f"{name} is no manifest, it lacks {', '.join(wrong)}: give the path of a {MANIFEST}")
+        raise NoManifest(f"{name} is no manifest, it lacks {', '.join(wrong)}: give the path of a {MANIFEST}")
     entry: dict[str, type] = {"path": str, "size_bytes": int, "sha256": str}
     for file in held["files"]:
         if not isinstance(file, dict) or any(not isinstance(file.get(key), kind) for key, kind in entry.items()):
-            raise ValueError(f"{name} lists a file without {', '.join(entry)}: {file}")
+            raise NoManifest(f"{name} lists a file without {', '.join(entry)}: {file}")
     if flaw := next(_flaws(held), None):
-        raise ValueError(f"{name} is no manifest as this pipeline writes it, {flaw}: give the path of a {MANIFEST}")
+        raise NoManifest(f"{name} is no manifest as this pipeline writes it, {flaw}: give the path of a {MANIFEST}")
     return held
 
 

@@ -14,21 +14,21 @@ def test_capped_labels_are_close_to_the_best_transport(seed: int) -> None:
     rng = np.random.default_rng(seed)
     vectors = (rng.normal(size=(100, 3)) * [3, 1, 1]).astype(np.float32)
     centroids = rng.normal(size=(4, 3)).astype(np.float32)
-    labels, prices = capped_labels(vectors, centroids, 0.3, np.ones(100))
+    labels, penalties = capped_labels(vectors, centroids, 0.3, np.ones(100))
     costs = cdist(vectors, centroids, "sqeuclidean")
     rows, places = linear_sum_assignment(np.repeat(costs, 30, axis=1))
     best = costs[rows, places // 30].sum()
     assert np.bincount(labels, minlength=4).max() <= 30
     assert best - 1e-6 <= costs[np.arange(100), labels].sum() <= 1.03 * best
-    np.testing.assert_array_equal(labels, (costs + prices).argmin(axis=1))
-    assert prices.min() == 0
+    np.testing.assert_array_equal(labels, (costs + penalties).argmin(axis=1))
+    assert penalties.min() == 0
 
 
 def test_a_cap_that_binds_nowhere_changes_nothing() -> None:
     rng = np.random.default_rng(0)
     vectors, centroids = rng.normal(size=(50, 2)).astype(np.float32), np.array([[-1, 0], [1, 0]], np.float32)
-    labels, prices = capped_labels(vectors, centroids, 0.9, np.ones(50))
-    np.testing.assert_array_equal(prices, 0)
+    labels, penalties = capped_labels(vectors, centroids, 0.9, np.ones(50))
+    np.testing.assert_array_equal(penalties, 0)
     np.testing.assert_array_equal(labels, cdist(vectors, centroids).argmin(axis=1))
 
 

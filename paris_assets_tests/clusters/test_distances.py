@@ -70,13 +70,13 @@ def test_blocks_and_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> No
 def test_prices_and_given_labels() -> None:
     vectors, centroids = _data()
     reference = cdist(vectors.astype(np.float64), centroids.astype(np.float64), "sqeuclidean")
-    prices = np.linspace(0, 40, 9)
-    priced = nearest(vectors, centroids, prices)
-    labels = (reference + prices).argmin(axis=1)
+    penalties = np.linspace(0, 40, 9)
+    penalised = nearest(vectors, centroids, penalties)
+    labels = (reference + penalties).argmin(axis=1)
     assert (labels != reference.argmin(axis=1)).any()
-    np.testing.assert_array_equal(priced.labels, labels)
+    np.testing.assert_array_equal(penalised.labels, labels)
     given_labels = np.arange(700, dtype=np.int32) % 9
-    for found, own in ((priced, labels), (nearest(vectors, centroids, labels=given_labels), given_labels)):
+    for found, own in ((penalised, labels), (nearest(vectors, centroids, labels=given_labels), given_labels)):
         rows = np.arange(700)
         np.testing.assert_allclose(found.own, reference[rows, own], rtol=1e-12)
         others = reference.copy()

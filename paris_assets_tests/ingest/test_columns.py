@@ -7,14 +7,15 @@ import polars as pl
 import pytest
 
 from paris_assets.ingest.columns import (
-    SOURCE_SCHEMA,
     SourceError,
     check_records,
     find_columns,
     from_records,
     normalise,
 )
+from paris_assets.ingest.schema import SOURCE_ROWS
 
+COLUMNS = SOURCE_ROWS.polars()
 URL = ["http://a.example/1.jpg", "http://a.example/2.jpg"]
 
 
@@ -54,7 +55,7 @@ def _normalise(columns: dict[str, object], overrides: dict[str, str] | None = No
 def test_aliases(columns: dict[str, object], expected: dict[str, object]) -> None:
     row = _normalise({name: [value] for name, value in columns.items()}).row(0, named=True)
     assert {name: row[name] for name in expected} == expected
-    unnamed = set(SOURCE_SCHEMA) - set(expected) - {"source_row", "url"}
+    unnamed = set(COLUMNS) - set(expected) - {"source_row", "url"}
     assert {name for name in unnamed if row[name] is not None} <= {"text", "source_width", "source_height"}
 
 
@@ -63,7 +64,7 @@ def test_sizes_of_any_type_become_integers_and_unknown_ones_null(kind: type[pl.D
     table = _normalise(
         {"URL": URL, "WIDTH": pl.Series([640, None]).cast(kind), "HEIGHT": pl.Series([None, 480]).cast(kind)}
     )
-    assert dict(table.schema) == {name: kind() for name, kind in SOURCE_SCHEMA.items()}
+    assert dict(table.schema) == dict(COLUMNS)
     assert table.select("source_row", "source_width", "source_height").rows() == [(40, 640, None), (41, None, 480)]
 
 

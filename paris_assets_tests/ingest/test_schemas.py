@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest.columns import SOURCE_SCHEMA
+from paris_assets.ingest.schema import SOURCE_ROWS
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
@@ -35,6 +35,8 @@ STRAY: dict[str, Any] = {
 }
 
 Columns = dict[str, Any]
+
+COLUMNS = SOURCE_ROWS.polars()
 
 
 def _laion(**more: Any) -> Columns:
@@ -203,10 +205,10 @@ def _read_all(source: Source, root: Location) -> pl.DataFrame:
 
 
 def _assert_rows(rows: pl.DataFrame, expected: Columns) -> None:
-    """Exactly the columns of SOURCE_SCHEMA, with these values and nulls for the rest."""
+    """Exactly the columns of COLUMNS, with these values and nulls for the rest."""
     height = len(next(iter(expected.values())))
-    wanted = {name: expected.get(name, [None] * height) for name in SOURCE_SCHEMA} | {"source_row": [*range(height)]}
-    assert dict(rows.schema) == {name: kind() for name, kind in SOURCE_SCHEMA.items()}
+    wanted = {name: expected.get(name, [None] * height) for name in COLUMNS} | {"source_row": [*range(height)]}
+    assert dict(rows.schema) == dict(COLUMNS)
     assert rows.to_dict(as_series=False) == wanted
 
 

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest.columns import SOURCE_SCHEMA, SourceError
+from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.schema import SOURCE_ROWS
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
@@ -70,7 +71,7 @@ def test_every_table_gives_the_same_rows(tmp_path: Path, root: Location, name: s
     ]
     assert registry["file"].unique().to_list() == [name]
     rows = _read_all(source, registry, root)
-    assert dict(rows.schema) == {column: kind() for column, kind in SOURCE_SCHEMA.items()}
+    assert dict(rows.schema) == dict(SOURCE_ROWS.polars())
     assert rows["source_row"].to_list() == list(range(7))
     assert (rows["url"].to_list(), rows["text"].to_list()) == (URLS, TEXTS)
     assert rows["locator"].null_count() == 7

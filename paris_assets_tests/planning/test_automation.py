@@ -9,19 +9,19 @@ from typing import Any
 
 import polars as pl
 import pytest
-from paris_assets.dag.store import Store
 
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
-from paris_assets.dag.commit import commit
+from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.records import ALL, read_record
+from paris_assets.ingest.sources import register
 from paris_assets.planning import automation
 from paris_assets.planning.automation import Attempt, Outlook, look_ahead
-from paris_assets.planning.registration import bind, register
+from paris_assets.planning.registration import bind
 from paris_assets.planning.waves import Task
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
-from paris_assets_tests.fixtures import direct, small_world
+from paris_assets_tests.fixtures import direct, made_up, small_world
 from paris_assets_tests.fixtures.brief import brief_report
 
 FETCHED = ("source_rows", "raw_images", "image_signals", "content_scores", "filtered_images")
@@ -39,17 +39,21 @@ class World:
     def profile(self) -> Profile:
         return small_world.profile(self.source, **self.settings)
 
-    def store(self) -> Store:
-        return Store(Location(self.root), self.profile(), direct.GRAPH)
+    def catalog(self) -> Catalog:
+        return direct.catalog_of(self.profile(), self.root)
 
     def add(self, name: str, count: int, first: int) -> None:
         """A further file, registered as the sensor does."""
         small_world.embedded(self.source / f"{name}.parquet", count, first)
-        store = self.store()
-        bind(store, register(store), direct.Console(quiet=True))
+        self.register()
+
+    def register(self) -> None:
+        catalog = self.catalog()
+        registry = register(catalog.profile.source, catalog.registry(), catalog.location)
+        bind(catalog, registry, direct.Console(quiet=True))
 
     def outlook(self, running: set[tuple[str, str]] | None = None) -> Outlook:
-        found = look_ahead(self.store(), running or set(), self.attempts)
+        found = look_ahead(self.catalog(), running or set(), self.attempts)
         self.attempts = found.attempts
         return found
 
@@ -58,10 +62,10 @@ class World:
         rounds = []
         while requests := self.outlook().requests:
             rounds.append(requests)
-            executor = direct.Direct(self.store())
+            maker = direct.Maker(self.catalog())
             for task in requests:
                 if not failing(task):
-                    executor.run(task)
+                    maker.run(task)
         return rounds
 
 
@@ -79,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         return made[growth]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster_tables, "write_report", brief_report)
+        patch.setattr(reported, "write_report", brief_report)
         yield make
 
 
@@ -90,7 +94,7 @@ def worlds(finished: Callable[[str], Path], tmp_path: Path) -> Callable[..., Wor
     def copy(name: str = "world", growth: str = "keep_published") -> World:
         world = World(tmp_path / name, duplicates__growth=growth)
         shutil.copytree(finished(growth), tmp_path / name)
-        bind(world.store(), register(world.store()), direct.Console(quiet=True))
+        world.register()
         return world
 
     return copy
@@ -155,7 +159,7 @@ def test_the_asset_in_the_middle_that_failed_is_not_tried_again(worlds: Callable
     world = worlds()
     world.add("n", 20, 40)
     (first,) = world.outlook().requests
-    direct.Direct(world.store()).run(Task(first.shard, FETCHED[:3]))
+    direct.Maker(world.catalog()).run(Task(first.shard, FETCHED[:3]))
     outlook = world.outlook()
     assert (outlook.requests, outlook.failed) == ([], [Task("00002", FETCHED[3:])])
     world.settings["curation__signal_rules"] = [{"name": "short_side", "column": "short_side", "min": 30}]
@@ -169,13 +173,13 @@ def test_an_input_that_changes_in_the_middle_is_tried_with(worlds: Callable[...,
         (world.root / asset / "00001.parquet").unlink()
     (first,) = world.outlook().requests
     assert set(first.assets) == PUBLISHED
-    direct.Direct(world.store()).run(Task(first.shard, ("training_selection",)))
+    direct.Maker(world.catalog()).run(Task(first.shard, ("training_selection",)))
     assert world.outlook().failed == [Task("00001", tuple(name for name in first.assets if name in PUBLISHED)[1:])]
-    store = world.store()
-    record = store.record("latents", "00001")
+    root = made_up.MadeUpRoot(world.catalog())
+    record = root.record("latents", "00001")
     assert record is not None
-    rows = store.read("latents", "00001").with_columns(pl.col("crop_top") + 1)
-    commit(store, "latents", "00001", Output(rows=[rows], rows_in=rows.height, rejects=record.rejects))
+    rows = root.read("latents", "00001").with_columns(pl.col("crop_top") + 1)
+    root.commit("latents", "00001", Output(rows=[rows], rows_in=rows.height, rejects=record.rejects))
     rounds = [{(task.shard, frozenset(task.assets)) for task in tasks} for tasks in world.settle()]
     assert {("00001", frozenset(PUBLISHED - {"training_selection"}))} in rounds
     assert world.outlook().in_words() == "every partition is up to date"
@@ -187,6 +191,7 @@ def test_a_repaired_source_is_tried_again(worlds: Callable[..., World]) -> None:
     assert len(world.outlook().requests) == 1
     assert not world.outlook().requests
     small_world.embedded(world.source / "n.parquet", 20, 60)
+    world.register()
     assert [task.shard for task in world.outlook().requests] == ["00002"]
 
 
@@ -205,7 +210,7 @@ def test_no_more_are_asked_for_than_may_be_open(worlds: Callable[..., World], mo
     world.add("n", 60, 40)
     assert [task.shard for task in world.outlook().requests] == ["00002", "00003"]
     assert [task.shard for task in world.outlook({("source_rows", "00002")}).requests] == []
-    direct.Direct(world.store()).run(Task("00002", FETCHED))
+    direct.Maker(world.catalog()).run(Task("00002", FETCHED))
     assert [task.shard for task in world.outlook({("source_rows", "00003")}).requests] == ["00004"]
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from paris_assets.dag.store import Store, stored_profile
 from rich.console import Console
 
 from paris_assets.config import Profile, Source
+from paris_assets.definitions import open_catalog
 from paris_assets.ingest.sources import register
+from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import SourceChanged, bind, check_binding
 from paris_assets.storage.location import Location
 
@@ -22,8 +23,8 @@ def _profile(path: str, rows_per_shard: int = 2) -> Profile:
 
 def _bind(root: Location, profile: Profile) -> str:
     """Register and bind; what is said to the user."""
-    said, store = io.StringIO(), Store(root, profile)
-    bind(store, register(profile.source, store.registry(), root), Console(file=said, width=500))
+    said, catalog = io.StringIO(), open_catalog(root, profile)
+    bind(catalog, register(profile.source, catalog.registry(), root), Console(file=said, width=500))
     return said.getvalue()
 
 
@@ -58,13 +59,13 @@ def test_the_same_relative_path_in_another_folder_is_another_source(
 def test_the_registry_is_written_when_it_has_changed_and_only_then(root: Location, tmp_path: Path) -> None:
     profile = _profile(f"{tmp_path}/*/l.csv")
     assert "registered 4 shards, 6 rows in all" in _bind(root, profile)
-    before, known = root.stamp("shards.parquet"), Store(root, profile).registry()
+    before, known = root.stamp("shards.parquet"), open_catalog(root, profile).registry()
     assert known is not None
     assert _bind(root, profile) == ""
     assert root.stamp("shards.parquet") == before
     (tmp_path / "two" / "l.csv").write_text("url\nTWO\nTWO\nTWO\n")  # as many bytes and rows
     assert _bind(root, profile) == ""
-    again = Store(root, profile).registry()
+    again = open_catalog(root, profile).registry()
     assert again is not None
     follow = ("identity", "list")
     assert again.drop(follow).equals(known.drop(follow))

@@ -1,9 +1,11 @@
 """Waves come from the graph alone."""
 
+from paris_assets.dag.graph import descendants, order
 from paris_assets.definitions import asset_graph
-from paris_assets.planning.waves import descendants, order, waves
+from paris_assets.planning.waves import waves
+from paris_assets.profiles import load_profile
 
-GRAPH = asset_graph()
+GRAPH = asset_graph(load_profile("demo"))
 
 
 def test_waves_are_the_maximal_chains_between_global_assets() -> None:

@@ -53,7 +53,7 @@ class Undisturbed:
     def points_of_workers(self, chain: int) -> list[str]:
         """One point of a shard's work from each wave of shards: other shards go on when a worker dies."""
         generator, found = random.Random(chain), []
-        for wave in (wave for wave in waves(asset_graph()) if wave.partitioned):
+        for wave in (wave for wave in waves(asset_graph(self.profile)) if wave.partitioned):
             places = tuple(f"{asset}/" for asset in wave.assets)
             within = [point for point in self.trace if point.split()[2].startswith(places)]
             found.append(generator.choice(within))

@@ -24,18 +24,20 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from paris_assets.dag.store import Store
-
 from paris_assets.cli import main
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
 from paris_assets.dag import io_manager
+from paris_assets.dag.commit import Committed, Partition
+from paris_assets.dag.tables import Tables
 from paris_assets.ingest.ledger import Spool
 from paris_assets.profiles import dump_profile
 from paris_assets.runs import workers
 from paris_assets.runs.dagster_storage import EventLog
 from paris_assets.storage.location import Location
+from paris_assets.storage.output import Output
 from paris_assets.storage.parquet import TableWriter
+from paris_assets_tests.fixtures import direct
 from paris_assets_tests.fixtures.brief import brief_report
 
 KILL, TRACE = "PARIS_TEST_KILL", "PARIS_TEST_TRACE"
@@ -66,19 +68,21 @@ def _watch(owner: Any, method: str, name: Callable[..., str]) -> None:
     setattr(owner, method, watched)
 
 
-def _watch_commits() -> None:
-    original = io_manager.commit
+def _watch_commits(caller: Any) -> None:
+    """Note which partition is committed, wherever the module calls ``commit``."""
+    original = caller.commit
 
     @functools.wraps(original)
-    def commit(store: Store, asset: str, shard: str, output: Any) -> Any:
-        _committing[:] = [f"{asset}/{shard}"]
-        return original(store, asset, shard, output)
+    def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
+        _committing[:] = [f"{partition.asset}/{partition.shard}"]
+        return original(tables, partition, output)
 
-    io_manager.commit = commit
+    caller.commit = commit
 
 
 WATCHED = [
     (io_manager, "commit"),
+    (direct, "commit"),
     (Spool, "add"),
     (TableWriter, "write"),
     (tarfile.TarFile, "addfile"),
@@ -90,7 +94,8 @@ WATCHED = [
 
 def install() -> None:
     """Watch every point of this process."""
-    _watch_commits()
+    _watch_commits(io_manager)
+    _watch_commits(direct)
     _watch(Spool, "add", lambda spool, image_id, *rest: f"spool {image_id}")
     _watch(TableWriter, "write", lambda writer, chunk: f"write {_committing[0]} {writer.rows}")
     _watch(tarfile.TarFile, "addfile", lambda tar, info, *rest: f"member {info.name}")
@@ -107,7 +112,7 @@ def _event(entry: Any) -> str:
 def install_here() -> None:
     """In a process of such a run: watch every point, and leave the drawing of reports out."""
     install()
-    cluster_tables.write_report = brief_report
+    reported.write_report = brief_report
 
 
 if KILL in os.environ or TRACE in os.environ:

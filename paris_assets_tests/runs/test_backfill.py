@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from paris_assets.dag.store import open_store
 
-from paris_assets.planning.waves import ancestors
+from paris_assets.dag.graph import ancestors
+from paris_assets.definitions import open_catalog
 from paris_assets.runs.execution import INSTANCE, POOLS, open_instance, report_finished
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
@@ -65,7 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     root, source = folder / "root", small_world.embedded(folder / "list.parquet", 40)
     needed = ("curated_images", *ancestors(direct.GRAPH, "curated_images"))
     direct.bring_up_to_date(small_world.profile(source), root, Request(select=needed))
-    store = open_store(str(root), direct.GRAPH)
+    catalog = open_catalog(str(root))
     (root / ".dagster").mkdir()
     quick = {
         "run_monitoring": {**INSTANCE["run_monitoring"], "poll_interval_seconds": TICK_S},
@@ -74,8 +74,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     (root / ".dagster" / "dagster.yaml").write_text(yaml.safe_dump({**INSTANCE, **quick}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")  # open_instance sets it
-        with open_instance(store) as instance, user_interface(root) as ui, daemon(root):
-            report_finished(store, instance)
+        with open_instance(catalog.location) as instance, user_interface(root) as ui, daemon(root):
+            report_finished(catalog, instance)
             yield World(root, instance, ui)
 
 
@@ -166,12 +166,12 @@ def test_a_killed_paris_run_keeps_no_place_in_a_pool(world: World) -> None:
 
 def test_the_shipped_configuration_limits_pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
-    with open_instance(open_store(str(tmp_path))) as instance:
+    with open_instance(Location(tmp_path)) as instance:
         limits = instance.event_log_storage.get_pool_limits()
         assert {pool.name: pool.limit for pool in limits} == POOLS == {"gpu": 1, "fit": 1, "io": 4}
         assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 4  # type: ignore[union-attr]
         instance.event_log_storage.set_concurrency_slots("gpu", 3)
-    with open_instance(open_store(str(tmp_path))) as instance:
+    with open_instance(Location(tmp_path)) as instance:
         limits = instance.event_log_storage.get_pool_limits()
         assert {pool.name: pool.limit for pool in limits} == {**POOLS, "gpu": 3}, "a user's own limit stays"
 

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from paris_assets.cli import main
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.command import run_command
@@ -149,7 +149,7 @@ def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: 
 def test_more_clusters_than_images_is_an_error_and_fewer_is_a_result(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_tables, "write_report", brief_report)
+    monkeypatch.setattr(reported, "write_report", brief_report)
     source, root = table(tmp_path / "one.parquet", [picture(1)] * 30), tmp_path / "root"
     assert run(profile(source, clusters__k=8, checks__max_duplicates=1.0), root) == 1
     shown = said(capfd)

@@ -8,30 +8,32 @@ from unittest import mock
 
 import dagster as dg
 import pytest
-from paris_assets.dag.store import Store, open_store
 
 from paris_assets.cli import main
+from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL, table_path
-from paris_assets.definitions import asset_graph, build_definitions
-from paris_assets.planning.waves import order
+from paris_assets.dag.tables import Tables
+from paris_assets.definitions import build_definitions, open_catalog
 from paris_assets.runs.execution import QUIET, open_instance, report_finished
+from paris_assets.storage.files import LocalFiles
+from paris_assets_tests.fixtures.direct import GRAPH
+from paris_assets_tests.fixtures.made_up import flat_root
 from paris_assets_tests.fixtures.small_world import contents
 from paris_assets_tests.runs.user_interface import PROJECT, environment
 
 pytestmark = pytest.mark.long
 
 SHARD = "00001"
-GRAPH = asset_graph()
 
 
 class Hand:
     """Materialises assets of one root, each in a run of its own."""
 
     def __init__(self, root: Path) -> None:
-        store = open_store(str(root))
-        self._job = build_definitions(store).resolve_implicit_global_asset_job_def()
-        self._instance = open_instance(store)
-        report_finished(store, self._instance)
+        catalog = open_catalog(str(root))
+        self._job = build_definitions(catalog).resolve_implicit_global_asset_job_def()
+        self._instance = open_instance(catalog.location)
+        report_finished(catalog, self._instance)
 
     def __call__(self, asset: str, **tags: str) -> dg.ExecuteInProcessResult:
         return self._job.execute_in_process(
@@ -99,7 +101,7 @@ def test_an_input_that_is_not_there_is_named(by_hand: tuple[Path, Hand], asset: 
 
 def test_copies_of_remote_files_go_when_a_run_ends(by_hand: tuple[Path, Hand]) -> None:
     _, hand = by_hand
-    with mock.patch.object(Store, "close") as close:
+    with mock.patch.object(LocalFiles, "close") as close:
         hand("training_selection")
     close.assert_called_once()
 
@@ -127,10 +129,8 @@ def test_a_run_of_ours_leaves_finished_partitions_alone(root: Path) -> None:
 
 
 def test_a_lost_caption_stops_the_expert_shard(root: Path) -> None:
-    from paris_assets_tests.fixtures.made_up import flat_store, put
-
-    captions = open_store(str(root)).read("captions", "00001")
-    put(flat_store(root.parent / "flat"), "captions", captions[1:], "00001")
+    captions = Tables(open_catalog(str(root))).read("captions", "00001")
+    flat_root(root.parent / "flat").put("captions", captions[1:], "00001")
     (root.parent / "flat" / "captions" / "00001.parquet").replace(root / "captions" / "00001.parquet")
     assert "after joining captions and clusters" in failure(Hand(root)("expert_shards"))
 
@@ -148,18 +148,18 @@ def test_assets_carry_what_the_catalogue_shows(tmp_path: Path) -> None:
 
 
 def test_inspect_tells_why_an_image_was_dropped(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = open_store(str(finished))
-    ledger = store.scan("raw_images", store.shards()).collect()
+    tables = Tables(open_catalog(str(finished)))
+    ledger = tables.scan("raw_images", tables.catalog.shards()).collect()
     failed = ledger.drop_nulls("reason").row(0, named=True)
     assert main(["inspect", failed["url"], "--root", str(finished)]) == 0
     assert f"not fetched: {failed['reason']}" in capsys.readouterr().out
-    copy = store.read("duplicate_groups").filter(method="phash").row(0, named=True)
-    keeper = store.read("duplicate_groups").filter(keeper=True, group_id=copy["group_id"]).row(0, named=True)
+    copy = tables.read("duplicate_groups").filter(method="phash").row(0, named=True)
+    keeper = tables.read("duplicate_groups").filter(keeper=True, group_id=copy["group_id"]).row(0, named=True)
     assert main(["inspect", copy["image_id"], "--root", str(finished)]) == 0
     said = capsys.readouterr().out
     assert keeper["image_id"] in said
     assert f"in shard {keeper['shard']}" in said
-    published = store.read("router_arrays", "00000").row(0, named=True)
+    published = tables.read("router_arrays", "00000").row(0, named=True)
     assert main(["inspect", published["image_id"][:12], "--root", str(finished)]) == 0
     assert f"published in cluster {published['cluster']}: expert_shards/cluster_" in capsys.readouterr().out
     assert main(["inspect", "ffffffffffff", "--root", str(finished)]) == 1

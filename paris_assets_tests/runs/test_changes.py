@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
@@ -43,7 +43,7 @@ class Louder(cheap.Blocks):
 @pytest.fixture(scope="module", autouse=True)
 def _brief() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster_tables, "write_report", brief_report)
+        patch.setattr(reported, "write_report", brief_report)
         yield
 
 

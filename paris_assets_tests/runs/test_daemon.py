@@ -17,11 +17,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
-from paris_assets.dag.store import open_store
 from PIL import Image
 
 from paris_assets.dag.records import read_record
-from paris_assets.definitions import asset_graph
+from paris_assets.definitions import open_catalog
 from paris_assets.partitions import image_shards
 from paris_assets.runs.execution import open_instance, report_finished
 from paris_assets.runs.run import Request, plan
@@ -89,13 +88,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, posted: tuple[str, list[dict
     source, root = folder / "source", folder / "root"
     small_world.embedded(source / "a.parquet", 40)
     direct.bring_up_to_date(small_world.profile(source, **PROFILE), root)
-    store = open_store(str(root), asset_graph())
+    catalog = open_catalog(str(root))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")  # open_instance sets it
         patch.setenv("PARIS_SENSOR_INTERVAL_S", "3")
         patch.setenv("PARIS_FAILURE_WEBHOOK", posted[0])
-        with open_instance(store) as instance:
-            report_finished(store, instance)
+        with open_instance(catalog.location) as instance:
+            report_finished(catalog, instance)
             on = [str(COMMANDS / "dagster"), "sensor", "start", "--start-all", "-w", "workspace.yaml"]
             with process([str(COMMANDS / "dagster-daemon"), "run", "-w", "workspace.yaml"], root):
                 subprocess.run(on, env=environment(root), cwd=PROJECT, check=True, capture_output=True)
@@ -125,7 +124,7 @@ def test_a_new_file_is_carried_to_expert_shards_and_nothing_is_refitted(world: W
         if "/0000" in path and path.endswith((".tar", ".npy")):
             assert now[path] == before[path], path
     assert verify(root, world.manifest()).problems == []
-    assert plan(open_store(str(world.root), asset_graph()), Request()) == []
+    assert plan(open_catalog(str(world.root)), Request()) == []
     assert [run.status.value for run in world.runs("00002")] == ["SUCCESS"] * 3, "one run per wave"
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from paris_assets.storage.location import sha256_file
-from paris_assets_tests.fixtures import direct, kill_points, small_world
+from paris_assets_tests.fixtures import direct, small_world
+from paris_assets_tests.runs import kill_points
 
 pytestmark = pytest.mark.long
 

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 import yaml
 
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
+from paris_assets.dag.graph import descendants
 from paris_assets.dag.records import ALL
-from paris_assets.planning.waves import descendants
 from paris_assets.runs.run import Request
 from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
@@ -84,7 +84,7 @@ class World(NamedTuple):
 @pytest.fixture(scope="module", autouse=True)
 def _brief() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster_tables, "write_report", brief_report)
+        patch.setattr(reported, "write_report", brief_report)
         yield
 
 

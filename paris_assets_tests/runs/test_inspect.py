@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from paris_assets.dag.store import Store
 
+from paris_assets.dag.records import ALL
 from paris_assets.runs.inspect import describe, find_occurrences, print_story
 from paris_assets.runs.outcome import why_first
 from paris_assets_tests.fixtures import made_up
-from paris_assets_tests.fixtures.made_up import SHARD
+from paris_assets_tests.fixtures.made_up import SHARD, MadeUpRoot
 
 IMAGES = 24
 OTHER = "00001"
@@ -24,10 +24,10 @@ SMALL, BROKEN = "d" * 32, "c" * 32
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> MadeUpRoot:
     """24 published images in one shard; in another a failed fetch, rejects, copies and a row that is not fetched."""
     settings = {"curation.signal_rules": RULES, "experts.max_samples": 5}
-    store = made_up.flat_store(tmp_path_factory.mktemp("story"), **settings)
+    store = made_up.flat_root(tmp_path_factory.mktemp("story"), **settings)
     names = made_up.publishable(store, IMAGES)
     registry = pl.DataFrame({"shard": [SHARD, OTHER, "00002"], "file": "", "rows": 24, "source_row": [0, 24, 48]})
     made_up.put_registry(Path(store.root.url), registry)
@@ -46,7 +46,7 @@ def _ledger(rows: list[dict]) -> pl.DataFrame:
     return pl.DataFrame([{**blank, "status": "ok", "text": "x", **row} for row in rows], schema_overrides=schema)
 
 
-def _put_ledgers(store: Store, names: list[str]) -> None:
+def _put_ledgers(store: MadeUpRoot, names: list[str]) -> None:
     first = [
         {"source_row": row, "image_id": name, "url": f"http://photos.example/{row}"} for row, name in enumerate(names)
     ]
@@ -69,7 +69,7 @@ def _put_ledgers(store: Store, names: list[str]) -> None:
         store.put("source_rows", rows, shard)
 
 
-def _put_verdicts(store: Store, names: list[str]) -> None:
+def _put_verdicts(store: MadeUpRoot, names: list[str]) -> None:
     signals = {"image_id": [SMALL, BROKEN], "blur": [3.5, None], "error": [None, "image file is truncated"]}
     store.put("image_signals", pl.DataFrame(signals), OTHER)
     verdicts = pl.DataFrame(
@@ -97,18 +97,18 @@ def _put_verdicts(store: Store, names: list[str]) -> None:
     store.put("duplicate_groups", groups)
 
 
-def told(store: Store, wanted: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert print_story(store, wanted) == 0
+def told(store: MadeUpRoot, wanted: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert print_story(store.tables, wanted) == 0
     return capsys.readouterr().out
 
 
-def test_a_failed_fetch_has_its_reason_and_attempts(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_fetch_has_its_reason_and_attempts(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
     said = told(store, "http://photos.example/24", capsys)
     assert "=> not fetched: http_503 (HTTP 503, 3 attempts)" in said
     assert "(source row 24, shard 00001)" in said
 
 
-def test_every_failing_rule_has_its_value_and_bound(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_failing_rule_has_its_value_and_bound(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
     said = told(store, SMALL, capsys)
     assert "=> rejected by rule too_small: short_side is 100, below 160\n" in said
     assert "=> rejected by rule too_wide: aspect is 4, above 3\n" in said
@@ -117,14 +117,14 @@ def test_every_failing_rule_has_its_value_and_bound(store: Store, capsys: pytest
     assert "=> rejected by rule undecodable: image file is truncated" in told(store, BROKEN, capsys)
 
 
-def test_a_copy_names_what_was_kept_and_why(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_names_what_was_kept_and_why(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
     keeper = made_up.ids(IMAGES)[3]
     said = told(store, FAR, capsys)
     assert f"=> dropped as a copy (phash, distance 4 bits) of {keeper}, source row 3 in shard 00000" in said
     assert "http://photos.example/3, which ranks first: 60000 pixels against 30000" in said
 
 
-def test_an_exact_copy_is_kept_through_another_row(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exact_copy_is_kept_through_another_row(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
     name = made_up.ids(IMAGES)[5]
     said = told(store, "row:28", capsys)
     assert f"the same bytes are kept through another source row: {name}, source row 5 in shard 00000" in said
@@ -135,7 +135,7 @@ def test_an_exact_copy_is_kept_through_another_row(store: Store, capsys: pytest.
 
 
 def test_a_published_image_has_its_tar_its_members_and_its_rows(
-    store: Store, capsys: pytest.CaptureFixture[str]
+    store: MadeUpRoot, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = made_up.ids(IMAGES)[13]
     said = told(store, name[:8], capsys)
@@ -153,7 +153,7 @@ def test_a_published_image_has_its_tar_its_members_and_its_rows(
     assert "embedding: 5 x 3 float16, norm " in said
 
 
-def test_an_image_that_is_not_selected(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_that_is_not_selected(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
     selection = store.read("training_selection", SHARD)
     try:
         for reason, value in (("low_value_cluster", "low"), ("beyond_keep_fraction", "high")):
@@ -170,7 +170,7 @@ def test_an_image_that_is_not_selected(store: Store, capsys: pytest.CaptureFixtu
         store.put("training_selection", selection)
 
 
-def test_an_image_without_latent(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_without_latent(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
     latents, arrays = store.read("latents", SHARD), store.read("router_arrays", SHARD)
     try:
         store.put("latents", latents[1:])
@@ -182,11 +182,11 @@ def test_an_image_without_latent(store: Store, capsys: pytest.CaptureFixture[str
         made_up.publish(store)
 
 
-def test_what_is_not_made_yet(store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_is_not_made_yet(store: MadeUpRoot, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = told(store, "http://photos.example/50", capsys)
     assert "(source row 50, shard 00002)" in said
     assert "=> not fetched yet: `paris run` goes on with it" in said
-    fresh = made_up.flat_store(tmp_path)
+    fresh = made_up.flat_root(tmp_path)
     made_up.put_registry(tmp_path, pl.DataFrame({"shard": [SHARD], "file": "", "rows": 24, "source_row": [0]}))
     fresh.put("raw_images", _ledger([{"source_row": 0, "image_id": "a" * 32, "url": None}]))
     said = told(fresh, "aaaaaa", capsys)
@@ -194,26 +194,23 @@ def test_what_is_not_made_yet(store: Store, capsys: pytest.CaptureFixture[str], 
 
 
 @pytest.mark.parametrize("wanted", ["ffffffffff", "http://photos.example/none", "row:999", "row:x", "abc", ""])
-def test_what_is_not_known(store: Store, capsys: pytest.CaptureFixture[str], wanted: str) -> None:
-    assert print_story(store, wanted) == 1
+def test_what_is_not_known(store: MadeUpRoot, capsys: pytest.CaptureFixture[str], wanted: str) -> None:
+    assert print_story(store.tables, wanted) == 1
     assert f"nothing known of {wanted!r}" in capsys.readouterr().out
 
 
 def test_nothing_is_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = made_up.flat_store(tmp_path)
+    store = made_up.flat_root(tmp_path)
     (tmp_path / "shards.parquet").unlink()
-    assert print_story(store, "row:0") == 1
+    assert print_story(store.tables, "row:0") == 1
     assert "nothing known" in capsys.readouterr().out
 
 
-def test_a_source_row_looks_into_its_own_shard_only(store: Store) -> None:
+def test_a_source_row_looks_into_its_own_shard_only(store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
-    record = store.record
-    store.record = lambda asset, shard="all": looked.append(shard) or record(asset, shard)  # type: ignore[method-assign]
-    try:
-        assert find_occurrences(store, "row:25")["image_id"].to_list() == [SMALL]
-    finally:
-        del store.record
+    record = store.catalog.record
+    monkeypatch.setattr(store.catalog, "record", lambda asset, key=ALL: looked.append(key) or record(asset, key))
+    assert find_occurrences(store.tables, "row:25")["image_id"].to_list() == [SMALL]
     assert set(looked) == {OTHER}
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from paris_assets.dag.store import Store
 
+from paris_assets.dag.graph import descendants
 from paris_assets.dag.records import read_record
-from paris_assets.definitions import asset_graph
+from paris_assets.definitions import asset_graph, open_catalog
 from paris_assets.planning.registration import SourceChanged
-from paris_assets.planning.waves import descendants
+from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request, UnknownName, plan
 from paris_assets.storage.location import Location, sha256_file
@@ -24,7 +24,7 @@ from paris_assets_tests.runs.conftest import settings
 
 pytestmark = pytest.mark.long
 
-GRAPH = asset_graph()
+GRAPH = asset_graph(load_profile("demo"))
 
 
 def hashes(root: Path) -> dict[str, str]:
@@ -44,8 +44,8 @@ def published(root: Path) -> dict[str, str]:
 
 
 def todo(root: Path, source: Path, request: Request | None = None, **overrides: object) -> set[str]:
-    store = Store(Location(root), settings(source, **overrides), GRAPH)
-    return {asset for _, tasks in plan(store, request or Request()) for task in tasks for asset in task.assets}
+    catalog = open_catalog(Location(root), settings(source, **overrides))
+    return {asset for _, tasks in plan(catalog, request or Request()) for task in tasks for asset in task.assets}
 
 
 def table(root: Path, asset: str) -> pl.DataFrame:
@@ -210,7 +210,7 @@ def test_a_deleted_home_alone_is_told_what_is_finished(root: Path, source: Path)
     shutil.rmtree(root / ".dagster")
     assert run_command(settings(source), str(root), Request(), dry_run=False) == 0
     assert hashes(root) == before
-    instance = open_instance(Store(Location(root), settings(source), GRAPH))
+    instance = open_instance(Location(root))
     assert instance.get_materialized_partitions(dg.AssetKey("latents")) == {"00000", "00001"}
     assert instance.get_latest_materialization_event(dg.AssetKey("pipeline_manifest")) is not None
 
@@ -247,7 +247,7 @@ def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source:
     from paris_assets.planning.waves import Task
     from paris_assets.runs.workers import Workers
 
-    store = Store(Location(root), settings(source), GRAPH)
+    catalog = open_catalog(Location(root), settings(source))
     killed: list[int] = []
 
     def kill_one(asset: str, shard: str, event: str) -> None:
@@ -256,8 +256,8 @@ def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source:
             killed.append(worker.process.pid or 0)
             os.kill(killed[0], signal.SIGKILL)
 
-    workers = Workers(store, 2, kill_one)
-    shards = store.shards()
+    workers = Workers(catalog, 2, kill_one)
+    shards = catalog.shards()
     try:
         tasks = [Task(shard, ("training_selection",), ("training_selection",)) for shard in shards]
         reports = {report.task.shard: report for report in workers.run(tasks)}
@@ -283,10 +283,10 @@ def test_text_from_the_web_is_no_markup(finished: Path, source: Path) -> None:
     from paris_assets.runs.run import RunReport
     from paris_assets.runs.summary import print_summary
 
-    store = Store(Location(finished), settings(source), GRAPH)
+    catalog = open_catalog(Location(finished), settings(source))
     said = io.StringIO()
     check = TaskReport(Task("00000", ("captions",)), failed_checks=["captions: '[/url] buy [red]now' is 90 %"])
-    print_summary(store, RunReport([check]), Console(file=said, width=200))
+    print_summary(catalog, RunReport([check]), Console(file=said, width=200))
     assert "'[/url] buy [red]now' is 90 %" in said.getvalue()
 
 
@@ -298,22 +298,22 @@ def test_another_source_on_the_same_root_is_refused(root: Path, tmp_path: Path) 
 
 
 def test_unknown_names_are_refused(finished: Path, source: Path) -> None:
-    store = Store(Location(finished), settings(source), GRAPH)
+    catalog = open_catalog(Location(finished), settings(source))
     for request in (Request(select=("latent",)), Request(start="nope"), Request(shards=("99999",))):
         with pytest.raises(UnknownName):
-            plan(store, request)
+            plan(catalog, request)
 
 
 def test_asset_selection_syntax(finished: Path, source: Path) -> None:
-    store = Store(Location(finished), settings(source), GRAPH)
-    found = plan(store, Request(select=("group:captions",), force=True))
+    catalog = open_catalog(Location(finished), settings(source))
+    found = plan(catalog, Request(select=("group:captions",), force=True))
     assert {asset for _, tasks in found for task in tasks for asset in task.assets} == {"captions", "text_embeddings"}
 
 
 def test_no_check_fails_on_a_good_run(finished: Path, source: Path) -> None:
     from paris_assets.runs.execution import open_instance
 
-    instance = open_instance(Store(Location(finished), settings(source), GRAPH))
+    instance = open_instance(Location(finished))
     import dagster as dg
 
     records = instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.ASSET_CHECK_EVALUATION))
@@ -327,7 +327,7 @@ def test_dagster_knows_versions_rows_and_rejects(finished: Path, source: Path) -
 
     from paris_assets.runs.execution import open_instance
 
-    instance = open_instance(Store(Location(finished), settings(source), GRAPH))
+    instance = open_instance(Location(finished))
     for asset, node in GRAPH.items():
         event = instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None, asset

@@ -17,17 +17,17 @@ import boto3
 import pytest
 import yaml
 from botocore.retries.standard import ExponentialBackoff
-from paris_assets.dag.store import open_store
 
 from paris_assets.cli import main
-from paris_assets.clusters import tables as cluster_tables
+from paris_assets.clusters import reported
 from paris_assets.config import Profile
-from paris_assets.definitions import build_definitions
+from paris_assets.dag.s3 import open_location
+from paris_assets.dag.tables import Tables
+from paris_assets.definitions import build_definitions, open_catalog
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import dagster_home, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage import s3
-from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy
@@ -80,12 +80,13 @@ def world(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET.decode())
         patch.setattr(tempfile, "tempdir", str(folder))
         patch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.02)
+        patch.setattr(s3, "PAUSE_S", 0.02)
         patch.setattr(s3, "READ_TIMEOUT_S", 1)
-        patch.setattr(cluster_tables, "write_report", chatty_report)
+        patch.setattr(reported, "write_report", chatty_report)
         direct.bring_up_to_date(profile, folder / "local")
         proxy.judge = failing(failed)
         direct.bring_up_to_date(profile, url)
-        root = Location(url)
+        root = open_location(url)
         for path in LOST:
             root.delete(path)
         root.put_bytes(b"stale", STALE)
@@ -122,13 +123,13 @@ def test_the_bytes_are_those_of_a_local_run(world: World) -> None:
 
 
 def test_logs_of_every_run_lie_beside_the_results(world: World) -> None:
-    store = open_store(world.url)
+    root = open_location(world.url)
     logs = [path for path in world.files if path.startswith(".dagster/")]
-    with open_instance(store) as instance:
+    with open_instance(root) as instance:
         assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
         assert {path.split("/")[2] for path in logs} == {run.run_id for run in instance.get_runs()}
     assert all(re.fullmatch(r"\.dagster/storage/[0-9a-f-]+/compute_logs/\w+\.(err|out)", path) for path in logs)
-    printed = [path for path in logs if path.endswith(".out") and b"drawing the report" in store.root.read(path)]
+    printed = [path for path in logs if path.endswith(".out") and b"drawing the report" in root.read(path)]
     assert len(printed) == 1
 
 
@@ -151,7 +152,7 @@ def test_no_credential_is_written_anywhere(world: World) -> None:
 
 
 def test_the_code_location_shows_names_of_variables_only(world: World) -> None:
-    definitions = build_definitions(open_store(world.url))
+    definitions = build_definitions(open_catalog(world.url))
     shown = repr(definitions.resources) + repr(definitions.get_repository_def().get_top_level_resources())
     assert SECRET.decode() not in shown
     assert definitions.resources is not None
@@ -171,8 +172,7 @@ def test_a_finished_root_is_planned_in_few_requests(world: World, capfd: pytest.
 
 @pytest.mark.parametrize("command", ["doctor", "inspect", "verify"])
 def test_every_command_takes_the_url(world: World, capsys: pytest.CaptureFixture[str], command: str) -> None:
-    store = open_store(world.url)
-    image = store.read("curated_images", "00000")["image_id"][0]
+    image = Tables(open_catalog(world.url)).read("curated_images", "00000")["image_id"][0]
     arguments = {"inspect": [image, "--root", world.url], "doctor": ["--root", world.url]}
     status = main([command, *arguments.get(command, [f"{world.url}/pipeline_manifest.json"])])
     said = capsys.readouterr()

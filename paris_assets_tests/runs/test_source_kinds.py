@@ -7,9 +7,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from paris_assets.dag.store import open_store
 
 from paris_assets.cli import main
+from paris_assets.dag.tables import Tables
+from paris_assets.definitions import open_catalog
+from paris_assets.images.reader import ImageTars
+from paris_assets.storage.files import LocalFiles
 from paris_assets_tests.runs.conftest import SAMPLE
 
 PHOTOS = sorted((SAMPLE / "images").iterdir())[:6]
@@ -60,19 +63,19 @@ def test_a_source_that_holds_its_images(make, tmp_path: Path, monkeypatch: pytes
         "source.rows_per_shard=4",
     ]
     assert main(arguments) == 0
-    store = open_store(str(root))
-    assert store.shards() == ["00000", "00001"]
-    ledger = store.scan("raw_images", store.shards()).sort("source_row").collect()
+    catalog = open_catalog(str(root))
+    tables, shards = Tables(catalog), catalog.shards()
+    assert shards == ["00000", "00001"]
+    ledger = tables.scan("raw_images", shards).sort("source_row").collect()
     assert ledger["source_row"].to_list() == list(range(6))
     assert ledger["status"].to_list() == ["ok"] * 6
     texts = dict(ledger.select("text", "size_bytes").iter_rows())
     assert texts == {f"text of {photo.stem}": photo.stat().st_size for photo in PHOTOS}
-    images = dict(image for shard in store.shards() for image in store.images(shard, ledger_ids(store, shard)))
+    tars = ImageTars(LocalFiles(catalog.location))
+    ledgers = {shard: tables.scan("raw_images", [shard]) for shard in shards}
+    ids = {shard: rows.select("image_id").collect() for shard, rows in ledgers.items()}
+    images = dict(image for shard in shards for image in tars.of(shard, ledgers[shard]).read(ids[shard]))
     assert sorted(images.values()) == sorted(photo.read_bytes() for photo in PHOTOS)
-
-
-def ledger_ids(store, shard: str) -> pl.Series:  # type: ignore[no-untyped-def]
-    return store.read("raw_images", shard)["image_id"]
 
 
 def test_a_table_without_usable_columns_says_what_it_has_and_needs(

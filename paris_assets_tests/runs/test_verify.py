@@ -49,7 +49,7 @@ def without_tables(root: Path) -> Path:
 
 def replace(root: Path, asset: str, **columns: pl.Expr) -> None:
     """Rewrite a table of the first shard with a record that fits it."""
-    store = made_up.flat_store(root.parent / "flat")
+    store = made_up.flat_root(root.parent / "flat")
     store.put(asset, pl.read_parquet(root / asset / "00000.parquet").with_columns(**columns))
     (root.parent / "flat" / asset / "00000.parquet").replace(root / asset / "00000.parquet")
 
@@ -190,7 +190,7 @@ def test_a_sample_that_is_not_selected_and_one_that_is_not_published(root: Path,
 
 
 def test_a_sample_of_an_image_that_a_table_lacks(root: Path, verify: Verify) -> None:
-    store = made_up.flat_store(root.parent / "flat")
+    store = made_up.flat_root(root.parent / "flat")
     store.put("captions", pl.read_parquet(root / "captions/00000.parquet")[1:])
     (root.parent / "flat/captions/00000.parquet").replace(root / "captions/00000.parquet")
     _, said = verify()
@@ -253,7 +253,7 @@ def test_a_table_whose_counts_the_manifest_leaves_out(root: Path, verify: Verify
 
 
 def test_a_manifest_that_was_edited_after_it_was_written(root: Path, verify: Verify) -> None:
-    store = made_up.flat_store(root.parent / "flat")
+    store = made_up.flat_root(root.parent / "flat")
     for name in ("pipeline_manifest.json", "router_training/clip.npy"):
         (root.parent / Path(name).name).write_bytes((root / name).read_bytes())
     files = {name: root.parent / Path(name).name for name in ("pipeline_manifest.json", "router_training/clip.npy")}
@@ -274,7 +274,7 @@ def test_a_manifest_that_was_edited_after_it_was_written(root: Path, verify: Ver
 
 
 def test_a_data_file_that_is_not_published(root: Path, verify: Verify) -> None:
-    store = made_up.flat_store(root.parent / "flat")
+    store = made_up.flat_root(root.parent / "flat")
     tar = root.parent / "images.tar"
     tar.write_bytes(b"images")
     rows = pl.read_parquet(root / "raw_images/00000.parquet")

@@ -68,6 +68,13 @@ class UserInterface:
         assert "errors" not in said, said["errors"]
         return said["data"]
 
+    def answers(self) -> bool:
+        """Whether the server is there by now."""
+        try:
+            return bool(self.ask("{ version }"))
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
     def launch(self, assets: list[str], shard: str | None, checks: list[tuple[str, str]] | None = None) -> str:
         """Materialise assets, or execute only checks, for one shard; returns the id of the run."""
         selector = {
@@ -163,15 +170,8 @@ def user_interface(root: Path) -> Iterator[UserInterface]:
     command = [str(Path(sys.executable).parent / "dagster-webserver"), "-w", "workspace.yaml", "-p", str(port)]
     with process(command, root):
         found = UserInterface(f"http://127.0.0.1:{port}")
-        until(lambda: _answers(found), 180, "the web server")
+        until(found.answers, 180, "the web server")
         yield found
-
-
-def _answers(found: UserInterface) -> bool:
-    try:
-        return bool(found.ask("{ version }"))
-    except urllib.error.URLError:
-        return False
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from paris_assets.dag.fingerprint import own_code, own_fingerprint, row_choice
+from paris_assets.config import own_code
+from paris_assets.dag.fingerprint import own_fingerprint, row_choice
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile
 from paris_assets.settings.import_path import ImportPathError, code_version, load_class
