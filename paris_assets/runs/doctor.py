@@ -12,6 +12,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from rich.console import Console
+from rich.markup import escape
 
 from paris_assets.config import Model, Profile
 from paris_assets.dag.store import stored_profile
@@ -54,7 +55,7 @@ def missing_for(profile: Profile) -> list[str]:
     """What keeps the profile from running here, each with what to do; empty when nothing does."""
     absent = absent_packages()
     if absent:
-        return [f"{', '.join(absent)} not installed: pip install 'paris_assets[run]'"]
+        return [f"{', '.join(absent)} are not installed: pip install 'paris_assets[run]'"]
     problems = [f"{setting}: {problem}" for setting, found in _lacking(profile).items() for problem in found]
     serve = profile.ingest.serve
     if serve and not Path(serve).is_dir():
@@ -150,7 +151,7 @@ def examine(profile: Profile, root_url: str) -> int:
         console.print(f"  {setting}: {model.implementation} {model.path or ''} {state}")
     problems += _root_problems(root_url)
     for problem in problems:
-        console.print(f"[red]missing[/red] {problem}", soft_wrap=True)
+        console.print(f"[red]missing[/red] {escape(problem)}", soft_wrap=True)
     console.print("everything that this profile needs is here" if not problems else f"{len(problems)} problems")
     return 1 if problems else 0
 
