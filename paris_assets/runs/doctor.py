@@ -45,7 +45,7 @@ def missing_for(profile: Profile) -> list[str]:
     """What keeps the profile from running here, each with what to do; empty when nothing does."""
     absent = absent_packages()
     if absent:
-        return [f"{', '.join(absent)} not installed: pip install 'paris_assets[run]'"]
+        return [f"{', '.join(absent)} are not installed: pip install 'paris_assets[run]'"]
     problems = [f"{setting}: {problem}" for setting, found in _lacking(profile).items() for problem in found]
     problems += numeric_problems(profile)
     serve = profile.ingest.serve
