@@ -12,12 +12,9 @@ import polars as pl
 import pytest
 
 import paris_assets
-from paris_assets.clusters.assignment import SCHEMA as ASSIGNED
-from paris_assets.clusters.schema import CLUSTER_ASSIGNMENTS
 from paris_assets.dag.assets import TableAsset
 from paris_assets.definitions import ASSETS
-from paris_assets.ingest.columns import SOURCE_SCHEMA
-from paris_assets.ingest.schema import RAW_IMAGES, SOURCE_ROWS
+from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.rules.columns import FILE_COLUMNS
 from paris_assets.storage.schema import Schema
 
@@ -29,8 +26,6 @@ ELSEWHERE = {
     "ingest/sources.py": "the registry of shards, which is no asset's table",
     "verification/tar_samples.py": "metadata.json inside tars, and what the verifier notes of each sample",
     "rules/columns.py": "the ledger as rules see it: rules import no stage; compared below",
-    "ingest/columns.py": "what readers bring a source to; compared below",
-    "clusters/assignment.py": "compared below",
 }
 
 
@@ -78,9 +73,7 @@ def test_columns_are_written_down_once() -> None:
     assert found == set(ELSEWHERE)
 
 
-def test_what_is_written_twice_is_the_same() -> None:
-    assert dict(SOURCE_ROWS.polars()) == {name: kind() for name, kind in SOURCE_SCHEMA.items()}
-    assert dict(CLUSTER_ASSIGNMENTS.polars()) == {name: kind() for name, kind in ASSIGNED.items()}
+def test_rules_see_the_ledger_as_it_is() -> None:
     ledger = RAW_IMAGES.polars()
     assert {name: ledger[name] for name in FILE_COLUMNS} == {name: kind() for name, kind in FILE_COLUMNS.items()}
 
