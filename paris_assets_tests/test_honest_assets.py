@@ -130,7 +130,7 @@ def test_dagsters_inputs_are_the_tables_among_the_parameters(name: str) -> None:
         read = {
             table
             for table in tables_read(asset.body)
-            if table in graph and (table not in asset.reads_if or asset.reads_if[table](profile))
+            if table in graph and (table not in asset.optional_inputs or asset.optional_inputs[table](profile))
         }
         definition = asset.define(profile, graph)
         (spec,) = definition.specs
@@ -151,7 +151,7 @@ def test_conditions_and_orders_are_of_assets_that_exist(asset: TableAsset) -> No
         if type(None) in get_args(parameter.annotation)
     }
     absent_sometimes = {name for name in tables_read(asset.body) if name == "content_scores"}
-    assert optional == set(asset.reads_if) | absent_sometimes
+    assert optional == set(asset.optional_inputs) | absent_sometimes
 
 
 def test_without_scorers_there_are_no_scores() -> None:
