@@ -13,6 +13,7 @@ from paris_assets.config import Profile
 from paris_assets.dag import fingerprint as fingerprints
 from paris_assets.dag.graph import Graph, TableSpec
 from paris_assets.dag.records import ALL, Record, read_record, table_path
+from paris_assets.errors import MissingInput
 from paris_assets.storage.checksum import DamagedFile, intact
 from paris_assets.storage.location import Location
 
@@ -102,6 +103,23 @@ class Catalog:
         if not self.profile.allow_missing_shards:
             return shards
         return [shard for shard in shards if all(self.record(asset, shard) for asset in assets)]
+
+    def missing_inputs(self, asset: str, shard: str) -> list[str]:
+        """``asset/shard`` of every partition that has to be there before this one is made, and is not."""
+        spec, missing = self.graph[asset], list[str]()
+        for name in spec.inputs:
+            keys = [shard] if spec.partitioned and self.graph[name].partitioned else self.keys(name)
+            lacking = [f"{name}/{key}" for key in keys if self.record(name, key) is None] if keys else [name]
+            missing += lacking if not self.profile.allow_missing_shards or len(lacking) == len(keys) else []
+        return missing
+
+    def not_made(self, partitions: Sequence[str]) -> MissingInput:
+        """The error that names partitions which are to be read and have not been made."""
+        names = ", ".join(partitions[:8])
+        more = f" and {len(partitions) - 8} more" if len(partitions) > 8 else ""
+        return MissingInput(
+            f"{names}{more} has not been made under {self.location.url}: materialise it first, or let `paris run` do it"
+        )
 
     def refresh(self) -> None:
         """Look again at what is taken as unchanged while one wave is planned or one task runs: local weights and, on a

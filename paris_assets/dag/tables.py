@@ -10,7 +10,7 @@ import polars as pl
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.records import ALL, table_path
-from paris_assets.errors import BrokenInvariant, MissingInput, UserError
+from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.storage.checksum import VerifiedFiles
 from paris_assets.storage.shards import Shards
 
@@ -46,12 +46,7 @@ class Tables:
         if missing and catalog.profile.allow_missing_shards and len(missing) < len(shards):
             shards = [shard for shard in shards if shard not in set(missing)]
         elif missing or not shards:
-            names = ", ".join(f"{asset}/{shard}" for shard in missing[:8]) or asset
-            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-            raise MissingInput(
-                f"{names}{more} has not been made under {catalog.location.url}: materialise it first, or let "
-                "`paris run` do it"
-            )
+            raise catalog.not_made([f"{asset}/{shard}" for shard in missing] or [asset])
         for shard in shards:
             self._verified.check(table_path(asset, shard))
         uris = [catalog.location.uri(table_path(asset, shard)) for shard in shards]

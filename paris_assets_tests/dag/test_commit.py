@@ -102,7 +102,7 @@ def test_reading_what_is_missing_names_it(store: MadeUpRoot) -> None:
     store.commit("tars", "00000", output({}))
     with pytest.raises(MissingInput, match=r"tars/00001 has not been made"):
         store.scan("tars", ["00000", "00001"])
-    with pytest.raises(MissingInput, match="an input has not been made"):
+    with pytest.raises(MissingInput, match=r"tars/00001 has not been made under .*: materialise it first"):
         store.commit("after", "00001", output({}))
 
 

@@ -102,7 +102,7 @@ def test_an_input_that_is_not_there_is_named(by_hand: tuple[Path, Hand], asset: 
 def test_copies_of_remote_files_go_when_a_run_ends(by_hand: tuple[Path, Hand]) -> None:
     _, hand = by_hand
     with mock.patch.object(LocalFiles, "close") as close:
-        hand("training_selection")
+        hand("image_signals")
     close.assert_called_once()
 
 
