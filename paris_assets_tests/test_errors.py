@@ -92,6 +92,7 @@ MISTAKES: dict[str, tuple[Callable[[Place], list[str]], str]] = {
     "manifest missing": (lambda p: ["verify", "no.json"], "no file no.json: give the path or URL of a pipeline_man"),
     "manifest a folder": (lambda p: ["verify", str(p.folder)], "no file {folder}: give the path"),
     "manifest a folder, slash": (lambda p: ["verify", f"{p.folder}/"], "no file {folder}/: give the path"),
+    "manifest missing in a store": (lambda p: ["verify", "memory://none/m.json"], "no file memory://none/m.json: give"),
     "manifest below a file": (lambda p: ["verify", "file/a.json"], "no file file/a.json: give the path"),
     "manifest no JSON": (lambda p: ["verify", "small.yaml"], "small.yaml is no JSON"),
     "manifest another file": (lambda p: ["verify", "pipeline_manifest.json"], "is no manifest, it lacks version"),
@@ -368,6 +369,6 @@ def test_without_the_packages_of_a_run_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "paris_assets.models.device", raising=False)
     assert main(place.run()) == 2
-    assert "torch not installed: pip install 'paris_assets[run]'" in capfd.readouterr().err
+    assert "not installed: pip install 'paris_assets[run]'" in capfd.readouterr().err
     assert main(["doctor", "--profile", str(place.profile)]) == 1
-    assert "torch not installed: pip install 'paris_assets[run]'" in " ".join(capfd.readouterr().out.split())
+    assert "not installed: pip install 'paris_assets[run]'" in " ".join(capfd.readouterr().out.split())

@@ -75,7 +75,8 @@ def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:
     try:
         data = root.read(name)
     except (FileNotFoundError, FileError) as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        # An object store that has no such object gives no number.
+        if isinstance(error, FileError) and error.errno not in (errno.ENOTDIR, errno.EISDIR):
             raise
         raise NoManifest(f"no file {manifest}: give the path or URL of a {MANIFEST}") from error
     return parse_manifest(data, manifest)
