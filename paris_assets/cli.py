@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     dev.add_argument("--root", metavar="DIR|URL")
     dev.add_argument("--port", type=int, default=3000)
     dev.set_defaults(command=_dev)
-    inspect = commands.add_parser("inspect", help="one image's story, from row to shard")
+    inspect = commands.add_parser("inspect", help="one image's history, from row to shard")
     inspect.add_argument(
         "image",
         metavar="IMAGE_ID|URL|row:N",
@@ -155,13 +155,13 @@ def _dev(options: argparse.Namespace) -> int:
 def _inspect(options: argparse.Namespace) -> int:
     from paris_assets.dag.tables import Tables
     from paris_assets.definitions import open_catalog
-    from paris_assets.runs.inspect import print_story
+    from paris_assets.runs.inspect import print_history
 
     catalog = open_catalog(_root_url(options, "demo"))
     if not catalog.shards():
         where = catalog.location.url
         raise UsageError(f"there is no run under {where}: name another --root, or make one with `paris run`")
-    return print_story(Tables(catalog), options.image)
+    return print_history(Tables(catalog), options.image)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import QUIET, open_instance
 from paris_assets.runs.run import Request
-from paris_assets.runs.unchecked import judge_again
+from paris_assets.runs.unchecked import check_again
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures import made_up, small_world
@@ -238,7 +238,7 @@ def test_what_was_made_but_not_judged_is_judged_by_the_next_run(root: Path, tmp_
         assert status.is_current
         said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks").description or ""
         assert said.startswith("2 checks fail, 1 of them with an error")
-        assert judge_again(open_catalog(str(moved)), instance) == 0
+        assert check_again(open_catalog(str(moved)), instance) == 0
 
 
 def test_a_failure_is_not_buried_by_those_of_another_shard() -> None:

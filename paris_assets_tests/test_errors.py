@@ -358,3 +358,16 @@ def test_the_classes_keep_the_bases_that_callers_and_pydantic_know() -> None:
         assert issubclass(kind, UserError), kind
         assert issubclass(kind, base), kind
     assert (StorageError("said").errno, str(StorageError("said"))) == (errno.EIO, "said")
+
+
+def test_without_the_packages_of_a_run_it_says_what_to_install(
+    place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paris_assets.runs.doctor.absent_packages", lambda: ["torch"])
+    monkeypatch.setattr("paris_assets.runs.command.absent_packages", lambda: ["torch"])
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "paris_assets.models.device", raising=False)
+    assert main(place.run()) == 2
+    assert "torch not installed: pip install 'paris_assets[run]'" in capfd.readouterr().err
+    assert main(["doctor", "--profile", str(place.profile)]) == 1
+    assert "torch not installed: pip install 'paris_assets[run]'" in " ".join(capfd.readouterr().out.split())

@@ -18,7 +18,7 @@ import pytest
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import open_catalog
 from paris_assets.images.decode import decode_rgb
-from paris_assets.runs.inspect import print_story
+from paris_assets.runs.inspect import print_history
 from paris_assets_tests.fixtures import small_world
 
 pytestmark = pytest.mark.long
@@ -116,7 +116,7 @@ def test_a_rule_rejects_with_its_name_and_what_it_saw(place: Place, capsys: pyte
     rejected = seen.filter(pl.col("reason") == "banner").sort("source_row")
     assert rejected.select("source_row", "value").rows() == [(row, 6.0) for row in BANNERS]
     assert manifest(place)["counts"]["filtered_images"]["rejects"] == {"banner": 2}
-    assert print_story(Tables(open_catalog(str(place.root))), rejected["image_id"][0]) == 0
+    assert print_history(Tables(open_catalog(str(place.root))), rejected["image_id"][0]) == 0
     assert "=> rejected by rule banner: my_rules:Banner saw 6\n" in capsys.readouterr().out
 
 

@@ -71,6 +71,9 @@ def test_a_finished_root_is_read_without_networks_and_making_one_says_what_to_in
     assert "torch" in refused.stderr
     assert "pip install 'paris_assets[run]'" in refused.stderr
     assert not (tmp_path / "mine").exists()
+    examined = run(python, paris, "doctor", cwd=tmp_path)
+    assert examined.returncode == 1
+    assert "pip install 'paris_assets[run]'" in examined.stdout
 
 
 @pytest.fixture(scope="module")

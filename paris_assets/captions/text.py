@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
+from paris_assets.captions.schema import TEXT_EMBEDDINGS
 from paris_assets.models.batches import BatchStats, float16, naming, run_padded
 from paris_assets.models.protocols import TextEncoder
 from paris_assets.models.threads import side_by_side
@@ -32,15 +33,8 @@ def encode(
         BrokenInvariant: values that are not finite in float16; names the image.
     """
     stats = stats or BatchStats()
-    yield pl.DataFrame(
-        schema={
-            "image_id": pl.String,
-            "caption": pl.String,
-            "embedding": pl.Array(pl.Float16, (tokens, encoder.dim)),
-            "pooled": pl.Array(pl.Float16, encoder.pooled_dim),
-            "tokens": pl.Int32,
-        }
-    )
+    columns = TEXT_EMBEDDINGS.polars(embedding=(tokens, encoder.dim), pooled=(encoder.pooled_dim,))
+    yield pl.DataFrame(schema=columns)
 
     def run(part: pl.DataFrame) -> pl.DataFrame:
         ids, texts = part["image_id"].to_list(), part["caption"].to_list()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from paris_assets.clusters.schema import IMAGE_EMBEDDINGS
 from paris_assets.models.batches import BatchStats, Images, float16, run_batches
 from paris_assets.models.protocols import ImageEmbedder
 
@@ -28,6 +29,6 @@ def embed(
         Undecodable: names the image.
         ValueError: a value that is not finite in float16; names the image.
     """
-    yield pl.DataFrame(schema={"image_id": pl.String, "embedding": pl.Array(pl.Float16, embedder.dim)})
+    yield pl.DataFrame(schema=IMAGE_EMBEDDINGS.polars(embedding=(embedder.dim,)))
     for ids, vectors in run_batches(images, embedder, threads, stats):
         yield pl.DataFrame({"image_id": ids, "embedding": pl.Series(float16(vectors, ids, embedder.name))})

@@ -18,7 +18,7 @@ def select(assignments: pl.DataFrame, values: pl.DataFrame, settings: Clusters) 
 
     Args:
         assignments: ``image_id``, ``cluster``, ``distance`` of one shard.
-        values: ``cluster``, ``value``, ``distance_bound`` of ``values.cluster_values`` with the same settings.
+        values: ``cluster``, ``value``, ``distance_bound`` of ``values.valued`` with the same settings.
 
     Returns:
         ``image_id``, ``cluster`` i32, ``selected`` bool, ``reason`` (null when selected, else ``low_value_cluster`` or

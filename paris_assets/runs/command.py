@@ -29,19 +29,20 @@ from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.process import child_environment
 from paris_assets.profiles import with_full_paths
-from paris_assets.runs.doctor import missing_for
+from paris_assets.runs.doctor import absent_packages, missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
-from paris_assets.runs.unchecked import judge_again
+from paris_assets.runs.unchecked import check_again
 
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
     """Register the source and bring its partitions up to date; returns the exit status."""
     console, start = open_console(), time.monotonic()
     root, profile = open_location(url), with_full_paths(profile)
-    profile = resolve_networks(profile, stored_profile(root))
+    if not absent_packages():  # without torch nobody knows what this machine computes in
+        profile = resolve_networks(profile, stored_profile(root))
     missing = missing_for(profile)
     if missing:
         raise UsageError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
@@ -81,11 +82,11 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
         raise UsageError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
     bind(catalog, registry, console)
     todo = plan(catalog, request)
-    told, judged = _tell_dagster(catalog)
+    told, checked = _tell_dagster(catalog)
     if told:
         console.print(f"told Dagster of {told} finished partitions that it did not know")
-    if judged:
-        console.print(f"made {judged} checks that were missing or had other bounds")
+    if checked:
+        console.print(f"made {checked} checks that were missing or had other bounds")
     if not todo:
         seconds = time.monotonic() - start
         said = f"nothing to do: every selected partition under {catalog.location.url} is up to date ({seconds:.1f} s)"
@@ -106,7 +107,7 @@ def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
     try:
         instance = open_instance(catalog.location)
         end_killed_runs(instance)
-        return report_finished(catalog, instance), judge_again(catalog, instance)
+        return report_finished(catalog, instance), check_again(catalog, instance)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"

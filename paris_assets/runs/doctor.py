@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from rich.console import Console
+from rich.markup import escape
 
 from paris_assets.config import Profile
 from paris_assets.dag.s3 import open_location
@@ -44,7 +45,7 @@ def missing_for(profile: Profile) -> list[str]:
     """What keeps the profile from running here, each with what to do; empty when nothing does."""
     absent = absent_packages()
     if absent:
-        return [f"{', '.join(absent)} not installed: pip install 'paris_assets[run]'"]
+        return [f"{', '.join(absent)} are not installed: pip install 'paris_assets[run]'"]
     problems = [f"{setting}: {problem}" for setting, found in _lacking(profile).items() for problem in found]
     problems += numeric_problems(profile)
     serve = profile.ingest.serve
@@ -139,7 +140,7 @@ def examine(profile: Profile, root_url: str) -> int:
         console.print(f"  {setting}: {model.implementation} {model.path or ''} {state}")
     problems += _root_problems(root_url)
     for problem in problems:
-        console.print(f"[red]missing[/red] {problem}", soft_wrap=True)
+        console.print(f"[red]missing[/red] {escape(problem)}", soft_wrap=True)
     console.print("everything that this profile needs is here" if not problems else f"{len(problems)} problems")
     return 1 if problems else 0
 
@@ -161,7 +162,9 @@ def _root_problems(root_url: str) -> list[str]:
             f"root {root.url}: {free >> 20} MiB free on its disk; at least {MIN_FREE_BYTES >> 20} are wanted"
         )
     if stored:
-        Console(highlight=False).print(f"root {root.url} holds a run of profile {stored.name} on {stored.source.path}")
+        Console(highlight=False).print(
+            f"root {root.url} holds a run of profile {stored.name} on {stored.source.path}", markup=False
+        )
     return problems
 
 

@@ -1,4 +1,4 @@
-"""`paris inspect`: one image's story, from its source row to its expert shard."""
+"""`paris inspect`: one image's history, from its source row to its expert shard."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rich.console import Console
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
-from paris_assets.runs.outcome import ending
+from paris_assets.runs.outcome import outcome_of
 
 BY_ROW = ("source_rows", "raw_images", "duplicate_groups", "curated_images")
 ID = re.compile(r"[0-9a-f]{6,32}")
 ROW = re.compile(r"row:(\d+)")
 
 
-def print_story(tables: Tables, wanted: str) -> int:
+def print_history(tables: Tables, wanted: str) -> int:
     """Print every table row about an image, and how it ended; 0 when there is one, 1 when nothing is known of it.
 
     Args:
@@ -41,12 +41,12 @@ def print_story(tables: Tables, wanted: str) -> int:
     for occurrence in occurrences.iter_rows(named=True):
         name = occurrence["url"] or occurrence["image_id"] or "no address"
         console.print(f"{name} (source row {occurrence['source_row']}, shard {occurrence['shard']})", style="bold")
-        rows = list(story(tables, occurrence))
+        rows = list(table_rows(tables, occurrence))
         for asset, row in rows:
             console.print(f"  {asset}", style="bold cyan")
             for column, value in row.items():
                 console.print(f"    {column}: {value}")
-        for line in ending(tables, occurrence, dict(rows)):
+        for line in outcome_of(tables, occurrence, dict(rows)):
             console.print(f"  => {line}")
     return 0
 
@@ -84,7 +84,7 @@ def find_occurrences(tables: Tables, wanted: str) -> pl.DataFrame:
     return rows_found.join_asof(starts, on="source_row", strategy="backward")
 
 
-def story(tables: Tables, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def table_rows(tables: Tables, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(asset, row) for every table that knows the occurrence, in the order data flows; arrays are summed up."""
     for asset in order(tables.catalog.graph):
         shard = occurrence["shard"] if tables.catalog.graph[asset].partitioned else ALL

@@ -1,4 +1,4 @@
-"""How an image's story ends: why it was dropped and what was kept instead, or where it was published."""
+"""How an image ended: why it was dropped and what was kept instead, or where it was published."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from paris_assets.storage.tar_members import Member, members
 Rows = dict[str, dict[str, Any]]
 
 
-def ending(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[str]:
+def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[str]:
     """Where the image of a source row ended, a line each.
 
     Args:
         tables: those of the root.
         occurrence: its ledger row, with ``shard``.
-        rows: its row of every table (``story``).
+        rows: its row of every table (``inspect.table_rows``).
     """
     if occurrence["status"] == "waiting":
         return ["not fetched yet: `paris run` goes on with it"]

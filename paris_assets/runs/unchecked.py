@@ -1,4 +1,4 @@
-"""Checks of partitions that were made but not judged: a run was killed between the two, Dagster's home was deleted, or
+"""Checks of partitions that were made but not checked: a run was killed between the two, Dagster's home was deleted, or
 the bounds in the profile are others now. Dagster runs checks of single shards only together with their asset."""
 
 import json
@@ -21,15 +21,15 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.runs.execution import QUIET
 
 
-def judge_again(catalog: Catalog, instance: dg.DagsterInstance) -> int:
-    """Judge finished partitions that have no judgement as they stand under these bounds; returns how many.
+def check_again(catalog: Catalog, instance: dg.DagsterInstance) -> int:
+    """Run the checks of finished partitions that have no result as they stand under these bounds; returns how many.
 
-    ``no_failed_checks`` is brought up to date with them. It is one Dagster run, where there is anything to judge.
+    ``no_failed_checks`` is brought up to date with them. It is one Dagster run, where there is anything to check.
     """
-    bounds = dagster_home(catalog.location.url, catalog.location.remote) / "judged_by.json"
+    bounds = dagster_home(catalog.location.url, catalog.location.remote) / "checked_by.json"
     changed = _changed(bounds, catalog)
     checks = asset_checks(catalog.graph)
-    waiting = [(check, shard) for check in checks for shard in _not_judged(catalog, instance, check.key, changed)]
+    waiting = [(check, shard) for check in checks for shard in _not_checked(catalog, instance, check.key, changed)]
     if waiting:
         _job(catalog, checks, waiting).execute_in_process(instance=instance, run_config=QUIET)
     draft = bounds.with_suffix(f".{os.getpid()}")
@@ -42,7 +42,7 @@ def _job(catalog: Catalog, checks: list[TableCheck], waiting: list[tuple[TableCh
     lent = resources_of(catalog)
     names = {name for check, _ in waiting for name in check.resources()}
 
-    def judge_checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    def run_checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         made, tables = [], Tables(catalog)
         resources = {name: getattr(context.resources, name) for name in names}
         for check, shard in waiting:
@@ -59,9 +59,9 @@ def _job(catalog: Catalog, checks: list[TableCheck], waiting: list[tuple[TableCh
             yield _evaluation(context.instance, key, ALL, summary(failed))
         yield dg.Output(None)
 
-    op = dg.op(required_resource_keys=names)(judge_checks)
+    op = dg.op(required_resource_keys=names)(run_checks)
     needed = {name: lent[name] for name in {*names, "files"}}
-    return dg.GraphDefinition("judge_checks", node_defs=[op]).to_job(resource_defs=needed)
+    return dg.GraphDefinition("run_checks", node_defs=[op]).to_job(resource_defs=needed)
 
 
 def _changed(bounds: Path, catalog: Catalog) -> set[str]:
@@ -72,13 +72,13 @@ def _changed(bounds: Path, catalog: Catalog) -> set[str]:
     return moved | {f"checks.{name}" for name in now if name != "warn_only" and now[name] != before.get(name)}
 
 
-def _not_judged(
+def _not_checked(
     catalog: Catalog, instance: dg.DagsterInstance, key: dg.AssetCheckKey, changed: set[str]
 ) -> Iterator[str]:
-    """Finished partitions of the check's asset that it has not judged as they are, or by other bounds."""
+    """Finished partitions of the check's asset that it has not seen as they are, or by other bounds."""
     asset = key.asset_key.to_user_string()
-    judged = instance.event_log_storage.get_asset_check_partition_info([key])
-    current = {one.partition_key or ALL for one in judged if one.is_current}
+    results = instance.event_log_storage.get_asset_check_partition_info([key])
+    current = {one.partition_key or ALL for one in results if one.is_current}
     if changed and (key.name in changed or changed & _bounds_of(instance, key)):
         current = set()
     for shard in catalog.shards() if catalog.graph[asset].partitioned else [ALL]:

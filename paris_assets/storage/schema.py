@@ -79,16 +79,24 @@ class Schema(Mapping[str, Column]):
     def __len__(self) -> int:
         return len(self._columns)
 
-    def polars(self) -> pl.Schema:
+    def polars(self, **shapes: tuple[int, ...]) -> pl.Schema:
         """Names and types, for building frames.
 
+        Args:
+            shapes: of the columns whose size only the profile or a network knows.
+
         Raises:
-            TypeError: a column's size is known only from the profile; ``fixed`` leaves those out.
+            TypeError: such a column got no shape; ``fixed`` leaves those out.
         """
-        open_ended = [name for name, column in self.items() if isinstance(column.kind, ArrayOf)]
+        open_ended = [name for name, column in self.items() if isinstance(column.kind, ArrayOf) and name not in shapes]
         if open_ended:
             raise TypeError(f"columns {open_ended} have no size of their own")
-        return self.fixed()
+        return pl.Schema(
+            {
+                name: pl.Array(column.kind.item, shapes[name]) if isinstance(column.kind, ArrayOf) else column.kind
+                for name, column in self.items()
+            }
+        )
 
     def fixed(self) -> pl.Schema:
         """Names and types of the columns whose type is known whatever the profile says."""

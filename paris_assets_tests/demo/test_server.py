@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from paris_assets.demo.server import FolderServer, serve
+from paris_assets.errors import UsageError
 
 
 def _get(address: str, path: str) -> tuple[int, bytes, dict[str, str]]:
@@ -85,5 +86,5 @@ def test_listens_on_loopback_only_and_ends_without_waiting_for_late_answers(tmp_
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotADirectoryError, match="absent"), serve(tmp_path / "absent"):
+    with pytest.raises(UsageError, match="absent"), serve(tmp_path / "absent"):
         pass

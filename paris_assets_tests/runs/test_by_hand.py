@@ -121,6 +121,19 @@ def test_dagster_asset_materialize(by_hand: tuple[Path, Hand]) -> None:
     assert "MissingInput: latents/00002 has not been made" in said[1]
 
 
+def test_an_asset_of_all_shards_is_made_by_hand_after_the_home_was_deleted(root: Path) -> None:
+    """Dagster then knows of no partition at all; the registry does."""
+    shutil.rmtree(root / ".dagster")
+    (root / ".dagster").mkdir()
+    before = contents(root)
+    command = [str(Path(sys.executable).parent / "dagster"), "asset", "materialize", "-m", "paris_assets.definitions"]
+    made = subprocess.run(
+        [*command, "--select", "cluster_values"], env=environment(root), cwd=PROJECT, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr[-2000:]
+    assert contents(root) == before
+
+
 def test_a_run_of_ours_leaves_finished_partitions_alone(root: Path) -> None:
     table = root / "filtered_images" / "00001.parquet"
     made_at = table.stat().st_mtime_ns

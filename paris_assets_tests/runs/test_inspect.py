@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from paris_assets.dag.records import ALL
-from paris_assets.runs.inspect import describe, find_occurrences, print_story
+from paris_assets.runs.inspect import describe, find_occurrences, print_history
 from paris_assets.runs.outcome import why_first
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD, MadeUpRoot
@@ -98,7 +98,7 @@ def _put_verdicts(store: MadeUpRoot, names: list[str]) -> None:
 
 
 def told(store: MadeUpRoot, wanted: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert print_story(store.tables, wanted) == 0
+    assert print_history(store.tables, wanted) == 0
     return capsys.readouterr().out
 
 
@@ -195,14 +195,14 @@ def test_what_is_not_made_yet(store: MadeUpRoot, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("wanted", ["ffffffffff", "http://photos.example/none", "row:999", "row:x", "abc", ""])
 def test_what_is_not_known(store: MadeUpRoot, capsys: pytest.CaptureFixture[str], wanted: str) -> None:
-    assert print_story(store.tables, wanted) == 1
+    assert print_history(store.tables, wanted) == 1
     assert f"nothing known of {wanted!r}" in capsys.readouterr().out
 
 
 def test_nothing_is_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = made_up.flat_root(tmp_path)
     (tmp_path / "shards.parquet").unlink()
-    assert print_story(store.tables, "row:0") == 1
+    assert print_history(store.tables, "row:0") == 1
     assert "nothing known" in capsys.readouterr().out
 
 
