@@ -1,0 +1,101 @@
+"""docs/settings.md, written from the settings themselves: `python -m tools.settings_reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from paris_assets.config import Model, OwnRule, Profile, Rule
+from paris_assets.models.resolve import profile_models
+
+FILE = Path(__file__).parents[1] / "docs" / "settings.md"
+HEAD = """# Settings
+
+<!-- Written by `python -m tools.settings_reference`; a test compares. -->
+
+Every setting of a profile. They are read from a profile's YAML file, then from `PARIS_SET`, then from `--set`; unknown names and values out
+of bounds are refused before any work. Changing a setting makes again what depends on it; changing one that is marked *tuning* makes
+nothing again. What the shipped profiles set is in [demo.yaml](../paris_assets/profiles/demo.yaml) and
+[paris.yaml](../paris_assets/profiles/paris.yaml).
+"""
+COLUMNS = "| setting | type | bounds | default | tuning | what it is |\n|---|---|---|---|---|---|\n"
+TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+REFERENCES = {"Model": "network", "Rule": "rule of bounds", "OwnRule": "rule of your own"}
+
+
+def page() -> str:
+    """The text of docs/settings.md."""
+    return "\n".join([HEAD, *_chapters()])
+
+
+def _chapters() -> Iterator[str]:
+    fields = Profile.model_fields
+    whole = [name for name, field in fields.items() if not _is_section(field.annotation)]
+    yield _chapter("The whole run", Profile, "", whole, "")
+    for name, field in fields.items():
+        kind: Any = field.annotation
+        if name not in whole:
+            yield _chapter(f"`{name}`", kind, f"{name}.", list(kind.model_fields), kind.__doc__)
+    places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
+    said = f"What NETWORK stands for: {places}, and `scores.NAME` for each scorer, whose scores are the column NAME."
+    yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)
+    for title, kind in (("A rule of bounds", Rule), ("A rule of your own", OwnRule)):
+        said = f"{kind.__doc__} An item of `curation.signal_rules` or `curation.score_rules`."
+        yield _chapter(title, kind, "", list(kind.model_fields), said)
+
+
+def _chapter(title: str, kind: type[BaseModel], prefix: str, names: list[str], said: str | None) -> str:
+    properties = kind.model_json_schema()["properties"]
+    rows = (_row(f"{prefix}{name}", kind, name, properties[name]) for name in names)
+    return "\n".join([f"## {title}\n", *([f"{said}\n"] if said else []), COLUMNS + "".join(rows)])
+
+
+def _row(path: str, kind: type[BaseModel], name: str, schema: dict[str, Any]) -> str:
+    field = kind.model_fields[name]
+    default = "required" if field.is_required() else f"`{_default(kind, name)}`"
+    tuning = "yes" if schema.get("tuning") else ""
+    cells = [f"`{path}`", _type(schema), _bounds(schema), default, tuning, field.description or ""]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _default(kind: type[BaseModel], name: str) -> str:
+    """The default as it would stand in a YAML file, on one line."""
+    value = kind.model_fields[name].get_default(call_default_factory=True)
+    values = kind.model_construct(**{name: value}).model_dump(mode="json", include={name}, exclude_unset=True)
+    text = yaml.safe_dump(values[name], default_flow_style=True, allow_unicode=True, width=1000, sort_keys=False)
+    return text.removesuffix("...\n").strip()
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Model
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return REFERENCES[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema or "oneOf" in schema:
+        return " or ".join(_type(choice) for choice in schema.get("anyOf") or schema["oneOf"])
+    if "enum" in schema or "const" in schema:
+        return " or ".join(f"`{value}`" for value in schema.get("enum") or [schema["const"]])
+    if schema["type"] == "array":
+        return f"list of {_type(schema['items'])}"
+    if schema["type"] == "object":
+        inner = schema.get("additionalProperties")
+        return f"mapping of text to {_type(inner) if isinstance(inner, dict) else 'any value'}"
+    return TYPES[schema["type"]]
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    found = [f"{sign} {schema[name]:_}" for name, sign in BOUNDS.items() if name in schema]
+    found += [f"at least {schema['minItems']} item"] if "minItems" in schema else []
+    inner = [*schema.get("anyOf", []), *([schema["items"]] if "items" in schema else [])]
+    return ", ".join([*found, *filter(None, map(_bounds, inner))])
+
+
+if __name__ == "__main__":
+    FILE.write_text(page(), encoding="utf-8")
