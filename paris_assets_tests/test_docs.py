@@ -23,7 +23,12 @@ PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
 PAGES = {
     str(path.relative_to(PROJECT)): path.read_text()
-    for path in (README, PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md")))
+    for path in (
+        README,
+        PROJECT / "CONTRIBUTING.md",
+        PROJECT / "CHANGELOG.md",
+        *sorted((PROJECT / "docs").glob("*.md")),
+    )
 }
 PROFILE = load_profile("demo")
 TOP = ("paris_assets", "paris_assets_tests", "tools", "data/sample", "data/pictures", "docs", ".ci")
