@@ -1,4 +1,4 @@
-"""The README's own signal, filter rule and embedder, as they stand there, by the real command."""
+"""The signal, filter rule and embedder of docs/extending.md, as they stand there, by the real command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from paris_assets_tests.fixtures import small_world
 pytestmark = pytest.mark.long
 
 PROJECT = Path(__file__).parents[1]
-README = (PROJECT / "README.md").read_text()
+PAGE = (PROJECT / "docs" / "extending.md").read_text()
 OWN = {"my_signals.py": "Saturation", "my_rules.py": "Banner", "my_embedder.py": "Tiny"}
 CHEAP = [
     "source.rows_per_shard",
@@ -66,20 +66,20 @@ class Place:
 
 
 def blocks() -> dict[str, str]:
-    """File name -> text of the README's code blocks that begin with one."""
-    found = re.findall(r"```(?:python|yaml)\n(# ([\w.]+):.*?)```", README, re.DOTALL)
+    """File name -> text of the page's code blocks that begin with one."""
+    found = re.findall(r"```(?:python|yaml)\n(# ([\w.]+):.*?)```", PAGE, re.DOTALL)
     return {name: text for text, name in found}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A finished run of the README's code on small pictures, by two workers."""
+    """A finished run of the page's code on small pictures, by two workers."""
     folder = tmp_path_factory.mktemp("user")
     for name, text in blocks().items():
         (folder / name).write_text(text)
     source = small_world.embedded(folder / "my_list.parquet", len(ROWS))
     cheap = small_world.profile(source)
-    place = Place(folder, ";".join(f"{key}={json.dumps(cheap.results(key))}" for key in CHEAP))
+    place = Place(folder, small_world.paris_set(cheap, CHEAP))
     run = place.call("paris", "run", "--profile", "my_profile.yaml", "--source", "my_list.parquet", "--workers", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"filtered_images .*banner 2\b", run.stderr), run.stderr

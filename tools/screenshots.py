@@ -1,4 +1,4 @@
-"""The README's pictures of Dagster's UI: `python -m tools.screenshots --root data/runs/demo`.
+"""The pictures of Dagster's UI in README and docs: `python -m tools.screenshots --root data/runs/demo`.
 
 Needs a Chromium and, in whichever Python runs this file, Playwright and Pillow; none of them is needed elsewhere:
 
@@ -45,7 +45,7 @@ from pathlib import Path
 import polars as pl
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
-from paris_assets_tests.small_world import HOST, picture, profile
+from paris_assets_tests.fixtures.small_world import HOST, picture, profile
 folder = Path(sys.argv[1])
 (folder / "site").mkdir(parents=True)
 rows = []

@@ -17,10 +17,10 @@ HEAD = """# Settings
 
 <!-- Written by `python -m tools.settings_reference`; a test compares. -->
 
-Every setting of a profile. They are read from a profile's YAML file, then from `PARIS_SET`, then from `--set`; unknown names and values out
-of bounds are refused before any work. Changing a setting makes again what depends on it; changing one that is marked *tuning* makes
-nothing again. What the shipped profiles set is in [demo.yaml](../paris_assets/profiles/demo.yaml) and
-[paris.yaml](../paris_assets/profiles/paris.yaml).
+Every setting of a profile. They are read from a profile's YAML file, then from `PARIS_SET`, then from `--set`; unknown
+names and values out of bounds are refused before any work. Changing a setting makes again what depends on it; changing
+one that is marked *tuning* makes nothing again. What the shipped profiles set is in
+[demo.yaml](../paris_assets/profiles/demo.yaml) and [paris.yaml](../paris_assets/profiles/paris.yaml).
 """
 COLUMNS = "| setting | type | bounds | default | tuning | what it is |\n|---|---|---|---|---|---|\n"
 TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
