@@ -44,7 +44,9 @@ def published(root: Path) -> dict[str, str]:
 
 
 def todo(root: Path, source: Path, request: Request | None = None, **overrides: object) -> set[str]:
-    catalog = open_catalog(Location(root), settings(source, **overrides))
+    """What `paris run` would make, under the settings that it would resolve."""
+    profile = resolve_networks(settings(source, **overrides), stored_profile(Location(root)))
+    catalog = open_catalog(Location(root), profile)
     return {asset for _, tasks in plan(catalog, request or Request()) for task in tasks for asset in task.assets}
 
 
@@ -244,7 +246,9 @@ def test_dry_runs_and_wrong_commands_change_nothing(root: Path, source: Path, tm
 
 
 def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source: Path) -> None:
-    from paris_assets.planning.waves import Task
+    from paris_assets.models.resolve import resolve_networks
+from paris_assets.planning.profile_file import stored_profile
+from paris_assets.planning.waves import Task
     from paris_assets.runs.workers import Workers
 
     catalog = open_catalog(Location(root), settings(source))
