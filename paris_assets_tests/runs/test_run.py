@@ -15,6 +15,8 @@ import pytest
 from paris_assets.dag.graph import descendants
 from paris_assets.dag.records import read_record
 from paris_assets.definitions import asset_graph, open_catalog
+from paris_assets.models.resolve import resolve_networks
+from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import SourceChanged
 from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
@@ -246,9 +248,7 @@ def test_dry_runs_and_wrong_commands_change_nothing(root: Path, source: Path, tm
 
 
 def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source: Path) -> None:
-    from paris_assets.models.resolve import resolve_networks
-from paris_assets.planning.profile_file import stored_profile
-from paris_assets.planning.waves import Task
+    from paris_assets.planning.waves import Task
     from paris_assets.runs.workers import Workers
 
     catalog = open_catalog(Location(root), settings(source))
