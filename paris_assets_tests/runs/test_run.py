@@ -14,14 +14,13 @@ import pytest
 
 from paris_assets.dag.graph import descendants
 from paris_assets.dag.records import read_record
-from paris_assets.definitions import asset_graph, open_catalog
-from paris_assets.models.resolve import resolve_networks
-from paris_assets.planning.profile_file import stored_profile
+from paris_assets.definitions import asset_graph
 from paris_assets.planning.registration import SourceChanged
 from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request, UnknownName, plan
 from paris_assets.storage.location import Location, sha256_file
+from paris_assets_tests.fixtures import direct
 from paris_assets_tests.runs.conftest import settings
 
 pytestmark = pytest.mark.long
@@ -46,9 +45,7 @@ def published(root: Path) -> dict[str, str]:
 
 
 def todo(root: Path, source: Path, request: Request | None = None, **overrides: object) -> set[str]:
-    """What `paris run` would make, under the settings that it would resolve."""
-    profile = resolve_networks(settings(source, **overrides), stored_profile(Location(root)))
-    catalog = open_catalog(Location(root), profile)
+    catalog = direct.catalog_of(settings(source, **overrides), root)
     return {asset for _, tasks in plan(catalog, request or Request()) for task in tasks for asset in task.assets}
 
 
@@ -251,7 +248,7 @@ def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source:
     from paris_assets.planning.waves import Task
     from paris_assets.runs.workers import Workers
 
-    catalog = open_catalog(Location(root), settings(source))
+    catalog = direct.catalog_of(settings(source), root)
     killed: list[int] = []
 
     def kill_one(asset: str, shard: str, event: str) -> None:
@@ -287,7 +284,7 @@ def test_text_from_the_web_is_no_markup(finished: Path, source: Path) -> None:
     from paris_assets.runs.run import RunReport
     from paris_assets.runs.summary import print_summary
 
-    catalog = open_catalog(Location(finished), settings(source))
+    catalog = direct.catalog_of(settings(source), finished)
     said = io.StringIO()
     check = TaskReport(Task("00000", ("captions",)), failed_checks=["captions: '[/url] buy [red]now' is 90 %"])
     print_summary(catalog, RunReport([check]), Console(file=said, width=200))
@@ -302,14 +299,14 @@ def test_another_source_on_the_same_root_is_refused(root: Path, tmp_path: Path) 
 
 
 def test_unknown_names_are_refused(finished: Path, source: Path) -> None:
-    catalog = open_catalog(Location(finished), settings(source))
+    catalog = direct.catalog_of(settings(source), finished)
     for request in (Request(select=("latent",)), Request(start="nope"), Request(shards=("99999",))):
         with pytest.raises(UnknownName):
             plan(catalog, request)
 
 
 def test_asset_selection_syntax(finished: Path, source: Path) -> None:
-    catalog = open_catalog(Location(finished), settings(source))
+    catalog = direct.catalog_of(settings(source), finished)
     found = plan(catalog, Request(select=("group:captions",), force=True))
     assert {asset for _, tasks in found for task in tasks for asset in task.assets} == {"captions", "text_embeddings"}
 
