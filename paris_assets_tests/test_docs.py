@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_settings_that_are_named_exist(page: str) -> None:
 def has_setting(path: str) -> bool:
     """Whether a dotted path leads to a setting, through scores of any name."""
     first, *names = path.split(".")
-    place: object = PARENTS.get(first) or getattr(PROFILE, first)
+    place: Any = PARENTS.get(first) or getattr(PROFILE, first)
     for name in names:
         if isinstance(place, dict):  # of scores, by name
             place = Model
