@@ -70,6 +70,18 @@ def test_only_what_failed_for_a_reason_that_passes_is_fetched_again(profile: Pro
     assert not any(path.startswith("source_rows") for path in changed)
 
 
+def test_nothing_is_kept_of_a_list_that_was_written_anew_or_beside_a_lost_tar(profile: Profile, tmp_path: Path) -> None:
+    root, source = tmp_path / "root", Path(profile.source.path)
+    fetch(profile, root)
+    images = dict(ledger(root, "00000").filter(status="ok").select("url", "image_id").iter_rows())
+    rows = pl.read_parquet(source)
+    pl.concat([rows[:20].reverse(), rows[20:]]).write_parquet(source)
+    (root / "raw_images" / "00001.tar").unlink()
+    fetch(profile, root, retry=True)
+    assert dict(ledger(root, "00000").filter(status="ok").select("url", "image_id").iter_rows()) == images
+    assert len(bodies(root, "00001")) == ledger(root, "00001")["image_id"].drop_nulls().n_unique()
+
+
 def test_nothing_is_made_when_nothing_failed_for_such_a_reason(
     profile: Profile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
