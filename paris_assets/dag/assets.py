@@ -180,9 +180,9 @@ def all_asset(schema: Schema, **declared: Any) -> Callable[[Body], TableAsset]:
         slice_by: column by whose values a shard reads its part of this global table.
         refit_on_settings_only: the asset is made again when settings change, not when its inputs grow.
         keeps_rows: when ``Output.rows``, a function of the partition as it stands, is given it: ``when_resumed``, if
-            rows were made under the same code, settings and weights (those of networks); ``when_retried``, if so and
-            the run is to try again what failed for a passing reason; ``when_grown``, if nothing has changed for the
-            shards that a global table covers.
+            rows were made under the same code, settings and weights (those of networks); ``when_retried``, if the
+            partition is finished and the run is to try again what failed for a passing reason; ``when_grown``, if
+            nothing has changed for the shards that a global table covers.
         pool: concurrency pool of the instance (``gpu``, ``fit``, ``io``).
     """
     return _table_asset(schema, partitioned=False, **declared)

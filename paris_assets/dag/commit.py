@@ -115,6 +115,8 @@ def _previous(tables: Tables, partition: Partition) -> pl.LazyFrame | None:
         return None
     if partition.keeps == "when_grown":
         holds = catalog.holds_for(record, record.facts["shards"])
+    elif partition.keeps == "when_retried":
+        holds = catalog.done(asset, shard)
     else:
         holds = partition.keeps is not None and record.rows_fingerprint == catalog.own_fingerprint(asset)
     return tables.scan(asset, [shard]) if holds else None
