@@ -70,6 +70,7 @@ def fetched_images(
         kept = Kept.of(before, images.of(shard, before)) if before is not None else Kept()
         missing = rows.join(kept.rows, on="source_row", how="anti")
         ledger = fetch_shard(rows, fetch(missing), settings, local, kept)
+        images.files.forget(tar_path(shard))
         failed = ledger.filter(pl.col("status") == "failed")
         output.rejects |= dict(failed.group_by("reason").len().iter_rows())
         output.facts["fetched_bytes"] = int(ledger["size_bytes"].sum())

@@ -28,6 +28,10 @@ class LocalFiles:
             self._copies[path] = self.location.fetch(path, self._folders.enter_context(self.location.scratch()))
         return self._copies[path]
 
+    def forget(self, path: str) -> None:
+        """A file is about to be replaced: it is fetched again when it is asked for."""
+        self._copies.pop(path, None)
+
     def close(self) -> None:
         """Remove the copies; one that is asked for later is fetched again."""
         self._copies.clear()

@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from paris_assets.config import Ingest
+from paris_assets.images.reader import ImageTars
 from paris_assets.images.tars import read_images
 from paris_assets.ingest.fetch import Fetched
-from paris_assets.ingest.ledger import fetch_shard
+from paris_assets.ingest.ledger import fetch_shard, fetched_images
 from paris_assets.ingest.schema import RAW_IMAGES
+from paris_assets.storage.files import LocalFiles
+from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
 
 
@@ -140,3 +143,26 @@ def test_lost_repeated_and_foreign_results_stop_the_shard(
     with pytest.raises(ValueError, match="exactly one result") as caught:
         fetch_shard(_rows(10), bodies, SETTINGS, tmp_path / "t.tar")
     assert all(word in str(caught.value) for word in words)
+
+
+def test_images_of_a_remote_root_are_read_from_the_tar_that_a_retry_has_written(tmp_path: Path) -> None:
+    """The retry itself reads the tar as it was, by a local copy; the assets after it in the same run do not."""
+    root = Location("memory://bucket/retry")
+    images = ImageTars(LocalFiles(root))
+    failed = Fetched(101, "failed", "http_503", 503, 1, None)
+
+    def made(before: pl.LazyFrame | None, results: list[Fetched]) -> pl.DataFrame:
+        output = fetched_images("00000", _rows(2), images, lambda _: results, Ingest())
+        output.scratch = tmp_path
+        assert callable(output.rows)
+        (ledger,) = output.rows(before)
+        for path, file in output.files.items():
+            root.put(file, path)
+        assert isinstance(ledger, pl.DataFrame)
+        return ledger
+
+    before = made(None, [_ok(0, picture(0)), failed])
+    ledger = made(before.lazy(), [_ok(1, picture(1))]).lazy()
+    found = images.of("00000", ledger).read(ledger.select("image_id").collect())
+    assert {body for _, body in found} == {picture(0), picture(1)}
+    images.files.close()
