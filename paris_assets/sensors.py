@@ -105,6 +105,7 @@ def out_of_date_partitions(context: dg.SensorEvaluationContext, catalog: dg.Reso
     try:
         profile = _profile(catalog)
         current = catalog if profile == catalog.profile else catalog.under(profile)  # changed since the code was loaded
+        _require_loaded_assets(catalog, current)
         with _held(current):
             running = _running(context.instance, current)
             outlook = look_ahead(current, running, [_attempt(entry) for entry in cursor.get("attempts", [])])
@@ -148,6 +149,16 @@ def _profile(catalog: Catalog) -> Profile:
             f"{catalog.location.url} has no {PROFILE_FILE}: `paris run` binds a root to a source and its settings"
         )
     return profile
+
+
+def _require_loaded_assets(loaded: Catalog, current: Catalog) -> None:
+    """Dagster starts no run of an asset, and by no input, that the code location did not have when it was loaded."""
+    inputs = [{name: spec.inputs for name, spec in catalog.graph.items()} for catalog in (loaded, current)]
+    if inputs[0] != inputs[1]:
+        raise NotNow(
+            f"the settings of {current.location.url} ask for other assets or inputs than those that Dagster has "
+            "loaded: reload the code location, or start `paris dev` again"
+        )
 
 
 @contextmanager

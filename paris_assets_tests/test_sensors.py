@@ -216,6 +216,14 @@ def test_settings_that_changed_since_the_code_was_loaded_are_used(world: World) 
     assert world.catalog().profile == changed.profile
 
 
+def test_assets_that_were_not_there_when_the_code_was_loaded_are_not_asked_for(world: World) -> None:
+    without = small_world.profile(world.source, scores={}, curation__score_rules=[])
+    world.loaded = direct.catalog_of(without, world.root)
+    assert "reload the code location" in world.wait()
+    world.loaded = world.catalog()
+    assert world.wait() == "every partition is up to date"
+
+
 def test_a_source_that_is_gone_fails_the_look_and_changes_nothing(world: World) -> None:
     (world.source / "m.parquet").rename(world.source / "elsewhere.parquet")
     with pytest.raises(SourceError, match=r"m\.parquet was registered and is gone: put it back"):
