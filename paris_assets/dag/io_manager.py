@@ -77,7 +77,7 @@ class TableIOManager(dg.IOManager):
         forced, retried = (asset in tags.get(tag, "").split(",") for tag in (FORCE_TAG, RETRY_TAG))
         resumed = RESUME_TAG in tags and not forced
         made = not resumed or retried or not self._catalog.done(asset, shard)
-        keeps = {"when_resumed": resumed, "when_retried": retried, "when_grown": True}[obj.keeps_rows]
+        keeps = {"when_resumed": resumed, "when_retried": retried and not forced, "when_grown": True}[obj.keeps_rows]
         self._listener(asset, shard, "start")
         shown: dict[str, Any] = {LINEAGE: context.definition_metadata[LINEAGE]}
         if made:

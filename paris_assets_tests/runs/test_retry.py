@@ -82,6 +82,15 @@ def test_nothing_is_kept_of_a_list_that_was_written_anew_or_beside_a_lost_tar(pr
     assert len(bodies(root, "00001")) == ledger(root, "00001")["image_id"].drop_nulls().n_unique()
 
 
+def test_what_is_forced_is_fetched_as_a_whole(profile: Profile, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    fetch(profile, root)
+    (Path(str(profile.ingest.serve)) / "00000.jpg").write_bytes(small_world.picture(99))
+    asked = Request(select=ASSETS, shards=("00000",), force=True, retry=True)
+    assert run_command(profile, str(root), asked, dry_run=False) == 0
+    assert small_world.picture(99) in bodies(root, "00000").values()
+
+
 def test_nothing_is_made_when_nothing_failed_for_such_a_reason(
     profile: Profile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
