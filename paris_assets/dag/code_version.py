@@ -29,6 +29,7 @@ NOT_FOLLOWED = (
     # What stops an asset writes nothing.
     "paris_assets.errors",
     # How bytes come and go, not which bytes.
+    "paris_assets.demo",
     "paris_assets.storage.address",
     "paris_assets.storage.files",
     "paris_assets.storage.location",

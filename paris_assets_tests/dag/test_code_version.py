@@ -12,7 +12,9 @@ import pytest
 
 import paris_assets
 from paris_assets.dag.code_version import NOT_FOLLOWED, PACKAGE, code_version, modules_of
+from paris_assets.ingest.assets import raw_images
 from paris_assets.models.registry import KNOWN, network_modules
+from paris_assets.profiles import load_profile
 
 REPOSITORY = Path(paris_assets.__file__).parents[1]
 STAGES = ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
@@ -265,6 +267,16 @@ def test_latents_are_made_of_their_encoder_the_decoder_and_the_network_in_use() 
     assert f"{PACKAGE}.models.blip2" not in found
     assert not [name for name in found if name.startswith(f"{PACKAGE}.clusters")]
     assert f"{PACKAGE}.models.autoencoder" not in real("latents", "latents")
+
+
+def test_images_are_not_fetched_again_for_an_edit_of_the_server_that_lends_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = list[str]()
+    monkeypatch.setattr("paris_assets.dag.assets.code_version", lambda body, also: found.extend(modules_of(body, also)))
+    raw_images.spec(load_profile("demo"), frozenset({"source_rows", "raw_images"}))
+    assert f"{PACKAGE}.ingest.fetch" in found
+    assert not [name for name in found if name.startswith(f"{PACKAGE}.demo")]
 
 
 def test_the_page_of_clusters_is_part_of_their_report() -> None:
