@@ -92,9 +92,10 @@ class Catalog:
             return False
         return all(self._size(file.path) == file.size_bytes for file in record.files)
 
-    def holds_for(self, record: Record, shards: Sequence[str]) -> bool:
-        """Whether nothing has changed for the shards that a global table was made from, whatever came since."""
-        return record.fingerprint == self._fingerprint(self.graph[record.asset], ALL, shards, some_missing=False)
+    def made_from(self, asset: str, shards: Sequence[str]) -> str | None:
+        """What a global table made from these shards depends on: the same while nothing changes for them, whatever
+        comes since. Other shards may be begun, and then enter ``wanted`` where the profile allows missing ones."""
+        return self._fingerprint(self.graph[asset], ALL, shards, some_missing=False)
 
     def present(self, assets: Sequence[str]) -> list[str]:
         """Shards that a global asset reads: all registered ones, or, where the profile allows missing ones, those that

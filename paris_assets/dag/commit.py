@@ -89,6 +89,8 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
                 writer.write(chunk)
             if partition.keeps and output.rows_of_models:
                 _carry_over(catalog, asset, shard, own, output)
+            if partition.keeps == "when_grown":
+                output.facts["made_from"] = catalog.made_from(asset, output.facts["shards"])
             files = [_data_file(path, file) for path, file in sorted(output.files.items())]
             writer.finish(((file.path, file.sha256) for file in files), record)
         finally:
@@ -114,7 +116,7 @@ def _previous(tables: Tables, partition: Partition) -> pl.LazyFrame | None:
     if record is None:
         return None
     if partition.keeps == "when_grown":
-        holds = catalog.holds_for(record, record.facts["shards"])
+        holds = record.facts.get("made_from") == catalog.made_from(asset, record.facts["shards"])
     elif partition.keeps == "when_retried":
         holds = catalog.done(asset, shard)
     else:

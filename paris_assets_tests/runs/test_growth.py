@@ -318,10 +318,13 @@ def test_a_folder_of_images_grows(worlds: Worlds, name: str) -> None:
     assert keepers(world.root)[38] == 3
 
 
-def test_a_shard_that_is_missing_is_growth_when_it_comes(worlds: Worlds) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_shard_that_is_missing_is_growth_when_it_comes(worlds: Worlds, begun: bool) -> None:
     """With `allow_missing_shards` the others are published first; what they published stays."""
     world = worlds()
     add(world.source, "n", NEW)
+    if begun:
+        world.run(Request(select=("source_rows", "raw_images"), shards=("00002",)), allow_missing_shards=True)
     world.run(Request(shards=("00000", "00001")), allow_missing_shards=True)
     assert world.shards() == ["00000", "00001", "00002"]
     assert world.manifest()["shards_missing"] == ["00002"]
