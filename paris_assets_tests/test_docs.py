@@ -78,7 +78,7 @@ def test_links_and_pictures_lead_somewhere(page: str) -> None:
 def test_commands_are_ones_that_paris_takes(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in commands(PAGES[page], "paris"):
         said = f"{page}: paris {' '.join(arguments)}"
-        assert not re.search(r"[<>\[\]]|\.\.\.", said), f"{said}: placeholders are words in capitals"
+        assert not re.search(r"[<>\[\]]|\.\.\.", said), f"{said}: what a reader fills in is a word in capitals"
         if len(arguments) <= 1:  # in prose: `paris verify`
             arguments = [*arguments, "--help"]
         try:
