@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-NOT_IMPORTED = {"dagster-webserver", "s3fs"}  # started by `paris dev`; what fsspec reads sources on S3 with
+NOT_IMPORTED = {"dagster-webserver", "s3fs", "aiobotocore"}  # of `paris dev`; what fsspec reads sources on S3 with
 
 
 def declared(*extras: str) -> dict[str, Requirement]:
