@@ -10,7 +10,7 @@ from paris_assets.signals.schema import CONTENT_SCORES, IMAGE_SIGNALS
 from paris_assets.storage.output import Output
 
 
-@shard_asset(IMAGE_SIGNALS, group="signals", kinds={"numpy"}, settings=["signals"])
+@shard_asset(IMAGE_SIGNALS, group="signals", kinds={"numba"}, settings=["signals"])
 def image_signals(shard: str, images: ImageTars, profile: Profile, raw_images: pl.LazyFrame) -> Output:
     """Every measurement of a fetched image that needs no model, from one decode per image.
 

@@ -4,39 +4,68 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
-SAMPLE_SIDE = 256
+from paris_assets.signals import kernels, lanczos
+
+SAMPLE_SIDE = 128
+
+Copies = TypeVar("Copies")
 
 _last = threading.local()
+_weights = lru_cache(maxsize=512)(lanczos.weights)
 
 
 def greys(rgb: list[np.ndarray]) -> list[np.ndarray]:
     """Luma at full size: (H, W) uint8 each, ITU-R 601 as Pillow rounds it."""
-    return _remembered("greys", rgb, lambda pixels: np.asarray(Image.fromarray(pixels).convert("L")))
+    return [grey for grey, _ in _greys_and_samples(rgb)]
 
 
 def samples(rgb: list[np.ndarray]) -> list[np.ndarray]:
-    """Every n-th pixel of every n-th row, n chosen for a short side of 256 to 511: (h, w, 3) uint8 each, contiguous.
+    """R, G, B and luma of every n-th pixel of every n-th row, n chosen for a short side of 128 to 255: (4, h, w) uint8.
 
     Small images are given as they are. A sample keeps histograms and regional means, not detail.
     """
-    return _remembered("samples", rgb, sample)
+    return [sample for _, sample in _greys_and_samples(rgb)]
 
 
-def sample(pixels: np.ndarray) -> np.ndarray:
-    """`samples` of one image."""
-    step = max(1, min(pixels.shape[:2]) // SAMPLE_SIDE)
-    return np.ascontiguousarray(pixels[::step, ::step])
+def histograms(rgb: list[np.ndarray]) -> np.ndarray:
+    """(N, 4, 256) int64: how often each level occurs in R, G, B and luma of each sample."""
+    return _remembered(
+        "histograms", rgb, lambda: np.stack([kernels.histograms(planes.reshape(4, -1)) for planes in samples(rgb)])
+    )
 
 
-def _remembered(name: str, rgb: list[np.ndarray], make: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
+def resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(H, W) uint8 -> (height, width) uint8, bit for bit what Pillow's Lanczos filter makes of it."""
+    lost = plane.shape[0] - height
+    if 0 < lost > 2 * (plane.shape[1] - width):  # Pillow then starts with the columns, which rounds otherwise
+        return _resized(np.ascontiguousarray(plane.T), height, width).T
+    return _resized(plane, width, height)
+
+
+def _resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:
+    return lanczos.resized(plane, *_weights(plane.shape[1], width), *_weights(plane.shape[0], height))
+
+
+def _greys_and_samples(rgb: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def make() -> list[tuple[np.ndarray, np.ndarray]]:
+        steps = (max(1, min(pixels.shape[:2]) // SAMPLE_SIDE) for pixels in rgb)
+        return [
+            kernels.luma_and_sample(np.ascontiguousarray(pixels), step) for pixels, step in zip(rgb, steps, strict=True)
+        ]
+
+    return _remembered("copies", rgb, make)
+
+
+def _remembered(name: str, rgb: list[np.ndarray], make: Callable[[], Copies]) -> Copies:
     """Copies of the last batch of this thread, as signals are given the same list one after another."""
     if getattr(_last, "rgb", None) is not rgb:
         _last.__dict__.clear()
         _last.rgb = rgb
     if not hasattr(_last, name):
-        setattr(_last, name, [make(pixels) for pixels in rgb])
+        setattr(_last, name, make())
     return getattr(_last, name)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import scipy.fft
-from PIL import Image
 
-from paris_assets.signals.copies import greys, samples
+from paris_assets.signals import kernels
+from paris_assets.signals.copies import greys, resized, samples
 
 HASH_SIDE = 8
 DCT_SIDE = 32
@@ -28,10 +28,9 @@ class PerceptualHash:
 
     def measure(self, rgb: list[np.ndarray]) -> dict[str, np.ndarray]:
         """See `Signal.measure`."""
-        grey = [Image.fromarray(pixels) for pixels in greys(rgb)]
-        small = np.stack([_resized(image, DCT_SIDE, DCT_SIDE) for image in grey])
-        steps = np.stack([_resized(image, HASH_SIDE + 1, HASH_SIDE) for image in grey])
-        thumbnails = np.stack([thumbnail(pixels) for pixels in samples(rgb)])
+        small = np.stack([resized(grey, DCT_SIDE, DCT_SIDE) for grey in greys(rgb)])
+        steps = np.stack([resized(grey, HASH_SIDE + 1, HASH_SIDE) for grey in greys(rgb)])
+        thumbnails = np.stack([thumbnail(planes[:3]) for planes in samples(rgb)])
         return {"phash": phash(small), "dhash": dhash(steps), "thumbnail": thumbnails}
 
 
@@ -51,16 +50,14 @@ def dhash(steps: np.ndarray) -> np.ndarray:
     return _packed((steps[:, :, 1:] > steps[:, :, :-1]).reshape(len(steps), -1))
 
 
-def thumbnail(rgb: np.ndarray) -> np.ndarray:
-    """(h, w, 3) uint8 sample -> (384,) uint8: 16 x 16 luma, 8 x 8 Cb, 8 x 8 Cr (JPEG's YCbCr), area averages."""
-    small = Image.fromarray(rgb).resize((LUMA_SIDE, LUMA_SIDE), Image.Resampling.BOX).convert("YCbCr")
-    chroma = small.resize((CHROMA_SIDE, CHROMA_SIDE), Image.Resampling.BOX)
-    planes = [np.asarray(small)[..., 0], np.asarray(chroma)[..., 1], np.asarray(chroma)[..., 2]]
-    return np.concatenate([plane.ravel() for plane in planes])
-
-
-def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
-    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+def thumbnail(planes: np.ndarray) -> np.ndarray:
+    """R, G and B of a sample, (3, h, w) uint8 -> (384,) uint8: 16 x 16 luma, 8 x 8 Cb, 8 x 8 Cr (JPEG's YCbCr), area
+    averages."""
+    red, green, blue = (kernels.area_means(plane, LUMA_SIDE) for plane in planes)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    chroma = np.stack([(blue - luma) / 1.772, (red - luma) / 1.402]) + 128
+    coarse = chroma.reshape(2, CHROMA_SIDE, 2, CHROMA_SIDE, 2).mean(axis=(2, 4))
+    return np.rint(np.concatenate([luma.ravel(), coarse.ravel()])).clip(0, 255).astype(np.uint8)
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from paris_assets.signals.degradation import Degradation, lab
+from paris_assets.signals.degradation import Degradation
 from paris_assets_tests.fixtures.photographs import photographs
+from paris_assets_tests.signals import plain
 
 
 def degradation(*images: np.ndarray | Image.Image) -> dict[str, list[float | None]]:
@@ -53,7 +54,7 @@ def test_lab_known_answers() -> None:
     """Values of the CIE formulas for sRGB primaries under D65."""
     colours = np.array([[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
     expected = [[0, 0, 0], [100, 0, 0], [53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86]]
-    assert lab(colours) == pytest.approx(np.array(expected), abs=0.05)
+    assert plain.lab(colours) == pytest.approx(np.array(expected), abs=0.05)
 
 
 def test_tones() -> None:

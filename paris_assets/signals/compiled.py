@@ -1,0 +1,34 @@
+"""Functions as machine code, by numba.
+
+Compiled code is kept beside the module, or in numba's own folder of the user where that cannot be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """A function as machine code, kept on the disk where there is a place for it."""
+    try:
+        return cast(Function, njit(nogil=True, cache=True)(function))
+    except RuntimeError:  # neither folder can be written: compiled in each process
+        return cast(Function, njit(nogil=True)(function))
+
+
+def _typed_product(_: Any, total: Any, left: Any, right: Any) -> Any:
+    def code(_: Any, builder: ir.IRBuilder, __: Any, values: Any) -> Any:
+        return builder.add(values[0], builder.mul(values[1], values[2]))
+
+    return types.int32(types.int32, types.int32, types.int32), code
+
+
+# total + left * right of int32, whose lanes are twice as many as those of the int64 that numba takes by itself.
+add_product: Any = intrinsic(_typed_product)

@@ -1,0 +1,200 @@
+"""Passes over pixels: each reads an image once, without the GIL and without copies of it.
+
+Sums are of integers, so that a value does not depend on how a CPU orders them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paris_assets.signals.compiled import add_product, compiled
+
+CHUNK = 1024  # squares of steps of this many pixels fit 32 bits
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+WHITE = XYZ.sum(axis=1)  # D65
+
+
+@compiled
+def luma_and_sample(rgb: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """The luma of an image, and every `step`-th pixel of every `step`-th row as planes.
+
+    Args:
+        rgb: (H, W, 3) uint8, contiguous.
+        step: see above.
+
+    Returns:
+        (H, W) uint8, ITU-R 601 as Pillow rounds it, and (4, h, w) uint8: R, G, B and luma.
+    """
+    height, width, _ = rgb.shape
+    grey = np.empty((height, width), np.uint8)
+    sample = np.empty((4, (height + step - 1) // step, (width + step - 1) // step), np.uint8)
+    lines = rgb.reshape(height, 3 * width)
+    for y in range(height):
+        line, row = lines[y], grey[y]
+        for x in range(width):
+            red, green, blue = np.uint32(line[3 * x]), np.uint32(line[3 * x + 1]), np.uint32(line[3 * x + 2])
+            scaled = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471) + np.uint32(32768)
+            row[x] = scaled >> np.uint32(16)
+        if y % step == 0:
+            reds, greens, blues, lumas = (
+                sample[0, y // step],
+                sample[1, y // step],
+                sample[2, y // step],
+                sample[3, y // step],
+            )
+            for x in range(len(reds)):
+                reds[x] = line[3 * step * x]
+                greens[x] = line[3 * step * x + 1]
+                blues[x] = line[3 * step * x + 2]
+                lumas[x] = row[step * x]
+    return grey, sample
+
+
+@compiled
+def histograms(planes: np.ndarray) -> np.ndarray:
+    """(4, N) uint8 -> (4, 256) int64: how often each plane has each level."""
+    counts = np.zeros((4, 256), np.int64)
+    first, second, third, fourth = planes[0], planes[1], planes[2], planes[3]
+    for i in range(planes.shape[1]):  # in turn: equal neighbours of one plane would wait for each other
+        counts[0, first[i]] += 1
+        counts[1, second[i]] += 1
+        counts[2, third[i]] += 1
+        counts[3, fourth[i]] += 1
+    return counts
+
+
+@compiled
+def reduced(grey: np.ndarray, factor: int) -> np.ndarray:
+    """Means of `factor` x `factor` pixels of (H, W) uint8, rounded half up; what does not fill a square is left out."""
+    height, width = grey.shape[0] // factor, grey.shape[1] // factor
+    out, sums = np.empty((height, width), np.uint8), np.empty(width * factor, np.int32)
+    scale = 1.0 / (factor * factor)
+    for y in range(height):
+        sums[:] = 0
+        for i in range(factor):
+            line = grey[y * factor + i]
+            for x in range(width * factor):
+                sums[x] = add_product(sums[x], np.int32(line[x]), np.int32(1))
+        if factor == 2:  # by far the most frequent
+            for x in range(width):
+                out[y, x] = (sums[2 * x] + sums[2 * x + 1] + 2) >> 2
+            continue
+        for x in range(width):
+            total = np.int32(0)
+            for i in range(factor):
+                total = add_product(total, sums[x * factor + i], np.int32(1))
+            out[y, x] = int(total * scale + 0.5)
+    return out
+
+
+@compiled
+def laplacian_moments(grey: np.ndarray) -> tuple[int, int]:
+    """Sum and sum of squares of the 4-neighbour Laplacian of (H, W) uint8, borders left out."""
+    height, width = grey.shape
+    values = np.empty(width, np.int32)
+    first, second = 0, 0
+    for y in range(1, height - 1):
+        above, row, below = grey[y - 1], grey[y], grey[y + 1]
+        for x in range(1, width - 1):
+            values[x] = np.int32(above[x]) + below[x] + row[x - 1] + row[x + 1] - 4 * np.int32(row[x])
+        for start in range(1, width - 1, CHUNK):
+            total, squares = np.int32(0), np.int32(0)
+            for value in values[start : min(start + CHUNK, width - 1)]:
+                total = add_product(total, value, np.int32(1))
+                squares = add_product(squares, value, value)
+            first += total
+            second += squares
+    return int(first), int(second)
+
+
+@compiled
+def noise_sum(grey: np.ndarray) -> int:
+    """Sum of absolute responses of (H, W) uint8 to Immerkaer's kernel (1 -2 1; -2 4 -2; 1 -2 1), borders left out."""
+    height, width = grey.shape
+    columns = np.empty(width, np.int32)
+    total = 0
+    for y in range(1, height - 1):
+        above, row, below = grey[y - 1], grey[y], grey[y + 1]
+        for x in range(width):
+            columns[x] = np.int32(above[x]) + below[x] - 2 * np.int32(row[x])
+        line = np.int32(0)
+        for x in range(1, width - 1):
+            response = np.int32(columns[x - 1] + columns[x + 1] - 2 * columns[x])
+            line = add_product(line, np.int32(abs(response)), np.int32(1))
+        total += line
+    return int(total)
+
+
+@compiled
+def steps_down(grey: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 -> (H - 1,) int64: summed absolute steps from each row to the next."""
+    height, width = grey.shape
+    sums = np.empty(height - 1, np.int64)
+    for y in range(height - 1):
+        row, below, total = grey[y], grey[y + 1], np.int32(0)
+        for x in range(width):
+            total = add_product(total, np.int32(abs(np.int32(row[x]) - np.int32(below[x]))), np.int32(1))
+        sums[y] = total
+    return sums
+
+
+@compiled
+def steps_across(grey: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 -> (W - 1,) int64: summed absolute steps from each column to the next."""
+    height, width = grey.shape
+    sums = np.zeros(width - 1, np.int32)
+    for y in range(height):
+        row = grey[y]
+        for x in range(width - 1):
+            sums[x] += abs(np.int32(row[x]) - np.int32(row[x + 1]))
+    return sums.astype(np.int64)
+
+
+@compiled
+def chroma_moments(planes: np.ndarray, step: int, linear: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """Sums of a, b, a^2 and b^2 of CIELAB, and the number of pixels, over every `step`-th pixel and row: (5,) float64.
+
+    Args:
+        planes: R, G and B of sRGB, (3, H, W) uint8.
+        step: see above.
+        linear: (256,) light of each level.
+        curve: f of CIELAB at equal distances from 0 to 1 and once beyond, between which it is taken as straight.
+    """
+    sums, values = np.zeros(5), np.empty(3)
+    for y in range(0, planes.shape[1], step):
+        for x in range(0, planes.shape[2], step):
+            red, green, blue = linear[planes[0, y, x]], linear[planes[1, y, x]], linear[planes[2, y, x]]
+            for i in range(3):
+                light = (XYZ[i, 0] * red + XYZ[i, 1] * green + XYZ[i, 2] * blue) / WHITE[i] * (len(curve) - 2)
+                cell = int(light)
+                values[i] = curve[cell] + (curve[cell + 1] - curve[cell]) * (light - cell)
+            a, b = 500 * (values[0] - values[1]), 200 * (values[1] - values[2])
+            sums[0] += a
+            sums[1] += b
+            sums[2] += a * a
+            sums[3] += b * b
+            sums[4] += 1
+    return sums
+
+
+@compiled
+def area_means(plane: np.ndarray, side: int) -> np.ndarray:
+    """Means over `side` x `side` areas of (H, W) uint8, shared as evenly as whole pixels can be."""
+    height, width = plane.shape
+    means, sums = np.empty((side, side)), np.empty(width, np.int32)
+    for i in range(side):
+        top = i * height // side
+        bottom = max(top + 1, (i + 1) * height // side)
+        sums[:] = 0
+        for y in range(top, bottom):
+            row = plane[y]
+            for x in range(width):
+                sums[x] = add_product(sums[x], np.int32(row[x]), np.int32(1))
+        for j in range(side):
+            left = j * width // side
+            right = max(left + 1, (j + 1) * width // side)
+            total = 0
+            for x in range(left, right):
+                total += sums[x]
+            means[i, j] = total / ((bottom - top) * (right - left))
+    return means
