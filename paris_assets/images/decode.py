@@ -10,7 +10,6 @@ decoder holds is bounded by `max_pixels`; only an AVIF may lie about its size, u
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -18,6 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 import simplejpeg
 from PIL import Image
+
+from paris_assets.images import jpeg
+from paris_assets.images.colour import is_srgb, to_srgb
+from paris_assets.images.errors import NotAnImage, Undecodable
+from paris_assets.images.pixels import on_white
 
 # Pillow's own limit raises before the size can be reported; `max_pixels` is checked here, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -40,17 +44,7 @@ _MAX_TILE_PIXELS = 1 << 24
 
 # Each scan of a progressive JPEG goes over the whole image: a few bytes that cost seconds. Encoders write about ten.
 _MAX_SCANS = 64
-_SCAN = b"\xff\xda"
-_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length; EOI
-_METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
-
-
-class NotAnImage(ValueError):
-    """The bytes are no image in a format that is read here."""
-
-
-class Undecodable(ValueError):
-    """The bytes look like an image, but give no pixels (truncated, damaged, or too large)."""
+_METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/", b"ICC_PROFILE\0")
 
 
 @dataclass(frozen=True)
@@ -84,8 +78,9 @@ def read_header(data: bytes) -> Header:
 def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_000_000) -> np.ndarray:
     """Pixels of an image (the first frame of an animation), as a person would see it on white paper.
 
-    EXIF orientation is applied, transparency is laid over white, 16-bit samples are rounded to 8, and CMYK, palette and
-    grey images become RGB.
+    EXIF orientation is applied, colours become sRGB by the file's own profile, transparency is laid over white, 16-bit
+    samples are rounded to 8, and CMYK, palette and grey images become RGB. A JPEG that lacks nothing but its end mark
+    is whole.
 
     Args:
         data: the file.
@@ -99,30 +94,35 @@ def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_0
     Raises:
         Undecodable: not an image, truncated, damaged, or more than `max_pixels`.
     """
-    pixels = _decode_jpeg(data, min_side, max_pixels) if data[:3] == b"\xff\xd8\xff" else None
-    return _decode_other(data, max_pixels) if pixels is None else pixels
+    if data[:3] == b"\xff\xd8\xff":
+        return _decode_jpeg(data, min_side, max_pixels)
+    return _decode_other(data, max_pixels)
 
 
-def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray | None:
-    """The fast path; None where Pillow must decide (CMYK, warnings that Pillow ignores, truncation)."""
-    if data.count(_SCAN) > _MAX_SCANS and _scans(data) > _MAX_SCANS:
+def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray:
+    """By the fast path, or by Pillow, which must decide on CMYK, warnings that it ignores, and truncation."""
+    if data.count(jpeg.SCAN) > _MAX_SCANS and jpeg.scan_count(data) > _MAX_SCANS:
         raise Undecodable(f"{len(data)} bytes of JPEG in more than {_MAX_SCANS} scans")
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         height, width = int(height), int(width)
         _check_size(width, height, max_pixels)
         if colorspace in ("CMYK", "YCCK"):
-            return None
+            return _decode_other(jpeg.with_end_mark(data) or data, max_pixels)
         factor = next((f for f in (8, 4, 2) if min_side and -(-min(width, height) // f) >= min_side), 1)
         rgb = simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor))
     except Undecodable:
         raise
     except ValueError:
-        return None
-    # Opening the file a second time costs more than looking for the only segments that can hold an orientation.
-    if any(mark in data for mark in _METADATA_MARKS):
-        return _oriented(rgb, _orientation(_open(data)))
-    return rgb
+        return _decode_other(jpeg.with_end_mark(data) or data, max_pixels)
+    # Opening the file a second time costs more than looking for the only segments that can hold these.
+    if not any(mark in data for mark in _METADATA_MARKS):
+        return rgb
+    image = _open(data)
+    profile = image.info.get("icc_profile")
+    if profile and not is_srgb(profile, image.mode):
+        rgb = np.array(to_srgb(Image.fromarray(rgb[..., 0] if image.mode == "L" else rgb), profile))
+    return _oriented(rgb, _orientation(image))
 
 
 def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
@@ -130,21 +130,11 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
         image = _open(data)
         _check_size(*image.size, max_pixels)
         orientation = _orientation(image)
-        image.load()
-        return _oriented(_flatten(image), orientation)
+        return _oriented(on_white(image, data), orientation)
     except Undecodable:
         raise
     except _DAMAGE as error:
         raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
-
-
-def _scans(data: bytes) -> int:
-    """Scans of the first image in a JPEG file; neither its thumbnails nor what follows it count."""
-    position, scans = 2, 0
-    while (marker := _MARKER.search(data, position)) and marker[1] != b"\xd9":
-        scans += marker[0] == _SCAN
-        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-    return scans
 
 
 def _open(data: bytes) -> Image.Image:
@@ -190,17 +180,3 @@ def _oriented(rgb: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         rgb = rgb[:, ::-1]
     return np.ascontiguousarray(rgb)
-
-
-def _flatten(image: Image.Image) -> np.ndarray:
-    """Any mode -> (H, W, 3) uint8 over white."""
-    if image.mode.startswith("I"):
-        # 257 = 65535 / 255; Pillow's own conversion would clip at 255.
-        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return np.repeat(((grey + 128) // 257).astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode == "F":
-        raise Undecodable("floating-point pixels have no defined white")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from paris_assets.images import decode
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
+from paris_assets.images.jpeg import scan_count
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/sample").rglob("*.jpg"))
 
@@ -329,4 +329,4 @@ def test_only_scans_of_the_image_count() -> None:
     filled = data.replace(scan, b"\xff\xff\xff" + scan)
     for file in (data[:2] + thumbnail + data[2:], data + scan * 100, filled + scan * 100):
         assert np.array_equal(decode_rgb(file), decode_rgb(data))
-        assert decode._scans(file) == 1
+        assert scan_count(file) == 1

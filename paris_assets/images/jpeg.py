@@ -1,0 +1,64 @@
+"""What the segments of a JPEG file say, without decoding it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import simplejpeg
+
+END = b"\xff\xd9"
+SCAN = b"\xff\xda"
+
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length; EOI
+_HUFFMAN_FRAMES = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
+_COEFFICIENTS = 64
+
+
+def scan_count(data: bytes) -> int:
+    """Scans of the first image in a JPEG file; neither its thumbnails nor what follows it count."""
+    return sum(marker == SCAN for marker, _ in _segments(data))
+
+
+def with_end_mark(data: bytes) -> bytes | None:
+    """The file with its end mark (EOI), where that is all that it lacks: every coefficient of every component is there.
+
+    Returns:
+        None for a file that has the mark, that lacks more than it, or of which that cannot be told (arithmetic coding).
+    """
+    segments = list(_segments(data))
+    if not data.startswith(b"\xff\xd8") or (END, b"") in segments or not _all_bits_sent(segments):
+        return None
+    whole = data + END
+    try:
+        # The decoder warns of a scan that ends early; its smallest size reads all of them at the least cost.
+        _, _, colorspace, _ = simplejpeg.decode_jpeg_header(whole)
+        simplejpeg.decode_jpeg(whole, "CMYK" if colorspace in ("CMYK", "YCCK") else "GRAY", min_height=1, min_width=1)
+    except ValueError:
+        return None
+    return whole
+
+
+def _segments(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(marker, content) of the first image in a file, in order; the last is the end mark where it has one."""
+    position = 2
+    while marker := _MARKER.search(data, position):
+        if marker[0] == END:
+            yield END, b""
+            return
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+        yield marker[0], data[marker.end() + 2 : position]
+
+
+def _all_bits_sent(segments: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the scans that were begun send every coefficient to its last bit (ITU-T T.81, B.2.3 and G.1)."""
+    frame = next((content for marker, content in segments if marker in _HUFFMAN_FRAMES), b"")
+    missing = {(component, place) for component in frame[6::3] for place in range(_COEFFICIENTS)}
+    for content in (content for marker, content in segments if marker == SCAN and len(content) >= 6):
+        first, last, bits = content[-3:]
+        if bits & 15 == 0:
+            sent = {(component, place) for component in content[1:-3:2] for place in range(first, last + 1)}
+            missing -= sent
+    return bool(frame) and not missing
+
+
