@@ -44,7 +44,7 @@ _MAX_TILE_PIXELS = 1 << 24
 
 # Each scan of a progressive JPEG goes over the whole image: a few bytes that cost seconds. Encoders write about ten.
 _MAX_SCANS = 64
-_METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/", b"ICC_PROFILE\0")
+_METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,18 @@ def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarr
         raise
     except ValueError:
         return _decode_other(jpeg.with_end_mark(data) or data, max_pixels)
-    # Opening the file a second time costs more than looking for the only segments that can hold these.
-    if not any(mark in data for mark in _METADATA_MARKS):
+    if profile := jpeg.colour_profile(data):
+        rgb = _as_srgb(rgb, profile, colorspace)
+    # Opening the file a second time costs more than looking for the only segments that can hold an orientation.
+    return _oriented(rgb, _orientation(_open(data))) if any(mark in data for mark in _METADATA_MARKS) else rgb
+
+
+def _as_srgb(rgb: np.ndarray, profile: bytes, colorspace: str) -> np.ndarray:
+    """Decoded pixels of a colour or grey JPEG -> sRGB."""
+    mode = "L" if colorspace == "Gray" else "RGB"
+    if is_srgb(profile, mode):
         return rgb
-    image = _open(data)
-    profile = image.info.get("icc_profile")
-    if profile and not is_srgb(profile, image.mode):
-        rgb = np.array(to_srgb(Image.fromarray(rgb[..., 0] if image.mode == "L" else rgb), profile))
-    return _oriented(rgb, _orientation(image))
+    return np.array(to_srgb(Image.fromarray(rgb[..., 0] if mode == "L" else rgb), profile))
 
 
 def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 
 import simplejpeg
 
@@ -11,6 +12,8 @@ END = b"\xff\xd9"
 SCAN = b"\xff\xda"
 
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length; EOI
+_APP2, _PROFILE = b"\xff\xe2", b"ICC_PROFILE\0"
+_PROFILE_HEAD = len(_PROFILE) + 2  # the part's number and how many there are
 _HUFFMAN_FRAMES = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2")
 _COEFFICIENTS = 64
 
@@ -18,6 +21,19 @@ _COEFFICIENTS = 64
 def scan_count(data: bytes) -> int:
     """Scans of the first image in a JPEG file; neither its thumbnails nor what follows it count."""
     return sum(marker == SCAN for marker, _ in _segments(data))
+
+
+def colour_profile(data: bytes) -> bytes | None:
+    """The ICC profile of a JPEG file, which may fill several segments (ICC.1:2010, B.4); None where parts are missing."""
+    if _PROFILE not in data:
+        return None
+    before_scan = takewhile(lambda segment: segment[0] != SCAN, _segments(data))
+    parts = [content for marker, content in before_scan if marker == _APP2 and content.startswith(_PROFILE)]
+    numbered = {part[len(_PROFILE)]: part for part in parts if len(part) >= _PROFILE_HEAD}
+    count = parts[0][len(_PROFILE) + 1 : _PROFILE_HEAD] if parts else b""
+    if not count or sorted(numbered) != list(range(1, count[0] + 1)):
+        return None
+    return b"".join(numbered[number][_PROFILE_HEAD:] for number in sorted(numbered))
 
 
 def with_end_mark(data: bytes) -> bytes | None:
@@ -60,5 +76,3 @@ def _all_bits_sent(segments: list[tuple[bytes, bytes]]) -> bool:
             sent = {(component, place) for component in content[1:-3:2] for place in range(first, last + 1)}
             missing -= sent
     return bool(frame) and not missing
-
-

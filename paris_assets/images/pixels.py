@@ -28,16 +28,17 @@ def on_white(image: Image.Image, data: bytes) -> np.ndarray:
     Raises:
         Undecodable: floating-point samples, of which no number is white.
     """
-    profile, frame = profile_of(image, data), image.tile[0].extents if image.tile else None
+    profile = profile_of(image, data)
+    frame = image.tile[0].extents if image.format == "GIF" and image.tile else None
     image.load()
-    mode, alpha = image.mode, None
-    if mode in ("P", "PA"):
+    lab, alpha = image.mode == "LAB", None
+    if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.has_transparency_data:
         alpha = _key_mask(image, data) if "transparency" in image.info else _alpha(image)
-    colours = to_srgb(_colours(image), None if mode == "LAB" else profile)
-    if image.format == "GIF" and frame is not None and frame != (0, 0, *image.size):
+    if frame not in (None, (0, 0, *image.size)):
         alpha = _within(alpha, frame, image.size)
+    colours = to_srgb(_colours(image), None if lab else profile)
     if alpha is None or alpha.getextrema()[0] == 255:
         return np.array(colours)
     paper = Image.new("RGB", image.size, "white")
