@@ -24,7 +24,7 @@ def scan_count(data: bytes) -> int:
 
 
 def colour_profile(data: bytes) -> bytes | None:
-    """The ICC profile of a JPEG file, which may fill several segments (ICC.1:2010, B.4); None where parts are missing."""
+    """The ICC profile of a JPEG, which may fill several segments (ICC.1:2010, B.4); None where parts are missing."""
     if _PROFILE not in data:
         return None
     before_scan = takewhile(lambda segment: segment[0] != SCAN, _segments(data))

@@ -7,6 +7,7 @@ import polars as pl
 import scipy.fft
 from PIL import Image
 
+from paris_assets.images.resize import resized
 from paris_assets.signals.copies import greys, samples
 
 HASH_SIDE = 8
@@ -53,14 +54,14 @@ def dhash(steps: np.ndarray) -> np.ndarray:
 
 def thumbnail(rgb: np.ndarray) -> np.ndarray:
     """(h, w, 3) uint8 sample -> (384,) uint8: 16 x 16 luma, 8 x 8 Cb, 8 x 8 Cr (JPEG's YCbCr), area averages."""
-    small = Image.fromarray(rgb).resize((LUMA_SIDE, LUMA_SIDE), Image.Resampling.BOX).convert("YCbCr")
+    small = resized(Image.fromarray(rgb), (LUMA_SIDE, LUMA_SIDE), Image.Resampling.BOX).convert("YCbCr")
     chroma = small.resize((CHROMA_SIDE, CHROMA_SIDE), Image.Resampling.BOX)
     planes = [np.asarray(small)[..., 0], np.asarray(chroma)[..., 1], np.asarray(chroma)[..., 2]]
     return np.concatenate([plane.ravel() for plane in planes])
 
 
 def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
-    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    return np.asarray(resized(image, (width, height), Image.Resampling.LANCZOS))
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
