@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from paris_assets.images import jpeg
 from paris_assets.images.profiles import SRGB, coded_profile, gamma, matrix_profile, srgb
 
 _OUTPUT = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
@@ -54,6 +55,8 @@ def profile_of(image: Image.Image, data: bytes) -> bytes | None:
     A profile in the file comes first, then what a PNG (cICP before its profile, gAMA and cHRM after it) or an AVIF
     (nclx) says in numbers.
     """
+    if image.format in ("JPEG", "MPO"):
+        return jpeg.colour_profile(data)
     coded = _png_chunk(data, b"cICP") if image.format == "PNG" else None
     if coded and len(coded) == 4:
         return coded_profile(coded[0], coded[1])

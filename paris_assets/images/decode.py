@@ -41,6 +41,7 @@ _DAMAGE = (
 _ORIENTATION = 0x0112
 _TILE_WIDTH, _TILE_HEIGHT = 0x0142, 0x0143
 _MAX_TILE_PIXELS = 1 << 24
+_MAX_SIDE = 2**31 - 1
 
 # Each scan of a progressive JPEG goes over the whole image: a few bytes that cost seconds. Encoders write about ten.
 _MAX_SCANS = 64
@@ -144,10 +145,17 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
 def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        _check_sides(image)
         _check_tile(image)
     except _DAMAGE as error:
         raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
     return image
+
+
+def _check_sides(image: Image.Image) -> None:
+    """Sides that a table cannot hold as whole numbers of 32 bits are those of a damaged header."""
+    if max(image.size) > _MAX_SIDE:
+        raise ValueError(f"a header of {image.width} x {image.height} pixels")
 
 
 def _check_tile(image: Image.Image) -> None:
