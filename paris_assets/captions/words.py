@@ -6,12 +6,12 @@ import polars as pl
 
 HAN_LETTERS, SYLLABIC_LETTERS = 2, 3
 
-# Scripts that set no blank between words. The long vowel marks of kana belong to the letter before them.
+# Scripts that set no blank between words. Marks of long vowels and of voice in kana belong to the letter before them.
 _HAN = r"[\p{Han}\p{Hiragana}\p{Katakana}&&\p{L}]"
 _SYLLABIC = r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}&&\p{L}]"
 NOT_SPACED = rf"{_HAN}{_SYLLABIC}"
 _WORD = (
-    rf"(?:{_HAN}[\p{{M}}ーｰ]*){{1,{HAN_LETTERS}}}"
+    rf"(?:{_HAN}[\p{{M}}ーｰﾞﾟ]*){{1,{HAN_LETTERS}}}"
     rf"|(?:{_SYLLABIC}\p{{M}}*){{1,{SYLLABIC_LETTERS}}}"
     rf"|[^\s{NOT_SPACED}]*[\p{{L}}--[{NOT_SPACED}]][^\s{NOT_SPACED}]*"
 )

@@ -23,6 +23,8 @@ _MAX_PROFILE_BYTES = 4_000_000  # the largest of print shops have 2.7 MB; larger
 # Profiles that count for the pixels of a mode, and the mode that they take; grey pixels may have an RGB profile.
 _TAKES = {("L", "GRAY"): "L", ("L", "RGB"): "RGB", ("RGB", "RGB"): "RGB", ("CMYK", "CMYK"): "CMYK"}
 
+_SPACE = slice(16, 20)  # where a profile names the colours that it is for (ICC.1:2010, 7.2)
+
 # A profile whose every colour lies this near to sRGB's is sRGB: differences of rounding, in levels of 255.
 _ROUNDING = 2
 
@@ -72,11 +74,11 @@ def profile_of(image: Image.Image, data: bytes) -> bytes | None:
 @lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From a profile's colours to sRGB; None where pixels of the mode are to be taken as they are."""
+    takes = _TAKES.get((mode, profile[_SPACE].decode("latin-1").strip()))
+    if takes is None:
+        return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        takes = _TAKES.get((mode, source.profile.xcolor_space.strip()))
-        if takes is None:
-            return None
         transform = ImageCms.ImageCmsTransform(source, _OUTPUT, takes, "RGB", ImageCms.Intent.PERCEPTUAL)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
@@ -94,7 +96,7 @@ def _all_greys() -> np.ndarray:
 
 
 def _many_colours() -> np.ndarray:
-    levels = np.arange(0, 256, 15, np.uint8)
+    levels = np.arange(0, 256, 15).astype(np.uint8)
     return np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageFile
 
 from paris_assets.images import jpeg
 from paris_assets.images.colour import is_srgb, to_srgb
@@ -142,7 +142,7 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
         raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         _check_sides(image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from paris_assets.images.colour import profile_of, to_srgb
 from paris_assets.images.errors import Undecodable
@@ -15,11 +15,11 @@ _UNSIGNED, _WHITE_IS_ZERO = 1, 0
 _PNG_DEPTH = 24  # position of the bit depth in a PNG file
 
 
-def on_white(image: Image.Image, data: bytes) -> np.ndarray:
+def on_white(opened: ImageFile.ImageFile, data: bytes) -> np.ndarray:
     """Decode an opened image (the first frame of an animation).
 
     Args:
-        image: as opened, any mode; its orientation stays.
+        opened: any mode; its orientation stays.
         data: its file.
 
     Returns:
@@ -28,15 +28,15 @@ def on_white(image: Image.Image, data: bytes) -> np.ndarray:
     Raises:
         Undecodable: floating-point samples, of which no number is white.
     """
-    profile = profile_of(image, data)
-    frame = image.tile[0].extents if image.format == "GIF" and image.tile else None
-    image.load()
-    lab, alpha = image.mode == "LAB", None
+    profile = profile_of(opened, data)
+    frame = opened.tile[0].extents if opened.format == "GIF" and opened.tile else None
+    opened.load()
+    lab, alpha, image = opened.mode == "LAB", None, opened
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.has_transparency_data:
         alpha = _key_mask(image, data) if "transparency" in image.info else _alpha(image)
-    if frame not in (None, (0, 0, *image.size)):
+    if frame is not None and frame != (0, 0, *image.size):
         alpha = _within(alpha, frame, image.size)
     colours = to_srgb(_colours(image), None if lab else profile)
     if alpha is None or alpha.getextrema()[0] == 255:

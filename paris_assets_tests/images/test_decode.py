@@ -16,14 +16,9 @@ from PIL import Image, ImageOps
 
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
 from paris_assets.images.jpeg import scan_count
+from paris_assets_tests.images.files import chunk, encode
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/sample").rglob("*.jpg"))
-
-
-def encode(image: Image.Image, format: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
 
 
 def picture(width: int = 48, height: int = 40, mode: str = "RGB") -> Image.Image:
@@ -62,7 +57,7 @@ def test_sample_photos_equal_pillows() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_orientation(orientation: int, format: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -192,10 +187,6 @@ def test_damaged_files_raise_nothing_else(format: str, damage: list[tuple[float,
     assert rgb.shape == (header.height, header.width, 3)
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
 def png(width: int, height: int, *chunks: bytes) -> bytes:
     """A PNG of given size with 1,000 bytes of pixels and further chunks before them."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
@@ -300,6 +291,17 @@ def test_formats_that_decode_before_their_size_is_known_are_no_images() -> None:
     for data in (icon(encode(picture(16, 16), "PNG")), encode(picture(), "JPEG2000"), jpeg2000(16)):
         with pytest.raises(NotAnImage):
             read_header(data)
+
+
+def test_a_side_that_no_table_can_hold_is_a_damaged_header() -> None:
+    bitmap = b"BM" + struct.pack("<IIIIiiHHIIiiII", 100, 0, 54, 40, -5, 5, 1, 24, 0, 0, 0, 0, 0, 0)
+    high = tiff((256, 4, 1), (257, 4, 4_000_000_000), (258, 3, 8), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, 9))
+    for data in (b"P6\n3000000000 1\n255\n", bitmap, high):
+        with pytest.raises(NotAnImage, match="a header of"):
+            read_header(data)
+        with pytest.raises(Undecodable, match="a header of"):
+            decode_rgb(data, max_pixels=sys.maxsize)
+    assert read_header(b"P6\n2147483647 1\n255\n").width == 2**31 - 1
 
 
 def test_a_tile_of_the_image_itself_is_no_bomb() -> None:
