@@ -18,7 +18,7 @@ from paris_assets.images import jpeg
 from paris_assets.images.profiles import SRGB, coded_profile, gamma, matrix_profile, srgb
 
 _OUTPUT = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_MAX_PROFILE_BYTES = 4_000_000  # the largest of print shops have 2.7 MB; larger ones are no profiles worth their memory
+MAX_PROFILE_BYTES = 4_000_000  # the largest of print shops have 2.7 MB; larger ones are no profiles worth their memory
 
 # Profiles that count for the pixels of a mode, and the mode that they take; grey pixels may have an RGB profile.
 _TAKES = {("L", "GRAY"): "L", ("L", "RGB"): "RGB", ("RGB", "RGB"): "RGB", ("CMYK", "CMYK"): "CMYK"}
@@ -40,7 +40,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         image: mode L, RGB or CMYK.
         profile: its ICC profile. Without one, or with one that cannot be used, pixels are taken as they are.
     """
-    transform = _transform(profile, image.mode) if profile and len(profile) <= _MAX_PROFILE_BYTES else None
+    transform = _transform(profile, image.mode) if profile and len(profile) <= MAX_PROFILE_BYTES else None
     if transform is None:
         return image.convert("RGB") if image.mode != "RGB" else image
     return transform.apply(image.convert(transform.input_mode) if image.mode != transform.input_mode else image)
@@ -48,7 +48,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def is_srgb(profile: bytes, mode: str) -> bool:
     """Whether a profile changes nothing in pixels of mode L, RGB or CMYK: it is sRGB, or cannot be used."""
-    return len(profile) > _MAX_PROFILE_BYTES or _transform(profile, mode) is None
+    return len(profile) > MAX_PROFILE_BYTES or _transform(profile, mode) is None
 
 
 def profile_of(image: Image.Image, data: bytes) -> bytes | None:

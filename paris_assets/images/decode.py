@@ -16,15 +16,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
 
 from paris_assets.images import jpeg
-from paris_assets.images.colour import is_srgb, to_srgb
+from paris_assets.images.colour import MAX_PROFILE_BYTES, is_srgb, to_srgb
 from paris_assets.images.errors import NotAnImage, Undecodable
 from paris_assets.images.pixels import on_white
 
 # Pillow's own limit raises before the size can be reported; `max_pixels` is checked here, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
+# What a compressed text or profile of a PNG may unpack to; Pillow's 1 MB refuses profiles of print shops.
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
 
 # Raster formats whose cost Pillow bounds by the size in the header. Not EPS, which would start Ghostscript; not ICO,
 # which decodes the picture inside before its size is known; not JPEG2000, whose 87 bytes can take 6 GB.

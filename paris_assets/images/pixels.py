@@ -54,15 +54,17 @@ def _alpha(image: Image.Image) -> Image.Image | None:
 
 def _key_mask(image: Image.Image, data: bytes) -> Image.Image:
     """Transparent where a pixel has the one value or colour that the file calls transparent."""
-    key, pixels = np.asarray(image.info["transparency"]), np.asarray(image).astype(np.int32)
-    if image.format == "PNG" and image.mode == "L":
-        key = key * (255 // (2 ** data[_PNG_DEPTH] - 1))  # kept in the file's levels, which may be 4 or 16
-    if image.format == "PNG" and image.mode == "RGB" and data[_PNG_DEPTH] == 16:
-        pixels = pixels << 8 | _low_bytes(data)
+    key, pixels = np.asarray(image.info["transparency"]), np.asarray(image)
+    depth = data[_PNG_DEPTH] if image.format == "PNG" else 8
     if image.mode == "1":
-        pixels = pixels * 255
-    same = pixels == key
-    return Image.fromarray(np.where(same.all(axis=2) if same.ndim == 3 else same, 0, 255).astype(np.uint8))
+        key = key > 0
+    elif image.mode == "L":
+        key = key * (255 // (2**depth - 1))  # kept in the file's levels, which may be 4 or 16
+    if image.mode == "RGB" and depth == 16:
+        same = (pixels == key >> 8) & (_low_bytes(data) == key & 255)
+    else:
+        same = pixels == key
+    return Image.fromarray((~same.reshape(*same.shape[:2], -1).all(axis=2)).astype(np.uint8) * 255)
 
 
 def _low_bytes(data: bytes) -> np.ndarray:

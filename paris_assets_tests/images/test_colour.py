@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image, ImageCms
 
 from paris_assets.images.colour import is_srgb, to_srgb
@@ -106,6 +107,21 @@ def test_inks_are_seen_through_their_profile(format: str, inks: tuple[int, ...],
     profile = cmyk_profile(lambda whole: 0.0 if whole[3] else lightness[sum(whole)])
     found = decoded(flat(inks, "CMYK"), format, icc_profile=profile)
     assert np.abs(found - grey).max() <= 1
+
+
+def test_a_large_profile_and_a_long_text_of_a_png_are_read() -> None:
+    profile = rgb_profile().ljust(3_000_000, b"\0")
+    text = chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(3_000_000)))
+    data = png(1, 8, 2, [bytes(PIXEL)], chunk(b"iCCP", b"name\0\0" + zlib.compress(profile)), text)
+    assert np.abs(decode_rgb(data)[0, 0] - seen(PIXEL)).max() <= 1
+
+
+def test_inks_that_are_kept_as_ycck_are_those_of_cmyk() -> None:
+    inks = np.tile(np.array([200, 30, 60, 10], np.uint8), (16, 16, 1))
+    data = simplejpeg.encode_jpeg(255 - inks, quality=100, colorspace="CMYK", colorsubsampling="444")
+    assert simplejpeg.decode_jpeg_header(data)[2] == "YCCK"
+    expected = (255 - inks[0, 0, :3].astype(int)) * (255 - inks[0, 0, 3]) / 255
+    assert np.abs(decode_rgb(data)[0, 0] - expected).max() <= 2
 
 
 @pytest.mark.parametrize("min_side", [None, 30])
