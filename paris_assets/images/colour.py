@@ -58,7 +58,7 @@ def profile_of(image: Image.Image, data: bytes) -> bytes | None:
     (nclx) says in numbers.
     """
     if image.format in ("JPEG", "MPO"):
-        return jpeg.colour_profile(data)
+        return jpeg.colour_profile(jpeg.head(data))
     coded = _png_chunk(data, b"cICP") if image.format == "PNG" else None
     if coded and len(coded) == 4:
         return coded_profile(coded[0], coded[1])

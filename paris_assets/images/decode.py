@@ -47,7 +47,6 @@ _MAX_SIDE = 2**31 - 1
 
 # Each scan of a progressive JPEG goes over the whole image: a few bytes that cost seconds. Encoders write about ten.
 _MAX_SCANS = 64
-_METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_0
 
 def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray:
     """By the fast path, or by Pillow, which must decide on CMYK, warnings that it ignores, and truncation."""
-    if data.count(jpeg.SCAN) > _MAX_SCANS and jpeg.scan_count(data) > _MAX_SCANS:
+    head = jpeg.head(data)
+    if not jpeg.is_one_scan(head) and jpeg.scan_count(data) > _MAX_SCANS:
         raise Undecodable(f"{len(data)} bytes of JPEG in more than {_MAX_SCANS} scans")
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
@@ -118,10 +118,9 @@ def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarr
         raise
     except ValueError:
         return _decode_other(jpeg.with_end_mark(data) or data, max_pixels)
-    if profile := jpeg.colour_profile(data):
+    if profile := jpeg.colour_profile(head):
         rgb = _as_srgb(rgb, profile, colorspace)
-    # Opening the file a second time costs more than looking for the only segments that can hold an orientation.
-    return _oriented(rgb, _orientation(_open(data))) if any(mark in data for mark in _METADATA_MARKS) else rgb
+    return _oriented(rgb, _orientation(_open(data))) if jpeg.has_orientation(head) else rgb
 
 
 def _as_srgb(rgb: np.ndarray, profile: bytes, colorspace: str) -> np.ndarray:

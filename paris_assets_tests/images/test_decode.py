@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
-from paris_assets.images.jpeg import scan_count
+from paris_assets.images.jpeg import head, is_one_scan, scan_count
 from paris_assets_tests.images.files import chunk, encode
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/sample").rglob("*.jpg"))
@@ -323,6 +323,17 @@ def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
     assert decode_rgb(scans_of(data, 64 - own)).shape == (40, 48, 3)
     with pytest.raises(Undecodable, match="more than 64 scans"):
         decode_rgb(scans_of(data, 65 - own))
+
+
+def test_scans_of_a_jpeg_that_sends_its_components_one_by_one_are_counted_too() -> None:
+    data = encode(picture(), "JPEG")
+    assert is_one_scan(head(data))
+    assert not is_one_scan(head(encode(picture(), "JPEG", progressive=True)))
+    partial = bytearray(data)
+    partial[data.index(b"\xff\xda") + 4] = 1
+    assert not is_one_scan(head(bytes(partial)))
+    with pytest.raises(Undecodable, match="more than 64 scans"):
+        decode_rgb(bytes(partial[:-2]) + bytes(partial[partial.index(b"\xff\xda") : -2]) * 64 + b"\xff\xd9")
 
 
 def test_only_scans_of_the_image_count() -> None:
