@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from paris_assets.images import jpeg
-from paris_assets.images.profiles import SRGB, coded_profile, gamma, matrix_profile, srgb
+from paris_assets.images.icc import SRGB, coded_profile, gamma, matrix_profile, srgb
 
 _OUTPUT = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 MAX_PROFILE_BYTES = 4_000_000  # the largest of print shops have 2.7 MB; larger ones are no profiles worth their memory

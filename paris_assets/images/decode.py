@@ -1,7 +1,7 @@
 """Image bytes to pixels: one decoder for the whole project.
 
 JPEGs are decoded by libjpeg-turbo through simplejpeg, everything else, and every JPEG it refuses, by Pillow. Both give
-the same RGB pixels at full size.
+the same RGB pixels at full size. `docs/pictures.md` says what is taken and refused.
 
 Bytes come from strangers: formats are few, and the size is known from the header before pixels are decoded. What a
 decoder holds is bounded by `max_pixels`; only an AVIF may lie about its size, up to libavif's own 16384 x 16384.

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from paris_assets.images.colour import is_srgb, to_srgb
 from paris_assets.images.decode import decode_rgb
-from paris_assets.images.profiles import CURVES, PRIMARIES, SRGB, coded_profile, matrix_profile, srgb
+from paris_assets.images.icc import CURVES, PRIMARIES, SRGB, coded_profile, matrix_profile, srgb
 from paris_assets_tests.fixtures.icc import ADOBE_RGB, cmyk_profile, grey_profile, rgb_profile
 from paris_assets_tests.images.files import chunk, encode, png
 
@@ -210,6 +210,18 @@ def test_diffuse_white_of_hdr_is_white(transfer: int, signal: int) -> None:
     light = CURVES[transfer](np.array([0, signal / 255, 1]))
     assert light == pytest.approx([0, 1, 1], abs=0.02)
     assert coded_profile(9, transfer) is not None
+
+
+def test_a_picture_is_turned_and_converted() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (64, 32), PIXEL)
+    image.paste((0, 0, 0), (0, 0, 32, 32))
+    for format, options in (("JPEG", {"quality": 100}), ("WEBP", {"lossless": True}), ("PNG", {}), ("TIFF", {})):
+        rgb = decode_rgb(encode(image, format, exif=exif, icc_profile=rgb_profile(), **options))
+        assert rgb.shape == (64, 32, 3), format
+        assert np.abs(rgb[50, 16] - seen(PIXEL)).max() <= 2, format
+        assert rgb[10, 16].max() <= 1, format
 
 
 def test_threads_share_a_profile() -> None:
