@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,10 +25,10 @@ def tile(data: bytes, side: int = TILE) -> Image.Image:
     """The middle square of an image, ``side`` pixels wide, RGB.
 
     Raises:
-        Undecodable: from ``storage.decode``.
+        Undecodable: from ``images.decode``.
     """
-    # Twice the side leaves the resampling filter enough pixels.
-    pixels: np.ndarray = decode_rgb(data, min_side=2 * side)
+    # Twice the side leaves the resampling filter enough pixels; the profile's own limit was applied at the fetch.
+    pixels: np.ndarray = decode_rgb(data, min_side=2 * side, max_pixels=sys.maxsize)
     return ImageOps.fit(Image.fromarray(pixels), (side, side), Image.Resampling.LANCZOS)
 
 

@@ -1,7 +1,7 @@
 """Image bytes to pixels: one decoder for the whole project.
 
 JPEGs are decoded by libjpeg-turbo through simplejpeg, everything else, and every JPEG it refuses, by Pillow. Both give
-the same RGB pixels at full size.
+the same RGB pixels at full size. `docs/pictures.md` says what is taken and refused.
 
 Bytes come from strangers: formats are few, and the size is known from the header before pixels are decoded. What a
 decoder holds is bounded by `max_pixels`; only an AVIF may lie about its size, up to libavif's own 16384 x 16384.
@@ -10,17 +10,23 @@ decoder holds is bounded by `max_pixels`; only an AVIF may lie about its size, u
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageFile, PngImagePlugin
+
+from paris_assets.images import jpeg
+from paris_assets.images.colour import MAX_PROFILE_BYTES, is_srgb, to_srgb
+from paris_assets.images.errors import NotAnImage, Undecodable
+from paris_assets.images.pixels import on_white
 
 # Pillow's own limit raises before the size can be reported; `max_pixels` is checked here, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
+# What a compressed text or profile of a PNG may unpack to; Pillow's 1 MB refuses profiles of print shops.
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
 
 # Raster formats whose cost Pillow bounds by the size in the header. Not EPS, which would start Ghostscript; not ICO,
 # which decodes the picture inside before its size is known; not JPEG2000, whose 87 bytes can take 6 GB.
@@ -37,20 +43,10 @@ _DAMAGE = (
 _ORIENTATION = 0x0112
 _TILE_WIDTH, _TILE_HEIGHT = 0x0142, 0x0143
 _MAX_TILE_PIXELS = 1 << 24
+_MAX_SIDE = 2**31 - 1
 
 # Each scan of a progressive JPEG goes over the whole image: a few bytes that cost seconds. Encoders write about ten.
 _MAX_SCANS = 64
-_SCAN = b"\xff\xda"
-_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length; EOI
-_METADATA_MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
-
-
-class NotAnImage(ValueError):
-    """The bytes are no image in a format that is read here."""
-
-
-class Undecodable(ValueError):
-    """The bytes look like an image, but give no pixels (truncated, damaged, or too large)."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +80,9 @@ def read_header(data: bytes) -> Header:
 def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_000_000) -> np.ndarray:
     """Pixels of an image (the first frame of an animation), as a person would see it on white paper.
 
-    EXIF orientation is applied, transparency is laid over white, 16-bit samples are rounded to 8, and CMYK, palette and
-    grey images become RGB.
+    EXIF orientation is applied, colours become sRGB by the file's own profile, transparency is laid over white, 16-bit
+    samples are rounded to 8, and CMYK, palette and grey images become RGB. A JPEG that lacks nothing but its end mark
+    is whole.
 
     Args:
         data: the file.
@@ -99,30 +96,39 @@ def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_0
     Raises:
         Undecodable: not an image, truncated, damaged, or more than `max_pixels`.
     """
-    pixels = _decode_jpeg(data, min_side, max_pixels) if data[:3] == b"\xff\xd8\xff" else None
-    return _decode_other(data, max_pixels) if pixels is None else pixels
+    if data[:3] == b"\xff\xd8\xff":
+        return _decode_jpeg(data, min_side, max_pixels)
+    return _decode_other(data, max_pixels)
 
 
-def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray | None:
-    """The fast path; None where Pillow must decide (CMYK, warnings that Pillow ignores, truncation)."""
-    if data.count(_SCAN) > _MAX_SCANS and _scans(data) > _MAX_SCANS:
+def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray:
+    """By the fast path, or by Pillow, which must decide on CMYK, warnings that it ignores, and truncation."""
+    head = jpeg.head(data)
+    if not jpeg.is_one_scan(head) and jpeg.scan_count(data) > _MAX_SCANS:
         raise Undecodable(f"{len(data)} bytes of JPEG in more than {_MAX_SCANS} scans")
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         height, width = int(height), int(width)
         _check_size(width, height, max_pixels)
         if colorspace in ("CMYK", "YCCK"):
-            return None
+            return _decode_other(jpeg.with_end_mark(data) or data, max_pixels)
         factor = next((f for f in (8, 4, 2) if min_side and -(-min(width, height) // f) >= min_side), 1)
         rgb = simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor))
     except Undecodable:
         raise
     except ValueError:
-        return None
-    # Opening the file a second time costs more than looking for the only segments that can hold an orientation.
-    if any(mark in data for mark in _METADATA_MARKS):
-        return _oriented(rgb, _orientation(_open(data)))
-    return rgb
+        return _decode_other(jpeg.with_end_mark(data) or data, max_pixels)
+    if profile := jpeg.colour_profile(head):
+        rgb = _as_srgb(rgb, profile, colorspace)
+    return _oriented(rgb, _orientation(_open(data))) if jpeg.has_orientation(head) else rgb
+
+
+def _as_srgb(rgb: np.ndarray, profile: bytes, colorspace: str) -> np.ndarray:
+    """Decoded pixels of a colour or grey JPEG -> sRGB."""
+    mode = "L" if colorspace == "Gray" else "RGB"
+    if is_srgb(profile, mode):
+        return rgb
+    return np.array(to_srgb(Image.fromarray(rgb[..., 0] if mode == "L" else rgb), profile))
 
 
 def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
@@ -130,30 +136,27 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
         image = _open(data)
         _check_size(*image.size, max_pixels)
         orientation = _orientation(image)
-        image.load()
-        return _oriented(_flatten(image), orientation)
+        return _oriented(on_white(image, data), orientation)
     except Undecodable:
         raise
     except _DAMAGE as error:
         raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
 
 
-def _scans(data: bytes) -> int:
-    """Scans of the first image in a JPEG file; neither its thumbnails nor what follows it count."""
-    position, scans = 2, 0
-    while (marker := _MARKER.search(data, position)) and marker[1] != b"\xd9":
-        scans += marker[0] == _SCAN
-        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-    return scans
-
-
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        _check_sides(image)
         _check_tile(image)
     except _DAMAGE as error:
         raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
     return image
+
+
+def _check_sides(image: Image.Image) -> None:
+    """Sides that a table cannot hold as whole numbers of 32 bits are those of a damaged header."""
+    if max(image.size) > _MAX_SIDE:
+        raise ValueError(f"a header of {image.width} x {image.height} pixels")
 
 
 def _check_tile(image: Image.Image) -> None:
@@ -190,17 +193,3 @@ def _oriented(rgb: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         rgb = rgb[:, ::-1]
     return np.ascontiguousarray(rgb)
-
-
-def _flatten(image: Image.Image) -> np.ndarray:
-    """Any mode -> (H, W, 3) uint8 over white."""
-    if image.mode.startswith("I"):
-        # 257 = 65535 / 255; Pillow's own conversion would clip at 255.
-        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return np.repeat(((grey + 128) // 257).astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode == "F":
-        raise Undecodable("floating-point pixels have no defined white")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))

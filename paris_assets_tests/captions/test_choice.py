@@ -20,6 +20,8 @@ from paris_assets_tests.fixtures.made_up import SHARD
 from paris_assets_tests.models.fakes import Namer
 from paris_assets_tests.models.photos import photos
 
+UNSEEN = "\ufeffa\x00red\u202e \x1b\x85barn\u2066\r\n\tat\ufffddusk\x9f"
+
 
 def _is_caption(text: str | None, min_words: int = 3) -> bool:
     frame = pl.DataFrame({"text": [text]}, schema={"text": pl.String})
@@ -29,6 +31,19 @@ def _is_caption(text: str | None, min_words: int = 3) -> bool:
 @pytest.mark.parametrize(
     "text",
     [
+        "一只橘色的猫坐在红色沙发上",
+        "红色的猫咪",
+        "ソファに座っている猫",
+        "かわいいねこ",
+        "แมวสีส้มนั่งอยู่บนโซฟาสีแดง",
+        "ແມວສີສົ້ມນັ່ງຢູ່ເທິງໂຊຟາ",
+        "ឆ្មាពណ៌ទឹកក្រូចអង្គុយលើសាឡុង",
+        "လိမ္မော်ရောင်ကြောင်တစ်ကောင်",
+        "ཞི་མི་དམར་པོ་ཞིག",
+        "고양이가 소파에 앉아 있다",
+        "iPhone手机壳",
+        "2019年款iPhone12345手机壳",
+        "全场降价50%的红色沙发",
         "a red barn",
         "  a \t red\nbarn  ",
         "Дом у реки",
@@ -50,6 +65,14 @@ def test_captions(text: str) -> None:
         "",
         "   ",
         "two words",
+        "红色的猫",
+        "猫",
+        "แมว",
+        "カメラ",
+        "、。・「」！？…",
+        "１２３４ ５６ ７８",
+        "\x00\x01\x02",
+        "日落时的红色谷仓.jpg",
         "Windmill 12 34 56",
         "12 34 56",
         "--- *** !!!",
@@ -80,13 +103,18 @@ def test_texts_that_are_no_captions_of_three_words(text: str | None) -> None:
         "P1050123",
         "Tower20050823",
         "image.jpeg",
+        "微信图片_20200101123456",
+        "屏幕截图 2020-01-02 101112",
+        "截屏2021-03-04 下午3.12.45",
+        "スクリーンショット 2020-01-02 10.11.12",
+        "写真 3",
     ],
 )
 def test_file_names_are_no_captions_even_of_one_word(text: str) -> None:
     assert not _is_caption(text, min_words=1)
 
 
-@pytest.mark.parametrize("text", ["barn", "Parthenon", "photograph", "imagine", "dscribe this"])
+@pytest.mark.parametrize("text", ["barn", "Parthenon", "photograph", "imagine", "dscribe this", "照片墙", "無題の絵"])
 def test_words_that_only_look_like_camera_names_are_captions(text: str) -> None:
     assert _is_caption(text, min_words=1)
 
@@ -153,6 +181,16 @@ def test_the_captioner_is_built_only_for_images_without_caption(
     record = store.commit("captions", SHARD, captioned(curated, images, store.profile.captions, models))
     assert store.read("captions", SHARD)["captioner"].to_list() == ["source_text"] * 24
     assert "models" not in record.facts
+
+
+def test_no_unseen_character_reaches_a_caption_whoever_wrote_it() -> None:
+    rows, captioner = _rows(), Namer()
+    rows = rows.with_columns(text=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(UNSEEN)).otherwise("text"))
+    captioner.run = lambda batch: np.array([UNSEEN + "\ud83d!"] * len(batch))  # type: ignore[method-assign]
+    table = pl.concat(caption(rows, photos()[:5], captioner, Captions()))
+    assert table["caption"][0] == "a red barn at dusk"
+    assert set(table.filter(captioner=captioner.name)["caption"]) == {"a red barn at dusk !"}
+    assert table["source_text"].to_list() == rows["text"].to_list()
 
 
 def test_a_captioner_with_nothing_to_say_leaves_an_empty_caption() -> None:

@@ -14,16 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from paris_assets.images import decode
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
+from paris_assets.images.jpeg import head, is_one_scan, scan_count
+from paris_assets_tests.images.files import chunk, encode
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/sample").rglob("*.jpg"))
-
-
-def encode(image: Image.Image, format: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
 
 
 def picture(width: int = 48, height: int = 40, mode: str = "RGB") -> Image.Image:
@@ -62,7 +57,7 @@ def test_sample_photos_equal_pillows() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_orientation(orientation: int, format: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -192,10 +187,6 @@ def test_damaged_files_raise_nothing_else(format: str, damage: list[tuple[float,
     assert rgb.shape == (header.height, header.width, 3)
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
 def png(width: int, height: int, *chunks: bytes) -> bytes:
     """A PNG of given size with 1,000 bytes of pixels and further chunks before them."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
@@ -302,6 +293,17 @@ def test_formats_that_decode_before_their_size_is_known_are_no_images() -> None:
             read_header(data)
 
 
+def test_a_side_that_no_table_can_hold_is_a_damaged_header() -> None:
+    bitmap = b"BM" + struct.pack("<IIIIiiHHIIiiII", 100, 0, 54, 40, -5, 5, 1, 24, 0, 0, 0, 0, 0, 0)
+    high = tiff((256, 4, 1), (257, 4, 4_000_000_000), (258, 3, 8), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, 9))
+    for data in (b"P6\n3000000000 1\n255\n", bitmap, high):
+        with pytest.raises(NotAnImage, match="a header of"):
+            read_header(data)
+        with pytest.raises(Undecodable, match="a header of"):
+            decode_rgb(data, max_pixels=sys.maxsize)
+    assert read_header(b"P6\n2147483647 1\n255\n").width == 2**31 - 1
+
+
 def test_a_tile_of_the_image_itself_is_no_bomb() -> None:
     sides = [(256, 4, 5000), (257, 4, 5000), (258, 3, 8), (259, 3, 1), (262, 3, 1), (277, 3, 1)]
     assert read_header(tiff(*sides, (322, 4, 5008), (323, 4, 5008), (324, 4, 8), (325, 4, 1))).width == 5000
@@ -323,10 +325,21 @@ def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
         decode_rgb(scans_of(data, 65 - own))
 
 
+def test_scans_of_a_jpeg_that_sends_its_components_one_by_one_are_counted_too() -> None:
+    data = encode(picture(), "JPEG")
+    assert is_one_scan(head(data))
+    assert not is_one_scan(head(encode(picture(), "JPEG", progressive=True)))
+    partial = bytearray(data)
+    partial[data.index(b"\xff\xda") + 4] = 1
+    assert not is_one_scan(head(bytes(partial)))
+    with pytest.raises(Undecodable, match="more than 64 scans"):
+        decode_rgb(bytes(partial[:-2]) + bytes(partial[partial.index(b"\xff\xda") : -2]) * 64 + b"\xff\xd9")
+
+
 def test_only_scans_of_the_image_count() -> None:
     data, scan = encode(picture(), "JPEG"), b"\xff\xda"
     thumbnail = b"\xff\xe5" + struct.pack(">H", 2 + 200) + scan * 100
     filled = data.replace(scan, b"\xff\xff\xff" + scan)
     for file in (data[:2] + thumbnail + data[2:], data + scan * 100, filled + scan * 100):
         assert np.array_equal(decode_rgb(file), decode_rgb(data))
-        assert decode._scans(file) == 1
+        assert scan_count(file) == 1

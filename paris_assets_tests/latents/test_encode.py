@@ -45,8 +45,8 @@ def test_rows_in_are_rows_out_and_rejects_by_reason(codec) -> None:
         "image_id": pl.String,
         "latent_64": pl.Array(pl.Float16, (4, 8, 8)),
         "upscaled": pl.Boolean,
-        "crop_top": pl.Int32,
-        "crop_left": pl.Int32,
+        "crop_top": pl.Int64,
+        "crop_left": pl.Int64,
     }
     assert not table["upscaled"].any()
     assert table["crop_top"].to_list() == [0, 32, 0, 0]

@@ -11,7 +11,19 @@ from paris_assets.signals import blocking, compiled, copies, degradation, kernel
 from paris_assets_tests.fixtures.photographs import photographs
 from paris_assets_tests.signals import plain
 
-SHAPES = [(1, 1), (1, 3000), (3000, 1), (3, 3), (31, 33), (32, 32), (9, 8), (200, 1025), (1500, 1100), (513, 2100)]
+SHAPES = [
+    (1, 1),
+    (1, 3000),
+    (3000, 1),
+    (3, 3),
+    (31, 33),
+    (32, 32),
+    (9, 8),
+    (200, 1025),
+    (1500, 1100),
+    (513, 2100),
+    (2, 9000),
+]
 
 
 def pictures() -> Iterator[np.ndarray]:
