@@ -41,7 +41,7 @@ def image_embeddings(
 @all_asset(
     CLUSTER_MODEL,
     group="clusters",
-    kinds={"faiss"},
+    kinds={"numba"},
     settings=["seed", "clusters.k", "clusters.features", "clusters.normalize", "clusters.fine", "clusters.assignment",
               "clusters.max_share", "clusters.max_train", "clusters.iterations", "clusters.restarts"],
     refit_on_settings_only=True,

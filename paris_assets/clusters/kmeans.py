@@ -1,10 +1,10 @@
-"""The fit: k-means by faiss, direct or in two stages.
+"""The fit: k-means, direct or in two stages.
 
 Always Euclidean, in the space that ``features.join`` made: for L2-normalised parts that is the space in which the
 distances of ``cluster_assignments`` are measured, and centroids stay plain means (no spherical projection).
 
-faiss does the search, on one thread; ``_refine`` then runs Lloyd's iterations with exact distances to the fixed point,
-so the result does not carry the rounding of one machine's products.
+``lloyd`` does the search; ``_refine`` then runs iterations with exact distances to the fixed point, so the result does
+not carry the rounding of one machine's products.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import faiss
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from paris_assets.clusters.assignment import own_clusters
 from paris_assets.clusters.balance import capped_labels, capped_lloyd
 from paris_assets.clusters.centroids import ClusterModel, CollapsedClustering, TooFewImages
 from paris_assets.clusters.distances import means, nearest
+from paris_assets.clusters.lloyd import k_means
 from paris_assets.config import Clusters
 
 EXACT_STEPS = 3
@@ -109,7 +108,7 @@ def _validate(vectors: np.ndarray, settings: Clusters) -> None:
 
 
 def _direct(vectors: np.ndarray, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
-    start = _faiss(vectors, settings.k, settings, seed)
+    start = k_means(vectors, settings.k, None, settings.iterations, settings.restarts, [seed])
     centroids, _, steps = _refine(vectors, start)
     penalties = None
     if settings.max_share is not None:
@@ -120,12 +119,13 @@ def _direct(vectors: np.ndarray, settings: Clusters, seed: int) -> tuple[Cluster
 
 
 def _two_stage(vectors: np.ndarray, fine: int, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
-    small, labels, first = _refine(vectors, _faiss(vectors, fine, settings.model_copy(update={"restarts": 1}), seed))
+    small, labels, first = _refine(vectors, k_means(vectors, fine, None, settings.iterations, 1, [seed]))
     sizes = np.bincount(labels, minlength=fine)
     _check_sizes(sizes.tolist())
     order = _order(small, sizes)
     small, weights = np.ascontiguousarray(small[order]), sizes[order].astype(np.float64)
-    centroids, groups, second = _weighted(small, weights, settings, seed)
+    starts = k_means(small, settings.k, weights, settings.iterations, settings.restarts, [seed, 1])
+    centroids, groups, second = _refine(small, starts, weights)
     penalties = None
     if settings.max_share is not None:
         centroids, groups, _ = capped_lloyd(small, centroids, settings.max_share, weights)
@@ -144,62 +144,10 @@ def _spaced(vectors: np.ndarray, k: int) -> np.ndarray:
     return vectors[np.linspace(0, len(vectors) - 1, wanted).astype(np.int64)]
 
 
-def _faiss(
-    vectors: np.ndarray,
-    k: int,
-    settings: Clusters,
-    seed: int,
-    weights: np.ndarray | None = None,
-    start: np.ndarray | None = None,
-) -> np.ndarray:
-    """(k, D) float32 centroids: the best of ``settings.restarts``, or one run from ``start``."""
-    search = faiss.Kmeans(
-        vectors.shape[1],
-        k,
-        niter=settings.iterations,
-        nredo=1 if start is not None else settings.restarts,
-        seed=seed % 2**31,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(vectors),  # the default sub-samples to 256 per centroid, silently
-        init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
-    )
-    # The sums of several threads depend on how many there are, and before the fixed point that shows. Nor are two
-    # faster (two cores, 20,000 x 256 to 64 centroids: 0.07 s by one, 0.70 s by two; to 1,024: 0.86 and 3.2 s).
-    with threadpool_limits(limits=1):
-        search.train(vectors, weights=None if weights is None else weights.astype(np.float32), init_centroids=start)
-    return np.array(search.centroids, dtype=np.float32).reshape(k, -1)
-
-
-def _weighted(
-    vectors: np.ndarray, weights: np.ndarray, settings: Clusters, seed: int
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """The restart with the least weighted inertia; faiss picks its starts and its best restart without the weights."""
-    best, least = None, np.inf
-    for restart in range(settings.restarts):
-        start = _plus_plus(vectors, weights, settings.k, np.random.default_rng([seed, restart]))
-        found = _refine(vectors, _faiss(vectors, settings.k, settings, seed, weights, start), weights)
-        inertia = float((nearest(vectors, found[0]).own * weights).sum())
-        if best is None or inertia < least:
-            best, least = found, inertia
-    assert best is not None
-    return best
-
-
-def _plus_plus(vectors: np.ndarray, weights: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """(k, D) starts of weighted k-means++ (Arthur & Vassilvitskii 2007)."""
-    chosen: list[int] = []
-    reach = np.ones(len(vectors))
-    for _ in range(k):
-        mass = np.cumsum(reach * weights)
-        chosen.append(int(np.searchsorted(mass, rng.random() * mass[-1], side="right").clip(0, len(vectors) - 1)))
-        reach = nearest(vectors, vectors[chosen]).own
-    return vectors[chosen]
-
-
 def _refine(
     vectors: np.ndarray, centroids: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Lloyd's iterations with exact distances, from faiss's centroids to the fixed point (at most ``EXACT_STEPS``).
+    """Lloyd's iterations with exact distances, from settled centroids to the fixed point (at most ``EXACT_STEPS``).
 
     Returns:
         centroids (K, D) float32, labels (N,) int32, iterations.

@@ -25,7 +25,7 @@ PACKAGES = (
     "torch",
     "transformers",
     "diffusers",
-    "faiss-cpu",
+    "numba",
     "polars",
     "pyarrow",
     "simplejpeg",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paris_assets.signals.compiled import add_product, compiled
+from paris_assets.compiled import add_product, compiled
 
 CHUNK = 1024  # squares of steps of this many pixels fit 32 bits
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from paris_assets.signals.compiled import add_product, compiled
+from paris_assets.compiled import add_product, compiled
 
 PRECISION = 22  # bits of a weight, as Pillow has them
 

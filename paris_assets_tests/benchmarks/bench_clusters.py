@@ -1,7 +1,7 @@
 """Fit and assignment against scikit-learn: python -m paris_assets_tests.benchmarks.bench_clusters [images]
 
-One run of each on the same vectors: noisy groups of unequal size, 256-d, L2-normalised. Our time holds the fit (faiss,
-then exact iterations) and the assignment with both distances; scikit-learn's the fit alone, which gives labels.
+One run of each on the same vectors: noisy groups of unequal size, 256-d, L2-normalised. Our time holds the fit (the
+search, then exact iterations) and the assignment with both distances; scikit-learn's the fit alone, which gives labels.
 """
 
 from __future__ import annotations

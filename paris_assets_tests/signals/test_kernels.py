@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from paris_assets.signals import blocking, compiled, copies, degradation, kernels, perceptual_hash
+from paris_assets import compiled
+from paris_assets.signals import blocking, copies, degradation, kernels, perceptual_hash
 from paris_assets_tests.fixtures.photographs import photographs
 from paris_assets_tests.signals import plain
 
