@@ -10,7 +10,8 @@ import polars as pl
 
 from paris_assets.ingest import parquet_tables, source_lists, text_tables
 from paris_assets.ingest.columns import SourceError
-from paris_assets.ingest.places import Place, kind_of
+from paris_assets.ingest.names import kind_of
+from paris_assets.ingest.places import Place
 from paris_assets.ingest.source_file import Info, file_identity
 from paris_assets.storage.location import Location
 

@@ -1,0 +1,78 @@
+"""Files beside an image that describe it: `a.json` as img2dataset writes it, and its caption in `a.txt`.
+
+Of `a.jpg` these are `a.json` and `a.jpg.json`, `a.txt`, `a.text`, `a.caption`, `a.cap`, and the same after `a.jpg`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable
+from typing import Any, cast
+
+from fsspec import AbstractFileSystem
+
+from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.names import extension_of, stem_of
+from paris_assets.ingest.source_file import reached
+
+MAX_BYTES = 1 << 20  # of a caption or JSON; more is no description
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def by_image(images: Iterable[str], files: Iterable[str]) -> dict[str, list[str]]:
+    """Image -> the files that describe it, JSON first; images without any are left out."""
+    of_name: dict[str, list[str]] = {}
+    for file in sorted(files, key=lambda file: (extension_of(file) != "json", file)):
+        of_name.setdefault(stem_of(file), []).append(file)
+    found = {}
+    for image in images if of_name else ():
+        names = of_name.get(stem_of(image), []), of_name.get(image, []) if stem_of(image) != image else []
+        if any(names):
+            found[image] = [file for name in names for file in name]
+    return found
+
+
+def described(
+    fs: AbstractFileSystem, base: str, files: Iterable[str], unread: LeftOut
+) -> tuple[dict[str, Any], str | None]:
+    """(columns and values of the JSON files, first caption) of the files beside one image.
+
+    What cannot be read is counted and gives nothing.
+    """
+    columns: dict[str, Any] = {}
+    text: str | None = None
+    for file in files:
+        with reached(fs, f"{base}/{file}"):
+            content = cast(bytes, fs.cat_file(f"{base}/{file}", 0, MAX_BYTES))
+        if extension_of(file) == "json":
+            columns = {**json_object(content, file, unread), **columns}
+        else:
+            text = text or caption(content, file, unread)
+    return columns, text
+
+
+def caption(content: bytes, name: str, unread: LeftOut) -> str | None:
+    """The caption in a text file, all of its lines, without space at its ends; None for an empty one.
+
+    A byte-order mark says what it is written in, and without one it is UTF-8; what is neither is counted, as nobody
+    knows which letters are meant.
+    """
+    mark, encoding = next(((mark, name) for mark, name in _MARKS if content.startswith(mark)), (b"", "utf-8"))
+    try:
+        return content[len(mark) :].decode(encoding).strip() or None
+    except UnicodeDecodeError:
+        unread.add("captions that are no UTF-8", name)
+        return None
+
+
+def json_object(content: bytes, name: str, unread: LeftOut) -> dict[str, Any]:
+    """The columns of a JSON file; none, and counted, for one that is no object."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        return value
+    unread.add("JSON files that hold no object", name)
+    return {}

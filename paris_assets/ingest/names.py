@@ -1,0 +1,79 @@
+"""What the name of a file says: its kind, or that another program left it there."""
+
+from __future__ import annotations
+
+import re
+
+from paris_assets.ingest import signatures, text_tables
+
+COMPRESSIONS = ("gz", "bz2", "xz", "zst")
+IMAGE, TAR, PARQUET, LIST = "image", "tar", "parquet", "tsv"
+CAPTIONS = ("txt", "text", "caption", "cap")
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # as `datasets` calls what describes a folder
+_TAR = re.compile(r"\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z)|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
+_STATS = re.compile(r"\d+_stats\.json")
+_UNFINISHED = ("part", "partial", "crdownload", "download", "tmp", "temp", "incomplete", "aria2", "swp", "lock")
+_PROGRAMS = re.compile(
+    r"__macosx|_temporary|_tmp|_success|_started_.*|_committed_.*|_metadata|_common_metadata|_delta_log"
+    r"|_spark_metadata|__pycache__|@eadir|#recycle|\$recycle\.bin|lost\+found|system volume information"
+    r"|(eh)?thumbs\.db|desktop\.ini|icon\r"
+)
+
+
+def kind_of(file: str) -> str:
+    """`parquet`, `tar`, `image` or a text format; empty for a file whose name does not tell. A `.txt` is a list of
+    urls, which reads as TSV without header."""
+    name, _, extension = file.rpartition("/")[2].lower().rpartition(".")
+    if extension in COMPRESSIONS and name.rpartition(".")[2] in text_tables.FORMATS:
+        return name.rpartition(".")[2]
+    if extension in signatures.EXTENSIONS:
+        return IMAGE
+    names = {"parquet": PARQUET, "pq": PARQUET, "tar": TAR, "txt": LIST}
+    return {**names, **{name: name for name in text_tables.FORMATS}}.get(extension, "")
+
+
+def extension_of(file: str) -> str:
+    """What follows the last dot of a file name, in small letters; empty without one."""
+    return file.rpartition("/")[2].lower().rpartition(".")[2] if "." in file.rpartition("/")[2] else ""
+
+
+def stem_of(file: str) -> str:
+    """The path without the last extension of its name; the path itself where there is none."""
+    folder, slash, name = file.rpartition("/")
+    return folder + slash + (name.rpartition(".")[0] or name)
+
+
+def kind_in_words(file: str) -> str:
+    """What a person calls the kind of a file that is not read: `.npy files`."""
+    if is_stats(file):
+        return "img2dataset statistics"
+    if is_compressed_tar(file):
+        return "compressed tars (unpack them to have them read)"
+    extension = extension_of(file)
+    return f".{extension} files" if extension.isalnum() else "files without extension"
+
+
+def is_compressed_tar(file: str) -> bool:
+    """Whether it is a tar that would have to be unpacked to be read by position."""
+    return _TAR.search(file) is not None
+
+
+def is_stats(file: str) -> bool:
+    """Whether img2dataset wrote it about a shard: `00000_stats.json`."""
+    return _STATS.fullmatch(file.rpartition("/")[2]) is not None
+
+
+def leftover(file: str) -> str | None:
+    """What a file is that another program put there for itself, or has not finished; None for all else."""
+    parts = [part.lower() for part in file.split("/")]
+    if any(part.startswith(".") and part not in (".", "..") for part in parts):
+        return "hidden files"
+    if any(_PROGRAMS.fullmatch(part) for part in parts):
+        return "files of other programs"
+    unfinished = extension_of(file) in _UNFINISHED or parts[-1].endswith("~")
+    return "unfinished files" if unfinished else None
+
+
+def hidden_table(file: str) -> bool:
+    """Whether Spark, Hive and pyarrow leave a table out: it, or a folder on the way, begins with an underscore."""
+    return any(part.startswith("_") and "=" not in part for part in file.split("/"))
