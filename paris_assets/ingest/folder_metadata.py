@@ -70,7 +70,7 @@ class Names:
 
     def _shorter(self, folder: str, name: str) -> Iterator[str]:
         yield name
-        parts = name.lstrip("/").split("/")
+        parts = _normal(name).split("/")
         above = f"{self.base}/{folder}".strip("/").split("/")
         for count in range(1, len(parts)):
             if parts[:count] == above[-count:] or (count == 1 and parts[0].lower() in USUAL):

@@ -29,7 +29,7 @@ def profile_file(name: str) -> Path:
         FileError: it cannot be looked at.
     """
     with explained(name):
-        for file in (PROFILES / f"{name}.yaml", Path(name)):
+        for file in (PROFILES / f"{name}.yaml", Path(local_path(name) or name)):
             if file.is_file():
                 return file
     known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))

@@ -195,7 +195,7 @@ def test_a_folder_of_images_with_metadata_grows(tmp_path: Path, root: Location) 
     assert _bodies(source, known, root) == expected
     (tmp_path / "0.png").write_bytes(picture(0, kind="PNG"))
     grown = register(source, known, root)
-    assert grown.head(2).equals(known)
+    assert grown.head(2).drop("beside").equals(known.drop("beside"))  # which counts images without an entry
     assert grown.tail(1).select("shard", "first_row", "source_row", "members").rows() == [("00002", 4, 4, ["0.png"])]
     (tmp_path / "2.png").unlink()
     with pytest.raises(SourceError, match=r"2\.png"):

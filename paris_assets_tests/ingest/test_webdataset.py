@@ -6,9 +6,10 @@ import tarfile
 
 import pytest
 
-from paris_assets.ingest import webdataset
+from paris_assets.ingest import tar_members, webdataset
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.left_out import LeftOut
 
 
 def _tar(members: list[tuple[str, bytes]], kind: int = tarfile.PAX_FORMAT) -> io.BytesIO:
@@ -47,9 +48,9 @@ BODIES = [b"one", b"two", b"three" * 300, None, b"four"]
 def test_parts_read_alone_are_the_whole(kind: int, size: int) -> None:
     tar = _tar(MEMBERS, kind)
     rows, bodies = [], []
-    for first, count, offset in webdataset.cut(tar, "x.tar", size):
+    for first, count, offset, _ in webdataset.cut(tar, "x.tar", size):
         entry = {"file": "x.tar", "offset": offset, "rows": count, "source_row": first}
-        table = webdataset.read(tar, "x.tar", entry, {})
+        table = webdataset.read(tar, "x.tar", entry, {}, LeftOut())
         assert table["source_row"].to_list() == list(range(first, first + count))
         rows += table.select("url", "text", "source_width", "locator").rows()
         bodies += list(webdataset.read_images(tar, "x.tar", entry, 10_000))
@@ -61,7 +62,7 @@ def test_parts_read_alone_are_the_whole(kind: int, size: int) -> None:
 def test_a_sample_without_image_and_one_over_the_limit_have_reasons() -> None:
     entry = {"file": "x.tar", "offset": 0, "rows": 5, "source_row": 10}
     reasons = [fetched.reason for fetched in webdataset.read_images(_tar(MEMBERS), "x.tar", entry, 100)]
-    assert reasons == [None, None, "too_large", "empty_body", None]
+    assert reasons == [None, None, "too_large", "no_image", None]
     first = next(webdataset.read_images(_tar(MEMBERS), "x.tar", entry, 100))
     assert first == Fetched(10, "ok", None, None, 1, b"one")
 
@@ -88,7 +89,7 @@ def test_a_file_that_is_no_tar_is_named() -> None:
 
 def test_json_that_does_not_parse_gives_nulls_and_keeps_the_image() -> None:
     tar = _tar([("1.jpg", b"a"), ("1.json", b"{"), ("2.jpg", b"b"), ("2.json", b'{"url": "u"}')])
-    rows = webdataset.read(tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}, {})
+    rows = webdataset.read(tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}, {}, LeftOut())
     assert rows.select("url", "locator").rows() == [(None, "x.tar:1.jpg"), ("u", "x.tar:2.jpg")]
 
 
@@ -101,8 +102,8 @@ def test_a_column_that_no_sample_has_is_named() -> None:
 
 def test_a_tar_with_fewer_samples_than_registered_is_named() -> None:
     entry = {"file": "x.tar", "offset": 0, "rows": 3, "source_row": 0}
-    with pytest.raises(SourceError, match=r"x\.tar: 3 samples were registered at byte 0: 2"):
-        webdataset.read(_tar([("1.jpg", b"a"), ("2.jpg", b"b")]), "x.tar", entry, {})
+    with pytest.raises(SourceError, match=r"x\.tar: 3 rows were registered at byte 0: 2"):
+        webdataset.read(_tar([("1.jpg", b"a"), ("2.jpg", b"b")]), "x.tar", entry, {}, LeftOut())
 
 
 @pytest.mark.parametrize("kept", [0, 100, 512, 700, 1024, 1500, 2048, 2050])
@@ -125,7 +126,7 @@ def test_a_member_whose_name_is_no_utf8_stops_nothing(kind: int) -> None:
     tar = _tar([("caf\udce9.jpg", b"a"), ("caf\udce9.txt", b"t"), ("z.jpg", b"b")], kind)
     entry = {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}
     assert [part[1] for part in webdataset.cut(tar, "x.tar", 10)] == [2]
-    rows = webdataset.read(tar, "x.tar", entry, {})
+    rows = webdataset.read(tar, "x.tar", entry, {}, LeftOut())
     assert rows.select("text", "locator").rows() == [("t", r"x.tar:caf\xe9.jpg"), (None, "x.tar:z.jpg")]
     assert [fetched.body for fetched in webdataset.read_images(tar, "x.tar", entry, 10)] == [b"a", b"b"]
 
@@ -137,7 +138,7 @@ def _header(kind: bytes, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [8 << 20, -512])
-@pytest.mark.parametrize("kind", webdataset.EXTENDED)
+@pytest.mark.parametrize("kind", tar_members.EXTENDED)
 def test_a_header_beyond_all_measure_is_refused_unread(kind: bytes, size: int) -> None:
     tar = io.BytesIO(_header(kind, size) + bytes(9 << 20))
     with pytest.raises(SourceError, match=rf"x\.tar cannot be read as a tar at byte 0: a header of {size} bytes"):
