@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import heapq
 import os
 import stat
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.names import leftover
 from paris_assets.ingest.places import Place
 from paris_assets.ingest.source_file import Info, reached
 
 TARGET = "target"  # of a link: where it leads to in the end
 SECOND_NAMES = "links to what is there anyway"
+PLAIN, LINKED, HIDDEN = range(3)
 
 
 def found_files(place: Place, left_out: LeftOut) -> dict[str, Info]:
@@ -34,7 +37,7 @@ def found_files(place: Place, left_out: LeftOut) -> dict[str, Info]:
     if place.file or place.pattern:
         paths = [place.file] if place.file else _matching(place)
         infos = ((path, _info(f"{place.base}/{path}", left_out, path)) for path in paths)
-        found = {path: info for path, info in infos if info}
+        found: dict[str, Info] = {path: info for path, info in infos if info}
         files = {path: info for path, info in found.items() if info["type"] != "directory"}
         return files or {path: info for folder in found for path, info in _below(place.base, folder, left_out)}
     return dict(_below(place.base, "", left_out)) if _is_there(place.base) else {}
@@ -67,23 +70,25 @@ def _is_there(base: str) -> bool:
 
 
 def _below(base: str, start: str, left_out: LeftOut) -> Iterator[tuple[str, Info]]:
-    """(path, info) of each file below a folder of the base; linked folders come last, and no folder twice."""
+    """(path, info) of each file below a folder of the base, no folder twice: first those that are there, then those
+    that are linked, last those that other programs hide."""
     root = os.path.realpath(base or "/")
-    plain, linked = [(start, os.path.realpath(f"{base}/{start}"), False)], list[tuple[str, str, bool]]()
+    waiting = [(PLAIN, start, os.path.realpath(f"{base}/{start}"))]
     seen = set[str]()
-    while plain or linked:
-        folder, real, through = plain.pop() if plain else linked.pop(0)
+    while waiting:
+        how, folder, real = heapq.heappop(waiting)
         if real in seen:
-            left_out.add(SECOND_NAMES, folder)
+            if how == LINKED:
+                left_out.add(SECOND_NAMES, folder)
             continue
         seen.add(real)
         for path, info in sorted(_entries(base, folder, left_out)):
             target = info.get(TARGET, os.path.join(real, path.rpartition("/")[2]))
             if info["type"] == "directory" and is_inside(target, root):
-                behind = through or TARGET in info
-                (linked if behind else plain).append((path, target, behind))
+                hidden = HIDDEN if leftover(path) else PLAIN
+                heapq.heappush(waiting, (max(how, hidden, LINKED if TARGET in info else PLAIN), path, target))
             else:
-                yield path, {**info, TARGET: target} if through else info
+                yield path, info if real == os.path.join(root, folder).rstrip("/") else {**info, TARGET: target}
 
 
 def is_inside(path: str, folder: str) -> bool:

@@ -17,4 +17,7 @@ def dagster_home(root_url: str, remote: bool) -> Path:
     """
     if not remote:
         return Path(root_url) / ".dagster"
-    return Path(refuse_for_sqlite(os.path.abspath("data/runs/.dagster"))) / hashlib.sha256(root_url.encode()).hexdigest()[:16]
+    return (
+        Path(refuse_for_sqlite(os.path.abspath("data/runs/.dagster")))
+        / hashlib.sha256(root_url.encode()).hexdigest()[:16]
+    )

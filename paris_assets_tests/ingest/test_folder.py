@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,15 +19,15 @@ from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
 
 
-def write(base: Path, files: dict[str, bytes | str]) -> None:
+def write(base: Path, files: Mapping[str, bytes | str]) -> None:
     for name, content in files.items():
         (base / name).parent.mkdir(parents=True, exist_ok=True)
         (base / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def rows_of(base: Path, root: Location, unread: LeftOut | None = None, **settings: object) -> pl.DataFrame:
+def rows_of(base: Path, root: Location, unread: LeftOut | None = None, **settings: Any) -> pl.DataFrame:
     """The rows of a folder, after checking that its images can be read."""
-    source = Source(path=str(base), **settings)  # type: ignore[arg-type]
+    source = Source(path=str(base), **settings)
     registry = register(source, None, root)
     found = []
     for shard in registry["shard"]:
@@ -36,7 +38,7 @@ def rows_of(base: Path, root: Location, unread: LeftOut | None = None, **setting
     return pl.concat(found)
 
 
-def texts_of(base: Path, root: Location, **settings: object) -> dict[str, str | None]:
+def texts_of(base: Path, root: Location, **settings: Any) -> dict[str, str | None]:
     return dict(rows_of(base, root, **settings).select("locator", "text").iter_rows())
 
 
