@@ -19,45 +19,58 @@ from paris_assets.ingest.places import Place
 from paris_assets.ingest.source_file import members_identity
 
 
-def check(place: Place, listing: Listing, overrides: Mapping[str, str], left_out: LeftOut) -> None:
-    """Whether what describes the images can be read and fits them; counts what does not.
+class Described:
+    """The images of a folder, and which files describe them."""
 
-    Raises:
-        SourceError: an entry of a table that cannot be read, a table that describes none of the images, or one without
-            the columns that the profile names.
-    """
-    beside = captions_beside.by_image(listing.files, listing.beside)
-    tables = [file for file in listing.beside if _is_table(file)]
-    described = set(beside)
-    if tables:
-        names = Names(place.base, listing.files)
-        described |= folder_metadata.check(place.fs, place.base, tables, names, overrides, left_out)
-    bare = [image for image in listing.files if image not in described] if described else []
-    if bare:
-        left_out.add("images that nothing describes, beside others that have captions or metadata", *bare)
+    def __init__(self, listing: Listing) -> None:
+        self.images = listing.files
+        self._infos = {**listing.files, **listing.beside}
+        self._beside = captions_beside.by_image(listing.files, listing.beside)
+        self._tables = [file for file in listing.beside if _is_table(file)]
 
+    def check(self, place: Place, overrides: Mapping[str, str], left_out: LeftOut) -> None:
+        """Whether what describes the images can be read and fits them; counts what does not.
 
-def parts(listing: Listing, known: pl.DataFrame, size: int) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """The known shards of a folder as its files are now, and new ones of the images that are new.
+        Raises:
+            SourceError: an entry of a table that cannot be read, a table that describes none of the images, or one
+                without the columns that the profile names.
+        """
+        described = set(self._beside)
+        if self._tables:
+            names = Names(place.base, self.images)
+            described |= folder_metadata.check(place.fs, place.base, self._tables, names, overrides, left_out)
+        bare = [image for image in self.images if image not in described] if described else []
+        if bare:
+            left_out.add("images that nothing describes, beside others that have captions or metadata", *bare)
 
-    Args:
-        known: rows of the registry, whose images are all there.
-        size: images per shard.
-    """
-    registered = known["members"].explode().drop_nulls()
-    described = _Described(listing)
-    seen = [described.of(members) for members in known["members"]]
-    now = {
-        "identity": pl.Series([each["identity"] for each in seen], dtype=pl.String),
-        "described_by": pl.Series([each["described_by"] for each in seen], dtype=pl.List(pl.String)),
-    }
-    new = sorted(set(listing.files).difference(registered))
-    found = []
-    for first in range(0, len(new), size):
-        members = new[first : first + size]
-        place = {"file": "", "first_row": len(registered) + first, "rows": len(members), "offset": 0}
-        found.append({**place, "members": members, **described.of(members)})
-    return known.with_columns(**now), found
+    def parts(self, known: pl.DataFrame, size: int) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+        """The known shards of the folder as its files are now, and new ones of the images that are new.
+
+        Args:
+            known: rows of the registry, whose images are all there.
+            size: images per shard.
+        """
+        registered = known["members"].explode().drop_nulls()
+        seen = [self._of(members) for members in known["members"]]
+        now = {
+            "identity": pl.Series([each["identity"] for each in seen], dtype=pl.String),
+            "described_by": pl.Series([each["described_by"] for each in seen], dtype=pl.List(pl.String)),
+        }
+        new = sorted(set(self.images).difference(registered))
+        found = []
+        for first in range(0, len(new), size):
+            members = new[first : first + size]
+            place = {"file": "", "first_row": len(registered) + first, "rows": len(members), "offset": 0}
+            found.append({**place, "members": members, **self._of(members)})
+        return known.with_columns(**now), found
+
+    def _of(self, shard: Iterable[str]) -> dict[str, Any]:
+        """The files that describe a shard, and a hash that changes when one of its files does."""
+        members = list(shard)
+        tables = [table for table in self._tables if _any_below(members, table.rpartition("/")[0])]
+        captions = {file for member in members for file in self._beside.get(member, ())} if self._beside else set()
+        files = [*tables, *sorted(captions)]
+        return {"identity": members_identity(self._infos, [*members, *files]), "described_by": files or None}
 
 
 def read(
@@ -93,23 +106,6 @@ def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max
             body = cast(bytes, file.read(max_bytes + 1))
         too_large = len(body) > max_bytes
         yield Fetched.local(source_row, None, "too_large") if too_large else Fetched.local(source_row, body)
-
-
-class _Described:
-    """Which files describe the images of a shard, and a hash that changes when one of all these does."""
-
-    def __init__(self, listing: Listing) -> None:
-        self._infos = {**listing.files, **listing.beside}
-        self._beside = captions_beside.by_image(listing.files, listing.beside)
-        self._tables = [(file, file.rpartition("/")[0]) for file in listing.beside if _is_table(file)]
-
-    def of(self, members: Iterable[str]) -> dict[str, Any]:
-        members = list(members)
-        tables = [table for table, folder in self._tables if _any_below(members, folder)]
-        captions = {file for member in members for file in self._beside.get(member, ())} if self._beside else set()
-        files = [*tables, *sorted(captions)]
-        identity = members_identity(self._infos, [*members, *files])
-        return {"identity": identity, "described_by": files or None}
 
 
 def _any_below(members: Iterable[str], folder: str) -> bool:

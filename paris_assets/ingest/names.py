@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from paris_assets.ingest import signatures, text_tables
 
@@ -11,12 +12,17 @@ IMAGE, TAR, PARQUET, LIST = "image", "tar", "parquet", "tsv"
 CAPTIONS = ("txt", "text", "caption", "cap")
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # as `datasets` calls what describes a folder
 _TAR = re.compile(r"\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z)|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
+_KINDS = {
+    **dict.fromkeys(signatures.EXTENSIONS, IMAGE), "parquet": PARQUET, "pq": PARQUET, "tar": TAR, "txt": LIST,
+    **{name: name for name in text_tables.FORMATS},
+}  # fmt: skip
 _STATS = re.compile(r"\d+_stats\.json")
 _UNFINISHED = ("part", "partial", "crdownload", "download", "tmp", "temp", "incomplete", "aria2", "swp", "lock")
 _PROGRAMS = re.compile(
     r"__macosx|_temporary|_tmp|_success|_started_.*|_committed_.*|_metadata|_common_metadata|_delta_log"
     r"|_spark_metadata|__pycache__|@eadir|#recycle|\$recycle\.bin|lost\+found|system volume information"
-    r"|(eh)?thumbs\.db|desktop\.ini|icon\r"
+    r"|(eh)?thumbs\.db|desktop\.ini|icon\r",
+    re.IGNORECASE,
 )
 
 
@@ -26,15 +32,13 @@ def kind_of(file: str) -> str:
     name, _, extension = file.rpartition("/")[2].lower().rpartition(".")
     if extension in COMPRESSIONS and name.rpartition(".")[2] in text_tables.FORMATS:
         return name.rpartition(".")[2]
-    if extension in signatures.EXTENSIONS:
-        return IMAGE
-    names = {"parquet": PARQUET, "pq": PARQUET, "tar": TAR, "txt": LIST}
-    return {**names, **{name: name for name in text_tables.FORMATS}}.get(extension, "")
+    return _KINDS.get(extension, "")
 
 
 def extension_of(file: str) -> str:
     """What follows the last dot of a file name, in small letters; empty without one."""
-    return file.rpartition("/")[2].lower().rpartition(".")[2] if "." in file.rpartition("/")[2] else ""
+    _, dot, extension = file.rpartition("/")[2].rpartition(".")
+    return extension.lower() if dot else ""
 
 
 def stem_of(file: str) -> str:
@@ -65,13 +69,22 @@ def is_stats(file: str) -> bool:
 
 def leftover(file: str) -> str | None:
     """What a file is that another program put there for itself, or has not finished; None for all else."""
-    parts = [part.lower() for part in file.split("/")]
-    if any(part.startswith(".") and part not in (".", "..") for part in parts):
+    folder, _, name = file.rpartition("/")
+    found = (folder and _hidden_folder(folder)) or _hidden(name)
+    if found:
+        return found
+    return "unfinished files" if extension_of(name) in _UNFINISHED or name.endswith("~") else None
+
+
+@lru_cache(maxsize=1 << 12)  # of a million files there are few folders
+def _hidden_folder(folder: str) -> str | None:
+    return next(filter(None, map(_hidden, folder.split("/"))), None)
+
+
+def _hidden(name: str) -> str | None:
+    if name.startswith(".") and name not in (".", ".."):
         return "hidden files"
-    if any(_PROGRAMS.fullmatch(part) for part in parts):
-        return "files of other programs"
-    unfinished = extension_of(file) in _UNFINISHED or parts[-1].endswith("~")
-    return "unfinished files" if unfinished else None
+    return "files of other programs" if _PROGRAMS.fullmatch(name) else None
 
 
 def hidden_table(file: str) -> bool:

@@ -85,8 +85,9 @@ def register(source: Source, known: pl.DataFrame | None, root: Location, write: 
     left_out = LeftOut.of([listing.left_out.as_dict()])
     if listing.kind == IMAGE:
         _require_all(place, listing, known)
-        folder.check(place, listing, source.columns, left_out)
-        known, parts = folder.parts(listing, known, source.rows_per_shard)
+        described = folder.Described(listing)
+        described.check(place, source.columns, left_out)
+        known, parts = described.parts(known, source.rows_per_shard)
     else:
         known = known_files.refresh(place, listing.files, known, root, write)
         known_files.check_columns(place, known, source.columns, root)
