@@ -6,6 +6,7 @@ by `file`, `file_name`, `filename`, `path`, `image` or `image_path`, relative to
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -24,6 +25,7 @@ from paris_assets.ingest.source_file import reached
 
 NAMES = ("file", "file_name", "filename", "path", "image", "image_path")
 USUAL = ("images", "image", "imgs", "img")  # folders that lists name though they lie in them
+EXPECTED = "expected an object with `file` and `text`"
 Record = dict[str, Any]
 
 
@@ -150,41 +152,30 @@ def entries_of(fs: AbstractFileSystem, path: str) -> Iterator[tuple[str, Record]
     """
     with reached(fs, path):
         opened: Any = fs.open(path, "rb")
+    number = 0
     with opened as handle:
-        number = 0
         rows = {"jsonl": _json_lines, "csv": _csv_lines, "parquet": _parquet_rows}[path.rpartition(".")[2].lower()]
         try:
-            for number, record in rows(handle):  # noqa: B007 (the error names it)
+            for number, record in rows(handle):
                 name = next((key for key in NAMES if record.get(key) not in (None, "")), "")
                 file = record.pop(name, None)
                 if not isinstance(file, str):
-                    raise TypeError(f"{file!r} is no name of a file")
+                    raise SourceError(f"{path}, line {number}: {EXPECTED}")
                 yield file, record
-        except (ValueError, TypeError, AttributeError, RecursionError, csv.Error, pa.ArrowException) as error:
-            if isinstance(error, SourceError):
-                raise
-            after = f"the one after line {number}" if number else "its first"
-            line = f"line {error.number}" if isinstance(error, _Unreadable) else f"line {number}" if number else after
-            raise SourceError(f"{path}, {line}: expected an object with `file` and `text`") from error
-
-
-class _Unreadable(ValueError):
-    def __init__(self, number: int) -> None:
-        super().__init__(f"line {number}")
-        self.number = number
+        except (csv.Error, UnicodeDecodeError, pa.ArrowException) as error:
+            raise SourceError(f"{path}, after line {number}: {EXPECTED} ({error})") from error
 
 
 def _json_lines(handle: Any) -> Iterator[tuple[int, Record]]:
+    """A line that holds no object gives an empty one, which names no file."""
     for number, line in enumerate(handle, 1):
-        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if text.strip():
             try:
                 record = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise _Unreadable(number) from error
-            if not isinstance(record, dict):
-                raise _Unreadable(number)
-            yield number, record
+            except (ValueError, RecursionError):
+                record = {}
+            yield number, record if isinstance(record, dict) else {}
 
 
 def _csv_lines(handle: Any) -> Iterator[tuple[int, Record]]:

@@ -45,7 +45,7 @@ class RegisteredSource:
     def left_out(self, shard: str) -> LeftOut:
         """What lies among the rows of a shard and is none; for the first one, also what lies beside the files."""
         entry = self._entry(shard)
-        return LeftOut.of(json.loads(found) for found in (entry["beside"], entry["left_out"]) if found)
+        return LeftOut.of(json.loads(found) for found in (entry.get("beside"), entry.get("left_out")) if found)
 
     def images(self, shard: str, rows: pl.DataFrame, settings: Ingest, server: str | None) -> Iterator[Fetched]:
         """The images of a shard, read from the source where it holds them, else fetched from their urls.
