@@ -94,7 +94,7 @@ def list_files(place: Place, known: Collection[str] = ()) -> Listing:
         if not _is_text(file):
             raise SourceError(f"{f'{place.base}/{file}'!a}: the name is no UTF-8: rename the file")
     if kind == IMAGE:
-        _refuse_links_out({**files, **beside, **groups[LINKED]}, place)
+        _refuse_links_out({**files, **beside}, place)
     files = _without_second_names(files, place, known, left_out)
     return Listing(kind if kind in (IMAGE, TAR) else TABLE, files, dict(sorted(beside.items())), left_out)
 

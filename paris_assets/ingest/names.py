@@ -82,7 +82,7 @@ def _hidden_folder(folder: str) -> str | None:
 
 
 def _hidden(name: str) -> str | None:
-    if name.startswith(".") and name not in (".", ".."):
+    if name.startswith(".") and name.strip("."):
         return "hidden files"
     return "files of other programs" if _PROGRAMS.fullmatch(name) else None
 

@@ -109,13 +109,19 @@ def test_links_inside_a_folder_are_followed_and_nothing_is_there_twice(tmp_path:
     )
 
 
-@pytest.mark.parametrize("name", ["metadata.jsonl", "b.jpg", "folder", "a.txt"])
+@pytest.mark.parametrize("name", ["metadata.jsonl", "b.jpg", "a.txt"])
 def test_links_out_of_a_folder_of_images_are_refused(tmp_path: Path, name: str) -> None:
     write(tmp_path, "outside/secret.jpg", "images/a.jpg", content=picture(1))
-    target = tmp_path / ("outside" if name == "folder" else "outside/secret.jpg")
-    (tmp_path / "images" / name).symlink_to(target)
+    (tmp_path / "images" / name).symlink_to(tmp_path / "outside/secret.jpg")
     with pytest.raises(SourceError, match=rf"{name} is a link out of the folder, to .*outside"):
         list_files(locate(str(tmp_path / "images")))
+
+
+def test_linked_folders_elsewhere_are_named_and_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "outside/secret.jpg", "images/a.jpg", content=picture(1))
+    (tmp_path / "images/more").symlink_to(tmp_path / "outside")
+    (tmp_path / "images/up").symlink_to("..")
+    assert found(tmp_path / "images") == (["a.jpg"], {"linked folders elsewhere": 2})
 
 
 def test_linked_tables_elsewhere_are_read_and_linked_folders_named(tmp_path: Path) -> None:

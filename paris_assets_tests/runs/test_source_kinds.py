@@ -100,7 +100,7 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     command = ["run", "--source", str(place), "--root", str(tmp_path / "root"), "--select", "source_rows"]
     line = f"no rows of the source: 1 .npy files (features.npy), {len(others)} images that nothing describes"
     assert main(command) == 0
-    said = capfd.readouterr().out
+    said = capfd.readouterr().err
     assert line in said
     assert f"could not be read: 1 captions that are no UTF-8 ({second.stem}.txt)" in said
     catalog = open_catalog(str(tmp_path / "root"))
@@ -111,6 +111,6 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     texts = Tables(catalog).read("source_rows", "00000")["text"].to_list()
     assert texts == ["a red bicycle by the wall", *[None] * (len(PHOTOS) - 1)]
     assert main(command) == 0
-    said = capfd.readouterr().out
+    said = capfd.readouterr().err
     assert "nothing to do" in said
     assert line in said
