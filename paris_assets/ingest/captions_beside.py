@@ -13,7 +13,7 @@ from typing import Any, cast
 from fsspec import AbstractFileSystem
 
 from paris_assets.ingest.left_out import LeftOut
-from paris_assets.ingest.names import extension_of, stem_of
+from paris_assets.ingest.names import alike, extension_of, stem_of
 from paris_assets.ingest.source_file import reached
 
 MAX_BYTES = 1 << 20  # of a caption or JSON; more is no description
@@ -21,16 +21,29 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 
 def by_image(images: Iterable[str], files: Iterable[str]) -> dict[str, list[str]]:
-    """Image -> the files that describe it, JSON first; images without any are left out."""
-    of_name: dict[str, list[str]] = {}
+    """Image -> the files that describe it, JSON first; images without any are left out.
+
+    Files of the very name go before those of one that is `alike`, which count where no other image is alike.
+    """
+    exact: dict[str, list[str]] = {}
     for file in sorted(files, key=lambda file: (extension_of(file) != "json", file)):
-        of_name.setdefault(stem_of(file), []).append(file)
-    found = {}
-    for image in images if of_name else ():
-        names = of_name.get(stem_of(image), []), of_name.get(image, []) if stem_of(image) != image else []
-        if any(names):
-            found[image] = [file for name in names for file in name]
-    return found
+        exact.setdefault(stem_of(file), []).append(file)
+    if not exact:
+        return {}
+    found, others = dict[str, list[str]](), dict[str, list[str]]()
+    for image in images:
+        names = (image,) if stem_of(image) == image else (stem_of(image), image)
+        own = [file for name in names for file in exact.get(name, ())]
+        if own:
+            found[image] = own
+        else:
+            others.setdefault(alike(stem_of(image)), []).append(image)
+    taken = {file for files in found.values() for file in files}
+    for name, files_of in exact.items() if others else ():
+        near = others.get(alike(name)) or others.get(alike(stem_of(name)), [])
+        if len(near) == 1:
+            found.setdefault(near[0], []).extend(file for file in files_of if file not in taken)
+    return {image: files for image, files in found.items() if files}
 
 
 def described(

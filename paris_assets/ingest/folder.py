@@ -14,7 +14,7 @@ from paris_assets.ingest.fetch import Fetched
 from paris_assets.ingest.folder_metadata import Names
 from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.listing import Listing
-from paris_assets.ingest.names import METADATA
+from paris_assets.ingest.names import is_metadata
 from paris_assets.ingest.places import Place
 from paris_assets.ingest.source_file import members_identity
 
@@ -26,7 +26,7 @@ class Described:
         self.images = listing.files
         self._infos = {**listing.files, **listing.beside}
         self._beside = captions_beside.by_image(listing.files, listing.beside)
-        self._tables = [file for file in listing.beside if _is_table(file)]
+        self._tables = [file for file in listing.beside if is_metadata(file)]
 
     def check(self, place: Place, overrides: Mapping[str, str], left_out: LeftOut) -> None:
         """Whether what describes the images can be read and fits them; counts what does not.
@@ -85,7 +85,7 @@ def read(
         unread: counts captions and JSON files that cannot be read.
     """
     members, files = list(entry["members"]), list(entry["described_by"] or ())
-    tables = [file for file in files if _is_table(file)]
+    tables = [file for file in files if is_metadata(file)]
     names = Names(base, members, others=lambda path: fs.exists(f"{base}/{path}"))
     entries = folder_metadata.records(fs, base, tables, names) if tables else {}
     rows = from_records([entries.get(member, {}) for member in members], overrides, entry["source_row"])
@@ -110,10 +110,6 @@ def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max
 
 def _any_below(members: Iterable[str], folder: str) -> bool:
     return not folder or any(member.startswith(f"{folder}/") for member in members)
-
-
-def _is_table(file: str) -> bool:
-    return file.rpartition("/")[2] in METADATA
 
 
 def _filled(texts: pl.Series) -> pl.Expr:

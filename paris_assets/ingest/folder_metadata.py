@@ -10,9 +10,9 @@ import codecs
 import csv
 import io
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from fsspec import AbstractFileSystem
 
 from paris_assets.ingest.columns import SourceError, check_records
 from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.names import alike
 from paris_assets.ingest.source_file import reached
 
 NAMES = ("file", "file_name", "filename", "path", "image", "image_path")
@@ -35,8 +36,8 @@ def _none(_path: str) -> bool:
 
 @dataclass
 class Names:
-    """Images by the names that a table may give them: as they are; else in composed letters, whatever the case of the
-    extension, with or without the folders that they lie in.
+    """Images by the names that a table may give them: as they are; else by names that are `alike`, with or without the
+    folders that they lie in.
 
     Attributes:
         base: the folder.
@@ -53,7 +54,7 @@ class Names:
     def __post_init__(self) -> None:
         self.exact, self.alike = set(self.images), {}
         for image in self.images:
-            key = _alike(image)
+            key = alike(image)
             self.alike[key] = image if self.alike.get(key, image) == image else None  # two are alike: neither is meant
 
     def find(self, folder: str, given: str) -> tuple[int, str] | None:
@@ -64,7 +65,7 @@ class Names:
         for rank, shorter in enumerate(self._shorter(folder, name)):
             path = _normal(f"{folder}/{shorter}" if folder else shorter)
             tried.append(path)
-            found = path if path in self.exact else self.alike.get(_alike(path))
+            found = path if path in self.exact else self.alike.get(alike(path))
             if found is not None:
                 taken = any(self.others(path) for path in tried if path != found)
                 return None if taken else (2 * rank + (found != path), found)
@@ -179,7 +180,10 @@ def _json_lines(handle: Any) -> Iterator[tuple[int, Record]]:
 
 
 def _csv_lines(handle: Any) -> Iterator[tuple[int, Record]]:
-    reader = csv.DictReader(io.TextIOWrapper(handle, "utf-8-sig", newline=""))
+    text = io.TextIOWrapper(handle, "utf-8-sig", newline="")
+    header = text.readline()
+    separator = max(",;\t|", key=header.count)
+    reader = csv.DictReader(chain([header], text), delimiter=separator)
     for record in reader:
         yield reader.line_num, {name: value for name, value in record.items() if name is not None}
 
@@ -197,8 +201,3 @@ def _normal(path: str) -> str:
     if "/" not in path:
         return path
     return "/".join(part for part in path.split("/") if part not in ("", "."))
-
-
-def _alike(path: str) -> str:
-    stem, dot, extension = unicodedata.normalize("NFC", path).rpartition(".")
-    return stem + dot + extension.lower() if dot else extension

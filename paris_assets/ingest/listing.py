@@ -19,12 +19,13 @@ from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.names import (
     CAPTIONS,
     IMAGE,
-    METADATA,
     PARQUET,
     TAR,
+    alike,
     extension_of,
     hidden_table,
     is_compressed_tar,
+    is_metadata,
     is_stats,
     kind_in_words,
     kind_of,
@@ -79,7 +80,7 @@ def list_files(place: Place, known: Collection[str] = ()) -> Listing:
     left_out = LeftOut()
     groups = _grouped(place, found_files(place, left_out), left_out)
     _without_tables_of_shards(groups, left_out)
-    described = {file for file in groups[TABLE] if file.rpartition("/")[2] in METADATA}
+    described = {file for file in groups[TABLE] if is_metadata(file)}
     if not groups[TAR] and described == groups[TABLE].keys():
         _look_into(place, groups, known, left_out)
     beside = _beside(groups) if groups[IMAGE] else {}
@@ -203,12 +204,12 @@ def _starts(fs: AbstractFileSystem, path: str, stamp: tuple[Any, ...]) -> bool:
 
 def _beside(groups: dict[str, Files]) -> Files:
     """Take out what describes images: tables of metadata, and captions and JSON with an image's name."""
-    images = groups[IMAGE].keys() | {stem_of(file) for file in groups[IMAGE]}
+    images = {alike(name) for file in groups[IMAGE] for name in (file, stem_of(file))}
     found: Files = {}
     for group in (TABLE, TEXT, JSON, ""):
         for file in list(groups[group]):
-            named = extension_of(file) in (*CAPTIONS, "json") and stem_of(file) in images
-            if named or (group == TABLE and file.rpartition("/")[2] in METADATA):
+            named = extension_of(file) in (*CAPTIONS, "json") and alike(stem_of(file)) in images
+            if named or (group == TABLE and is_metadata(file)):
                 found[file] = groups[group].pop(file)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from paris_assets.ingest import signatures, text_tables
@@ -45,6 +46,16 @@ def stem_of(file: str) -> str:
     """The path without the last extension of its name; the path itself where there is none."""
     folder, slash, name = file.rpartition("/")
     return folder + slash + (name.rpartition(".")[0] or name)
+
+
+def alike(path: str) -> str:
+    """The same for names that differ in how letters are composed (NFC, NFD), or in small and capital letters."""
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+
+
+def is_metadata(file: str) -> bool:
+    """Whether a table describes the images of its folder."""
+    return file.rpartition("/")[2].lower() in METADATA
 
 
 def kind_in_words(file: str) -> str:

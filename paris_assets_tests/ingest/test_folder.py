@@ -95,6 +95,7 @@ COMPOSED, APART = unicodedata.normalize("NFC", "café.jpg"), unicodedata.normali
         (COMPOSED, APART),
         ("A.JPG", "A.jpg"),
         ("a.jpg", "a.JPG"),
+        ("Photo.jpg", "photo.JPG"),
         ("back\\slash.jpg", "back\\slash.jpg"),
     ],
 )
@@ -133,6 +134,12 @@ def test_metadata_in_csv_and_parquet_and_in_folders_within(tmp_path: Path, root:
     write(tmp_path, {"x/metadata.csv": '\ufefffile_name,text\nb.jpg,"near, of\ntwo lines"\n'})
     pl.DataFrame({"image": ["d.jpg"], "caption": ["d"]}).write_parquet(tmp_path / "y/metadata.parquet")
     assert texts_of(tmp_path, root) == {"a.jpg": None, "x/b.jpg": "near, of\ntwo lines", "x/c.jpg": "c", "y/d.jpg": "d"}
+
+
+@pytest.mark.parametrize("separator", ",;\t|")
+def test_metadata_in_csv_with_other_separators(tmp_path: Path, root: Location, separator: str) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "metadata.csv": f"file_name{separator}text\na.jpg{separator}words\n"})
+    assert texts_of(tmp_path, root) == {"a.jpg": "words"}
 
 
 def test_both_sides_that_do_not_match_are_counted(tmp_path: Path, root: Location) -> None:
@@ -175,6 +182,22 @@ def test_captions_beside_an_image(tmp_path: Path, root: Location, files: dict[st
     write(tmp_path, {"a.jpg": picture(1), **files})
     assert texts_of(tmp_path, root) == {"a.jpg": text}
     assert not left_out(tmp_path, root)
+
+
+@pytest.mark.parametrize(
+    ("image", "file"), [("Photo.JPG", "photo.txt"), (APART, "caf\u00e9.txt"), ("a.JPG", "A.jpg.TXT")]
+)
+def test_a_caption_whose_name_is_alike_is_found(tmp_path: Path, root: Location, image: str, file: str) -> None:
+    write(tmp_path, {image: picture(1), file: "words"})
+    assert texts_of(tmp_path, root) == {image: "words"}
+
+
+def test_a_caption_is_of_the_image_of_its_very_name(tmp_path: Path, root: Location) -> None:
+    write(
+        tmp_path, {"a.jpg": picture(1), "A.jpg": picture(2), "a.txt": "small", "B.jpg": picture(3), "b.jpg": picture(4)}
+    )
+    write(tmp_path, {"B.txt": "capital"})
+    assert texts_of(tmp_path, root) == {"A.jpg": None, "B.jpg": "capital", "a.jpg": "small", "b.jpg": None}
 
 
 def test_captions_that_cannot_be_read_are_counted_and_stop_nothing(tmp_path: Path, root: Location) -> None:
