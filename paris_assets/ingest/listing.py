@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import groupby
-from typing import Any, cast
+from typing import cast
 
-from fsspec import AbstractFileSystem
-from fsspec.implementations.local import LocalFileSystem
-
-from paris_assets.errors import UserError
-from paris_assets.ingest import signatures, text_tables
+from paris_assets.ingest import text_tables
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.looked_into import images_among
 from paris_assets.ingest.names import (
     CAPTIONS,
     IMAGE,
@@ -24,7 +19,6 @@ from paris_assets.ingest.names import (
     alike,
     extension_of,
     hidden_table,
-    is_compressed_tar,
     is_metadata,
     is_stats,
     kind_in_words,
@@ -39,9 +33,6 @@ from paris_assets.ingest.walk import SECOND_NAMES, TARGET, found_files, is_insid
 OPEN_ENDED = (*text_tables.FORMATS, TAR)
 QUIET_S = 60.0  # a file whose end nothing marks is taken as whole when it has not changed for so long
 TABLE, JSON, TEXT, LINKED = "table", "JSON file", "list of urls", "linked folders elsewhere"
-PROBES = 8  # files of one extension that are looked into, on a remote place, before the others are
-LOCAL_PROBES = 1_000
-MOST_PROBES = 1_000
 Files = dict[str, Info]
 
 
@@ -82,7 +73,8 @@ def list_files(place: Place, known: Collection[str] = ()) -> Listing:
     _without_tables_of_shards(groups, left_out)
     described = {file for file in groups[TABLE] if is_metadata(file)}
     if not groups[TAR] and described == groups[TABLE].keys():
-        _look_into(place, groups, known, left_out)
+        for file in images_among(place, groups[""], known, left_out):
+            groups[IMAGE][file] = groups[""].pop(file)
     beside = _beside(groups) if groups[IMAGE] else {}
     kind = _only_kind(place, groups, left_out)
     files = dict(sorted(groups.pop(kind).items()))
@@ -155,51 +147,6 @@ def _without_tables_of_shards(groups: dict[str, Files], left_out: LeftOut) -> No
         if f"{stem}.tar" in groups[TAR] or (stem in folders and stem.rpartition("/")[2].isdecimal()):
             del groups[TABLE][file]
             left_out.add("tables of shards whose images are read", file)
-
-
-def _look_into(place: Place, groups: dict[str, Files], known: Collection[str], left_out: LeftOut) -> None:
-    """Move files that are images, though their names do not say so, to the images."""
-    unknown, registered = groups[""], set(known)
-    images = {file for file in unknown if file in registered}
-    rest = [file for file in unknown if file not in images and not is_compressed_tar(file)]
-    for extension, same in groupby(sorted(rest, key=extension_of), extension_of):
-        if extension not in CAPTIONS:
-            images.update(_images_among(place, {file: unknown[file] for file in same}, extension, left_out))
-    for file in images:
-        groups[IMAGE][file] = unknown.pop(file)
-
-
-def _images_among(place: Place, files: Files, extension: str, left_out: LeftOut) -> Iterator[str]:
-    """Of files of one extension, those that start as images do.
-
-    What the first ones have in common holds for the others too: each look costs a request, or a file to open.
-    """
-    local = isinstance(place.fs, LocalFileSystem)
-    most = len(files) if local else MOST_PROBES
-    few = most if local and not extension else LOCAL_PROBES if local else PROBES
-    verdicts: list[bool] = []
-    for file, info in files.items():
-        enough = len(verdicts) >= few and len(set(verdicts)) == 1
-        verdict = verdicts[0] if enough else len(verdicts) < most and _starts_as_image(place, file, info, left_out)
-        if not enough:
-            verdicts.append(verdict)
-        if verdict:
-            yield file
-
-
-def _starts_as_image(place: Place, file: str, info: Info, left_out: LeftOut) -> bool:
-    try:
-        stamp = (info["size"], info.get("mtime") or info.get("ETag"))
-        return _starts(place.fs, f"{place.base}/{file}", stamp) if info["size"] else False
-    except UserError:
-        left_out.add("files that cannot be read", file)
-        return False
-
-
-@lru_cache(maxsize=1 << 17)  # sensors look every half minute
-def _starts(fs: AbstractFileSystem, path: str, stamp: tuple[Any, ...]) -> bool:
-    with reached(fs, path):
-        return signatures.is_image(cast(bytes, fs.cat_file(path, 0, signatures.PROBE_BYTES)))
 
 
 def _beside(groups: dict[str, Files]) -> Files:

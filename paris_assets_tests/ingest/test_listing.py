@@ -17,7 +17,8 @@ from paris_assets.config import Source
 from paris_assets.images import decode
 from paris_assets.ingest import signatures
 from paris_assets.ingest.columns import SourceError
-from paris_assets.ingest.listing import MOST_PROBES, list_files
+from paris_assets.ingest.listing import list_files
+from paris_assets.ingest.looked_into import MOST_PROBES
 from paris_assets.ingest.places import locate
 from paris_assets.ingest.sources import entry_of, left_out_of, read_rows, register
 from paris_assets.storage.location import Location
