@@ -14,7 +14,14 @@ from paris_assets.ingest.schema import RAW_IMAGES, SOURCE_ROWS
 from paris_assets.storage.output import Output
 
 
-@shard_asset(SOURCE_ROWS, group="ingest", kinds={"parquet"}, settings=["source.columns"], unit="rows", pool="io")
+@shard_asset(
+    SOURCE_ROWS,
+    group="ingest",
+    kinds={"parquet"},
+    settings=["source.columns", "source.encoding"],
+    unit="rows",
+    pool="io",
+)
 def source_rows(shard: str, source: RegisteredSource) -> Output:
     """The shard's rows of the source list, whatever its format, under one set of column names.
 
@@ -22,7 +29,8 @@ def source_rows(shard: str, source: RegisteredSource) -> Output:
     """
     rows = source.rows(shard)
     in_source = rows["locator"].null_count() < rows.height
-    return Output(rows=[rows], rows_in=rows.height, facts={"images_in_source": in_source})
+    facts = {"images_in_source": in_source, **source.reading(shard)}
+    return Output(rows=[rows], rows_in=rows.height, facts=facts)
 
 
 @shard_asset(
