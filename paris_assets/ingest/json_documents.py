@@ -185,8 +185,9 @@ class _Text:
                 text = self._window[self._at : end]
                 self._at = end
                 return text.encode("utf-8", "surrogateescape")
-            if len(self._window) - self._at > LONGEST_ELEMENT or not self._fill():
+            if len(self._window) - self._at > LONGEST_ELEMENT or self._ended:
                 raise self._error()
+            self._fill()
 
     def key(self) -> str:
         """The key of an object that comes next, with its colon."""

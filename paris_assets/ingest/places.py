@@ -100,7 +100,7 @@ def locate(path: str) -> Place:
 def list_files(place: Place) -> dict[str, Info]:
     """Files of the source below `place.base` with what the listing says of each, sorted; all of one kind.
 
-    A `.json` or `.txt` file is a table where there is nothing else; beside other files it describes them and is left alone.
+    A `.txt` file is a table where it is named. A `.json` file is one where there is nothing else; beside other files it describes them and is left alone.
 
     Raises:
         SourceError: no usable file, files of more than one kind, a name that is no UTF-8, a link out of a folder of
@@ -112,10 +112,12 @@ def list_files(place: Place) -> dict[str, Info]:
         listed = _listed(place)
     for file, info in sorted(listed.items()):
         kind = kind_of(file)
+        if kind == "txt" and not (place.file or place.pattern):
+            continue
         if kind and not any(part.startswith(".") for part in file.split("/")):
             if not _is_text(file):
                 raise SourceError(f"{f'{place.base}/{file}'!a}: the name is no UTF-8: rename the file")
-            group = kind if kind in ("image", "tar") else "JSON file" if kind in ("json", "txt") else "table"
+            group = kind if kind in ("image", "tar") else "JSON file" if kind == "json" else "table"
             kinds.setdefault(group, {})[file] = info
     if "image" in kinds:  # describes them, and is no table of its own
         kinds.get("table", {}).pop(folder.METADATA, None)

@@ -151,7 +151,7 @@ def _named(record: str, dialect: Dialect) -> dict[str, Any] | None:
 
 def _object(record: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(record.removeprefix(MARK))
+        value = json.loads(record.removeprefix(MARK).lstrip("\x1e"))  # RFC 7464
     except (ValueError, RecursionError):
         return None
     if isinstance(value, str) and "://" in value:

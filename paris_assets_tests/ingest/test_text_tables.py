@@ -98,6 +98,7 @@ def test_quotes_within_a_field_are_text_and_join_no_lines(texts: list[str], size
         (b"url\ttext\nu\ta\tb\nv\n", "tsv", [(None, None), ("v", None)]),
         (b'{"url": "u"}\n{"url":\n{"url": "w"}', "jsonl", [("u", None), (None, None), ("w", None)]),
         (b'{"url": "u"}\n["v"]\nnull\n7\n', "jsonl", [("u", None), (None, None), (None, None), (None, None)]),
+        (b'\x1e{"url": "u"}\n\x1e{"url": "v"}\n', "jsonl", [("u", None), ("v", None)]),
         (b'{"url": "u"}\n{"url": "cut o', "jsonl", [("u", None), (None, None)]),
         (b'{"url": "u"}\n' + b"[" * 100_000 + b"\n", "jsonl", [("u", None), (None, None)]),
         ('{"url": "é"}\n'.encode() + b'{"url": "\xff"}\n{"url": "\\u0000"}\n', "jsonl", [("é", None), (None, None), ("\x00", None)]),
