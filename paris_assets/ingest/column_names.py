@@ -67,4 +67,6 @@ def known(name: str) -> bool:
     return any(rank(ours, name) is not None for ours in ("url", IMAGE, "text"))
 
 
-_KEYS = {ours: {key(name): place for place, name in reversed(list(enumerate(names)))} for ours, names in ALIASES.items()}
+_KEYS = {
+    ours: {key(name): place for place, name in reversed(list(enumerate(names)))} for ours, names in ALIASES.items()
+}

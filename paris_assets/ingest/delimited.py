@@ -56,7 +56,8 @@ class Dialect:
     def said(self) -> str:
         """What is not plain about it, in words; empty for a list as its name says."""
         named = f"no header: columns are taken as {', '.join(self.columns)}" if not self.header else ""
-        separated = f"fields separated by {self.delimiter!r}" if self.delimiter not in NAMES else ""
+        several = self.delimiter not in NAMES and len(self.columns) > 1
+        separated = f"fields separated by {self.delimiter!r}" if several else ""
         return "; ".join(filter(None, [separated, "backslash escapes" if self.escaped else "", named]))
 
 
@@ -143,7 +144,8 @@ def _sniffed(head: bytes, where: str, plain: Dialect, kind: str) -> tuple[Dialec
     width = widths.most_common(1)[0][0] if widths else 1
     places = Counter(next((place for place, field in enumerate(row) if URL.fullmatch(field or "")), -1) for row in rows)
     url = max(range(width), key=lambda place: places[place])
-    share = sum(len(row) <= width and url < len(row) and bool(URL.fullmatch(row[url] or "")) for row in rows) / len(rows)
+    fits = [len(row) == width if kind == "csv" else len(row) <= width for row in rows]  # TSV has no other choice
+    share = sum(fit and bool(URL.fullmatch(row[url] or "")) for fit, row in zip(fits, rows, strict=True)) / len(rows)
     return replace(dialect, columns=_headerless(rows, width, url), header=False), share
 
 
@@ -158,6 +160,8 @@ def _headerless(rows: list[list[str | None]], width: int, url: int) -> tuple[str
 
 def _check(dialect: Dialect, head: bytes, where: str) -> None:
     """Whether the header fits the first rows."""
+    if dialect.header and all(re.fullmatch("'.+'", name) for name in dialect.columns) and dialect.columns:
+        raise SourceError(f"{where} has its fields in single quotes: write double quotes, or none")
     twice = [name for name, count in Counter(dialect.columns).items() if name and count > 1]
     if twice:
         raise SourceError(f"{where} has more than one column {twice[0]!r}: write it with one of that name")
@@ -176,11 +180,9 @@ def _first(head: bytes, where: str, dialect: Dialect) -> list[bytes]:
 
 def _escapes(lines: Iterable[bytes], plain: Dialect) -> bool:
     """Whether more lines are a record only if a backslash escapes quotes than only if it does not."""
-    votes = [
-        _complete(plain.delimiter, True)(line) is not None and not b'""' in line
-        for line in lines
-        if b'\\"' in line and bool(_complete(plain.delimiter, True)(line)) != bool(_complete(plain.delimiter, False)(line))
-    ]
+    escaped, plainly = _complete(plain.delimiter, True), _complete(plain.delimiter, False)
+    found = [(bool(escaped(line)), bool(plainly(line))) for line in lines if b'\\"' in line]
+    votes = [with_escapes for with_escapes, without in found if with_escapes != without]
     return sum(votes) * 2 > len(votes)
 
 
@@ -229,9 +231,7 @@ def _joined(line: bytes, handle: IO[bytes], ahead: deque[bytes], dialect: Dialec
     return line
 
 
-def _from(
-    line: bytes, handle: IO[bytes], ahead: deque[bytes], taken: list[bytes], escaped: bool
-) -> Iterator[str]:
+def _from(line: bytes, handle: IO[bytes], ahead: deque[bytes], taken: list[bytes], escaped: bool) -> Iterator[str]:
     """A line and those after it, which are noted in `taken`, up to the length of a record."""
     read = _rfc if escaped else str
     yield read(_text(line))
@@ -285,7 +285,9 @@ def _between(delimiter: str) -> re.Pattern[str]:
 
 
 def _unescaped(field: str) -> str:
-    return field if field == NULL else re.sub(r"\\(.)", lambda sign: SIGNS.get(sign[1], sign[1]), field, flags=re.DOTALL)
+    return (
+        field if field == NULL else re.sub(r"\\(.)", lambda sign: SIGNS.get(sign[1], sign[1]), field, flags=re.DOTALL)
+    )
 
 
 def _rfc(text: str) -> str:

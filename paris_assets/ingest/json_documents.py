@@ -1,12 +1,12 @@
 """JSON files that are no JSON lines, in whichever shape programs write them, read an element at a time.
 
-    [{...}, ...]                                an array of rows
-    {"a": {...}, "b": {...}}                    an object of rows (ye-pop; pandas `orient="index"`)
-    {"data": [{...}, ...], "version": 1}        rows under a key, beside others (pandas `orient="table"`)
-    {"columns": [...], "data": [[...], ...]}    rows whose columns are named before (pandas `orient="split"`)
-    {"url": [...], "caption": [...]}            by columns: the only one that is read whole, up to `WHOLE_BYTES`
-    {"url": {"0": ...}, "caption": {...}}       by columns (pandas' own default)
-    {...} {...}                                 rows one after the other, over several lines or with other signs between
+[{...}, ...]                                an array of rows
+{"a": {...}, "b": {...}}                    an object of rows (ye-pop; pandas `orient="index"`)
+{"data": [{...}, ...], "version": 1}        rows under a key, beside others (pandas `orient="table"`)
+{"columns": [...], "data": [[...], ...]}    rows whose columns are named before (pandas `orient="split"`)
+{"url": [...], "caption": [...]}            by columns: the only one that is read whole, up to `WHOLE_BYTES`
+{"url": {"0": ...}, "caption": {...}}       by columns (pandas' own default)
+{...} {...}                                 rows one after the other, over several lines or with other signs between
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _by_columns(handle: IO[bytes], where: str) -> Iterator[bytes]:
     content = handle.read(WHOLE_BYTES + 1)
     advice = "write one object per row instead, such as `frame.to_json(FILE, orient='records', lines=True)` of pandas"
     if len(content) > WHOLE_BYTES:
-        raise SourceError(f"{where} is JSON by columns ({{\"url\": [...], ...}}) of more than 64 MiB: {advice}")
+        raise SourceError(f'{where} is JSON by columns ({{"url": [...], ...}}) of more than 64 MiB: {advice}')
     try:
         columns = json.loads(content.removeprefix(MARK.encode()))
     except (ValueError, RecursionError) as error:

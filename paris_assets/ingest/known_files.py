@@ -15,6 +15,7 @@ from paris_assets.ingest.source_file import Info, file_identity
 from paris_assets.storage.location import Location
 
 FOLLOWS = ("size_bytes", "identity", "list")  # columns of the registry that change with a file
+MOST_SAID = 100
 
 
 def refresh(
@@ -89,6 +90,25 @@ def convert(
         if root and local and rows:
             root.put(local, path)
     return rows, path
+
+
+def readings(root: Location, registry: pl.DataFrame, before: pl.DataFrame | None) -> list[str]:
+    """A line for each way in which lists that are new were read, where their names do not tell: `FILE: read as cp1251`.
+
+    Args:
+        before: the registry of an earlier call; the first hundred lists that it does not name are looked at.
+    """
+    new = registry.filter(pl.col("list").is_not_null()).unique("list", maintain_order=True)
+    if before is not None:
+        new = new.join(before, on="list", how="anti", maintain_order="left")
+    files: dict[str, list[str]] = {}
+    for file, path in new.head(MOST_SAID).select("file", "list").iter_rows():
+        files.setdefault(source_lists.said(root, path), []).append(file)
+    return [
+        f"{named[0]}{f' and {len(named) - 1} other lists' if len(named) > 1 else ''}: {said}"
+        for said, named in files.items()
+        if said
+    ]
 
 
 def _as_it_is(

@@ -30,7 +30,7 @@ RAW_IMAGES = Schema(
         "url": (pl.String, "address asked for", "source_rows.url"),
         "text": (pl.String, "text of the source", "source_rows.text"),
         "status": (pl.String, "ok or failed", *_PLACE),
-        "reason": (pl.String, "why it failed; null when ok", *_PLACE),
+        "reason": (pl.String, "why it failed; null when ok", "source_rows.problem", *_PLACE),
         "http_status": (pl.Int32, "final HTTP status; null where there was no answer", *_PLACE),
         "attempts": (pl.Int32, "requests made", *_PLACE),
         "size_bytes": (pl.Int64, "bytes as fetched", *_PLACE),

@@ -78,7 +78,9 @@ def convert(
     layout = layout or text_tables.layout_of(handle, file, kind, encoding)
     groups, digest = _groups(text_tables.records(handle, file, layout)), _Digest(layout.to_json())
     texts = _Texts(file)
-    rows = _write(local, groups, layout, digest, texts) if local else sum(texts.add(digest.add(group)) for group in groups)
+    rows = (
+        _write(local, groups, layout, digest, texts) if local else sum(texts.add(digest.add(group)) for group in groups)
+    )
     if encoding == AUTO:
         texts.check()
     # Letters that every file system has, and that people recognise.

@@ -12,6 +12,7 @@ import polars as pl
 from paris_assets.ingest.column_names import key, rank
 
 LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")
+LAST = 10_000
 OF_OBJECTS = ("raw", "value", "content", "en", "eng", "english")  # fields that are texts within a caption only
 WORDS = re.compile(r"\w\s+\w|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]{4}")
 
@@ -76,21 +77,18 @@ def is_text(value: str) -> bool:
 
 
 def _fields(value: Mapping[str, Any]) -> list[str]:
-    ranks = {name: _rank_within(name) for name in value}
-    named = [name for name in value if ranks[name] is not None]
-    if named:
-        return sorted(named, key=lambda name: ranks[name] or 0)
-    filled = [name for name, held in value.items() if held is not None]
-    if filled and all(LANGUAGE.fullmatch(name) and isinstance(value[name], str | list) for name in filled):
-        return filled
+    filled = [name for name, held in value.items() if isinstance(held, str | list | Mapping)]
+    ranks = {name: place for name in filled if (place := _rank_within(name)) is not None}
+    if filled and all(LANGUAGE.fullmatch(name) for name in filled):
+        return sorted(filled, key=lambda name: ranks.get(name, LAST))
     texts = [name for name in filled if isinstance(value[name], str)]
-    return texts if len(texts) == 1 else []
+    return sorted(ranks, key=lambda name: ranks[name]) or (texts if len(texts) == 1 else [])
 
 
 def _rank_within(name: str) -> int | None:
     place = rank("text", name)
     if place is None and key(name) in OF_OBJECTS:
-        place = 1000 + OF_OBJECTS.index(key(name))
+        place = LAST // 2 + OF_OBJECTS.index(key(name))
     return place
 
 

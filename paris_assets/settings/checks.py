@@ -16,7 +16,10 @@ class Checks(Section):
 
     min_fetched: float = Field(default=0.5, ge=0, le=1, description="least share of a shard's rows that is fetched")
     min_texts: float = Field(
-        default=0.5, ge=0, le=1, description="least share of a shard's rows with a text, where the source has texts at all"
+        default=0.5,
+        ge=0,
+        le=1,
+        description="least share of a shard's rows with a text, where the source has texts at all",
     )
     min_kept: float = Field(default=0.3, ge=0, le=1, description="least share of a shard's images that pass the rules")
     max_kept: float = Field(

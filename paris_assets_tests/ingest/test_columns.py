@@ -131,7 +131,10 @@ def test_errors_name_what_is_there_and_what_is_needed(
     ],
 )
 def test_embedded_images_are_found(name: str, kind: pl.DataType) -> None:
-    assert find_columns({name: kind, "caption": pl.String()}, {}, "list.parquet") == {"image": [name], "text": ["caption"]}
+    assert find_columns({name: kind, "caption": pl.String()}, {}, "list.parquet") == {
+        "image": [name],
+        "text": ["caption"],
+    }
 
 
 def test_records_may_lack_keys_and_mix_types() -> None:
@@ -160,7 +163,8 @@ def test_records_without_usable_columns_name_what_they_have() -> None:
     check_records([{"n": 1}, {"image_url": 1}], {}, "list.jsonl")
     check_records([{}], {}, "x.tar", needs_image=False)
     with pytest.raises(
-        SourceError, match=r"list\.jsonl has columns \['n', 'link'\]; needed: a url \(URL, url, image_url, img_url \.\.\.\)"
+        SourceError,
+        match=r"list\.jsonl has columns \['n', 'link'\]; needed: a url \(URL, url, image_url, img_url \.\.\.\)",
     ):
         check_records([{"n": 1}, {"link": 1}], {}, "list.jsonl")
     with pytest.raises(SourceError, match=r"x\.tar has no \['title'\]"):

@@ -16,7 +16,10 @@ VALUES = st.dictionaries(st.text(max_size=4), st.text(max_size=6) | st.integers(
 
 def _elements(content: bytes) -> list[Any]:
     handle = io.BytesIO(content)
-    return [json.loads(text) for text in json_documents.elements(handle, "l.json", json_documents.shape_of(handle, "l.json"))]
+    return [
+        json.loads(text)
+        for text in json_documents.elements(handle, "l.json", json_documents.shape_of(handle, "l.json"))
+    ]
 
 
 @settings(deadline=None, max_examples=60)

@@ -101,7 +101,11 @@ def test_quotes_within_a_field_are_text_and_join_no_lines(texts: list[str], size
         (b'\x1e{"url": "u"}\n\x1e{"url": "v"}\n', "jsonl", [("u", None), ("v", None)]),
         (b'{"url": "u"}\n{"url": "cut o', "jsonl", [("u", None), (None, None)]),
         (b'{"url": "u"}\n' + b"[" * 100_000 + b"\n", "jsonl", [("u", None), (None, None)]),
-        ('{"url": "é"}\n'.encode() + b'{"url": "\xff"}\n{"url": "\\u0000"}\n', "jsonl", [("é", None), (None, None), ("\x00", None)]),
+        (
+            '{"url": "é"}\n'.encode() + b'{"url": "\xff"}\n{"url": "\\u0000"}\n',
+            "jsonl",
+            [("é", None), (None, None), ("\x00", None)],
+        ),
         (b'{"url": "u\\ud83d"}\n{"url": "v"}\n', "jsonl", [(None, None), ("v", None)]),
         (b'[{"url": "u"}, ["v"], null, 12, "w"]', "json", [("u", None)] + 4 * [(None, None)]),
     ],
