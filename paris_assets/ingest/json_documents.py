@@ -11,22 +11,17 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.column_names import known, rank
+from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.json_text import MARK, JsonText
 
 HEAD_BYTES = 1 << 20
-CHUNK_BYTES = 1 << 18
 WHOLE_BYTES = 64 << 20
-LONGEST_ELEMENT = 16 << 20  # characters
-MARK = "\ufeff"
-# Besides JSON's own: the record separator of RFC 7464, and what some programs take for the end of a line.
-SPACE = re.compile(r"[ \t\r\n\x1e\x85\u2028\u2029]*")
 OBJECT_OF_OBJECTS = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{')
 LINES, ARRAY, KEYED, ROWS, STREAM, BY_COLUMNS = "", "array", "keyed", "rows", "stream", "by columns"
 
@@ -45,7 +40,7 @@ def shape_of(handle: IO[bytes], where: str) -> str:
     if head.startswith("["):
         return ARRAY
     try:
-        return _shape(_Text(handle, where)) if head.startswith("{") else LINES
+        return _shape(JsonText(handle, where)) if head.startswith("{") else LINES
     except SourceError:  # a broken line, or a file that is cut off
         return KEYED if OBJECT_OF_OBJECTS.match(head) and not rest.lstrip().startswith("{") else LINES
 
@@ -64,7 +59,7 @@ def elements(handle: IO[bytes], where: str, shape: str) -> Iterator[bytes]:
     if shape == BY_COLUMNS:
         yield from _by_columns(handle, where)
         return
-    text = _Text(handle, where)
+    text = JsonText(handle, where)
     if shape == STREAM:
         while text.peek():
             yield text.value()
@@ -81,7 +76,7 @@ def elements(handle: IO[bytes], where: str, shape: str) -> Iterator[bytes]:
     text.end()
 
 
-def _shape(text: _Text) -> str:
+def _shape(text: JsonText) -> str:
     """Of a file that is an object or begins with one, from as few of its values as tell."""
     text.take("{", needed=True)
     names, kinds, rows = list[str](), list[str](), 0
@@ -103,7 +98,7 @@ def _shape(text: _Text) -> str:
     return BY_COLUMNS if {*kinds} == {"["} else STREAM
 
 
-def _items(text: _Text) -> Iterator[None]:
+def _items(text: JsonText) -> Iterator[None]:
     """Once before each element of what was opened, up to where it is closed."""
     if text.take("]}"):
         return
@@ -113,7 +108,7 @@ def _items(text: _Text) -> Iterator[None]:
             return
 
 
-def _rows_under_a_key(text: _Text, where: str) -> Iterator[bytes]:
+def _rows_under_a_key(text: JsonText, where: str) -> Iterator[bytes]:
     text.take("{", needed=True)
     columns, found = list[str](), ""
     for _ in _items(text):
@@ -160,96 +155,6 @@ def _by_columns(handle: IO[bytes], where: str) -> Iterator[bytes]:
 
 def _at(values: Any, place: Any) -> Any:
     return values[place] if isinstance(values, list) else values.get(place)
-
-
-class _Text:
-    """A window on the file."""
-
-    def __init__(self, handle: IO[bytes], where: str) -> None:
-        handle.seek(0)
-        self._handle, self._where, self._ended = handle, where, False
-        self._window, self._at, self._passed = "", 0, 0
-        # Bytes that are no UTF-8 count as what they are: positions are exact, and elements are as they stand.
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self.take(MARK)
-
-    def value(self) -> bytes:
-        """The text of the value that comes next."""
-        self.skip_space()
-        while True:
-            try:
-                _, end = _DECODER.raw_decode(self._window, self._at)
-            except (ValueError, RecursionError):
-                end = -1
-            if 0 <= end < len(self._window) or (end > 0 and self._ended):
-                text = self._window[self._at : end]
-                self._at = end
-                return text.encode("utf-8", "surrogateescape")
-            if len(self._window) - self._at > LONGEST_ELEMENT or self._ended:
-                raise self._error()
-            self._fill()
-
-    def key(self) -> str:
-        """The key of an object that comes next, with its colon."""
-        if self.peek() != '"':
-            raise self._error()
-        name = json.loads(self.value())
-        self.take(":", needed=True)
-        return name
-
-    def take(self, choice: str, needed: bool = False) -> str:
-        """The next character that is no space if it is one of these, else nothing."""
-        found = self.peek()
-        if not found or found not in choice:
-            if needed:
-                raise self._error()
-            return ""
-        self._at += 1
-        return found
-
-    def peek(self) -> str:
-        """The next character that is no space; empty at the end."""
-        self.skip_space()
-        return self._window[self._at : self._at + 1]
-
-    def peek_within(self) -> str:
-        """The first character within what the next one opens."""
-        while True:
-            space = SPACE.match(self._window, self._at + 1)
-            place = space.end() if space else self._at + 1
-            if place < len(self._window) or not self._fill():
-                return self._window[place : place + 1]
-
-    def skip_space(self) -> None:
-        """Move to the next character that is no space."""
-        while True:
-            space = SPACE.match(self._window, self._at)
-            self._at = space.end() if space else self._at
-            if self._at < len(self._window) or not self._fill():
-                return
-
-    def end(self) -> None:
-        """Refuse anything but space up to the end of the file."""
-        if self.peek():
-            raise self._error()
-
-    def _fill(self) -> bool:
-        chunk = self._handle.read(CHUNK_BYTES)
-        self._ended = not chunk
-        self._passed += self._bytes_read()
-        self._window = self._window[self._at :] + self._decoder.decode(chunk, final=self._ended)
-        self._at = 0
-        return bool(chunk)
-
-    def _bytes_read(self) -> int:
-        return len(self._window[: self._at].encode("utf-8", "surrogateescape"))
-
-    def _error(self) -> SourceError:
-        position = self._passed + self._bytes_read()
-        return SourceError(f"{self._where}: no JSON at byte {position}, or the file is cut off")
-
-
-_DECODER = json.JSONDecoder()
 
 
 def _is_json(line: str) -> bool:

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from paris_assets.ingest.column_names import IMAGE
 from paris_assets.ingest.columns import (
     NO_IMAGE,
     UNREADABLE_ROW,
@@ -22,7 +23,6 @@ from paris_assets.ingest.columns import (
 )
 from paris_assets.ingest.encodings import AUTO
 from paris_assets.ingest.fetch import Fetched
-from paris_assets.ingest.column_names import IMAGE
 from paris_assets.ingest.texts import leaves
 
 BATCH_ROWS = 65_536

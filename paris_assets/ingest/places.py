@@ -100,7 +100,8 @@ def locate(path: str) -> Place:
 def list_files(place: Place) -> dict[str, Info]:
     """Files of the source below `place.base` with what the listing says of each, sorted; all of one kind.
 
-    A `.txt` file is a table where it is named. A `.json` file is one where there is nothing else; beside other files it describes them and is left alone.
+    A `.txt` file is a table where it is named. A `.json` file is one where there is nothing else; beside other files it
+    describes them and is left alone.
 
     Raises:
         SourceError: no usable file, files of more than one kind, a name that is no UTF-8, a link out of a folder of
@@ -126,8 +127,8 @@ def list_files(place: Place) -> dict[str, Info]:
         kinds.pop("JSON file", None)
     if not kinds:
         raise SourceError(
-            f"no source at {where}: expected tables (parquet, csv, tsv, jsonl, json, txt), WebDataset tars or a folder of "
-            "images"
+            f"no source at {where}: expected tables (parquet, csv, tsv, jsonl, json, txt), WebDataset tars or a folder "
+            "of images"
         )
     if len(kinds) > 1:
         mixed = ", ".join(f"{len(files)} {kind}s ({next(iter(files))} ...)" for kind, files in kinds.items())

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import IO, Any
 
-from paris_assets.ingest import delimited, json_documents
+from paris_assets.ingest import delimited, dialects, json_documents
 from paris_assets.ingest.columns import SourceError, check_records
-from paris_assets.ingest.delimited import MARK, PROBE_ROWS, Dialect
+from paris_assets.ingest.delimited import MARK, Dialect
+from paris_assets.ingest.dialects import PROBE_ROWS
 from paris_assets.ingest.encodings import AUTO, UTF8, as_utf8, encoding_of
 from paris_assets.ingest.texts import is_text
 
@@ -73,8 +74,8 @@ def layout_of(handle: IO[bytes], where: str, kind: str, encoding: str = AUTO) ->
     """
     codec = encoding_of(handle, where, encoding)
     text = as_utf8(handle, codec)
-    if kind in delimited.DELIMITERS:
-        return Layout(kind, codec, dialect=delimited.dialect_of(text, where, kind))
+    if kind in dialects.DELIMITERS:
+        return Layout(kind, codec, dialect=dialects.dialect_of(text, where, kind))
     return Layout(kind, codec, shape=json_documents.shape_of(text, where))
 
 

@@ -7,7 +7,8 @@ from pydantic import Field
 from paris_assets.settings.section import Section
 
 WARN_ONLY = [
-    "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched", "texts_found",
+    "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
+    "texts_found",
 ]  # fmt: skip
 
 
