@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from paris_assets.errors import UserError
 from paris_assets.ingest.column_names import ALIASES, IMAGE, rank
@@ -14,6 +15,7 @@ from paris_assets.ingest.texts import is_text, looks_like_text, may_hold_texts, 
 
 # Between slashes, of either kind and number, and the host; clients drop spaces and control characters before it all.
 USER = r"^([\s\x00-\x20]*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)[^/?#\\]*@"
+TEXTS = pa.list_(pa.string())
 EXACT = 2**53  # beyond it a float is no longer a certain integer
 UNREADABLE_ROW, NO_URL, NO_IMAGE = "unreadable_row", "no_url", "no_image"  # values of `problem`
 
@@ -84,9 +86,9 @@ def from_records(
     columns = {}
     for ours in ALIASES:
         if ours != IMAGE and (names := names_of(ours, present, overrides)):
-            values = (_present(record, names) for record in records)
-            cells = [row_texts(map(_scalar, row)) for row in values] if ours == "text" else map(_FIRST[ours], values)
-            columns[ours] = pl.Series([*cells], dtype=pl.List(pl.String) if ours == "text" else pl.String)
+            values = ([record[name] for name in names if name in record] for record in records)
+            read = {"url": _address, "text": _row_texts}.get(ours, _cell)
+            columns[ours] = _series([read(row) for row in values], TEXTS if ours == "text" else pa.string())
     return normalise(pl.DataFrame(columns), first_source_row, len(records))
 
 
@@ -164,7 +166,11 @@ def _texts(table: pl.DataFrame) -> pl.Series:
     if table.width == 1 and flat and not table.to_series().str.starts_with('["').any():
         return table.select(pl.concat_list(pl.all().alias("text"))).to_series()
     cells = zip(*(column.to_list() for column in table), strict=True)
-    return pl.Series([row_texts(row) for row in cells], dtype=pl.List(pl.String))
+    return _series([row_texts(row) for row in cells], TEXTS)
+
+
+def _series(values: list[Any], kind: pa.DataType) -> pl.Series:
+    return pl.Series(pa.array(values, kind))  # polars itself takes five times as long for lists
 
 
 def _check_overrides(schema: Mapping[str, pl.DataType], overrides: Mapping[str, str], where: str) -> None:
@@ -194,28 +200,25 @@ def _holds_bytes(kind: pl.DataType) -> bool:
     return kind == pl.Binary
 
 
-def _present(record: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
-    return [record[name] for name in names if name in record]
-
-
-def _scalar(value: Any) -> Any:
-    """A value as text that reads back as the same value; lists and objects as they are."""
-    return repr(value) if isinstance(value, int | float) else value
-
-
 def _cell(values: Sequence[Any]) -> str | None:
-    """The first value as text; null for what is no text or number."""
-    value = _scalar(values[0]) if values else None
-    return value if isinstance(value, str) and is_text(value) else None
+    """The first value as text that reads back as the same value; null for what is no text or number."""
+    value = values[0] if values else None
+    if isinstance(value, str):
+        return value if is_text(value) else None
+    return repr(value) if isinstance(value, int | float) else None
 
 
-def _address(values: Iterable[Any]) -> str | None:
+def _address(values: Sequence[Any]) -> str | None:
     """The first value that is not blank; without one, the first that is a text."""
-    texts = [text for value in values if (text := _cell([value])) is not None]
-    return next((text for text in texts if text.strip()), next(iter(texts), None))
+    first = _cell(values)
+    if len(values) < 2 or (first or "").strip():
+        return first
+    texts = [first, *(_cell([value]) for value in values[1:])]
+    return next((text for text in texts if text and text.strip()), first)
 
 
-_FIRST = {ours: _address if ours == "url" else _cell for ours in ALIASES}
+def _row_texts(values: Sequence[Any]) -> list[str]:
+    return row_texts([repr(value) if isinstance(value, int | float) else value for value in values])
 
 
 def _convert(values: pl.Series, kind: pl.DataType) -> pl.Series:

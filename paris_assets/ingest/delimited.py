@@ -67,11 +67,12 @@ def records(handle: IO[bytes], where: str, dialect: Dialect) -> Iterator[bytes]:
 def fields(text: str, dialect: Dialect) -> list[str | None]:
     """The fields of one record; null where it says `\\N`."""
     text = text.removeprefix(MARK).rstrip("\r\n")
+    found: list[str]
     if dialect.escaped and not dialect.quoted:
         found = [_unescaped(field) for field in _between(dialect.delimiter).findall(text)]
     else:
         found = _quoted_fields(text, dialect) if dialect.quoted and '"' in text else text.split(dialect.delimiter)
-    return [None if field == NULL else field for field in found] if NULL in text else [*found]
+    return [None if field == NULL else field for field in found] if NULL in text else found  # type: ignore[return-value]
 
 
 def _records(handle: IO[bytes], where: str, dialect: Dialect, start: int) -> Iterator[bytes]:

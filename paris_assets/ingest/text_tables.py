@@ -145,7 +145,7 @@ def parse(record: str | None, layout: Layout) -> dict[str, Any] | None:
 def _named(record: str, dialect: Dialect) -> dict[str, Any] | None:
     """Values by column; null for a row with more values than columns, as nobody knows which one is too many."""
     fields = delimited.fields(record, dialect)
-    if any(field and field.strip() for field in fields[len(dialect.columns) :]):
+    if len(fields) > len(dialect.columns) and any(field and field.strip() for field in fields[len(dialect.columns) :]):
         return None
     return dict(zip(dialect.columns, fields, strict=False))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -17,7 +17,7 @@ OF_OBJECTS = ("raw", "value", "content", "en", "eng", "english")  # fields that 
 WORDS = re.compile(r"\w\s+\w|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]{4}")
 
 
-def row_texts(cells: Iterable[Any]) -> list[str]:
+def row_texts(cells: Sequence[Any]) -> list[str]:
     """The texts of a row, the one to take first.
 
     Args:
@@ -26,6 +26,8 @@ def row_texts(cells: Iterable[Any]) -> list[str]:
     Returns:
         Those that are not blank, each once. Without one, the first of all as it stands, if there is any.
     """
+    if len(cells) == 1 and isinstance(cells[0], str) and cells[0].isascii() and cells[0][:1] != "[":
+        return [cells[0]]  # as nearly every row of most lists
     texts = [text for cell in cells for text in texts_of(cell)]
     return list(dict.fromkeys(text for text in texts if text.strip())) or texts[:1]
 
