@@ -15,7 +15,14 @@ from paris_assets.ingest.schema import RAW_IMAGES, SOURCE_ROWS
 from paris_assets.storage.output import Output
 
 
-@shard_asset(SOURCE_ROWS, group="ingest", kinds={"parquet"}, settings=["source.columns"], unit="rows", pool="io")
+@shard_asset(
+    SOURCE_ROWS,
+    group="ingest",
+    kinds={"parquet"},
+    settings=["source.columns", "source.encoding"],
+    unit="rows",
+    pool="io",
+)
 def source_rows(shard: str, source: RegisteredSource) -> Output:
     """The shard's rows of the source list, whatever its format, under one set of column names.
 
@@ -26,7 +33,8 @@ def source_rows(shard: str, source: RegisteredSource) -> Output:
     rows = source.rows(shard, unread)
     in_source = rows["locator"].null_count() < rows.height
     found = {"left_out": source.left_out(shard).as_dict(), "unread": unread.as_dict()}
-    facts = {"images_in_source": in_source, **{name: kinds for name, kinds in found.items() if kinds}}
+    said = {**source.reading(shard), **{name: kinds for name, kinds in found.items() if kinds}}
+    facts = {"images_in_source": in_source, **said}
     return Output(rows=[rows], rows_in=rows.height, facts=facts)
 
 

@@ -34,7 +34,7 @@ import polars as pl
 
 from paris_assets.config import Ingest, Source
 from paris_assets.ingest import folder, known_files, parquet_tables, source_lists, text_tables, webdataset
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.columns import NO_IMAGE, SourceError
 from paris_assets.ingest.fetch import Fetched, fetch_images
 from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.listing import Listing, list_files
@@ -89,7 +89,7 @@ def register(source: Source, known: pl.DataFrame | None, root: Location, write: 
         described.check(place, source.columns, left_out)
         known, parts = described.parts(known, source.rows_per_shard)
     else:
-        known = known_files.refresh(place, listing.files, known, root, write)
+        known = known_files.refresh(place, listing.files, known, root, write, source.encoding)
         known_files.check_columns(place, known, source.columns, root)
         registered = set(known["file"])
         new = [(file, info) for file, info in listing.files.items() if file not in registered]
@@ -156,7 +156,22 @@ def read_rows(source: Source, entry: Mapping[str, Any], root: Location, unread: 
     with place.open(entry["file"]) as handle:
         if kind_of(entry["file"]) == TAR:
             return webdataset.read(handle, entry["file"], entry, source.columns, unread)
-        return parquet_tables.read(handle, entry["file"], entry, source.columns)
+        return parquet_tables.read(handle, entry["file"], entry, source.columns, source.encoding)
+
+
+def texts_left_out(source: Source, entry: Mapping[str, Any], root: Location) -> list[str]:
+    """Columns of a shard of a table that nothing is made of, and whose values look like captions.
+
+    Args:
+        entry: the shard's row of the registry.
+        root: where its list was put.
+    """
+    if entry["list"] is not None:
+        return source_lists.left_out(root, entry, source.columns)
+    if kind_of(entry["file"]) != "parquet":
+        return []
+    with locate(source.path).open(entry["file"]) as handle:
+        return parquet_tables.left_out(handle, entry["file"], entry, source.columns)
 
 
 def read_bodies(source: Source, entry: Mapping[str, Any], settings: Ingest) -> Iterator[Fetched]:
@@ -177,13 +192,26 @@ def images_of(
 ) -> Iterator[Fetched]:
     """The images of one shard, read from the source where it holds them, else fetched from their urls.
 
+    A row with a `problem` fails for it, without a request. A row of a table whose image is not stored is fetched from
+    its url, if it has one.
+
     Args:
-        entry: the shard's row of the registry; `rows` what `read_rows` gave for it.
+        entry: the shard's row of the registry; `rows` what `read_rows` gave for it, or some of them.
         settings: how to fetch; `server` is `127.0.0.1:port` of the loopback web server, if there is one.
     """
-    if rows["locator"].null_count() < rows.height:
-        return read_bodies(source, entry, settings)
-    return fetch_images(rows.select("source_row", "url").iter_rows(), settings, server)
+    for row, problem in rows.filter(pl.col("problem").is_not_null()).select("source_row", "problem").iter_rows():
+        yield Fetched(row, "failed", problem, None, 0, None)
+    rows = rows.filter(pl.col("problem").is_null())
+    urls = [*rows.filter(pl.col("locator").is_null()).select("source_row", "url").iter_rows()]
+    stored = dict(rows.filter(pl.col("locator").is_not_null()).select("source_row", "url").iter_rows())
+    for fetched in read_bodies(source, entry, settings) if stored else ():
+        url = stored.get(fetched.source_row) if kind_of(entry["file"]) == "parquet" else None
+        if fetched.reason == NO_IMAGE and url and url.strip():
+            urls.append((fetched.source_row, url))
+        elif fetched.source_row in stored:
+            yield fetched
+    if urls:
+        yield from fetch_images(urls, settings, server)
 
 
 def _file_parts(place: Place, file: str, info: Info, source: Source, root: Location | None) -> Iterator[dict[str, Any]]:
@@ -192,7 +220,7 @@ def _file_parts(place: Place, file: str, info: Info, source: Source, root: Locat
         "file": file, "size_bytes": info["size"], "identity": file_identity(place.fs, f"{place.base}/{file}", info)
     }  # fmt: skip
     if kind_of(file) in text_tables.FORMATS:
-        total, path = known_files.convert(place, file, root, source.columns)
+        total, path = known_files.convert(place, file, root, source.columns, source.encoding)
         for first in range(0, total, source.rows_per_shard):
             rows = min(source.rows_per_shard, total - first)
             yield {**same, "first_row": first, "rows": rows, "offset": 0, "list": path}

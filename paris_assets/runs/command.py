@@ -21,6 +21,7 @@ from paris_assets.dag.graph import descendants, order
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import DEFAULT_ROOT, open_catalog
 from paris_assets.errors import UsageError
+from paris_assets.ingest.known_files import readings
 from paris_assets.ingest.sources import left_out_of, register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.partitions import image_shards
@@ -76,13 +77,16 @@ def _alone(catalog: Catalog, console: Console) -> AbstractContextManager[None]:
 
 
 def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, start: float) -> int:
-    registry = register(catalog.profile.source, catalog.registry(), catalog.location)
+    before = catalog.registry()
+    registry = register(catalog.profile.source, before, catalog.location)
     selected_shards(registry, request)
     k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
     if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
         raise UsageError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
     bind(catalog, registry, console)
     _say_left_out(registry, console)
+    for line in readings(catalog.location, registry, before):
+        console.print(line, markup=False, soft_wrap=True, highlight=False)
     todo = plan(catalog, request)
     told, checked = _tell_dagster(catalog)
     if told:
