@@ -68,14 +68,14 @@ def new_image_shards(context: dg.SensorEvaluationContext, catalog: dg.ResourcePa
     Raises:
         SourceError: a registered file is gone or another, or a new one cannot be read; names it.
     """
-    from paris_assets.ingest import places, sources
+    from paris_assets.ingest import listing, sources
 
     try:
         current = catalog.under(_profile(catalog))
         known, before, source = current.shards(), current.registry(), current.profile.source
-        growing = places.half_written(source.path, () if before is None else set(before["file"]))
+        growing = listing.half_written(source.path, sources.registered_files(before))
         if growing:
-            raise NotNow(f"{some(growing)} changed less than {places.QUIET_S:g} s ago and may still be written")
+            raise NotNow(f"{some(growing)} changed less than {listing.QUIET_S:g} s ago and may still be written")
         registry = sources.register(source, before, current.location)
         if before is None or not registry.equals(before):
             with _held(current):

@@ -196,7 +196,9 @@ def test_a_selection_is_made_by_calling_the_asset() -> None:
     assert (output.rows_in, output.rejects, output.facts) == (3, {"low_value_cluster": 1}, {"kept": 2})
 
 
-SOURCES = SOURCE_ROWS.frame([{"source_row": 7, "aesthetic": 6.5}, {"source_row": 8, "aesthetic": 4.0}]).lazy()
+SOURCES = SOURCE_ROWS.frame(
+    [{"source_row": 7, "aesthetic": 6.5, "alt_texts": ["own", "t"]}, {"source_row": 8, "aesthetic": 4.0}]
+).lazy()
 LEDGER = RAW_IMAGES.frame(
     [
         {"source_row": row, "image_id": name, "url": f"http://h.example/{name}", "text": "t", "status": "ok", **size}
@@ -222,7 +224,7 @@ def test_images_are_curated_by_calling_the_asset() -> None:
     assert (row["image_id"], row["url"], row["alt_texts"], row["aesthetic"]) == (
         "a",
         "http://h.example/a",
-        ["other"],
+        ["own", "other"],
         6.5,
     )
     assert (output.rows_in, output.rejects) == (2, {"duplicate": 1})

@@ -40,7 +40,7 @@ def add_alternative_texts(
 
     Args:
         groups: columns of `duplicate_groups`.
-        texts: source_row and text of all shards.
+        texts: source_row and text of all shards; a row may have several.
         published: rows that keep the texts that they have: a later copy does not change them.
 
     Returns:
@@ -68,17 +68,19 @@ def curate(shard: str, groups: pl.LazyFrame, ledger: pl.LazyFrame, sources: pl.L
     Args:
         groups: the shard's rows of `duplicate_groups`.
         ledger: raw_images of the shard.
-        sources: source_rows of the shard (source scores).
+        sources: source_rows of the shard (source scores and further texts).
 
     Raises:
         RepeatedImage: an image_id would be curated twice.
     """
     keepers = groups.filter("keeper").select("image_id", "source_row", "group_id", "alt_texts")
-    scores = sources.select("source_row", "aesthetic", "similarity", "punsafe", "pwatermark")
+    own = pl.col("alt_texts").fill_null([]).alias("own_texts")
+    scores = sources.select("source_row", own, "aesthetic", "similarity", "punsafe", "pwatermark")
+    others = pl.col("own_texts").list.set_union("alt_texts")
     rows = (
         keepers.join(ledger.select("source_row", "url", "text", "width", "height"), on="source_row")
         .join(scores, on="source_row", how="left")
-        .with_columns(pl.col("alt_texts").list.set_difference(pl.concat_list("text")))
+        .with_columns(others.list.set_difference(pl.concat_list("text")).alias("alt_texts"))
         .sort("image_id")
         .collect()
     )

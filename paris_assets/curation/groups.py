@@ -32,7 +32,8 @@ def grouped(
         keeps = standing is not None and settings.growth == "keep_published"
         published = standing.collect() if standing is not None and keeps else None
         groups = find_duplicates(pl.concat([occurrences(shard) for shard in shards]), settings, published)
-        texts = raw_images.frame().select("source_row", "text")
+        further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
+        texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
         groups = add_alternative_texts(groups, texts, published)
         dropped = groups.filter(~pl.col("keeper"))
         output.rows_in = groups.height

@@ -37,7 +37,12 @@ DUPLICATE_GROUPS = Schema(
         ),
         "distance": (pl.UInt8, "pHash distance to the keeper, bits", "image_signals.phash"),
         "method": (pl.String, "exact or phash; null for the keeper", *_SAME_PICTURE),
-        "alt_texts": (pl.List(pl.String), "on keepers: texts of dropped exact copies", "raw_images.text"),
+        "alt_texts": (
+            pl.List(pl.String),
+            "on keepers: texts of dropped exact copies",
+            "raw_images.text",
+            "source_rows.alt_texts",
+        ),
     }
 )
 CURATED_IMAGES = Schema(
@@ -48,7 +53,8 @@ CURATED_IMAGES = Schema(
         "text": (pl.String, "text of the source", "raw_images.text"),
         "alt_texts": (
             pl.List(pl.String),
-            "other texts of exact copies",
+            "other texts of the source for this image, then those of exact copies",
+            "source_rows.alt_texts",
             "duplicate_groups.alt_texts",
             "raw_images.text",
         ),

@@ -153,9 +153,9 @@ class Catalog:
         entry = self.shard_entry(shard)
         if entry is None:
             return []
-        if entry.get("list") is not None:  # its name is a hash of its content
-            return [{name: value for name, value in entry.items() if name not in ("identity", "size_bytes")}]
-        return [entry]
+        unread = ("left_out", "beside") if spec.inputs else ()  # by whoever reads the images
+        known = ("identity", "size_bytes") if entry.get("list") is not None else ()  # its name is a hash of its content
+        return [{name: value for name, value in entry.items() if name not in (*unread, *known)}]
 
     def _embeds_images(self, spec: TableSpec, shard: str) -> bool:
         """Whether this asset reads image bytes from the source itself: a replaced image then has to be read again."""

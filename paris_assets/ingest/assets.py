@@ -9,20 +9,33 @@ from paris_assets.dag.assets import shard_asset
 from paris_assets.demo.resource import LoopbackServer
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.schema import RAW_IMAGES, SOURCE_ROWS
 from paris_assets.storage.output import Output
 
 
-@shard_asset(SOURCE_ROWS, group="ingest", kinds={"parquet"}, settings=["source.columns"], unit="rows", pool="io")
+@shard_asset(
+    SOURCE_ROWS,
+    group="ingest",
+    kinds={"parquet"},
+    settings=["source.columns", "source.encoding"],
+    unit="rows",
+    pool="io",
+)
 def source_rows(shard: str, source: RegisteredSource) -> Output:
     """The shard's rows of the source list, whatever its format, under one set of column names.
 
-    Rows are fixed to a shard when it is registered and never renumbered, so a growing list only adds shards.
+    Rows are fixed to a shard when it is registered and never renumbered, so a growing list only adds shards. What lies
+    among them and is no row (`left_out`), and captions that cannot be read (`unread`), are counted by kind.
     """
-    rows = source.rows(shard)
+    unread = LeftOut()
+    rows = source.rows(shard, unread)
     in_source = rows["locator"].null_count() < rows.height
-    return Output(rows=[rows], rows_in=rows.height, facts={"images_in_source": in_source})
+    found = {"left_out": source.left_out(shard).as_dict(), "unread": unread.as_dict()}
+    said = {**source.reading(shard), **{name: kinds for name, kinds in found.items() if kinds}}
+    facts = {"images_in_source": in_source, **said}
+    return Output(rows=[rows], rows_in=rows.height, facts=facts)
 
 
 @shard_asset(

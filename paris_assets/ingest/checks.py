@@ -4,9 +4,26 @@ import polars as pl
 
 from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.counts import counted
+from paris_assets.dag.records import Record
 from paris_assets.settings.checks import Checks
 
-GONE = ["http_404", "http_410", "not_an_image", "bad_scheme"]
+GONE = ["http_404", "http_410", "not_an_image", "bad_scheme", "no_url", "no_image", "unreadable_row"]
+
+
+def texts_found(source_rows: pl.LazyFrame, record: Record, bounds: Checks) -> CheckOutcome:
+    """Enough of the source rows have a text; if not, which other columns look like one. A source without any passes."""
+    texts = source_rows.select("text").collect()["text"]
+    share = float((texts.str.strip_chars() != "").fill_null(False).mean() or 0.0)  # type: ignore[arg-type]
+    unused, least = record.facts.get("unused_text_columns", []), bounds.min_texts
+    few = share < least and (share > 0 or bool(unused))
+    said = f"{share:.1%} of {len(texts)} rows have a text" if share or unused else "the source has no texts"
+    if few:
+        said += f", at least {least:.0%} expected"
+    if unused:
+        said += f"; not used, though they look like texts: {', '.join(unused)}"
+    name = unused[0] if unused else "NAME"
+    advice = f"Name the column of the texts: `--set 'source.columns={{text: {name}}}'`, or lower checks.min_texts."
+    return CheckOutcome(not few, said, {"with_text": share, "checks.min_texts": least}, advice)
 
 
 def ledger_complete(shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFrame) -> CheckOutcome:
@@ -46,5 +63,6 @@ def fetched(shard: str, raw_images: pl.LazyFrame, bounds: Checks) -> CheckOutcom
     return CheckOutcome(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
 
 
+texts_found_check = shard_check("source_rows")(texts_found)
 ledger_complete_check = shard_check("raw_images")(ledger_complete)
 fetched_check = shard_check("raw_images")(fetched)

@@ -1,128 +1,160 @@
-"""JSON files that are one array of objects, or one object of objects (ye-pop): read an element at a time."""
+"""JSON files that are no JSON lines, in whichever shape programs write them, read an element at a time.
+
+[{...}, ...]                                an array of rows
+{"a": {...}, "b": {...}}                    an object of rows (ye-pop; pandas `orient="index"`)
+{"data": [{...}, ...], "version": 1}        rows under a key, beside others (pandas `orient="table"`)
+{"columns": [...], "data": [[...], ...]}    rows whose columns are named before (pandas `orient="split"`)
+{"url": [...], "caption": [...]}            by columns: the only one that is read whole, up to `WHOLE_BYTES`
+{"url": {"0": ...}, "caption": {...}}       by columns (pandas' own default)
+{...} {...}                                 rows one after the other, over several lines or with other signs between
+"""
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
-from paris_assets.ingest.columns import SourceError, without_surrogates
+from paris_assets.ingest.column_names import known, rank
+from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.json_text import MARK, JsonText
 
 HEAD_BYTES = 1 << 20
-CHUNK_BYTES = 1 << 18
-LONGEST_ELEMENT = 16 << 20  # characters
-MARK = "\ufeff"
+WHOLE_BYTES = 64 << 20
 OBJECT_OF_OBJECTS = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{')
-SPACE = re.compile(r"[ \t\r\n]*")
+LINES, ARRAY, KEYED, ROWS, STREAM, BY_COLUMNS = "", "array", "keyed", "rows", "stream", "by columns"
 
 
-def opening(handle: IO[bytes]) -> str:
-    """`[` or `{` for a file that is one array or one object of objects; empty for JSON lines."""
-    handle.seek(0)
-    head = handle.read(HEAD_BYTES).decode(errors="replace").removeprefix(MARK).lstrip()
-    if head.startswith("["):
-        return "["
-    if not OBJECT_OF_OBJECTS.match(head):
-        return ""
-    line, _, rest = head.partition("\n")
-    return "" if _is_json(line) and rest.lstrip().startswith("{") else "{"
-
-
-def elements(handle: IO[bytes], where: str, opened: str) -> Iterator[bytes]:
-    """The JSON text of each element, as UTF-8; keys of an object of objects are left out.
+def shape_of(handle: IO[bytes], where: str) -> str:
+    """How the rows of a file lie in it; `LINES` for JSON lines, one of which may be broken.
 
     Args:
-        handle: the file, decompressed; `where` is its name in errors.
-        opened: what `opening` gave.
+        handle: the file, decompressed, in UTF-8; `where` is its name in errors.
+    """
+    handle.seek(0)
+    head = handle.read(HEAD_BYTES).decode(errors="replace").removeprefix(MARK).lstrip(" \t\r\n\x1e")
+    line, _, rest = head.partition("\n")
+    if not head or (rest.strip() and _is_json(line)):
+        return LINES
+    if head.startswith("["):
+        return ARRAY
+    try:
+        return _shape(JsonText(handle, where)) if head.startswith("{") else LINES
+    except SourceError:  # a broken line, or a file that is cut off
+        return KEYED if OBJECT_OF_OBJECTS.match(head) and not rest.lstrip().startswith("{") else LINES
+
+
+def elements(handle: IO[bytes], where: str, shape: str) -> Iterator[bytes]:
+    """The JSON text of each row.
+
+    Args:
+        handle: the file, decompressed, in UTF-8; `where` is its name in errors.
+        shape: what `shape_of` gave.
 
     Raises:
-        SourceError: the file is no JSON from some element on, or ends before the array does.
+        SourceError: the file is no JSON from some element on, or ends before it should; it has rows under more than
+            one key, or is too large to be read by columns.
     """
-    text = _Text(handle, where)
-    text.take(MARK)
-    text.take(opened)
+    if shape == BY_COLUMNS:
+        yield from _by_columns(handle, where)
+        return
+    text = JsonText(handle, where)
+    if shape == STREAM:
+        while text.peek():
+            yield text.value()
+            text.take(",")
+        return
+    if shape == ROWS:
+        yield from _rows_under_a_key(text, where)
+    else:
+        text.take("[{", needed=True)
+        for _ in _items(text):
+            if shape == KEYED:
+                text.key()
+            yield text.value()
+    text.end()
+
+
+def _shape(text: JsonText) -> str:
+    """Of a file that is an object or begins with one, from as few of its values as tell."""
+    text.take("{", needed=True)
+    names, kinds, rows = list[str](), list[str](), 0
+    for _ in _items(text):
+        name, opened = text.key(), text.peek()
+        within = text.peek_within() if opened == "[" else ""
+        if within == "{" or (within == "[" and "columns" in names):
+            return ROWS
+        if rank("url", name) is not None and opened != "{":
+            return BY_COLUMNS if opened == "[" else STREAM
+        value = json.loads(text.value())
+        rows += isinstance(value, dict) and any(map(known, value))
+        names.append(name)
+        kinds.append(opened)
+        if rows == 2 and {*kinds} == {"{"}:
+            return KEYED
+    if {*kinds} == {"{"}:
+        return BY_COLUMNS if any(map(known, names)) and not rows else KEYED
+    return BY_COLUMNS if {*kinds} == {"["} else STREAM
+
+
+def _items(text: JsonText) -> Iterator[None]:
+    """Once before each element of what was opened, up to where it is closed."""
     if text.take("]}"):
-        text.end()
         return
     while True:
-        if opened == "{":
-            text.value()
-            text.take(":", needed=True)
-        yield without_surrogates(text.value()).encode()
+        yield
         if text.take(",]}", needed=True) != ",":
-            text.end()
             return
 
 
-class _Text:
-    """A window on the file."""
-
-    def __init__(self, handle: IO[bytes], where: str) -> None:
-        handle.seek(0)
-        self._handle, self._where, self._ended = handle, where, False
-        self._window, self._at, self._passed = "", 0, 0
-        # Bytes that are no UTF-8 count as what they are, so that the position in an error is exact.
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-
-    def value(self) -> str:
-        """The text of the value that comes next."""
-        self.skip_space()
-        while True:
-            try:
-                _, end = _DECODER.raw_decode(self._window, self._at)
-            except (ValueError, RecursionError):
-                end = -1
-            if 0 <= end < len(self._window) or (end > 0 and self._ended):
-                text = self._window[self._at : end]
-                self._at = end
-                return text
-            if len(self._window) - self._at > LONGEST_ELEMENT or not self._fill():
-                raise self._error()
-
-    def take(self, choice: str, needed: bool = False) -> str:
-        """The next character that is no space if it is one of these, else nothing."""
-        self.skip_space()
-        found = self._window[self._at : self._at + 1]
-        if not found or found not in choice:
-            if needed:
-                raise self._error()
-            return ""
-        self._at += 1
-        return found
-
-    def skip_space(self) -> None:
-        """Move to the next character that is no space."""
-        while True:
-            space = SPACE.match(self._window, self._at)
-            self._at = space.end() if space else self._at
-            if self._at < len(self._window) or not self._fill():
-                return
-
-    def end(self) -> None:
-        """Refuse anything but space up to the end of the file."""
-        self.skip_space()
-        if self._at < len(self._window):
-            raise self._error()
-
-    def _fill(self) -> bool:
-        chunk = self._handle.read(CHUNK_BYTES)
-        self._ended = not chunk
-        self._passed += self._bytes_read()
-        self._window = self._window[self._at :] + self._decoder.decode(chunk, final=self._ended)
-        self._at = 0
-        return bool(chunk)
-
-    def _bytes_read(self) -> int:
-        return len(self._window[: self._at].encode("utf-8", "surrogateescape"))
-
-    def _error(self) -> SourceError:
-        position = self._passed + self._bytes_read()
-        return SourceError(f"{self._where}: no JSON at byte {position}, or the file is cut off")
+def _rows_under_a_key(text: JsonText, where: str) -> Iterator[bytes]:
+    text.take("{", needed=True)
+    columns, found = list[str](), ""
+    for _ in _items(text):
+        name = text.key()
+        if text.peek() != "[" or text.peek_within() not in "[{":
+            value = text.value()
+            columns = json.loads(value) if name == "columns" else columns
+            continue
+        if found:
+            raise SourceError(
+                f"{where} has rows under {found!r} and under {name!r} (as COCO has images and annotations): join them "
+                "to one object per image, with a url and its captions"
+            )
+        found = name
+        text.take("[", needed=True)
+        for _ in _items(text):
+            value = text.value()
+            yield json.dumps(_named(json.loads(value), columns)).encode() if value.startswith(b"[") else value
 
 
-_DECODER = json.JSONDecoder()
+def _named(values: list[Any], columns: list[Any]) -> Any:
+    """A row as an object; as it is where it has more or fewer values than there are columns, and no row then."""
+    return dict(zip(map(str, columns), values, strict=True)) if len(values) == len(columns) else values
+
+
+def _by_columns(handle: IO[bytes], where: str) -> Iterator[bytes]:
+    handle.seek(0)
+    content = handle.read(WHOLE_BYTES + 1)
+    advice = "write one object per row instead, such as `frame.to_json(FILE, orient='records', lines=True)` of pandas"
+    if len(content) > WHOLE_BYTES:
+        raise SourceError(f'{where} is JSON by columns ({{"url": [...], ...}}) of more than 64 MiB: {advice}')
+    try:
+        columns = json.loads(content.removeprefix(MARK.encode()))
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{where} is JSON by columns that cannot be read ({error}): {advice}") from error
+    listed = {name: values for name, values in columns.items() if isinstance(values, list | dict)}
+    if len({len(values) for values in listed.values()}) > 1 or len({type(values) for values in listed.values()}) > 1:
+        lengths = {name: len(values) for name, values in listed.items()}
+        raise SourceError(f"{where} is JSON by columns of different lengths ({lengths}): {advice}")
+    first = next(iter(listed.values()))
+    for place in range(len(first)) if isinstance(first, list) else first:
+        yield json.dumps({name: _at(values, place) for name, values in listed.items()}).encode()
+
+
+def _at(values: Any, place: Any) -> Any:
+    return values[place] if isinstance(values, list) else values.get(place)
 
 
 def _is_json(line: str) -> bool:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import IO, Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paris_assets.ingest.columns import SourceError, find_columns, normalise
+from paris_assets.ingest.column_names import IMAGE
+from paris_assets.ingest.columns import (
+    NO_IMAGE,
+    UNREADABLE_ROW,
+    SourceError,
+    find_columns,
+    normalise,
+    our_columns,
+    texts_left_out,
+    with_problems,
+)
+from paris_assets.ingest.encodings import AUTO
 from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.texts import leaves
 
 BATCH_ROWS = 65_536
 BATCH_IMAGES = 64
+PROBE_ROWS = 100
+_NO_TEXT = object()
 
 
 def count_rows(handle: IO[bytes]) -> int:
@@ -33,8 +48,16 @@ def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[s
     return [(first, min(rows_per_shard, total - first), 0) for first in range(0, total, rows_per_shard)]
 
 
-def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]) -> pl.DataFrame:
-    """The rows of one part, normalised; `locator` is `file#row` where the table embeds the image.
+def read(
+    handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str], encoding: str = AUTO
+) -> pl.DataFrame:
+    """The rows of one part, normalised; `locator` is `file#row` where the table embeds images.
+
+    Without such a column `problem` says which rows cannot be fetched; with one, only the images themselves tell which
+    are there (`read_images`). A row whose url or texts are no text is `unreadable_row`.
+
+    Args:
+        encoding: `source.encoding` of the profile: of texts that are stored as bytes.
 
     Raises:
         SourceError: the file does not hold the rows that were registered.
@@ -46,28 +69,79 @@ def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Map
             f"{file.metadata.num_rows}"
         )
     found = find_columns(_schema(file, where), overrides, where)
-    metadata = {ours: name for ours, name in found.items() if ours != "image"}
-    parts = list(batches(file, entry, sorted(set(metadata.values())), BATCH_ROWS))
-    table = _frame(_readable(pa.Table.from_batches(parts))) if metadata else pl.DataFrame()
-    rows = normalise(table, metadata, entry["source_row"], entry["rows"])
-    if "image" not in found:
-        return rows
+    wanted = sorted({name for ours, names in found.items() if ours != IMAGE for name in names})
+    unreadable = np.zeros(entry["rows"], bool)
+    table = pl.DataFrame()
+    if wanted:
+        table = _frame(_readable(pa.Table.from_batches(list(batches(file, entry, wanted, BATCH_ROWS)))))
+        needed = {*found.get("url", ()), *found.get("text", ())}
+        table = _decoded(table, needed, "utf-8" if encoding == AUTO else encoding, unreadable)
+    rows = normalise(our_columns(table, found), entry["source_row"], entry["rows"])
+    if IMAGE not in found:
+        return with_problems(rows, unreadable.tolist())
     number = pl.col("source_row") - entry["source_row"] + entry["first_row"]
-    return rows.with_columns(locator=pl.concat_str(pl.lit(f"{entry['file']}#"), number))
+    return rows.with_columns(
+        locator=pl.concat_str(pl.lit(f"{entry['file']}#"), number),
+        problem=pl.when(pl.Series(unreadable)).then(pl.lit(UNREADABLE_ROW)),
+    )
 
 
 def read_images(
     handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]
 ) -> Iterator[Fetched]:
-    """The embedded images of one part, in order; the column of one row group is in memory at a time."""
+    """The embedded images of one part, in order; the column of one row group is in memory at a time.
+
+    A row without bytes is `no_image`, also where it names a file: a stranger's list opens no files here.
+    """
     file = pq.ParquetFile(handle)
-    name = find_columns(_schema(file, where), overrides, where)["image"]
+    name = find_columns(_schema(file, where), overrides, where)[IMAGE][0]
     source_row = entry["source_row"]
     for batch in batches(file, entry, [name], BATCH_IMAGES):
         column = _frame(pa.Table.from_batches([batch]))[name]
         for body in column.struct.field("bytes") if column.dtype == pl.Struct else column:
-            yield Fetched.local(source_row, body)
+            yield Fetched.local(source_row, body, NO_IMAGE)
             source_row += 1
+
+
+def left_out(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]) -> list[str]:
+    """Columns of a part's first rows that nothing is made of, and whose values look like captions."""
+    file = pq.ParquetFile(handle)
+    schema = _schema(file, where)
+    texts = [name for name, kind in schema.items() if pl.String in leaves(kind)]
+    probe = {**entry, "rows": min(entry["rows"], PROBE_ROWS)}
+    if not texts or not probe["rows"]:
+        return []
+    values = pa.Table.from_batches(list(batches(file, probe, texts, PROBE_ROWS)))
+    columns = {name: _frame(_readable(values.select([name])))[name].to_list() for name in texts}
+    return texts_left_out(columns, overrides)
+
+
+def _decoded(table: pl.DataFrame, needed: Container[str], codec: str, unreadable: np.ndarray) -> pl.DataFrame:
+    """Bytes as text; those that are none are null, and mark their row where it needs them."""
+    for name, kind in table.schema.items():
+        if pl.Binary in leaves(kind):
+            texts = [_text(value, codec) for value in table[name].to_list()]
+            if name in needed:
+                unreadable |= np.array([text is _NO_TEXT for text in texts])
+            values = [None if text is _NO_TEXT else text for text in texts]
+            table = table.with_columns(pl.Series(name, values, dtype=pl.String if kind == pl.Binary else None))
+    return table
+
+
+def _text(value: Any, codec: str) -> Any:
+    """A value with the bytes in it as text; `_NO_TEXT` if some are none."""
+    try:
+        return _with_texts(value, codec)
+    except UnicodeDecodeError:
+        return _NO_TEXT
+
+
+def _with_texts(value: Any, codec: str) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(codec)
+    if isinstance(value, Mapping):
+        return {name: _with_texts(held, codec) for name, held in value.items()}
+    return [_with_texts(held, codec) for held in value] if isinstance(value, list) else value
 
 
 def _schema(file: pq.ParquetFile, where: str) -> Mapping[str, pl.DataType]:
@@ -104,8 +178,18 @@ def _readable(table: pa.Table) -> pa.Table:
         try:
             values.validate(full=True)
         except pa.ArrowInvalid:
-            table = table.set_column(index, table.field(index).name, values.cast(pa.large_binary()))
+            table = table.set_column(index, table.field(index).name, values.cast(_as_bytes(values.type)))
     return table
+
+
+def _as_bytes(kind: pa.DataType) -> pa.DataType:
+    """A type with bytes in the place of texts."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_as_bytes(field.type)) for field in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(_as_bytes(kind.value_type))
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return pa.large_binary() if is_text else kind
 
 
 def batches(

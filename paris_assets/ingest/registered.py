@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,10 @@ import polars as pl
 
 from paris_assets.config import Ingest, Source
 from paris_assets.errors import MissingInput
+from paris_assets.ingest import source_lists
 from paris_assets.ingest.fetch import Fetched
-from paris_assets.ingest.sources import images_of, read_rows
+from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.sources import images_of, read_rows, texts_left_out
 from paris_assets.storage.location import Location
 
 
@@ -29,13 +32,31 @@ class RegisteredSource:
     entry_of: Callable[[str], Mapping[str, Any] | None]
     root: Location
 
-    def rows(self, shard: str) -> pl.DataFrame:
+    def rows(self, shard: str, unread: LeftOut | None = None) -> pl.DataFrame:
         """The rows of a shard, normalised: columns of ``source_rows``.
+
+        Args:
+            unread: counts what describes a row and cannot be read.
 
         Raises:
             MissingInput: the shard is not registered.
         """
-        return read_rows(self.settings, self._entry(shard), self.root)
+        return read_rows(self.settings, self._entry(shard), self.root, unread)
+
+    def left_out(self, shard: str) -> LeftOut:
+        """What lies among the rows of a shard and is none; for the first one, also what lies beside the files."""
+        entry = self._entry(shard)
+        return LeftOut.of(json.loads(found) for found in (entry.get("beside"), entry.get("left_out")) if found)
+
+    def reading(self, shard: str) -> dict[str, Any]:
+        """How the shard's list was read where that is not plain from its name, and columns that look like captions and
+        are not used; what there is to say."""
+        entry = self._entry(shard)
+        said = {
+            "read_as": source_lists.said(self.root, entry["list"]) if entry["list"] is not None else "",
+            "unused_text_columns": texts_left_out(self.settings, entry, self.root),
+        }
+        return {name: value for name, value in said.items() if value}
 
     def images(self, shard: str, rows: pl.DataFrame, settings: Ingest, server: str | None) -> Iterator[Fetched]:
         """The images of a shard, read from the source where it holds them, else fetched from their urls.

@@ -61,18 +61,15 @@ def file_identity(fs: AbstractFileSystem, path: str, info: Info) -> str:
     return ends(fs, path, _stamp(info) if info["size"] > 2 * MIB else "")
 
 
-def members_identity(files: Mapping[str, Info], members: Iterable[str], metadata: Info | None) -> str:
-    """Hash that changes when an image of a shard does: known by size and time of change.
+def members_identity(files: Mapping[str, Info], members: Iterable[str]) -> str:
+    """Hash that changes when a file of a shard does: known by size and time of change.
 
     Args:
-        files: what the listing says of each image; `members` are those of the shard.
-        metadata: what it says of the table that describes them, if there is one.
+        files: what the listing says of each file; `members` are the shard's images and what describes them.
     """
     digest = hashlib.sha256()
     for member in members:
         digest.update(f"{member} {_stamp(files[member])}\n".encode())
-    if metadata is not None:
-        digest.update(f"described {_stamp(metadata)}".encode())
     return digest.hexdigest()
 
 

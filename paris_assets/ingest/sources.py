@@ -15,24 +15,32 @@ The registry is one small table; a shard is one of its rows, and reading it need
     offset      byte position of the first row of a tar, else 0
     list        path below the root of the list as Parquet (`source_lists`), null for what is read where it lies
     members     the images of the shard, for a folder of images, else null
+    described_by  files of the folder that describe these images: tables of metadata, captions, JSON
+    left_out    what lies among the rows in the file and is none, as JSON (`left_out`)
+    beside      of the first shard: what is left out of the source as a whole, files and entries of metadata
 
 Rows are never renumbered: what is new in a later registration becomes new shards after the known ones, which keep all
-but `identity`, `size_bytes` and `list`: those follow a file that was written anew with as many rows.
+but `identity`, `size_bytes`, `list`, `described_by` and `beside`: those follow a file that was written anew with as
+many rows, and what lies beside the images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from paris_assets.config import Ingest, Source
 from paris_assets.ingest import folder, known_files, parquet_tables, source_lists, text_tables, webdataset
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.columns import NO_IMAGE, SourceError
 from paris_assets.ingest.fetch import Fetched, fetch_images
-from paris_assets.ingest.places import Place, kind_of, list_files, locate
-from paris_assets.ingest.source_file import Info, file_identity, members_identity
+from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.listing import Listing, list_files
+from paris_assets.ingest.names import IMAGE, TAR, kind_of
+from paris_assets.ingest.places import Place, locate
+from paris_assets.ingest.source_file import Info, file_identity
 from paris_assets.storage.location import Location
 
 REGISTRY_SCHEMA = {
@@ -46,6 +54,9 @@ REGISTRY_SCHEMA = {
     "offset": pl.Int64,
     "list": pl.String,
     "members": pl.List(pl.String),
+    "described_by": pl.List(pl.String),
+    "left_out": pl.String,
+    "beside": pl.String,
 }
 
 
@@ -70,15 +81,18 @@ def register(source: Source, known: pl.DataFrame | None, root: Location, write: 
     if known.schema != REGISTRY_SCHEMA:
         raise SourceError(f"{root.url} was registered by another version: give another --root, or delete this one")
     place = locate(source.path)
-    files = list_files(place)
-    if kind_of(next(iter(files))) == "image":
-        folder.check(place.fs, place.base, source.columns)
-        known, parts = _images(place, files, known, source.rows_per_shard)
+    listing = list_files(place, registered_files(known))
+    left_out = LeftOut.of([listing.left_out.as_dict()])
+    if listing.kind == IMAGE:
+        _require_all(place, listing, known)
+        described = folder.Described(listing)
+        described.check(place, source.columns, left_out)
+        known, parts = described.parts(known, source.rows_per_shard)
     else:
-        known = known_files.refresh(place, files, known, root, write)
+        known = known_files.refresh(place, listing.files, known, root, write, source.encoding)
         known_files.check_columns(place, known, source.columns, root)
         registered = set(known["file"])
-        new = [(file, info) for file, info in files.items() if file not in registered]
+        new = [(file, info) for file, info in listing.files.items() if file not in registered]
         parts = (part for file, info in new for part in _file_parts(place, file, info, source, root if write else None))
     first = int((known["source_row"] + known["rows"]).max() or 0)  # type: ignore[arg-type]
     rows = []
@@ -87,8 +101,24 @@ def register(source: Source, known: pl.DataFrame | None, root: Location, write: 
         first += part["rows"]
     registry = pl.concat([known, pl.DataFrame(rows, schema=REGISTRY_SCHEMA)])
     if registry.is_empty():
-        raise SourceError(f"source {source.path} has no rows, only {', '.join([*files][:5])}")
-    return registry
+        raise SourceError(f"source {source.path} has no rows, only {', '.join([*listing.files][:5])}")
+    empty = [] if listing.kind == IMAGE else sorted(set(listing.files).difference(registry["file"]))
+    if empty:
+        left_out.add("files without rows", *empty)
+    beside = json.dumps(left_out.as_dict(), ensure_ascii=False) if left_out else None
+    return registry.with_columns(beside=pl.Series([beside, *[None] * (registry.height - 1)], dtype=pl.String))
+
+
+def registered_files(registry: pl.DataFrame | None) -> set[str]:
+    """Paths of the files, and of the images of folders, that a registry names."""
+    if registry is None:
+        return set()
+    return {*registry["file"], *registry["members"].explode().drop_nulls()}
+
+
+def left_out_of(registry: pl.DataFrame) -> LeftOut:
+    """All that the source holds and that is no row."""
+    return LeftOut.of(map(json.loads, [*registry["beside"].drop_nulls(), *registry["left_out"].drop_nulls()]))
 
 
 def entry_of(registry: pl.DataFrame, shard: str) -> dict[str, Any]:
@@ -103,7 +133,7 @@ def entry_of(registry: pl.DataFrame, shard: str) -> dict[str, Any]:
     return rows.row(0, named=True)
 
 
-def read_rows(source: Source, entry: Mapping[str, Any], root: Location) -> pl.DataFrame:
+def read_rows(source: Source, entry: Mapping[str, Any], root: Location, unread: LeftOut | None = None) -> pl.DataFrame:
     """The source rows of one shard, columns of `source_rows`, sorted by `source_row`.
 
     `locator` says where the image lies for sources that hold the images, and is null where it is fetched from `url`.
@@ -111,6 +141,7 @@ def read_rows(source: Source, entry: Mapping[str, Any], root: Location) -> pl.Da
     Args:
         entry: the shard's row of the registry.
         root: where its list was put.
+        unread: counts what describes a row and cannot be read.
 
     Raises:
         SourceError: the file cannot be read as it was registered.
@@ -119,12 +150,28 @@ def read_rows(source: Source, entry: Mapping[str, Any], root: Location) -> pl.Da
     """
     if entry["list"] is not None:
         return source_lists.read(root, entry, source.columns)
-    place = locate(source.path)
+    place, unread = locate(source.path), LeftOut() if unread is None else unread
     if entry["members"] is not None:
-        return folder.read(place.fs, place.base, entry, source.columns)
+        return folder.read(place.fs, place.base, entry, source.columns, unread)
     with place.open(entry["file"]) as handle:
-        read = webdataset.read if kind_of(entry["file"]) == "tar" else parquet_tables.read
-        return read(handle, entry["file"], entry, source.columns)
+        if kind_of(entry["file"]) == TAR:
+            return webdataset.read(handle, entry["file"], entry, source.columns, unread)
+        return parquet_tables.read(handle, entry["file"], entry, source.columns, source.encoding)
+
+
+def texts_left_out(source: Source, entry: Mapping[str, Any], root: Location) -> list[str]:
+    """Columns of a shard of a table that nothing is made of, and whose values look like captions.
+
+    Args:
+        entry: the shard's row of the registry.
+        root: where its list was put.
+    """
+    if entry["list"] is not None:
+        return source_lists.left_out(root, entry, source.columns)
+    if kind_of(entry["file"]) != "parquet":
+        return []
+    with locate(source.path).open(entry["file"]) as handle:
+        return parquet_tables.left_out(handle, entry["file"], entry, source.columns)
 
 
 def read_bodies(source: Source, entry: Mapping[str, Any], settings: Ingest) -> Iterator[Fetched]:
@@ -134,7 +181,7 @@ def read_bodies(source: Source, entry: Mapping[str, Any], settings: Ingest) -> I
         yield from folder.read_images(place.fs, place.base, entry, settings.max_bytes)
         return
     with place.open(entry["file"]) as handle:
-        if kind_of(entry["file"]) == "tar":
+        if kind_of(entry["file"]) == TAR:
             yield from webdataset.read_images(handle, entry["file"], entry, settings.max_bytes)
         else:
             yield from parquet_tables.read_images(handle, entry["file"], entry, source.columns)
@@ -145,13 +192,26 @@ def images_of(
 ) -> Iterator[Fetched]:
     """The images of one shard, read from the source where it holds them, else fetched from their urls.
 
+    A row with a `problem` fails for it, without a request. A row of a table whose image is not stored is fetched from
+    its url, if it has one.
+
     Args:
-        entry: the shard's row of the registry; `rows` what `read_rows` gave for it.
+        entry: the shard's row of the registry; `rows` what `read_rows` gave for it, or some of them.
         settings: how to fetch; `server` is `127.0.0.1:port` of the loopback web server, if there is one.
     """
-    if rows["locator"].null_count() < rows.height:
-        return read_bodies(source, entry, settings)
-    return fetch_images(rows.select("source_row", "url").iter_rows(), settings, server)
+    for row, problem in rows.filter(pl.col("problem").is_not_null()).select("source_row", "problem").iter_rows():
+        yield Fetched(row, "failed", problem, None, 0, None)
+    rows = rows.filter(pl.col("problem").is_null())
+    urls = [*rows.filter(pl.col("locator").is_null()).select("source_row", "url").iter_rows()]
+    stored = dict(rows.filter(pl.col("locator").is_not_null()).select("source_row", "url").iter_rows())
+    for fetched in read_bodies(source, entry, settings) if stored else ():
+        url = stored.get(fetched.source_row) if kind_of(entry["file"]) == "parquet" else None
+        if fetched.reason == NO_IMAGE and url and url.strip():
+            urls.append((fetched.source_row, url))
+        elif fetched.source_row in stored:
+            yield fetched
+    if urls:
+        yield from fetch_images(urls, settings, server)
 
 
 def _file_parts(place: Place, file: str, info: Info, source: Source, root: Location | None) -> Iterator[dict[str, Any]]:
@@ -160,44 +220,24 @@ def _file_parts(place: Place, file: str, info: Info, source: Source, root: Locat
         "file": file, "size_bytes": info["size"], "identity": file_identity(place.fs, f"{place.base}/{file}", info)
     }  # fmt: skip
     if kind_of(file) in text_tables.FORMATS:
-        total, path = known_files.convert(place, file, root, source.columns)
+        total, path = known_files.convert(place, file, root, source.columns, source.encoding)
         for first in range(0, total, source.rows_per_shard):
             rows = min(source.rows_per_shard, total - first)
             yield {**same, "first_row": first, "rows": rows, "offset": 0, "list": path}
         return
     with place.open(file) as handle:
-        for first, rows, offset in _cut(handle, file, source):
-            yield {**same, "first_row": first, "rows": rows, "offset": offset}
+        if kind_of(file) == TAR:
+            webdataset.check(handle, file, source.columns)
+            for part in webdataset.cut(handle, file, source.rows_per_shard):
+                yield {**same, **part._asdict()}
+            return
+        for first, rows, _ in parquet_tables.cut(handle, file, source.rows_per_shard, source.columns):
+            yield {**same, "first_row": first, "rows": rows, "offset": 0}
 
 
-def _cut(handle: Any, file: str, source: Source) -> Iterable[tuple[int, int, int]]:
-    """(first row, rows, offset) of each part of a file that is read where it lies."""
-    if kind_of(file) == "parquet":
-        return parquet_tables.cut(handle, file, source.rows_per_shard, source.columns)
-    webdataset.check(handle, file, source.columns)
-    return webdataset.cut(handle, file, source.rows_per_shard)
-
-
-def _images(
-    place: Place, files: Mapping[str, Info], known: pl.DataFrame, size: int
-) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """The known shards of a folder of images, as the images are now, and new ones of those that are new."""
-    registered = set(known["members"].explode().drop_nulls())
-    missing = sorted(registered.difference(files))
+def _require_all(place: Place, listing: Listing, known: pl.DataFrame) -> None:
+    missing = sorted(set(known["members"].explode().drop_nulls()).difference(listing.files))
     if missing:
         raise SourceError(
             f"{place.base}: {len(missing)} registered images are gone, such as {missing[0]}: put them back"
         )
-    described = f"{place.base}/{folder.METADATA}"
-    metadata = place.fs.info(described) if place.fs.exists(described) else None
-    seen = [members_identity(files, members, metadata) for members in known["members"]]
-    new, parts = sorted(set(files) - registered), []
-    for first in range(0, len(new), size):
-        members = new[first : first + size]
-        parts.append(
-            {
-                "file": "", "first_row": len(registered) + first, "rows": len(members), "offset": 0,
-                "identity": members_identity(files, members, metadata), "members": members,
-            }
-        )  # fmt: skip
-    return known.with_columns(identity=pl.Series(seen, dtype=pl.String)), parts

@@ -1,159 +1,163 @@
-"""CSV, TSV and JSON, plain or compressed: where one row ends and the next begins, and what a row holds.
+"""CSV, TSV, JSON and lists of addresses, plain or compressed: how one is written, which rows it has, what a row holds.
 
-A row that cannot be read (no JSON, more fields than columns) is a row of nulls: it is counted, and fails for want of a
-url. A file that cannot be read is an error.
+A row that cannot be read (no JSON, more fields than columns, bytes that are no text) is a row of nulls: it is counted,
+and fails as `unreadable_row`. A file that cannot be read is an error.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import IO, Any
 
-from paris_assets.ingest import json_documents
+from paris_assets.ingest import delimited, dialects, json_documents
 from paris_assets.ingest.columns import SourceError, check_records
+from paris_assets.ingest.delimited import MARK, Dialect
+from paris_assets.ingest.dialects import PROBE_ROWS
+from paris_assets.ingest.encodings import AUTO, UTF8, as_utf8, encoding_of
+from paris_assets.ingest.texts import is_text
 
-FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json")
-MARK = "\ufeff"  # byte order mark
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-LONGEST_LINE = 16 << 20
-LONGEST_RECORD = 1 << 20  # that spans lines
-PROBE_ROWS = 100
+FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json", "txt")
 
 
-def check(handle: IO[bytes], where: str, kind: str, overrides: Mapping[str, str]) -> None:
-    """Whether the first rows of a file have usable columns; a file without rows passes.
+@dataclass(frozen=True)
+class Layout:
+    """How a list is written.
+
+    Attributes:
+        format: one of `FORMATS`.
+        encoding: codec of its bytes.
+        dialect: of CSV, TSV and lists of addresses.
+        shape: of JSON, one of those in `json_documents`.
+    """
+
+    format: str
+    encoding: str = UTF8
+    dialect: Dialect | None = None
+    shape: str = json_documents.LINES
+
+    def columns(self) -> list[str]:
+        """Names of the columns; JSON has keys in each row."""
+        return [*self.dialect.columns] if self.dialect else []
+
+    def said(self) -> str:
+        """What a user may want to know of how it was read; empty for a list as its name says."""
+        encoded = f"read as {self.encoding}" if self.encoding != UTF8 else ""
+        shaped = f"JSON {self.shape}" if self.shape == json_documents.BY_COLUMNS else ""
+        return "; ".join(filter(None, [encoded, self.dialect.said() if self.dialect else shaped]))
+
+    def to_json(self) -> str:
+        """As text, with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Layout:
+        """What `to_json` gave."""
+        held = json.loads(text)
+        dialect = held["dialect"]
+        if dialect is not None:
+            dialect = Dialect(**(dialect | {"columns": tuple(dialect["columns"])}))
+        return cls(**(held | {"dialect": dialect}))
+
+
+def layout_of(handle: IO[bytes], where: str, kind: str, encoding: str = AUTO) -> Layout:
+    """How a list is written, by its first MiB.
 
     Args:
         handle: the file, decompressed; `where` is its name in errors and `kind` one of `FORMATS`.
+        encoding: `source.encoding` of the profile.
+
+    Raises:
+        SourceError: nothing tells its encoding, or what separates its fields.
+    """
+    codec = encoding_of(handle, where, encoding)
+    text = as_utf8(handle, codec)
+    if kind in dialects.DELIMITERS:
+        return Layout(kind, codec, dialect=dialects.dialect_of(text, where, kind))
+    return Layout(kind, codec, shape=json_documents.shape_of(text, where))
+
+
+def check(handle: IO[bytes], where: str, layout: Layout, overrides: Mapping[str, str]) -> None:
+    """Whether the first rows of a file have usable columns; a file without rows passes.
+
+    Args:
+        handle: the file, decompressed; `where` is its name in errors.
         overrides: `source.columns` of the profile.
 
     Raises:
         SourceError: no url among the columns, or no row or header that can be read.
     """
-    handle.seek(0)
-    if handle.read(2) in UTF16_MARKS:
-        raise SourceError(f"{where} is UTF-16: write it as UTF-8")
-    names = columns(handle, where, kind)
-    first = [] if names else islice(records(handle, where, kind), PROBE_ROWS)
-    check_columns([parse(_text(record), kind, names) for record in first], names, kind, where, overrides)
+    first = [] if layout.dialect else islice(records(handle, where, layout), PROBE_ROWS)
+    check_columns([parse(text_of(record), layout) for record in first], layout, where, overrides)
 
 
 def check_columns(
-    rows: Sequence[Mapping[str, Any]], names: Sequence[str], kind: str, where: str, overrides: Mapping[str, str]
+    rows: Sequence[Mapping[str, Any] | None], layout: Layout, where: str, overrides: Mapping[str, str]
 ) -> None:
-    """`check` for the first rows of a file: what `parse` gave for them, and the file's `columns`."""
-    if kind in ("csv", "tsv"):
-        if names:
-            check_records([dict.fromkeys(names)], overrides, where)
+    """`check` for the first rows of a file, as `parse` gave them."""
+    if layout.dialect:
+        if layout.columns():
+            check_records([dict.fromkeys(layout.columns())], overrides, where)
         return
-    if rows and not any(rows):
-        raise SourceError(f"{where}: none of the first {len(rows)} rows is a JSON object with columns as keys")
+    read = [row for row in rows if row]
+    if rows and not read:
+        raise SourceError(
+            f"{where}: none of the first {len(rows)} rows is a JSON object with columns as keys, such as "
+            '{"url": "https://...", "caption": "..."}'
+        )
     if rows:
-        check_records(rows, overrides, where)
+        check_records(read, overrides, where)
 
 
-def columns(handle: IO[bytes], where: str, kind: str) -> list[str]:
-    """Names of the columns of CSV and TSV; JSON has keys in each row."""
-    return _header(handle, where, kind)[0] if kind in ("csv", "tsv") else []
-
-
-def records(handle: IO[bytes], where: str, kind: str) -> Iterator[bytes]:
-    """The bytes of each row, from the start of a file to its end, one in memory at a time.
+def records(handle: IO[bytes], where: str, layout: Layout) -> Iterator[bytes]:
+    """The bytes of each row in UTF-8, from the start of a file to its end, one in memory at a time.
 
     Raises:
         SourceError: a line that never ends, or a JSON document that is broken.
     """
-    opened = json_documents.opening(handle) if kind == "json" else ""
-    skipped = 1 if kind in ("csv", "tsv") and _header(handle, where, kind)[1] else 0
-    handle.seek(0)
-    found = json_documents.elements(handle, where, opened) if opened else _lines(handle, where, kind)
-    return islice(found, skipped, None)
+    text = as_utf8(handle, layout.encoding)
+    if layout.shape != json_documents.LINES:
+        return json_documents.elements(text, where, layout.shape)
+    return delimited.records(text, where, layout.dialect or Dialect("\n", header=False, quoted=False))
 
 
-def parse(record: str, kind: str, names: Sequence[str]) -> dict[str, Any]:
-    """The columns and values of one row; none for one that cannot be read.
+def text_of(record: bytes) -> str | None:
+    """A record as text; null for bytes that are no text in the encoding of the list."""
+    try:
+        return record.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def parse(record: str | None, layout: Layout) -> dict[str, Any] | None:
+    """The columns and values of one row; null for one that cannot be read.
 
     Args:
-        record: the text of one of `records`; `names` are the file's `columns`.
+        record: the text of one of `records`.
     """
-    return _named(record, names, kind) if kind in ("csv", "tsv") else _object(record)
+    if record is None:
+        return None
+    return _named(record, layout.dialect) if layout.dialect else _object(record)
 
 
-def _text(record: bytes) -> str:
-    return record.decode(errors="replace")
+def _named(record: str, dialect: Dialect) -> dict[str, Any] | None:
+    """Values by column; null for a row with more values than columns, as nobody knows which one is too many."""
+    fields = delimited.fields(record, dialect)
+    if len(fields) > len(dialect.columns) and any(field and field.strip() for field in fields[len(dialect.columns) :]):
+        return None
+    return dict(zip(dialect.columns, fields, strict=False))
 
 
-def _lines(handle: IO[bytes], where: str, kind: str) -> Iterator[bytes]:
-    """Each record of one or more lines that is not blank; quoted fields may span lines."""
-    start, ahead, readline = 0, deque[bytes](), handle.readline
-    while line := ahead.popleft() if ahead else readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE:
-            raise SourceError(f"{where}: the line at byte {start} never ends")
-        # RFC 4180. TSV has no quoting.
-        record = _quoted(line, handle, ahead) if kind == "csv" and b'"' in line else line
-        if record.strip(b" \r\n" if kind == "tsv" else None):
-            yield record
-        start += len(record)
-
-
-def _quoted(line: bytes, handle: IO[bytes], ahead: deque[bytes]) -> bytes:
-    """The record that a line with quotes begins; the line alone if no record comes of it (a quote without partner)."""
-    taken: list[bytes] = []
-
-    def lines() -> Iterator[str]:
-        yield _text(line)
-        size = 0
-        while size < LONGEST_RECORD and (more := ahead.popleft() if ahead else handle.readline(LONGEST_LINE)):
-            taken.append(more)
-            size += len(more)
-            yield _text(more)
-
+def _object(record: str) -> dict[str, Any] | None:
     try:
-        next(csv.reader(lines(), strict=True))
-    except csv.Error:
-        ahead.extendleft(reversed(taken))
-        return line
-    return line + b"".join(taken)
-
-
-def _header(handle: IO[bytes], where: str, kind: str) -> tuple[list[str], bool]:
-    """Column names, and whether the first record holds them; a first record with a url is data (CC12M)."""
-    handle.seek(0)
-    first = next(_lines(handle, where, kind), b"")
-    fields = [field.strip() for field in _fields(_text(first), kind)] if first else []
-    if first and not fields:
-        raise SourceError(f"{where}: its first line cannot be read as {kind}: lines must end in \\n")
-    if not any("://" in field for field in fields):
-        return fields, bool(fields)
-    url = next(index for index, field in enumerate(fields) if "://" in field)
-    names = [f"column_{index}" for index in range(max(2, len(fields)))]
-    names[0 if url else 1], names[url] = "text", "url"
-    return names, False
-
-
-def _fields(record: str, kind: str) -> list[str]:
-    text = record.removeprefix(MARK).rstrip("\r\n")
-    try:
-        return text.split("\t") if kind == "tsv" else next(csv.reader([text]), [])
-    except csv.Error:  # a field over 128 KiB, or a line end of old Macintoshes
-        return []
-
-
-def _named(record: str, names: Sequence[str], kind: str) -> dict[str, Any]:
-    """Values by column; none for a row with more values than columns, as nobody knows which one is too many."""
-    fields = _fields(record, kind)
-    if any(field.strip() for field in fields[len(names) :]):
-        return {}
-    return dict(zip(names, fields, strict=False))
-
-
-def _object(record: str) -> dict[str, Any]:
-    try:
-        value = json.loads(record.removeprefix(MARK))
+        value = json.loads(record.removeprefix(MARK).lstrip("\x1e"))  # RFC 7464
     except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
+    if isinstance(value, str) and "://" in value:
+        return {"url": value}
+    if not isinstance(value, dict):
+        return None
+    halves = "\\ud" in record.lower() and not is_text(json.dumps(value, ensure_ascii=False))
+    return None if halves else value

@@ -1,51 +1,36 @@
-"""WebDataset tars: adjacent members with one key are a sample (an image, and perhaps a text and a JSON)."""
+"""WebDataset tars: adjacent members with one key are a sample (images, and perhaps a text and a JSON).
+
+The key is the path up to the first dot of the file name. Each image of a sample is a row, with the text and JSON of its
+own name (`photo_0.25.jpg`, `photo_0.25.txt`), else those that have the key for a name, else, where it is the only
+image, those of the sample. A sample without an image is a row as well.
+"""
 
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import polars as pl
 
+from paris_assets.ingest.captions_beside import MAX_BYTES, caption, json_object
 from paris_assets.ingest.columns import SourceError, check_records, from_records
 from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.names import kind_in_words
+from paris_assets.ingest.tar_samples import Links, Row, Sample, content_of, samples
 
-IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp", "avif", "gif", "bmp", "tif", "tiff")
-TEXT_EXTENSIONS = ("txt", "text", "caption")
 PROBE_SAMPLES = 100
-MAX_DESCRIPTION_BYTES = 1 << 20  # of a text or JSON member, or of a member's headers; more is no description
-EXTENDED = (
-    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
-)  # fmt: skip
 
 
-class _Info(tarfile.TarInfo):
-    """A header; tarfile reads those that describe the next member whole, whatever size they claim."""
+class Part(NamedTuple):
+    """A shard of a tar: rows, from the sample at a byte position on, and what else lies among them, as JSON."""
 
-    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
-        # From the end of the last member: headers may describe headers. A negative size would read the whole file.
-        until = self.offset + self.size - tar.offset  # type: ignore[attr-defined]  # typeshed lacks it
-        if self.type in EXTENDED and (self.size < 0 or until > MAX_DESCRIPTION_BYTES):
-            raise tarfile.ReadError(f"a header of {self.size} bytes at byte {self.offset}")
-        return super()._proc_member(tar)  # type: ignore[misc]  # typeshed lacks it
-
-
-@dataclass
-class Sample:
-    """Members of one key: extension (all after the first dot of the file name) -> member."""
-
-    key: str
+    first_row: int
+    rows: int
     offset: int
-    members: dict[str, tarfile.TarInfo] = field(default_factory=dict)
-
-    def find(self, extensions: tuple[str, ...]) -> tarfile.TarInfo | None:
-        """The first member whose last extension is one of these."""
-        named = ((name.lower().rpartition(".")[2], info) for name, info in self.members.items())
-        return next((info for name, info in named if name in extensions), None)
+    left_out: str | None
 
 
 def check(handle: IO[bytes], where: str, overrides: Mapping[str, str]) -> None:
@@ -54,45 +39,56 @@ def check(handle: IO[bytes], where: str, overrides: Mapping[str, str]) -> None:
     Raises:
         SourceError: no tar, or no such column.
     """
-    first = islice(_samples(handle, where), PROBE_SAMPLES)
-    check_records([_described(handle, sample) for sample in first], overrides, where, needs_image=False)
+    first = [row for sample in islice(samples(handle, where), PROBE_SAMPLES) for row in sample.rows()]
+    links = Links(handle, where)
+    check_records([_described(handle, links, row, LeftOut()) for row in first], overrides, where, needs_image=False)
 
 
-def cut(handle: IO[bytes], where: str, rows_per_shard: int) -> Iterator[tuple[int, int, int]]:
-    """(first sample, samples, byte position of the first) of each part of a tar, reading headers only.
+def cut(handle: IO[bytes], where: str, rows_per_shard: int) -> Iterator[Part]:
+    """The parts of a tar, reading headers, and the first bytes of members whose name does not tell.
+
+    A part ends after the sample that fills it.
 
     Raises:
         SourceError: no tar, members of one key that are not adjacent, or no image at all.
     """
-    samples, keys, images, first = _samples(handle, where), set(), 0, 0
-    while part := list(islice(samples, rows_per_shard)):
-        for sample in part:
-            if sample.key in keys:
-                raise SourceError(f"{where}: members of {sample.key!r} are not adjacent: sort the tar by name")
-            keys.add(sample.key)
-            images += sample.find(IMAGE_EXTENSIONS) is not None
-        yield first, len(part), part[0].offset
-        first += len(part)
-    if first and not images:
-        raise SourceError(f"{where}: none of {first} samples holds an image ({', '.join(IMAGE_EXTENSIONS)})")
+    whole, left_out = _Whole(where), LeftOut()
+    first, rows, offset, filled = 0, 0, 0, False
+    for sample in samples(handle, where, left_out=left_out):
+        whole.add(sample)
+        if filled:
+            yield Part(first, rows, offset, _json(left_out.take()))
+            first, rows, filled = first + rows, 0, False
+        offset = offset if rows else sample.offset
+        rows += len(sample.rows())
+        filled = rows >= rows_per_shard
+        for name in sample.unused():
+            left_out.add(f"{kind_in_words(name)} in tars", name)
+    whole.check()
+    if rows:
+        yield Part(first, rows, offset, _json(left_out))
 
 
-def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]) -> pl.DataFrame:
-    """The samples of one part, normalised: columns from the JSON member, text from the text member if there is one.
+def read(
+    handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str], unread: LeftOut
+) -> pl.DataFrame:
+    """The rows of one part, normalised: columns from the JSON member, text from the text member if there is one.
 
     `locator` is `tar:member`, or `tar:key` for a sample without image. A JSON member that is no object gives nulls.
+
+    Args:
+        unread: counts texts and JSON members that cannot be read.
 
     Raises:
         SourceError: the tar does not hold the samples that were registered.
     """
-    records, texts, locators = [], [], []
-    for sample in islice(_samples(handle, where, entry["offset"]), entry["rows"]):
-        text, image = sample.find(TEXT_EXTENSIONS), sample.find(IMAGE_EXTENSIONS)
-        records.append(_described(handle, sample))
-        texts.append(_content(handle, text).decode(errors="replace") if text else None)
-        locators.append(f"{entry['file']}:{image.name if image else sample.key}")
+    records, texts, locators, links = [], [], [], Links(handle, where)
+    for row in _rows(handle, where, entry):
+        records.append(_described(handle, links, row, unread))
+        texts.append(_text(handle, links, row, unread))
+        locators.append(f"{entry['file']}:{row.name}")
     if len(records) < entry["rows"]:
-        raise SourceError(f"{where}: {entry['rows']} samples were registered at byte {entry['offset']}: {len(records)}")
+        raise SourceError(f"{where}: {entry['rows']} rows were registered at byte {entry['offset']}: {len(records)}")
     rows = from_records(records, overrides, entry["source_row"])
     beside = pl.Series("text", texts, dtype=pl.String)
     return rows.with_columns(beside.fill_null(rows["text"]), locator=pl.Series(locators, dtype=pl.String))
@@ -100,60 +96,60 @@ def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Map
 
 def read_images(handle: IO[bytes], where: str, entry: Mapping[str, Any], max_bytes: int) -> Iterator[Fetched]:
     """The images of one part, in order, one in memory at a time."""
-    samples = islice(_samples(handle, where, entry["offset"]), entry["rows"])
-    for source_row, sample in enumerate(samples, entry["source_row"]):
-        image = sample.find(IMAGE_EXTENSIONS)
-        if image is not None and image.size > max_bytes:
+    links = Links(handle, where)
+    for source_row, row in enumerate(_rows(handle, where, entry), entry["source_row"]):
+        image = row.image and links.follow(row.image)
+        if image is None:
+            yield Fetched.local(source_row, None, "no_image")
+        elif image.size > max_bytes:
             yield Fetched.local(source_row, None, "too_large")
         else:
-            yield Fetched.local(source_row, _content(handle, image, max_bytes) if image else None)
+            yield Fetched.local(source_row, content_of(handle, image, max_bytes))
 
 
-def _samples(handle: IO[bytes], where: str, offset: int = 0) -> Iterator[Sample]:
-    handle.seek(offset)
-    current: Sample | None = None
-    try:
-        # A name that is no UTF-8 is written as what it is: tables hold no half surrogates.
-        with tarfile.open(fileobj=handle, mode="r:", tarinfo=_Info, encoding="utf-8", errors="backslashreplace") as tar:
-            while (info := tar.next()) is not None:
-                if info.size < 0:  # tarfile would go back and read the same headers for ever
-                    raise tarfile.ReadError(f"{info.name!r} has {info.size} bytes")
-                tar.members = []  # type: ignore[attr-defined]  # typeshed lacks it; a large tar keeps every header else
-                tar.pax_headers = {}  # those of the whole tar, which a part that is read alone does not see either
-                folder, slash, name = info.name.rpartition("/")
-                key, dot, extension = name.partition(".")
-                if not info.isfile() or not dot or not key:
-                    continue
-                if current is None or current.key != folder + slash + key:
-                    if current is not None:
-                        yield current
-                    current = Sample(folder + slash + key, info.offset)
-                current.members[extension] = info
-            _check_end(handle, where, tar.offset)
-    except (tarfile.TarError, OverflowError, RecursionError) as error:
-        raise SourceError(f"{where} cannot be read as a tar at byte {offset}: {error}") from error
-    if current is not None:
-        yield current
+def _rows(handle: IO[bytes], where: str, entry: Mapping[str, Any]) -> Iterator[Row]:
+    found = (row for sample in samples(handle, where, entry["offset"]) for row in sample.rows())
+    return islice(found, entry["rows"])
 
 
-def _content(handle: IO[bytes], info: tarfile.TarInfo, limit: int = MAX_DESCRIPTION_BYTES) -> bytes:
-    # The tar's own position is restored by tarfile itself, which seeks before every header.
-    handle.seek(info.offset_data)
-    return handle.read(min(info.size, limit))
+class _Whole:
+    """What holds for a tar as a whole: members of one key are together, and there is an image."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._has_image: dict[str, bool] = {}
+        self._images = self._samples = 0
+
+    def add(self, sample: Sample) -> None:
+        """Take note of the next sample.
+
+        Raises:
+            SourceError: its other members came before; several images of one name are as many samples.
+        """
+        before = self._has_image.get(sample.key, True)
+        repeated = sample.key in self._has_image and not sample.continues
+        if repeated and not (before and sample.images):
+            raise SourceError(f"{self._where}: members of {sample.key!r} are not adjacent: sort the tar by name")
+        self._has_image[sample.key] = bool(sample.images) or (sample.continues and before)
+        self._samples += 1
+        self._images += len(sample.images)
+
+    def check(self) -> None:
+        """Raises SourceError for a tar of samples none of which holds an image."""
+        if self._samples and not self._images:
+            raise SourceError(f"{self._where}: none of {self._samples} samples holds an image")
 
 
-def _check_end(handle: IO[bytes], where: str, offset: int) -> None:
-    """tarfile ends quietly at a header that it cannot read, and at the end of a file that was cut off there."""
-    handle.seek(offset)
-    if handle.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise SourceError(f"{where} is broken or cut off at byte {offset}: get it anew, or take it away")
+def _described(handle: IO[bytes], links: Links, row: Row, unread: LeftOut) -> dict[str, Any]:
+    """The JSON member of a row; empty without one that can be read."""
+    member = row.json and links.follow(row.json)
+    return json_object(content_of(handle, member, MAX_BYTES), member.name, unread) if member else {}
 
 
-def _described(handle: IO[bytes], sample: Sample) -> dict[str, Any]:
-    """The JSON member of a sample; empty without one that can be read."""
-    member = sample.find(("json",))
-    try:
-        value = json.loads(_content(handle, member)) if member else {}
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+def _text(handle: IO[bytes], links: Links, row: Row, unread: LeftOut) -> str | None:
+    member = row.text and links.follow(row.text)
+    return caption(content_of(handle, member, MAX_BYTES), member.name, unread) if member else None
+
+
+def _json(left_out: LeftOut) -> str | None:
+    return json.dumps(left_out.as_dict(), ensure_ascii=False) if left_out else None

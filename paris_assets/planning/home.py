@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
+
+from paris_assets.storage.address import refuse_for_sqlite
 
 
 def dagster_home(root_url: str, remote: bool) -> Path:
-    """DAGSTER_HOME of a root: inside it, or for a remote root below data/runs."""
+    """DAGSTER_HOME of a root: inside it, or for a remote root below data/runs.
+
+    Raises:
+        AddressError: Dagster cannot put its databases there.
+    """
     if not remote:
         return Path(root_url) / ".dagster"
-    return Path("data/runs/.dagster").absolute() / hashlib.sha256(root_url.encode()).hexdigest()[:16]
+    return (
+        Path(refuse_for_sqlite(os.path.abspath("data/runs/.dagster")))
+        / hashlib.sha256(root_url.encode()).hexdigest()[:16]
+    )

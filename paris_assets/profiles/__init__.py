@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from paris_assets.config import Profile, ProfileError
 from paris_assets.errors import explained
+from paris_assets.settings.local_path import local_path
 
 PROFILES = Path(__file__).parent
 MAX_VALUES = 100_000
@@ -28,7 +29,7 @@ def profile_file(name: str) -> Path:
         FileError: it cannot be looked at.
     """
     with explained(name):
-        for file in (PROFILES / f"{name}.yaml", Path(name)):
+        for file in (PROFILES / f"{name}.yaml", Path(local_path(name) or name)):
             if file.is_file():
                 return file
     known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
@@ -144,8 +145,8 @@ def with_full_paths(profile: Profile) -> Profile:
 
 def full_path(path: str) -> str:
     """A local path, glob or `file://` URL from the root of this machine's files on; other URLs as they are."""
-    local = path.removeprefix("file://")
-    return path if "://" in local or "::" in local else os.path.abspath(os.path.expanduser(local))
+    local = local_path(path)
+    return path if local is None else os.path.abspath(local)
 
 
 def dump_profile(profile: Profile) -> str:

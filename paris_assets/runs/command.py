@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import NoReturn
 
 import dagster as dg
+import polars as pl
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
@@ -20,7 +21,8 @@ from paris_assets.dag.graph import descendants, order
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import DEFAULT_ROOT, open_catalog
 from paris_assets.errors import UsageError
-from paris_assets.ingest.sources import register
+from paris_assets.ingest.known_files import readings
+from paris_assets.ingest.sources import left_out_of, register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.partitions import image_shards
 from paris_assets.planning.profile_file import stored_profile
@@ -75,12 +77,16 @@ def _alone(catalog: Catalog, console: Console) -> AbstractContextManager[None]:
 
 
 def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, start: float) -> int:
-    registry = register(catalog.profile.source, catalog.registry(), catalog.location)
+    before = catalog.registry()
+    registry = register(catalog.profile.source, before, catalog.location)
     selected_shards(registry, request)
     k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
     if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
         raise UsageError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
     bind(catalog, registry, console)
+    _say_left_out(registry, console)
+    for line in readings(catalog.location, registry, before):
+        console.print(line, markup=False, soft_wrap=True, highlight=False)
     todo = plan(catalog, request)
     told, checked = _tell_dagster(catalog)
     if told:
@@ -102,6 +108,12 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     return 1 if report.failed else 0
 
 
+def _say_left_out(registry: pl.DataFrame, console: Console) -> None:
+    left_out = left_out_of(registry)
+    if left_out:
+        console.print(f"no rows of the source: {left_out.in_words()}", markup=False, soft_wrap=True, highlight=False)
+
+
 def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
     home = dagster_home(catalog.location.url, catalog.location.remote)
     try:
@@ -121,7 +133,8 @@ def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     new = registry["shard"].to_list()[len(known) :]
     if new:
         console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
-    if before is not None and not registry.head(before.height).equals(before):
+    _say_left_out(registry, console)
+    if before is not None and not registry.drop("beside").head(before.height).equals(before.drop("beside")):
         console.print("files of the source were written anew: their shards would be read again")
     todo = plan(catalog, request) if known else []
     if not todo and not new:

@@ -13,6 +13,7 @@ from rich.table import Table
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
+from paris_assets.ingest.left_out import LeftOut
 from paris_assets.runs.run import RunReport
 
 
@@ -57,6 +58,9 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     rows = summarise(catalog, report)
     console.print(_stages(rows))
     _print_clusters(catalog, console)
+    unread = _unread(catalog)
+    if unread:
+        console.print(f"could not be read: {unread.in_words()}", markup=False, soft_wrap=True, highlight=False)
     checks = [check for task in report.tasks for check in task.failed_checks]
     for check in checks:
         console.print(f"check {check}", style="yellow", markup=False)
@@ -73,6 +77,12 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     for name in ("analysis/cluster_report.html", "analysis/vae_reconstruction_samples.png", "pipeline_manifest.json"):
         if catalog.location.size(name) is not None:
             console.print(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
+
+
+def _unread(catalog: Catalog) -> LeftOut:
+    """What describes rows of the source and gave nothing."""
+    records = [catalog.record("source_rows", shard) for shard in catalog.shards()]
+    return LeftOut.of(record.facts.get("unread", {}) for record in records if record)
 
 
 def _stages(rows: list[AssetSummary]) -> Table:

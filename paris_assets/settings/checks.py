@@ -6,13 +6,22 @@ from pydantic import Field
 
 from paris_assets.settings.section import Section
 
-WARN_ONLY = ["silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched"]
+WARN_ONLY = [
+    "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
+    "texts_found",
+]  # fmt: skip
 
 
 class Checks(Section):
     """Bounds of the asset checks."""
 
     min_fetched: float = Field(default=0.5, ge=0, le=1, description="least share of a shard's rows that is fetched")
+    min_texts: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="least share of a shard's rows with a text, where the source has texts at all",
+    )
     min_kept: float = Field(default=0.3, ge=0, le=1, description="least share of a shard's images that pass the rules")
     max_kept: float = Field(
         default=1.0, ge=0, le=1, description="largest share of a shard's images that pass the rules"

@@ -14,6 +14,16 @@ from paris_assets.settings.section import Section, tuning
 SamplePath = Annotated[str, AfterValidator(from_mark), PlainSerializer(to_mark)]
 
 
+def _known_codec(name: str) -> str:
+    try:
+        known = name == "auto" or "".encode(name) is not None
+    except LookupError:
+        known = False
+    if not known:
+        raise ValueError(f"{name!r} is no encoding of text that Python knows, such as utf-8, cp1251, gb18030, latin-1")
+    return name
+
+
 class Source(Section):
     """Where rows come from and how they are cut into shards."""
 
@@ -23,6 +33,11 @@ class Source(Section):
         description="table, glob, folder, tars or URL of the source; `sample:` is the list that the package brings",
     )
     rows_per_shard: int = Field(default=10_000, ge=1, description="source rows per image shard; fixed at registration")
+    encoding: Annotated[str, AfterValidator(_known_codec)] = Field(
+        default="auto",
+        description="of text lists, and of texts stored as bytes: `auto` (a byte-order mark, UTF-16, UTF-8), or a name "
+        "that Python knows, such as `cp1251`; a byte-order mark goes before it",
+    )
     columns: dict[str, str] = Field(default_factory=dict, description="our column -> the source's, before aliases")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from paris_assets.settings.credentials import AddressError, refuse_credentials
+from paris_assets.settings.local_path import local_path
 
 
 def parse_address(text: str) -> str:
@@ -14,14 +16,15 @@ def parse_address(text: str) -> str:
     ``~`` is the home folder, ``file://`` a local path. As everywhere in fsspec, nothing in it is percent-encoded.
 
     Raises:
-        AddressError: it holds credentials, names no folder or bucket, or is a URL that lacks a slash.
+        AddressError: it holds credentials, names no folder or bucket, is a URL that lacks a slash, or a local path that
+            SQLite's addresses cannot hold.
     """
     scheme, separator, rest = refuse_credentials(text).partition("://")
     if not text:
         raise AddressError("an empty address names no folder: write . for the current one")
     if not separator:
         return _local(text)
-    if "::" in text:
+    if "::" in text and scheme.lower() not in ("file", "local"):
         return text.rstrip("/")  # several addresses in one, which fsspec takes apart
     if scheme.lower() not in ("file", "local"):
         place = "/".join(part for part in rest.split("/") if part)
@@ -39,11 +42,26 @@ def _local(text: str) -> str:
     if scheme:
         url = f"{scheme[0]}{'///' if scheme[0].lower() == 'file:' else '//'}{text[scheme.end() :].lstrip('/')}"
         raise AddressError(f"{text} is neither a path nor a URL: write {url}, or ./{text}")
-    try:
-        return _absolute(Path(text).expanduser())
-    except RuntimeError as error:
-        raise AddressError(f"{text}: {error}; write ./{text} for a folder of that name") from None
+    path = str(local_path(text))
+    if path.startswith("~") and not os.path.lexists(path):
+        raise AddressError(f"{text}: there is no such user; write ./{text} for a folder of that name")
+    return _absolute(Path(path))
+
+
+def refuse_for_sqlite(path: str) -> str:
+    """A local path itself, when Dagster can put its databases below it.
+
+    Raises:
+        AddressError: it would put them elsewhere: it takes a `?` for the end of a path, and `%20` for a space.
+    """
+    taken = re.search(r"\?|%[0-9A-Fa-f]{2}", path)
+    if taken:
+        raise AddressError(
+            f"{path} cannot hold Dagster's databases, which would be put elsewhere for the {taken[0]!r} in its name: "
+            "rename the folder, or give another one"
+        )
+    return path
 
 
 def _absolute(path: Path) -> str:
-    return "/" + str(path.absolute()).lstrip("/")  # pathlib keeps two slashes at the beginning
+    return refuse_for_sqlite("/" + str(path.absolute()).lstrip("/"))  # pathlib keeps two slashes at the beginning

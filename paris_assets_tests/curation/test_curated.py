@@ -30,6 +30,12 @@ def test_keepers_get_the_texts_of_their_exact_copies() -> None:
     assert empty["alt_texts"].to_list() == [[], [], [], []]
 
 
+def test_a_copy_may_have_several_texts() -> None:
+    several = pl.concat([texts("own", "second", "first"), texts("more of its own", None, "third")])
+    result = add_alternative_texts(GROUPS, several)
+    assert result["alt_texts"].to_list() == [["first", "second", "third"], [], [], []]
+
+
 def test_rows_keep_the_order_of_the_source_past_shard_99999() -> None:
     """As text "100000" is less than "99999"."""
     result = add_alternative_texts(GROUPS.reverse(), texts("own", "second", "first", "other"))

@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from paris_assets.ingest.checks import fetched, ledger_complete
+from paris_assets.dag.checks import CheckOutcome
+from paris_assets.ingest.checks import fetched, ledger_complete, texts_found
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD, MadeUpRoot
 
@@ -55,3 +56,30 @@ def test_a_dead_server(store: MadeUpRoot) -> None:
     assert not judged.passed
     assert "connection 6" in judged.said
     assert store.check(ledger_complete, SHARD).passed
+
+
+def _texts(store: MadeUpRoot, with_text: int, **facts: object) -> CheckOutcome:
+    texts = ["a text" if row < with_text else " " if row % 2 else None for row in range(10)]
+    store.put("source_rows", pl.DataFrame({"source_row": range(10), "text": texts}), facts=facts)
+    return store.check(texts_found, SHARD)
+
+
+def test_a_column_of_texts_that_nothing_reads(store: MadeUpRoot) -> None:
+    judged = _texts(store, 0, unused_text_columns=["beschreibung", "legende"])
+    assert not judged.passed
+    assert "not used, though they look like texts: beschreibung, legende" in judged.said
+    assert "{text: beschreibung}" in judged.advice
+    assert _texts(store, 10, unused_text_columns=["beschreibung"]).passed
+
+
+def test_texts_that_most_rows_lack(store: MadeUpRoot) -> None:
+    judged = _texts(store, 4)
+    assert not judged.passed
+    assert judged.figures == {"with_text": 0.4, "checks.min_texts": 0.5}
+    assert _texts(store, 5).passed
+
+
+def test_a_source_without_texts_is_none_with_lost_ones(store: MadeUpRoot) -> None:
+    judged = _texts(store, 0)
+    assert judged.passed
+    assert judged.said == "the source has no texts"

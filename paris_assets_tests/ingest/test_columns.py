@@ -12,6 +12,7 @@ from paris_assets.ingest.columns import (
     find_columns,
     from_records,
     normalise,
+    our_columns,
 )
 from paris_assets.ingest.schema import SOURCE_ROWS
 
@@ -21,7 +22,7 @@ URL = ["http://a.example/1.jpg", "http://a.example/2.jpg"]
 
 def _normalise(columns: dict[str, object], overrides: dict[str, str] | None = None) -> pl.DataFrame:
     table = pl.DataFrame(columns)
-    return normalise(table, find_columns(table.schema, overrides or {}, "list.parquet"), 40)
+    return normalise(our_columns(table, find_columns(table.schema, overrides or {}, "list.parquet")), 40, table.height)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_aliases(columns: dict[str, object], expected: dict[str, object]) -> Non
     row = _normalise({name: [value] for name, value in columns.items()}).row(0, named=True)
     assert {name: row[name] for name in expected} == expected
     unnamed = set(COLUMNS) - set(expected) - {"source_row", "url"}
-    assert {name for name in unnamed if row[name] is not None} <= {"text", "source_width", "source_height"}
+    assert {name for name in unnamed if row[name] is not None} <= {"text", "source_width", "source_height", "alt_texts"}
 
 
 @pytest.mark.parametrize("kind", [pl.Int32, pl.Int64, pl.Float64, pl.Float32, pl.UInt16, pl.String])
@@ -107,7 +108,8 @@ def test_an_override_goes_before_the_aliases() -> None:
         ({"URL": pl.String()}, {"text": "alt"}, ["alt", "URL"]),
         ({"URL": pl.String()}, {"txt": "URL"}, ["txt", "pwatermark"]),
         ({"URL": pl.String()}, {"image": "URL"}, ["URL", "bytes"]),
-        ({"URL": pl.String(), "texts": pl.List(pl.String)}, {"text": "texts"}, ["texts", "lists"]),
+        ({"URL": pl.String(), "boxes": pl.List(pl.Float32)}, {"text": "boxes"}, ["boxes", "no texts"]),
+        ({"URL": pl.String(), "sizes": pl.List(pl.Int64)}, {"source_width": "sizes"}, ["sizes", "lists"]),
         ({"url": pl.Struct({"href": pl.String})}, {}, ["url", "image_url"]),
     ],
 )
@@ -129,7 +131,10 @@ def test_errors_name_what_is_there_and_what_is_needed(
     ],
 )
 def test_embedded_images_are_found(name: str, kind: pl.DataType) -> None:
-    assert find_columns({name: kind, "caption": pl.String()}, {}, "list.parquet") == {"image": name, "text": "caption"}
+    assert find_columns({name: kind, "caption": pl.String()}, {}, "list.parquet") == {
+        "image": [name],
+        "text": ["caption"],
+    }
 
 
 def test_records_may_lack_keys_and_mix_types() -> None:
@@ -150,7 +155,7 @@ def test_a_record_is_read_by_its_own_keys_whatever_shares_its_shard() -> None:
     together = from_records(records, {}, 0)
     alone = pl.concat([from_records([record], {}, row) for row, record in enumerate(records)])
     assert together.equals(alone)
-    assert together.select("url", "text").rows() == [("a", "A"), ("b", "B"), ("c", None)]
+    assert together.select("url", "text").rows() == [("a", "A"), ("b", "B"), ("c", "C")]
     assert from_records(records, {"text": "caption"}, 0)["text"].to_list() == [None, "B", None]
 
 
@@ -158,7 +163,8 @@ def test_records_without_usable_columns_name_what_they_have() -> None:
     check_records([{"n": 1}, {"image_url": 1}], {}, "list.jsonl")
     check_records([{}], {}, "x.tar", needs_image=False)
     with pytest.raises(
-        SourceError, match=r"list\.jsonl has columns \['n', 'link'\]; needed: a url \(URL, url, image_url\)"
+        SourceError,
+        match=r"list\.jsonl has columns \['n', 'link'\]; needed: a url \(URL, url, image_url, img_url \.\.\.\)",
     ):
         check_records([{"n": 1}, {"link": 1}], {}, "list.jsonl")
     with pytest.raises(SourceError, match=r"x\.tar has no \['title'\]"):

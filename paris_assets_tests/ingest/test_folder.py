@@ -1,74 +1,250 @@
+"""Folders of images, and what describes them."""
+
 from __future__ import annotations
 
+import json
+import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import fsspec
+import polars as pl
 import pytest
 
-from paris_assets.ingest import folder
+from paris_assets.config import Ingest, Source
 from paris_assets.ingest.columns import SourceError
-from paris_assets.ingest.places import list_files, locate
+from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.sources import entry_of, images_of, left_out_of, read_rows, register
+from paris_assets.storage.location import Location
+from paris_assets_tests.ingest.pictures import picture
+
+
+def write(base: Path, files: Mapping[str, bytes | str]) -> None:
+    for name, content in files.items():
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def rows_of(base: Path, root: Location, unread: LeftOut | None = None, **settings: Any) -> pl.DataFrame:
+    """The rows of a folder, after checking that its images can be read."""
+    source = Source(path=str(base), **settings)
+    registry = register(source, None, root)
+    found = []
+    for shard in registry["shard"]:
+        entry = entry_of(registry, shard)
+        found.append(read_rows(source, entry, root, unread))
+        bodies = [fetched.body for fetched in images_of(source, entry, found[-1], Ingest())]
+        assert bodies == [(base / name).read_bytes() for name in found[-1]["locator"]]
+    return pl.concat(found)
+
+
+def texts_of(base: Path, root: Location, **settings: Any) -> dict[str, str | None]:
+    return dict(rows_of(base, root, **settings).select("locator", "text").iter_rows())
+
+
+def left_out(base: Path, root: Location) -> dict[str, tuple[int, list[str]]]:
+    found = left_out_of(register(Source(path=str(base)), None, root)).as_dict()
+    return {kind: (those["count"], those["names"]) for kind, those in found.items()}
+
+
+BROKEN_LINES = [
+    "{",
+    "[]",
+    '{"text": "no file"}',
+    "7",
+    '{"file": ["a.jpg"]}',
+    '{"file": [], "file_name": "a.jpg"}',
+    '{"file": 7}',
+    '{"file_name": null}',
+    '{"file": "a.jpg", "text": ' + "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("line", BROKEN_LINES)
+def test_a_broken_line_of_the_metadata_is_named(tmp_path: Path, root: Location, line: str) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "metadata.jsonl": f'{{"file": "a.jpg"}}\n\n{line}\n'})
+    with pytest.raises(SourceError, match=r"metadata\.jsonl, line 3"):
+        register(Source(path=str(tmp_path)), None, root)
+
+
+def test_columns_of_the_metadata_follow_the_aliases_and_the_overrides(tmp_path: Path, root: Location) -> None:
+    line = {"file": "a.jpg", "URL": "u", "title": "t", "width": 4, "punsafe": 0.5}
+    write(tmp_path, {"a.jpg": picture(1), "b.jpg": picture(2), "metadata.jsonl": json.dumps(line)})
+    rows = rows_of(tmp_path, root, columns={"text": "title"}, rows_per_shard=1)
+    assert rows.select("source_row", "url", "text", "source_width", "punsafe", "locator").rows() == [
+        (0, "u", "t", 4, 0.5, "a.jpg"),
+        (1, None, None, None, None, "b.jpg"),
+    ]
+    with pytest.raises(SourceError, match=r"metadata\.jsonl has no \['titel'\]; .*'title'"):
+        rows_of(tmp_path, root, columns={"text": "titel"})
+
+
+COMPOSED, APART = unicodedata.normalize("NFC", "café.jpg"), unicodedata.normalize("NFD", "café.jpg")
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("file", "given"),
     [
-        "{",
-        "[]",
-        '{"text": "no file"}',
-        "7",
-        '{"file": ["a.jpg"]}',
-        '{"file": [], "file_name": "a.jpg"}',
-        '{"file": 7}',
-        '{"file_name": null}',
-        '{"file": "a.jpg", "text": ' + "[" * 100_000,
+        ("a.jpg", "./a.jpg"),
+        ("a.jpg", "photos/a.jpg"),
+        ("a.jpg", "images/a.jpg"),
+        ("a.jpg", "./photos//a.jpg"),
+        ("sub/a.jpg", "sub\\a.jpg"),
+        ("sub/a.jpg", ".\\photos\\sub\\a.jpg"),
+        (APART, COMPOSED),
+        (COMPOSED, APART),
+        ("A.JPG", "A.jpg"),
+        ("a.jpg", "a.JPG"),
+        ("Photo.jpg", "photo.JPG"),
+        ("back\\slash.jpg", "back\\slash.jpg"),
     ],
 )
-def test_a_broken_line_of_the_metadata_is_named(tmp_path: Path, line: str) -> None:
-    (tmp_path / "metadata.jsonl").write_text(f'{{"file": "a.jpg"}}\n\n{line}\n')
-    entry = {"members": ["a.jpg"], "source_row": 0}
-    with pytest.raises(SourceError, match=r"metadata\.jsonl, line 3"):
-        folder.check(fsspec.filesystem("file"), str(tmp_path), {})
-    with pytest.raises(SourceError, match=r"metadata\.jsonl, line 3"):
-        folder.read(fsspec.filesystem("file"), str(tmp_path), entry, {})
+@pytest.mark.parametrize("key", ["file_name", "file", "image", "path", "filename"])
+def test_an_entry_names_its_image_in_all_usual_ways(
+    tmp_path: Path, root: Location, file: str, given: str, key: str
+) -> None:
+    base = tmp_path / "photos"
+    write(base, {file: picture(1), "metadata.jsonl": json.dumps({key: given, "text": "words"})})
+    assert texts_of(base, root) == {file: "words"}
+    assert not left_out(base, root)
 
 
-def test_columns_of_the_metadata_follow_the_aliases_and_the_overrides(tmp_path: Path) -> None:
-    (tmp_path / "metadata.jsonl").write_text(
-        '{"file": "a.jpg", "URL": "u", "title": "t", "width": 4, "punsafe": 0.5}\n'
+def test_the_full_path_names_an_image_too(tmp_path: Path, root: Location) -> None:
+    line = {"file": f"{tmp_path}/a.jpg", "text": "words"}
+    write(tmp_path, {"a.jpg": picture(1), "metadata.jsonl": json.dumps(line)})
+    assert texts_of(tmp_path, root) == {"a.jpg": "words"}
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_the_exact_name_goes_before_one_that_is_alike(tmp_path: Path, root: Location, size: int) -> None:
+    """Whichever shard the images are in: another one's exact name is not taken for one of this shard that is alike."""
+    entries = [{"file": "images/a.jpg", "text": "of the folder"}, {"file": "b.jpg", "text": "small"}]
+    files = {"a.jpg": picture(1), "images/a.jpg": picture(2), "b.jpg": picture(3), "b.JPG": picture(4)}
+    write(tmp_path, {**files, "metadata.jsonl": "\n".join(map(json.dumps, entries))})
+    assert texts_of(tmp_path, root, rows_per_shard=size) == {
+        "a.jpg": None, "images/a.jpg": "of the folder", "b.jpg": "small", "b.JPG": None,
+    }  # fmt: skip
+
+
+def test_metadata_in_csv_and_parquet_and_in_folders_within(tmp_path: Path, root: Location) -> None:
+    files = {name: picture(number) for number, name in enumerate(["a.jpg", "x/b.jpg", "x/c.jpg", "y/d.jpg"])}
+    write(tmp_path, files)
+    lines = [{"file_name": "x/b.jpg", "text": "far"}, {"file_name": "x/c.jpg", "text": "c"}]
+    write(tmp_path, {"metadata.jsonl": "\n".join(map(json.dumps, lines))})
+    write(tmp_path, {"x/metadata.csv": '\ufefffile_name,text\nb.jpg,"near, of\ntwo lines"\n'})
+    pl.DataFrame({"image": ["d.jpg"], "caption": ["d"]}).write_parquet(tmp_path / "y/metadata.parquet")
+    assert texts_of(tmp_path, root) == {"a.jpg": None, "x/b.jpg": "near, of\ntwo lines", "x/c.jpg": "c", "y/d.jpg": "d"}
+
+
+@pytest.mark.parametrize("separator", ",;\t|")
+def test_metadata_in_csv_with_other_separators(tmp_path: Path, root: Location, separator: str) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "metadata.csv": f"file_name{separator}text\na.jpg{separator}words\n"})
+    assert texts_of(tmp_path, root) == {"a.jpg": "words"}
+
+
+def test_both_sides_that_do_not_match_are_counted(tmp_path: Path, root: Location) -> None:
+    lines = [{"file": name, "text": name} for name in ("a.jpg", "gone.jpg", "a.jpg", "lost.jpg")]
+    write(tmp_path, {"a.jpg": picture(1), "b.jpg": picture(2), "c.jpg": picture(3)})
+    write(tmp_path, {"metadata.jsonl": "\n".join(map(json.dumps, lines))})
+    assert left_out(tmp_path, root) == {
+        "entries of metadata.jsonl without an image": (2, ["gone.jpg", "lost.jpg"]),
+        "further entries of metadata.jsonl for one image": (1, ["a.jpg"]),
+        "images that nothing describes, beside others that have captions or metadata": (2, ["b.jpg", "c.jpg"]),
+    }
+
+
+def test_metadata_of_other_images_is_refused_and_names_both_sides(tmp_path: Path, root: Location) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "metadata.jsonl": '{"file": "gone.jpg"}\n{"file": "lost.jpg"}\n'})
+    with pytest.raises(SourceError, match=r"metadata\.jsonl names no image .* 2 entries such as 'gone.jpg'.*'a.jpg'"):
+        register(Source(path=str(tmp_path)), None, root)
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({"a.txt": "words"}, "words"),
+        ({"a.caption": "words\n"}, "words"),
+        ({"a.jpg.txt": "words"}, "words"),
+        ({"a.TXT": "words"}, "words"),
+        ({"a.txt": "first\nsecond\n"}, "first\nsecond"),
+        ({"a.txt": "", "a.caption": "words"}, "words"),
+        ({"a.txt": b"\xef\xbb\xbfcaf\xc3\xa9"}, "café"),
+        ({"a.txt": "café".encode("utf-16")}, "café"),
+        ({"a.txt": b"\xfe\xff" + "café".encode("utf-16-be")}, "café"),
+        ({"a.txt": "of the text", "a.json": '{"caption": "of the JSON"}'}, "of the JSON"),
+        ({"a.txt": "of the text", "a.json": '{"caption": "", "key": "0"}'}, "of the text"),
+        ({"a.txt": "of the text", "a.json": '{"caption": null}'}, "of the text"),
+        ({"a.json": '{"caption": "c"}', "metadata.jsonl": '{"file": "a.jpg", "text": "m"}'}, "m"),
+        ({"a.txt": "c", "metadata.jsonl": '{"file": "a.jpg", "width": 3}'}, "c"),
+    ],
+)
+def test_captions_beside_an_image(tmp_path: Path, root: Location, files: dict[str, bytes | str], text: str) -> None:
+    write(tmp_path, {"a.jpg": picture(1), **files})
+    assert texts_of(tmp_path, root) == {"a.jpg": text}
+    assert not left_out(tmp_path, root)
+
+
+@pytest.mark.parametrize(
+    ("image", "file"), [("Photo.JPG", "photo.txt"), (APART, "caf\u00e9.txt"), ("a.JPG", "A.jpg.TXT")]
+)
+def test_a_caption_whose_name_is_alike_is_found(tmp_path: Path, root: Location, image: str, file: str) -> None:
+    write(tmp_path, {image: picture(1), file: "words"})
+    assert texts_of(tmp_path, root) == {image: "words"}
+
+
+def test_a_caption_is_of_the_image_of_its_very_name(tmp_path: Path, root: Location) -> None:
+    write(
+        tmp_path, {"a.jpg": picture(1), "A.jpg": picture(2), "a.txt": "small", "B.jpg": picture(3), "b.jpg": picture(4)}
     )
-    entry = {"members": ["b.jpg", "a.jpg"], "source_row": 3}
-    rows = folder.read(fsspec.filesystem("file"), str(tmp_path), entry, {"text": "title"})
-    assert rows.select("source_row", "url", "text", "source_width", "punsafe", "locator").rows() == [
-        (3, None, None, None, None, "b.jpg"),
-        (4, "u", "t", 4, 0.5, "a.jpg"),
+    write(tmp_path, {"B.txt": "capital"})
+    assert texts_of(tmp_path, root) == {"A.jpg": None, "B.jpg": "capital", "a.jpg": "small", "b.jpg": None}
+
+
+def test_captions_that_cannot_be_read_are_counted_and_stop_nothing(tmp_path: Path, root: Location) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "a.txt": b"caf\xe9", "b.jpg": picture(2), "b.json": "[1]", "b.txt": "b"})
+    unread = LeftOut()
+    assert rows_of(tmp_path, root, unread)["text"].to_list() == [None, "b"]
+    assert unread.in_words() == "1 JSON files that hold no object (b.json), 1 captions that are no UTF-8 (a.txt)"
+
+
+def test_a_caption_without_image_and_an_image_without_caption_are_counted(tmp_path: Path, root: Location) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "a.txt": "a", "b.jpg": picture(2), "c.txt": "c", "a.npy": b"x" * 99})
+    assert left_out(tmp_path, root) == {
+        ".npy files": (1, ["a.npy"]),
+        ".txt files": (1, ["c.txt"]),
+        "images that nothing describes, beside others that have captions or metadata": (1, ["b.jpg"]),
+    }
+
+
+def test_a_changed_or_new_caption_makes_another_shard_and_no_other_rows(tmp_path: Path, root: Location) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "a.txt": "a", "b.jpg": picture(2)})
+    source = Source(path=str(tmp_path), rows_per_shard=1)
+    known = register(source, None, root)
+    assert register(source, known, root).equals(known)
+    write(tmp_path, {"b.txt": "now", "c.jpg": picture(3)})
+    grown = register(source, known, root)
+    assert grown["members"].to_list() == [["a.jpg"], ["b.jpg"], ["c.jpg"]]
+    assert [old == new for old, new in zip(known["identity"], grown["identity"][:2], strict=True)] == [True, False]
+    assert read_rows(source, entry_of(grown, "00001"), root)["text"].to_list() == ["now"]
+
+
+def test_the_files_of_img2dataset_are_a_folder_of_images(tmp_path: Path, root: Location) -> None:
+    for number in range(2):
+        key = f"00000000{number}"
+        described = {"caption": f"text {number}", "url": f"http://a.example/{number}", "key": key, "status": "success"}
+        write(tmp_path, {f"00000/{key}.jpg": picture(number), f"00000/{key}.txt": f"text {number}"})
+        write(tmp_path, {f"00000/{key}.json": json.dumps({**described, "original_width": 640})})
+    pl.DataFrame({"key": ["0", "1", "2"], "url": ["u"] * 3, "status": ["failed"] * 3}).write_parquet(
+        tmp_path / "00000.parquet"
+    )
+    write(tmp_path, {"00000_stats.json": "{}", "_tmp/0.feather": "x"})
+    rows = rows_of(tmp_path, root)
+    assert rows.select("url", "text", "source_width").rows() == [
+        ("http://a.example/0", "text 0", 640),
+        ("http://a.example/1", "text 1", 640),
     ]
-
-
-def test_the_metadata_is_checked_as_a_whole(tmp_path: Path) -> None:
-    files = fsspec.filesystem("file")
-    folder.check(files, str(tmp_path), {})
-    (tmp_path / "metadata.jsonl").write_text('{"file": "a.jpg"}\n{"file": "b.jpg", "title": "t"}\n')
-    folder.check(files, str(tmp_path), {"text": "title"})
-    with pytest.raises(SourceError, match=r"metadata\.jsonl has no \['titel'\]; .*\['title'\]"):
-        folder.check(files, str(tmp_path), {"text": "titel"})
-    (tmp_path / "metadata.jsonl").write_text('{"file": "a.jpg"}\nnot JSON\n')
-    with pytest.raises(SourceError, match=r"metadata\.jsonl, line 2"):
-        folder.check(files, str(tmp_path), {})
-
-
-def test_images_that_the_metadata_leaves_out_stop_no_shard(tmp_path: Path) -> None:
-    (tmp_path / "metadata.jsonl").write_text('{"file": "a.jpg", "title": "t"}\n')
-    rows = folder.read(
-        fsspec.filesystem("file"), str(tmp_path), {"members": ["b.jpg"], "source_row": 0}, {"text": "title"}
-    )
-    assert rows.select("text", "locator").rows() == [(None, "b.jpg")]
-
-
-def test_links_out_of_the_folder_are_refused_for_the_metadata_too(tmp_path: Path) -> None:
-    (tmp_path / "private.jsonl").write_text('{"file": "a.jpg", "text": "secret"}\n')
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "a.jpg").write_bytes(b"")
-    (tmp_path / "images" / "metadata.jsonl").symlink_to(tmp_path / "private.jsonl")
-    with pytest.raises(SourceError, match=r"metadata\.jsonl is a link out of the folder, to .*private\.jsonl"):
-        list_files(locate(str(tmp_path / "images")))
+    assert left_out(tmp_path, root) == {
+        "files of other programs": (1, ["_tmp/0.feather"]),
+        "img2dataset statistics": (1, ["00000_stats.json"]),
+        "tables of shards whose images are read": (1, ["00000.parquet"]),
+    }

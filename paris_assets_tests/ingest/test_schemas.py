@@ -85,7 +85,7 @@ PARQUET: dict[str, tuple[Columns, Columns]] = {
             all_captions=[["a cat", "the cat"], None, []],
             all_similarities=[[0.25, 0.5], None, []],
         ),
-        LAION | UNSAFE_READ | HASHES_READ,
+        LAION | UNSAFE_READ | HASHES_READ | {"alt_texts": [["a cat", "the cat"], [], []]},
     ),
     "img2dataset output of a LAION list": (
         {
@@ -138,7 +138,7 @@ PARQUET: dict[str, tuple[Columns, Columns]] = {
     ),
     "CapsFusion": (
         {"image_url": URLS, "laion_2b": TEXTS, "laion_coco": ["a", None, ""], "capsfusion": ["A", None, ""]},
-        {"url": URLS, "text": TEXTS},
+        {"url": URLS, "text": TEXTS, "alt_texts": [["a", "A"], [], []]},
     ),
     "CLIP score in the range of aesthetic scores": (
         {"URL": URLS, "CLIP_SCORE": [6.5, None, math.nan]},
@@ -207,7 +207,10 @@ def _read_all(source: Source, root: Location) -> pl.DataFrame:
 def _assert_rows(rows: pl.DataFrame, expected: Columns) -> None:
     """Exactly the columns of COLUMNS, with these values and nulls for the rest."""
     height = len(next(iter(expected.values())))
-    wanted = {name: expected.get(name, [None] * height) for name in COLUMNS} | {"source_row": [*range(height)]}
+    usual = {"source_row": [*range(height)], "alt_texts": [[]] * height}
+    if "locator" not in expected and "problem" not in expected:
+        usual["problem"] = [None if (url or "").strip() else "no_url" for url in expected["url"]]
+    wanted = {name: expected.get(name, usual.get(name, [None] * height)) for name in COLUMNS}
     assert dict(rows.schema) == dict(COLUMNS)
     assert rows.to_dict(as_series=False) == wanted
 
@@ -233,11 +236,11 @@ def test_a_hash_that_went_through_floats_is_unknown_and_not_another_hash(tmp_pat
 
 
 def test_texts_of_parquet_that_are_no_utf8_lose_no_row(tmp_path: Path, root: Location) -> None:
-    text = pa.array([b"caf\xe9", b"cat"]).view(pa.string())  # Arrow writes and reads this without a word
+    text = pa.array(["café".encode(), b"caf\xe9"]).view(pa.string())  # Arrow writes and reads this without a word
     for name, column in (("plain", text), ("dictionary", text.dictionary_encode())):
         pq.write_table(pa.table({"url": [ONE, TWO], "text": column}), tmp_path / f"{name}.parquet")
         rows = _read_all(Source(path=str(tmp_path / f"{name}.parquet")), root)
-        _assert_rows(rows, {"url": [ONE, TWO], "text": ["caf\ufffd", "cat"]})
+        _assert_rows(rows, {"url": [ONE, TWO], "text": ["café", None], "problem": [None, "unreadable_row"]})
 
 
 def _delimited(kind: str, header: bool = True) -> bytes:
@@ -260,14 +263,16 @@ OBJECTS = [
     {"url": TWO, "caption": " ", "width": "64.0", "punsafe": math.nan, "hash": "?", "tags": [], "info": {}},
     {},
     {"url": ["a"], "caption": {"a": 1}, "width": [640], "punsafe": {}, "hash": 2**70},
-    {"url": ONE, "caption": "half a pair: \ud83d, a pair: \ud83d\ude00", "width": 2**31, "hash": 2**63 + 5},
+    {"url": ONE, "caption": "half a pair: \ud83d"},
+    {"url": ONE, "caption": "a pair: \ud83d\ude00", "width": 2**31, "hash": 2**63 + 5},
 ]
 OBJECTS_READ = {
-    "url": [ONE, None, TWO, None, None, ONE],
-    "text": ["A cat", None, " ", None, None, "half a pair: \ufffd, a pair: \U0001f600"],
-    "source_width": [640, None, 64, None, None, 2**31],
-    "punsafe": [0.5, None, None, None, None, None],
-    "source_hash": [-5, None, None, None, None, 5 - 2**63],
+    "url": [ONE, None, TWO, None, None, None, ONE],
+    "text": ["A cat", None, " ", None, None, None, "a pair: \U0001f600"],
+    "source_width": [640, None, 64, None, None, None, 2**31],
+    "punsafe": [0.5, None, None, None, None, None, None],
+    "source_hash": [-5, None, None, None, None, None, 5 - 2**63],
+    "problem": [None, "no_url", None, "no_url", "no_url", "unreadable_row", None],
 }
 # As published (Ejafa/ye-pop): one object per file, whose keys are file names without extension.
 YE_POP = {
@@ -289,7 +294,11 @@ YE_POP = {
         zip(URLS, TEXTS, [640, None, "0"], [480, None, 1.0], strict=True)
     )
 }
-YE_POP_READ = {name: LAION[name] for name in LAION if name != "similarity"}
+YE_POP_CAPTIONS = ['The image shows {a cat}, "[sitting]".', "A cat"]
+YE_POP_READ = {name: LAION[name] for name in LAION if name != "similarity"} | {
+    "text": ["A cat", YE_POP_CAPTIONS[0], YE_POP_CAPTIONS[0]],
+    "alt_texts": [YE_POP_CAPTIONS[:1], YE_POP_CAPTIONS[1:], YE_POP_CAPTIONS[1:]],
+}
 _LINES = "\n".join(map(json.dumps, OBJECTS)).encode()
 TEXT_FILES: dict[str, tuple[str, bytes, Columns]] = {
     "csv": ("l.csv", _delimited("csv"), DELIMITED),
@@ -366,8 +375,8 @@ def test_embedded_images(tmp_path: Path, root: Location, cells: str) -> None:
     assert [(each.source_row, each.body, each.reason) for each in bodies] == [
         (0, PICTURES[0], None),
         (1, PICTURES[1], None),
-        (2, None, "empty_body"),
-        (3, None, "empty_body"),
+        (2, None, "no_image"),
+        (3, None, "no_image"),
     ]
 
 
@@ -416,7 +425,7 @@ def test_webdataset(tmp_path: Path, root: Location) -> None:
     (tmp_path / "00000_stats.json").write_text('{"count": 5}')  # img2dataset writes it beside the tar
     expected = {
         "url": [TWO, None, None, None, None],
-        "text": ["caf\ufffd", None, None, "no image", None],
+        "text": ["from JSON", None, None, "no image", None],  # the text is no UTF-8
         "source_width": [640, None, None, None, None],
         "locator": [f"00000.tar:{name}" for name in ("000000000.jpg", "000000001.jpg", "000000002.jpg", "000000003")]
         + ["00000.tar:000000004.png"],

@@ -38,10 +38,8 @@ def test_a_large_file_changed_in_the_middle_is_another(tmp_path: Path) -> None:
 
 def test_images_are_known_by_those_of_the_shard_and_their_metadata(tmp_path: Path) -> None:
     def found(members: list[str]) -> str:
-        files = {name: LOCAL.info(str(tmp_path / name)) for name in ("a.jpg", "b.jpg")}
-        return members_identity(files, members, metadata)
+        return members_identity({name: LOCAL.info(str(tmp_path / name)) for name in members}, members)
 
-    metadata = None
     (tmp_path / "a.jpg").write_bytes(b"one")
     (tmp_path / "b.jpg").write_bytes(b"another shard's")
     before = found(["a.jpg"])
@@ -52,8 +50,10 @@ def test_images_are_known_by_those_of_the_shard_and_their_metadata(tmp_path: Pat
     changed = found(["a.jpg"])
     assert changed != before
     (tmp_path / "metadata.jsonl").write_text("{}")
-    metadata = LOCAL.info(str(tmp_path / "metadata.jsonl"))
-    assert found(["a.jpg"]) != changed
+    described = found(["a.jpg", "metadata.jsonl"])
+    assert described != changed
+    os.utime(tmp_path / "metadata.jsonl", (0, 0))
+    assert found(["a.jpg", "metadata.jsonl"]) != described
 
 
 def test_a_large_file_that_stays_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
