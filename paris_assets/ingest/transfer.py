@@ -1,0 +1,152 @@
+"""One HTTP request at a time for each caller, by libcurl: it reads what curl reads.
+
+Names are resolved and checked here (`addresses`), every connection goes to a checked address, and nothing of the user's
+own is used: no cookies, no netrc, no proxy. Redirects are answers like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Self
+
+import pycurl
+
+from paris_assets.ingest.addresses import PrivateAddress, PublicResolver, check_host, literal_address
+from paris_assets.ingest.answer import Answer
+from paris_assets.ingest.urls import Url
+
+READ_AT_ONCE = 65_536
+WEIRD_SERVER_REPLY, TOO_LARGE = 8, 100  # codes of libcurl that pycurl does not name
+
+
+class ConnectionFailed(Exception):
+    """No complete answer came; it may at another time, unless `permanent` (a certificate that does not verify)."""
+
+    def __init__(self, message: str, answer: Answer, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.answer, self.permanent = answer, permanent
+
+
+class BadAnswer(Exception):
+    """What came is not HTTP as curl reads it; `answer` holds the status, where one was read."""
+
+    def __init__(self, message: str, answer: Answer) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
+class Transfers:
+    """Requests on the running event loop, over connections that are kept for the next one to the same host.
+
+    Args:
+        resolver: where hosts lie.
+        headers: header lines of every request.
+        connections: how many are kept.
+    """
+
+    def __init__(self, resolver: PublicResolver, headers: list[str], connections: int) -> None:
+        self._resolver, self._headers = resolver, headers
+        self._multi = pycurl.AsyncCurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        self._idle: list[Any] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._multi.aclose()
+
+    async def get(self, url: Url, max_bytes: int, wanted: Callable[[Answer], bool]) -> Answer:
+        """The answer to one GET.
+
+        Args:
+            max_bytes: a body above is cut off: `Answer.too_large`.
+            wanted: told of status and header; without its consent the body is not read.
+
+        Raises:
+            PrivateAddress: the host is, or resolves to, an address that is not public.
+            ConnectionFailed: no complete answer.
+            BadAnswer: the answer cannot be read.
+            OSError: the name does not resolve.
+        """
+        check_host(url.host)
+        answer = Answer(max_bytes, wanted)
+        curl = self._idle.pop() if self._idle else pycurl.Curl()
+        try:
+            refused = self._prepare(curl, url, answer, await self._places(url))
+            await self._multi.add_handle(curl)
+        except pycurl.error as error:
+            if refused:
+                raise refused[0] from error
+            if not answer.cut:
+                raise _failure(*error.args[:2], answer) from error
+        finally:
+            curl.reset()
+            self._idle.append(curl)
+        return answer
+
+    async def _places(self, url: Url) -> list[tuple[int, list[str]]]:
+        """The options that lead to the checked addresses of a host."""
+        if url.host in self._resolver.routes:
+            address, port = self._resolver.routes[url.host]
+            return [(pycurl.CONNECT_TO, [f"{url.host}:{url.port}:{_bracketed(address)}:{port}"])]
+        if literal_address(url.host) is not None:
+            return []
+        addresses = ",".join(map(_bracketed, await self._resolver.resolve(url.host)))
+        return [(pycurl.RESOLVE, [f"+{url.host}:{url.port}:{addresses}"])]
+
+    def _prepare(
+        self, curl: Any, url: Url, answer: Answer, places: list[tuple[int, list[str]]]
+    ) -> list[PrivateAddress]:
+        """Give a handle its request; the list will hold why a connection was refused."""
+        refused: list[PrivateAddress] = []
+
+        def open_socket(_: int, target: Any) -> socket.socket | int:
+            try:
+                return self._resolver.open_socket(target.family, target.socktype, target.protocol, target.addr[:2])
+            except PrivateAddress as error:
+                refused.append(error)
+                return pycurl.SOCKET_BAD
+
+        for option, value in [*_ALWAYS, *_AUTHORITIES, *places]:
+            curl.setopt(option, value)
+        curl.setopt(pycurl.URL, url.origin + "/")
+        curl.setopt(pycurl.REQUEST_TARGET, url.target)
+        curl.setopt(pycurl.HTTPHEADER, self._headers)
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
+        curl.setopt(pycurl.HEADERFUNCTION, answer.header_line)
+        curl.setopt(pycurl.WRITEFUNCTION, answer.chunk)
+        return refused
+
+
+_ALWAYS: list[tuple[int, Any]] = [
+    (pycurl.NOSIGNAL, 1),
+    (pycurl.PROXY, ""),
+    (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+    (pycurl.HTTP09_ALLOWED, 0),
+    (pycurl.HTTP_CONTENT_DECODING, 0),  # `answer` reads what libcurl refuses
+    (pycurl.BUFFERSIZE, READ_AT_ONCE),
+]
+# Certificates are checked against what Python trusts: the wheel's OpenSSL does not know where this system keeps it.
+_TRUSTED = ssl.get_default_verify_paths()
+_AUTHORITIES = [
+    (option, place)
+    for option, place in ((pycurl.CAINFO, _TRUSTED.cafile), (pycurl.CAPATH, _TRUSTED.capath))
+    if place is not None
+]
+
+
+def _failure(code: int, message: str, answer: Answer) -> Exception:
+    """What a code of libcurl says about the answer."""
+    unreadable = {pycurl.E_UNSUPPORTED_PROTOCOL, WEIRD_SERVER_REPLY, TOO_LARGE, pycurl.E_BAD_CONTENT_ENCODING}
+    # A broken chunk has the code of a broken connection.
+    if code in unreadable or (code == pycurl.E_RECV_ERROR and "chunk" in message):
+        return BadAnswer(message, answer)
+    return ConnectionFailed(message, answer, permanent=code == pycurl.E_PEER_FAILED_VERIFICATION)
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
