@@ -142,7 +142,7 @@ class PublicResolver:
         self._known: dict[str, tuple[float, asyncio.Task[list[str]]]] = {}
 
     async def resolve(self, host: str) -> list[str]:
-        """Addresses of `host`, a name as `ascii_host` gives it, each checked; name servers are asked again after a minute.
+        """Addresses of `host`, as `ascii_host` gives it, each checked; name servers are asked again after a minute.
 
         Raises:
             PrivateAddress: one of the addresses is not public.

@@ -97,6 +97,8 @@ def decoded(answer: Answer, max_bytes: int) -> bytes:
             body = _decoded(body, name.removeprefix("x-"), max_bytes + 1)
         except (zlib.error, OSError) as error:
             raise BadEncoding(f"the body is not {name}") from error
+        if len(body) > max_bytes:
+            break
     return body
 
 

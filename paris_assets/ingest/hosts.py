@@ -7,6 +7,7 @@ gets half as many at once, and one more again after a run of good answers: as TC
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ class Hosts:
         name = job.url.host
         if name not in self._hosts:
             limited = name not in self._unlimited
-            self._hosts[name] = Host(self._most if limited else 1_000_000, limited)
+            self._hosts[name] = Host(self._most if limited else sys.maxsize, limited)
         return self._hosts[name]
 
     def put(self, job: Job, first: bool = False) -> None:
@@ -176,7 +177,7 @@ class Hosts:
 
     def _bears(self, host: Host) -> bool:
         rested = asyncio.get_running_loop().time() >= host.paused_until
-        return bool(host.waiting) and rested and (host.active < host.limit or not host.limited)
+        return bool(host.waiting) and rested and host.active < host.limit
 
     def _offer(self, host: Host) -> None:
         if self._bears(host):

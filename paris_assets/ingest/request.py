@@ -18,7 +18,7 @@ REDIRECTS = {301, 302, 303, 307, 308}
 
 
 class Failure(Exception):
-    """An attempt failed; `wait_s` is what the server asks to wait, and `transient` whether another one may do better."""
+    """An attempt failed; `wait_s` is what the server asks to wait, `transient` whether another one may do better."""
 
     def __init__(self, reason: str, http_status: int | None = None, wait_s: float = 0.0, final: bool = False) -> None:
         super().__init__(reason)
@@ -61,6 +61,8 @@ async def request(job: Job, transfers: Transfers, settings: Ingest) -> Fetched |
         raise Failure("timeout") from error
     except PrivateAddress as error:
         raise Failure("private_address") from error
+    except BadUrl as error:
+        raise Failure("bad_scheme") from error
     except BadAnswer as error:
         raise Failure("bad_answer", error.answer.status) from error
     except ConnectionFailed as error:

@@ -6,7 +6,7 @@ own is used: no cookies, no netrc, no proxy. Redirects are answers like any othe
 
 from __future__ import annotations
 
-import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import pycurl
 
 from paris_assets.ingest.addresses import PrivateAddress, PublicResolver, check_host, literal_address
 from paris_assets.ingest.answer import Answer
-from paris_assets.ingest.urls import Url
+from paris_assets.ingest.urls import BadUrl, Url
 
 READ_AT_ONCE = 65_536
 WEIRD_SERVER_REPLY, TOO_LARGE = 8, 100  # codes of libcurl that pycurl does not name
@@ -70,39 +70,46 @@ class Transfers:
             PrivateAddress: the host is, or resolves to, an address that is not public.
             ConnectionFailed: no complete answer.
             BadAnswer: the answer cannot be read.
+            BadUrl: the host is none that libcurl takes.
             OSError: the name does not resolve.
         """
         check_host(url.host)
         answer = Answer(max_bytes, wanted)
-        curl = self._idle.pop() if self._idle else pycurl.Curl()
+        places = await self._places(url)
+        curl = self._idle.pop() if self._idle else self._handle()
+        refused: list[PrivateAddress] = []
+        self._prepare(curl, url, answer, places, refused)
         try:
-            refused = self._prepare(curl, url, answer, await self._places(url))
             await self._multi.add_handle(curl)
         except pycurl.error as error:
             if refused:
                 raise refused[0] from error
             if not answer.cut:
                 raise _failure(*error.args[:2], answer) from error
-        finally:
-            curl.reset()
-            self._idle.append(curl)
+        self._idle.append(curl)  # not where it was given up: libcurl lets go of it a moment later
         return answer
 
-    async def _places(self, url: Url) -> list[tuple[int, list[str]]]:
-        """The options that lead to the checked addresses of a host."""
+    async def _places(self, url: Url) -> tuple[list[str], list[str]]:
+        """Values of CONNECT_TO and RESOLVE that lead to the checked addresses of a host."""
         if url.host in self._resolver.routes:
             address, port = self._resolver.routes[url.host]
-            return [(pycurl.CONNECT_TO, [f"{url.host}:{url.port}:{_bracketed(address)}:{port}"])]
+            return [f"{url.host}:{url.port}:{_bracketed(address)}:{port}"], []
         if literal_address(url.host) is not None:
-            return []
+            return [], []
         addresses = ",".join(map(_bracketed, await self._resolver.resolve(url.host)))
-        return [(pycurl.RESOLVE, [f"+{url.host}:{url.port}:{addresses}"])]
+        return [], [f"+{url.host}:{url.port}:{addresses}"]
+
+    def _handle(self) -> Any:
+        """A handle with the options that all requests have."""
+        curl = pycurl.Curl()
+        for option, value in [*_ALWAYS, *_AUTHORITIES, (pycurl.HTTPHEADER, [line.encode() for line in self._headers])]:
+            curl.setopt(option, value)
+        return curl
 
     def _prepare(
-        self, curl: Any, url: Url, answer: Answer, places: list[tuple[int, list[str]]]
-    ) -> list[PrivateAddress]:
-        """Give a handle its request; the list will hold why a connection was refused."""
-        refused: list[PrivateAddress] = []
+        self, curl: Any, url: Url, answer: Answer, places: tuple[list[str], list[str]], refused: list[PrivateAddress]
+    ) -> None:
+        """Give a handle its request; `refused` will hold why a connection was not opened."""
 
         def open_socket(_: int, target: Any) -> socket.socket | int:
             try:
@@ -111,15 +118,13 @@ class Transfers:
                 refused.append(error)
                 return pycurl.SOCKET_BAD
 
-        for option, value in [*_ALWAYS, *_AUTHORITIES, *places]:
-            curl.setopt(option, value)
+        for option, value in zip((pycurl.CONNECT_TO, pycurl.RESOLVE), places, strict=True):
+            curl.setopt(option, value) if value else curl.unsetopt(option)  # pycurl takes [] for no change
         curl.setopt(pycurl.URL, url.origin + "/")
         curl.setopt(pycurl.REQUEST_TARGET, url.target)
-        curl.setopt(pycurl.HTTPHEADER, self._headers)
         curl.setopt(pycurl.OPENSOCKETFUNCTION, open_socket)
         curl.setopt(pycurl.HEADERFUNCTION, answer.header_line)
         curl.setopt(pycurl.WRITEFUNCTION, answer.chunk)
-        return refused
 
 
 _ALWAYS: list[tuple[int, Any]] = [
@@ -142,8 +147,10 @@ _AUTHORITIES = [
 def _failure(code: int, message: str, answer: Answer) -> Exception:
     """What a code of libcurl says about the answer."""
     unreadable = {pycurl.E_UNSUPPORTED_PROTOCOL, WEIRD_SERVER_REPLY, TOO_LARGE, pycurl.E_BAD_CONTENT_ENCODING}
-    # A broken chunk has the code of a broken connection.
-    if code in unreadable or (code == pycurl.E_RECV_ERROR and "chunk" in message):
+    if code == pycurl.E_URL_MALFORMAT:
+        return BadUrl(message)
+    # Broken chunks and endless headers have the code of a broken connection.
+    if code in unreadable or (code == pycurl.E_RECV_ERROR and re.search("chunk|response headers", message)):
         return BadAnswer(message, answer)
     return ConnectionFailed(message, answer, permanent=code == pycurl.E_PEER_FAILED_VERIFICATION)
 

@@ -46,6 +46,6 @@ class Ingest(Section):
     concurrency_per_host: int = tuning(
         6, "requests in flight per host and shard at most; fewer for one that answers 429 or 503", ge=1
     )
-    user_agent: str = tuning("paris_assets", "User-Agent header")
+    user_agent: str = tuning("paris_assets", "User-Agent header", pattern=r"^[^\x00-\x1f\x7f]*$")
     serve: SamplePath | None = tuning(None, "folder that a loopback web server serves while images are fetched")
     resolve: dict[str, str] = tuning({}, "host name -> `serve` or `127.0.0.1:port`: the only private addresses allowed")
