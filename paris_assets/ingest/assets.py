@@ -28,7 +28,7 @@ def source_rows(shard: str, source: RegisteredSource) -> Output:
 @shard_asset(
     RAW_IMAGES,
     group="ingest",
-    kinds={"aiohttp"},
+    kinds={"curl"},
     settings=["ingest"],
     unit="rows",
     data_files=["raw_images/{shard}.tar"],

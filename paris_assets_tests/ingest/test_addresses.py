@@ -72,7 +72,11 @@ def test_a_name_that_resolves_to_loopback_is_refused() -> None:
 
 def test_routes_are_known_by_the_names_that_are_asked_for() -> None:
     names = {"LocalHost": "serve", "other.example.": "127.0.0.1:99", "MÜNCHEN.example": "[::1]:80"}
-    routes = {"localhost": ("127.0.0.1", 4321), "other.example": ("127.0.0.1", 99), "xn--mnchen-3ya.example": ("::1", 80)}
+    routes = {
+        "localhost": ("127.0.0.1", 4321),
+        "other.example": ("127.0.0.1", 99),
+        "xn--mnchen-3ya.example": ("::1", 80),
+    }
     assert parse_routes(names, "127.0.0.1:4321") == routes
     with pytest.raises(ValueError, match=r"ingest\.resolve"):
         parse_routes({"a b": "127.0.0.1:99"}, None)

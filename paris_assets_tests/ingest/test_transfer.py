@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import gzip
 import socket
 import ssl
@@ -22,6 +22,7 @@ from paris_assets.ingest.fetch import fetch_images
 from paris_assets_tests.ingest.servers import HOST, fetch, replies, response, serving
 
 BODY = b"\xff\xd8\xff" + bytes(range(256)) * 30
+ZIPPED = gzip.compress(BODY)
 LENGTH = b"Content-Length: %d" % len(BODY)
 
 
@@ -77,10 +78,9 @@ READ = {
     "chunks with trailers": _answer(CHUNKED, body=_chunks(last=b"0\r\nX-Sum: 1\r\n\r\n"), length=False),
     "chunks and more": _answer(CHUNKED, body=_chunks() + b"more", length=False),
     "identity": _answer(b"Transfer-Encoding: identity"),
-    "x-gzip": _answer(b"Content-Encoding: x-gzip", body=gzip.compress(BODY), length=False),
+    "x-gzip": _answer(b"Content-Encoding: x-gzip", body=ZIPPED, length=False),
     "gzip in chunks": _answer(
-        b"Content-Encoding: gzip", CHUNKED, body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(gzip.compress(BODY)), gzip.compress(BODY)),
-        length=False,
+        b"Content-Encoding: gzip", CHUNKED, body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(ZIPPED), ZIPPED), length=False
     ),
 }  # fmt: skip
 
@@ -97,7 +97,9 @@ def test_bytes_after_a_body_do_not_reach_the_next_answer_of_the_connection() -> 
 
     def answer(peer: socket.socket, request: bytes) -> None:
         while request:
-            peer.sendall(response(request.split()[1]).replace(b"Connection: close\r\n", b"") + b"HTTP/1.1 200 OK\r\n\r\n")
+            peer.sendall(
+                response(request.split()[1]).replace(b"Connection: close\r\n", b"") + b"HTTP/1.1 200 OK\r\n\r\n"
+            )
             request = peer.recv(65_536)
 
     with serving(answer) as server:
@@ -145,11 +147,11 @@ def _tls(folder: Path, name: str) -> Iterator[int]:
     """Port of a server that shows a certificate for `name`, which lies in `folder`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
