@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from paris_assets.config import Ingest
 from paris_assets.ingest.addresses import ascii_host
 from paris_assets.ingest.fetched import Fetched
-from paris_assets.ingest.hosts import Host, Hosts, Job
+from paris_assets.ingest.hosts import PROBES, Host, Hosts, Job
 from paris_assets.ingest.request import Failure, request, target
 from paris_assets.ingest.transfer import Transfers
 from paris_assets.ingest.urls import Url
@@ -104,7 +104,8 @@ class Attempts:
             elif failure.wait_s or not crowded:
                 self._hosts.pause(host, wait_s)
         if failure.reason in ("timeout", "connection") or (failure.reason in REFUSALS and not crowded):
-            host.missed(failure.reason)
+            if host.missed(job, failure.reason):
+                self._hosts.pause(host, self._settings.max_wait_s / PROBES)
         elif failure.reason not in REFUSALS:
             host.answered()
         if failure.transient and not too_long and not host.closed and job.failures <= self._settings.retries:

@@ -15,10 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from paris_assets.config import Ingest
 from paris_assets.ingest.addresses import PublicResolver, parse_routes
-from paris_assets.ingest.attempts import Attempts
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.hosts import Job
-from paris_assets.ingest.transfer import Transfers
 
 
 def fetch_images(
@@ -78,6 +76,10 @@ async def _fetch_all(
     slots: asyncio.Semaphore,
     results: queue.SimpleQueue[Fetched | None],
 ) -> None:
+    # Not above: pycurl comes with the extra `run`, and what only reads a finished root imports this module too.
+    from paris_assets.ingest.attempts import Attempts
+    from paris_assets.ingest.transfer import Transfers
+
     headers = [f"User-Agent: {settings.user_agent}", "Accept: image/*,*/*;q=0.5", "Accept-Encoding: identity"]
     async with Transfers(resolver, headers, settings.concurrency) as transfers, asyncio.TaskGroup() as group:
         attempts = Attempts(urls, settings, transfers, results.put)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from paris_assets.ingest.urls import Url
 
 GOOD_ANSWERS = 30  # in a row, before a host that refused gets one request more at once
-GIVE_UP = 20  # requests in a row without an answer, or refused one by one, after which a host is asked no more
+SILENT = 20  # requests in a row without an answer, or refused one by one, after which a host is only probed
+PROBES = 3  # single requests, with time between them, after which a silent host is asked no more
 
 
 @dataclass(eq=False)
@@ -80,13 +81,14 @@ class Host:
     cut_at: float = -1.0
     good: int = 0
     misses: int = 0
+    probes: int = 0
 
     def __post_init__(self) -> None:
         self.limit = self.most
 
     def answered(self) -> None:
         """It gave an answer, whichever, that is no refusal."""
-        self.misses, self.good = 0, self.good + 1
+        self.misses, self.probes, self.good = 0, 0, self.good + 1
         if self.good >= GOOD_ANSWERS and self.limit < self.most:
             self.limit, self.good = self.limit + 1, 0
 
@@ -96,11 +98,16 @@ class Host:
         if self.limited and job.sent_at > self.cut_at:
             self.limit, self.cut_at = max(1, self.limit // 2), now
 
-    def missed(self, reason: str) -> None:
-        """It gave no answer, or refused what was asked alone."""
+    def missed(self, job: Job, reason: str) -> bool:
+        """It gave no answer, or refused what was asked alone; True when it is to be left alone for a while."""
         self.good, self.misses = 0, self.misses + 1
-        if self.misses >= GIVE_UP:
+        silent = self.limited and self.misses >= SILENT
+        if silent:
+            self.limit = 1
+            self.probes += job.at_once == 1
+        if self.probes > PROBES:
             self.close(reason)
+        return silent
 
     def close(self, reason: str) -> None:
         """Ask no more of it."""

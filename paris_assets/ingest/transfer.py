@@ -49,7 +49,7 @@ class Transfers:
 
     def __init__(self, resolver: PublicResolver, headers: list[str], connections: int) -> None:
         self._resolver, self._headers = resolver, headers
-        self._multi = pycurl.AsyncCurlMulti()
+        self._multi = pycurl.AsyncCurlMulti()  # type: ignore[attr-defined]  (the stubs are of an older one)
         self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
         self._idle: list[Any] = []
 
@@ -85,7 +85,9 @@ class Transfers:
             if refused:
                 raise refused[0] from error
             if not answer.cut:
-                raise _failure(*error.args[:2], answer) from error
+                raise _failure(error, answer) from error
+        for option in (pycurl.HEADERFUNCTION, pycurl.WRITEFUNCTION):
+            curl.setopt(option, _nothing)  # an idle handle holds no body
         self._idle.append(curl)  # not where it was given up: libcurl lets go of it a moment later
         return answer
 
@@ -144,8 +146,13 @@ _AUTHORITIES = [
 ]
 
 
-def _failure(code: int, message: str, answer: Answer) -> Exception:
-    """What a code of libcurl says about the answer."""
+def _nothing(_: bytes) -> None:
+    """Takes what comes when nothing is asked for."""
+
+
+def _failure(error: pycurl.error, answer: Answer) -> Exception:
+    """What an error of libcurl says about the answer."""
+    code, message = int(error.args[0]), str(error.args[-1])
     unreadable = {pycurl.E_UNSUPPORTED_PROTOCOL, WEIRD_SERVER_REPLY, TOO_LARGE, pycurl.E_BAD_CONTENT_ENCODING}
     if code == pycurl.E_URL_MALFORMAT:
         return BadUrl(message)

@@ -114,11 +114,19 @@ def test_a_host_that_asks_to_come_back_in_an_hour_is_left_alone() -> None:
 def test_a_host_that_gives_nothing_is_given_up(answer: bytes, reason: str) -> None:
     crowd = Crowd(lambda *_: answer)
     with serving(crowd) as server:
-        results = _rows(server, 500)
+        results = _rows(server, 500, max_wait_s=0.3)
     assert {fetched.reason for fetched in results} == {reason}
     assert len(results) == 500
     assert len(crowd.at) < 50
     assert sum(fetched.attempts for fetched in results) >= len(crowd.at)
+
+
+def test_a_host_that_is_away_for_a_while_keeps_most_of_its_rows() -> None:
+    crowd = Crowd(lambda _, number: GOOD if not 20 <= number < 42 else b"")
+    with serving(crowd) as server:
+        results = _rows(server, 200, max_wait_s=0.3)
+    assert 15 < sum(fetched.reason == "connection" for fetched in results) <= 23
+    assert sum(fetched.status == "ok" for fetched in results) >= 177
 
 
 def test_a_row_that_is_refused_for_ever_ends_and_takes_no_other_with_it() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from paris_assets.ingest.hosts import GIVE_UP, GOOD_ANSWERS, Host, Hosts, Job
+from paris_assets.ingest.hosts import GOOD_ANSWERS, PROBES, SILENT, Host, Hosts, Job
 from paris_assets.ingest.urls import parse_url
 
 
@@ -40,18 +40,30 @@ def test_a_run_of_good_answers_brings_one_request_back() -> None:
     assert host.limit == 4
 
 
-def test_a_host_is_given_up_after_a_run_without_answers() -> None:
-    host, served = Host(8, limited=True), Host(8, limited=False)
-    for _ in range(GIVE_UP - 1):
-        host.missed("timeout")
-    host.answered()
-    for _ in range(GIVE_UP - 1):
-        host.missed("timeout")
-    assert host.closed is None
-    for _ in range(GIVE_UP):
-        host.missed("http_429")
-        served.missed("timeout")
-    assert (host.closed, served.closed) == ("http_429", None)
+def test_a_silent_host_is_probed_and_then_given_up() -> None:
+    host, job = Host(8, limited=True), _job(0)
+    for _ in range(2):
+        assert not [True for _ in range(SILENT - 1) if host.missed(job, "timeout")]
+        host.answered()
+    assert all(host.missed(job, "timeout") is (row >= SILENT - 1) for row in range(SILENT + 5))  # sent together
+    assert (host.limit, host.closed) == (1, None)
+    alone = _job(1)
+    alone.send(0.0, at_once=1)
+    for _ in range(PROBES):
+        host.missed(alone, "timeout")
+        assert host.closed is None
+    host.missed(alone, "http_429")
+    assert host.closed == "http_429"
+
+
+def test_the_own_server_is_never_given_up() -> None:
+    host, alone = Host(8, limited=False), _job(0)
+    alone.send(0.0, at_once=1)
+    for _ in range(9 * SILENT):
+        assert not host.missed(alone, "timeout")
+        host.refused(_job(0, sent_at=1.0), 2.0)
+    host.close("http_503")
+    assert (host.limit, host.closed) == (8, None)
 
 
 def test_hosts_take_turns_and_bear_what_they_bear() -> None:

@@ -476,10 +476,10 @@ def test_a_row_that_cannot_be_read_is_a_reject_with_a_reason(tmp_path: Path, roo
     (tmp_path / "l.jsonl").write_text('{"url": "ftp://a.example/1.jpg"}\nno JSON\n{"text": "no url"}\n')
     source = Source(path=str(tmp_path), rows_per_shard=1)
     registry = register(source, None, root)
-    for shard in ("00000", "00001", "00002"):
+    for shard, reason in (("00000", "bad_scheme"), ("00001", "no_url"), ("00002", "no_url")):
         entry = entry_of(registry, shard)
         results = list(images_of(source, entry, read_rows(source, entry, root), Ingest()))
-        assert [(fetched.status, fetched.reason) for fetched in results] == [("failed", "bad_scheme")]
+        assert [(fetched.status, fetched.reason) for fetched in results] == [("failed", reason)]
 
 
 @pytest.mark.parametrize("kind", ["tar", "png", "json"])
