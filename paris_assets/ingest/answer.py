@@ -103,7 +103,7 @@ def decoded(answer: Answer, max_bytes: int) -> bytes:
 
 
 def _decoded(body: bytes, coding: str, limit: int) -> bytes:
-    if coding == "gzip" and body.startswith(GZIP):
+    if coding in ("gzip", "deflate") and body.startswith(GZIP):
         return _inflated(body, 31, limit)
     if coding == "deflate" and body:
         zlib_header = body[0] & 0x0F == 8 and int.from_bytes(body[:2]) % 31 == 0

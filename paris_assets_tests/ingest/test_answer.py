@@ -73,6 +73,7 @@ ENCODED = {
     "deflate, gzip": gzip.compress(zlib.compress(BODY)),
     "deflate": zlib.compress(BODY),
     "Deflate": _raw_deflate(BODY),
+    "deflate ": gzip.compress(BODY),
     "br": pa.compress(BODY, "brotli", asbytes=True),
     "zstd": pa.compress(BODY, "zstd", asbytes=True),
     "identity": BODY,

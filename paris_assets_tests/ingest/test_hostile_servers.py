@@ -32,7 +32,8 @@ INWARDS = [
     "http://[::127.0.0.1]:{port}/", "http://[64:ff9b::127.0.0.1]:{port}/", "http://[2002:7f00:1::]:{port}/",
     "http://127.0.0.1.:{port}/", "http://localhost:{port}/", "http://localhost.:{port}/", "http://a@127.0.0.1:{port}/",
     "http://photos.example:{port}@127.0.0.1:{port}/", "http://127。0。0。1:{port}/", "//127.0.0.1:{port}/",
-    "https://127.0.0.1:{port}/", "http://①②⑦.1:{port}/",
+    "https://127.0.0.1:{port}/", "http://①②⑦.1:{port}/", "http://%31%32%37.0.0.1:{port}/", "http://loc%61lhost:{port}/",
+    "http://LOCALHOST:{port}/", "http://ⓛocalhost:{port}/", "http://127\u00ad.0.0.1:{port}/",
 ]  # fmt: skip
 
 
