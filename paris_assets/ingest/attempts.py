@@ -93,29 +93,31 @@ class Attempts:
             self._fail(job, closed)
 
     def _settle(self, job: Job, host: Host, failure: Failure) -> None:
-        crowded = failure.reason in REFUSALS and host.limited and job.at_once > 1 and job.refusals < CROWDED
+        """What a failed attempt means for the host, and then for the row."""
+        limits = failure.reason in REFUSALS or (failure.transient and failure.wait_s > 0)
+        # What several requests at once were turned away for, one alone may get.
+        crowded = limits and host.limited and job.at_once > 1 and job.refusals < CROWDED
         job.refusals, job.failures = job.refusals + crowded, job.failures + (not crowded)
         wait_s = max(self._settings.backoff_s * 2 ** max(job.failures - 1, 0), failure.wait_s)
-        too_long = failure.wait_s > self._settings.max_wait_s
-        if failure.reason in REFUSALS:
+        if limits or (failure.reason == "connection" and failure.transient):
             host.refused(job, asyncio.get_running_loop().time())
-            if too_long:
-                host.close(failure.reason)
-            elif failure.wait_s or not crowded:
-                self._hosts.pause(host, wait_s)
-        if failure.reason in ("timeout", "connection") or (failure.reason in REFUSALS and not crowded):
+        too_long = limits and failure.wait_s > self._settings.max_wait_s
+        if too_long:
+            host.close(failure.reason)
+        elif limits and (failure.wait_s or not crowded):
+            self._hosts.pause(host, wait_s)
+        if failure.reason in ("timeout", "connection") or (limits and not crowded):
             if host.missed(job, failure.reason):
                 self._hosts.pause(host, self._settings.max_wait_s / PROBES)
-        elif failure.reason not in REFUSALS:
+        elif not limits:
             host.answered()
         if failure.transient and not too_long and not host.closed and job.failures <= self._settings.retries:
             job.begin(self._settings.timeout_s)
             asyncio.get_running_loop().call_later(wait_s, self._put, job)
         else:
             self._fail(job, failure.reason, failure.http_status)
-        if host.closed:
-            for waiting in self._hosts.rest(host):
-                self._fail(waiting, host.closed)
+        for waiting in self._hosts.rest(host) if host.closed else ():
+            self._fail(waiting, str(host.closed))
 
     def _fail(self, job: Job, reason: str, http_status: int | None = None) -> None:
         self._end(Fetched(job.source_row, "failed", reason, http_status, job.attempts, None))

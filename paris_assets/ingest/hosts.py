@@ -1,6 +1,6 @@
 """What each host can bear: how many requests at once, when the next one, and when there is no use in more.
 
-Rows wait in a queue of their host, so that a slow or closed host delays nobody else's. A host that refuses (429, 503)
+Rows wait in a queue of their host, so that a slow or closed host delays nobody else's. A host that turns requests away
 gets half as many at once, and one more again after a run of good answers: as TCP shares a link.
 """
 
@@ -93,7 +93,7 @@ class Host:
             self.limit, self.good = self.limit + 1, 0
 
     def refused(self, job: Job, now: float) -> None:
-        """It answered 429 or 503: half as many at once, and once only for requests that were sent together."""
+        """It turned a request away: half as many at once, and once only for requests that were sent together."""
         self.good = 0
         if self.limited and job.sent_at > self.cut_at:
             self.limit, self.cut_at = max(1, self.limit // 2), now
@@ -164,9 +164,10 @@ class Hosts:
     def pause(self, host: Host, seconds: float) -> None:
         """Ask nothing of a host for a time."""
         loop = asyncio.get_running_loop()
-        if host.limited:
-            host.paused_until = max(host.paused_until, loop.time() + seconds)
-            loop.call_at(host.paused_until, self._offer, host)
+        until = loop.time() + seconds
+        if host.limited and until > host.paused_until:
+            host.paused_until = until
+            loop.call_at(until, self._resume, host, until)
 
     def rest(self, host: Host) -> Iterator[Job]:
         """The rows that still wait for a host, which wait no more."""
@@ -182,9 +183,13 @@ class Hosts:
         """Let `wait` return."""
         self._woken.set()
 
+    def _resume(self, host: Host, until: float) -> None:
+        if host.paused_until == until:  # else another pause, which ends later
+            host.paused_until = 0.0
+            self._offer(host)
+
     def _bears(self, host: Host) -> bool:
-        rested = asyncio.get_running_loop().time() >= host.paused_until
-        return bool(host.waiting) and rested and host.active < host.limit
+        return bool(host.waiting) and not host.paused_until and host.active < host.limit
 
     def _offer(self, host: Host) -> None:
         if self._bears(host):

@@ -65,6 +65,14 @@ def test_a_host_that_takes_a_few_at_once_loses_no_row(bears: int, code: str) -> 
     assert len(crowd.at) == sum(fetched.attempts for fetched in results) < 90
 
 
+def test_a_host_that_breaks_connections_off_gets_fewer_at_once() -> None:
+    crowd = Crowd(lambda here, _: GOOD if here <= 2 else b"", takes_s=0.01)
+    with serving(crowd) as server:
+        results = _rows(server, 60, retries=3)
+    assert [fetched.status for fetched in results] == ["ok"] * 60
+    assert len(crowd.at) < 90
+
+
 def test_a_host_gets_no_more_at_once_than_the_setting_says() -> None:
     crowd = Crowd(lambda *_: GOOD, takes_s=0.01)
     with serving(crowd) as server:
@@ -108,6 +116,13 @@ def test_a_host_that_asks_to_come_back_in_an_hour_is_left_alone() -> None:
     assert len(reasons) == 190
     assert {reason for reason, _ in reasons} == {"http_503"}  # transient: asked for at another time
     assert sum(attempts == 0 for _, attempts in reasons) >= 184
+
+
+def test_what_a_final_answer_asks_to_wait_closes_no_host() -> None:
+    gone = response(b"", "404 Not Found", "Retry-After: 3600")
+    with serving(Crowd(lambda _, number: gone if number == 3 else GOOD)) as server:
+        results = _rows(server, 40)
+    assert sorted(str(fetched.reason) for fetched in results) == ["None"] * 39 + ["http_404"]
 
 
 @pytest.mark.parametrize(("answer", "reason"), [(BUSY, "http_429"), (b"", "connection")])
