@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
+import time
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
-from aiohttp import AddrInfoType
-from aiohttp.abc import AbstractResolver, ResolveResult
+import idna
 
 from paris_assets.config import ProfileError
 
@@ -25,6 +27,8 @@ GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 # Public by number, yet answered by the own network or host: protocol and 6to4 relay anycast, Azure's metadata
 # service, and a documentation prefix that Python 3.11 does not know.
 LOCAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")]
+
+_IN_NO_HOST = re.compile(r"[\x00-\x20\x7f#%/:<>?@\[\\\]^|]")
 
 
 class PrivateAddress(ValueError):
@@ -65,6 +69,31 @@ def literal_address(host: str) -> Address | None:
         return None
 
 
+def ascii_host(text: str) -> str:
+    """The host name that a url's host stands for, as name servers know it: ASCII, lower case, no dot at the end.
+
+    Takes every spelling that browsers take (escapes, UTS 46: https://www.unicode.org/reports/tr46/).
+
+    Raises:
+        ValueError: no host is written so.
+    """
+    try:
+        name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode()
+        if not name.isascii():
+            name = idna.uts46_remap(name, std3_rules=False, transitional=False)
+    except (UnicodeError, idna.IDNAError) as error:
+        raise ValueError(f"{text!r} is no host name") from error
+    name = ".".join(map(_ascii_label, name.lower().split("."))).rstrip(".")
+    if not name or _IN_NO_HOST.search(name):
+        raise ValueError(f"{text!r} is no host name")
+    return name
+
+
+def _ascii_label(label: str) -> str:
+    # Not `idna.alabel`: it refuses what browsers take, such as symbols and `_` beside other letters.
+    return label if label.isascii() else "xn--" + label.encode("punycode").decode()
+
+
 def check_host(host: str) -> None:
     """Refuse a host written as a private address (names are checked when they are resolved).
 
@@ -93,63 +122,63 @@ def parse_routes(resolve: Mapping[str, str], server: str | None) -> dict[str, tu
         address, _, port = (server if target == "serve" and server else target).rpartition(":")
         if literal_address(address) is None or not port.isdigit():
             raise ProfileError(f"ingest.resolve: {name}: {target!r} is neither `serve` nor `address:port`")
-        routes[_absolute(name)] = (address.strip("[]"), int(port))
+        routes[_route_name(name)] = (address.strip("[]"), int(port))
     return routes
 
 
-class PublicResolver(AbstractResolver):
+def _route_name(name: str) -> str:
+    try:
+        return ascii_host(name)
+    except ValueError as error:
+        raise ProfileError(f"ingest.resolve: {error}") from error
+
+
+class PublicResolver:
     """Resolves names to public addresses only; names in `routes` go where the profile says."""
 
-    def __init__(self, routes: Mapping[str, tuple[str, int]]) -> None:
+    def __init__(self, routes: Mapping[str, tuple[str, int]], keep_s: float = 60.0) -> None:
         self.routes = routes
+        self._keep_s = keep_s
+        self._known: dict[str, tuple[float, asyncio.Task[list[str]]]] = {}
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Addresses of `host`, each checked.
+    async def resolve(self, host: str) -> list[str]:
+        """Addresses of `host`, as `ascii_host` gives it, each checked; name servers are asked again after a minute.
 
         Raises:
             PrivateAddress: one of the addresses is not public.
             OSError: the name does not resolve.
         """
-        name = _absolute(host)
-        if name in self.routes:
-            address, port = self.routes[name]
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            return [_result(host, address, port, family)]
-        if name.rpartition(".")[2] == "localhost":  # RFC 6761: loopback, whatever a name server says
+        now = time.monotonic()
+        until, task = self._known.get(host, (0.0, None))
+        if task is None or until < now or (task.done() and (task.cancelled() or task.exception())):
+            task = asyncio.create_task(self._ask(host))
+            self._known[host] = (now + self._keep_s, task)
+        return list(await asyncio.shield(task))  # several may wait for it: one that gives up takes it from nobody
+
+    async def _ask(self, host: str) -> list[str]:
+        if host.rpartition(".")[2] == "localhost":  # RFC 6761: loopback, whatever a name server says
             raise PrivateAddress(f"{host} is this machine")
         loop = asyncio.get_running_loop()
         try:
-            answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+            answers = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except ValueError as error:  # a label that is empty or too long, a NUL: no name server is asked
             raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
-        for *_, sockaddr in answers:
-            if not is_public(ipaddress.ip_address(str(sockaddr[0]).partition("%")[0])):
-                raise PrivateAddress(f"{host} resolves to the private address {sockaddr[0]}")
-        return [_result(host, str(sockaddr[0]), port, answer) for answer, *_, sockaddr in answers]
+        addresses = [str(sockaddr[0]) for *_, sockaddr in answers]
+        for address in addresses:
+            if not is_public(ipaddress.ip_address(address.partition("%")[0])):
+                raise PrivateAddress(f"{host} resolves to the private address {address}")
+        return addresses
 
-    def open_socket(self, target: AddrInfoType) -> socket.socket:
+    def open_socket(self, family: int, kind: int, protocol: int, target: tuple[str, int]) -> socket.socket:
         """A socket for one connection: the last look at where it goes, however the address was found.
+
+        Args:
+            target: (address, port).
 
         Raises:
             PrivateAddress: the target is neither public nor an address that the profile maps a name to.
         """
-        family, kind, protocol, _, sockaddr = target
-        address = literal_address(str(sockaddr[0]))
-        if (str(sockaddr[0]), sockaddr[1]) not in self.routes.values() and (address is None or not is_public(address)):
-            raise PrivateAddress(f"{sockaddr[0]} is not a public address")
+        address = literal_address(target[0])
+        if target not in self.routes.values() and (address is None or not is_public(address)):
+            raise PrivateAddress(f"{target[0]} is not a public address")
         return socket.socket(family, kind, protocol)
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-def _absolute(host: str) -> str:
-    """A name as name servers know it: no difference between upper and lower case, nor by a dot at the end."""
-    return host.lower().rstrip(".")
-
-
-def _result(host: str, address: str, port: int, family: int) -> ResolveResult:
-    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=flags)

@@ -8,7 +8,7 @@ from paris_assets.config import Profile
 from paris_assets.dag.assets import shard_asset
 from paris_assets.demo.resource import LoopbackServer
 from paris_assets.images.reader import ImageTars
-from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.schema import RAW_IMAGES, SOURCE_ROWS
@@ -41,7 +41,7 @@ def source_rows(shard: str, source: RegisteredSource) -> Output:
 @shard_asset(
     RAW_IMAGES,
     group="ingest",
-    kinds={"aiohttp"},
+    kinds={"curl"},
     settings=["ingest"],
     unit="rows",
     data_files=["raw_images/{shard}.tar"],

@@ -5,9 +5,8 @@ import polars as pl
 from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.records import Record
+from paris_assets.ingest.fetched import TRANSIENT
 from paris_assets.settings.checks import Checks
-
-GONE = ["http_404", "http_410", "not_an_image", "bad_scheme", "no_url", "no_image", "unreadable_row"]
 
 
 def texts_found(source_rows: pl.LazyFrame, record: Record, bounds: Checks) -> CheckOutcome:
@@ -57,10 +56,19 @@ def fetched(shard: str, raw_images: pl.LazyFrame, bounds: Checks) -> CheckOutcom
         said += f", at least {least:.0%} expected"
     if ledger["reason"].drop_nulls().len():
         said += f"; failed: {counted(ledger['reason'])}"
-    gone = ledger["reason"].is_in(GONE).sum() > ledger["reason"].drop_nulls().len() / 2
-    later = f"Once the hosts answer: `paris run --force --select raw_images --shards {shard}`."
-    advice = "The list is out of date: mend it, or lower checks.min_fetched." if gone else later
-    return CheckOutcome(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
+    return CheckOutcome(
+        not few, said, {"fetched": share, "checks.min_fetched": least}, _advice(shard, ledger["reason"])
+    )
+
+
+def _advice(shard: str, reasons: pl.Series) -> str:
+    """What mends most of the failures."""
+    failed = reasons.drop_nulls()
+    if failed.str.contains(TRANSIENT).sum() * 2 >= failed.len():
+        return f"Once the hosts answer: `paris run --retry transient --shards {shard}`."
+    if (failed == "opt_out").sum() * 2 >= failed.len():
+        return "The hosts want no use of them: lower checks.min_fetched; ingest.disallowed_header_directives decides."
+    return "The list is out of date: mend it, or lower checks.min_fetched; docs/running.md says what the reasons mean."
 
 
 texts_found_check = shard_check("source_rows")(texts_found)

@@ -10,7 +10,7 @@ from fsspec import AbstractFileSystem
 
 from paris_assets.ingest import captions_beside, folder_metadata
 from paris_assets.ingest.columns import from_records
-from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.folder_metadata import Names
 from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.listing import Listing

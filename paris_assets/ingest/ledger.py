@@ -16,7 +16,7 @@ from paris_assets.config import Ingest
 from paris_assets.images.decode import NotAnImage, read_header
 from paris_assets.images.reader import ImageTars, ShardImages, tar_path
 from paris_assets.images.tars import write_tar
-from paris_assets.ingest.fetch import TRANSIENT, Fetched
+from paris_assets.ingest.fetched import TRANSIENT, Fetched
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.storage.output import Output
 

@@ -22,7 +22,7 @@ from paris_assets.ingest.columns import (
     with_problems,
 )
 from paris_assets.ingest.encodings import AUTO
-from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.texts import leaves
 
 BATCH_ROWS = 65_536

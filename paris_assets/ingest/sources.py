@@ -35,7 +35,8 @@ import polars as pl
 from paris_assets.config import Ingest, Source
 from paris_assets.ingest import folder, known_files, parquet_tables, source_lists, text_tables, webdataset
 from paris_assets.ingest.columns import NO_IMAGE, SourceError
-from paris_assets.ingest.fetch import Fetched, fetch_images
+from paris_assets.ingest.fetch import fetch_images
+from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.listing import Listing, list_files
 from paris_assets.ingest.names import IMAGE, TAR, kind_of

@@ -16,7 +16,7 @@ import polars as pl
 
 from paris_assets.ingest.captions_beside import MAX_BYTES, caption, json_object
 from paris_assets.ingest.columns import SourceError, check_records, from_records
-from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.left_out import LeftOut
 from paris_assets.ingest.names import kind_in_words
 from paris_assets.ingest.tar_samples import Links, Row, Sample, content_of, samples

@@ -12,7 +12,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import MissingInput, UserError
-from paris_assets.ingest.fetch import is_transient
+from paris_assets.ingest.fetched import is_transient
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress

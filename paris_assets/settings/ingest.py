@@ -48,12 +48,19 @@ class Ingest(Section):
     max_pixels: int = Field(
         default=100_000_000, ge=1, description="largest width x height accepted, read from the header"
     )
+    disallowed_header_directives: list[str] = Field(
+        default=["noai", "noimageai", "noindex", "noimageindex"],
+        description="X-Robots-Tag directives of an answer that keep its image out, as in img2dataset; [] ignores them",
+    )
     max_redirects: int = Field(default=5, ge=0, description="redirects followed per URL")
     timeout_s: float = tuning(10.0, "seconds for one attempt, connection and body together", gt=0)
     retries: int = tuning(2, "further attempts after a transient failure (timeout, connection, 429, 5xx)", ge=0)
     backoff_s: float = tuning(0.5, "wait before the first retry; doubled for each further one", ge=0)
     max_wait_s: float = tuning(30.0, "longest Retry-After that is waited for; a longer one ends the attempts", ge=0)
     concurrency: int = tuning(64, "requests in flight per shard", ge=1)
-    user_agent: str = tuning("paris_assets", "User-Agent header")
+    concurrency_per_host: int = tuning(
+        6, "requests in flight per host and shard at most; fewer for one that answers 429 or 503", ge=1
+    )
+    user_agent: str = tuning("paris_assets", "User-Agent header", pattern=r"^[^\x00-\x1f\x7f]*$")
     serve: SamplePath | None = tuning(None, "folder that a loopback web server serves while images are fetched")
     resolve: dict[str, str] = tuning({}, "host name -> `serve` or `127.0.0.1:port`: the only private addresses allowed")

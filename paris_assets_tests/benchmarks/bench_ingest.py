@@ -36,7 +36,9 @@ CONCURRENCY = 64
 
 def ours(rows: pl.DataFrame, address: str, folder: Path) -> int:
     """`fetch_images` and `fetch_shard`."""
-    settings = Ingest.model_validate({"concurrency": CONCURRENCY, "resolve": {"photos.example": address}})
+    settings = Ingest.model_validate(
+        {"concurrency": CONCURRENCY, "concurrency_per_host": CONCURRENCY, "resolve": {"photos.example": address}}
+    )
     bodies = fetch_images(rows.select("source_row", "url").iter_rows(), settings)
     return fetch_shard(rows, bodies, settings, folder / "ours.tar").filter(status="ok").height
 

@@ -61,20 +61,28 @@ def test_all_notations_of_an_address_are_the_same_address(number: int) -> None:
     assert is_public(address) or not is_public(six_to_four)
 
 
-def _resolve(resolver: PublicResolver, host: str) -> list[tuple[str, int]]:
-    return [(answer["host"], answer["port"]) for answer in asyncio.run(resolver.resolve(host, 80))]
+def _resolve(resolver: PublicResolver, host: str) -> list[str]:
+    return asyncio.run(resolver.resolve(host))
 
 
-def test_a_name_that_resolves_to_loopback_is_refused_unless_the_profile_maps_it() -> None:
+def test_a_name_that_resolves_to_loopback_is_refused() -> None:
     with pytest.raises(PrivateAddress, match="localhost"):
         _resolve(PublicResolver({}), "localhost")
-    routes = parse_routes({"LocalHost": "serve", "other.example.": "127.0.0.1:99"}, "127.0.0.1:4321")
-    assert _resolve(PublicResolver(routes), "localhost") == [("127.0.0.1", 4321)]
-    assert _resolve(PublicResolver(routes), "localhost.") == [("127.0.0.1", 4321)]
-    assert _resolve(PublicResolver(routes), "OTHER.example") == [("127.0.0.1", 99)]
 
 
-@pytest.mark.parametrize("name", ["localhost.", "LOCALHOST", "photos.localhost", "a.b.localhost."])
+def test_routes_are_known_by_the_names_that_are_asked_for() -> None:
+    names = {"LocalHost": "serve", "other.example.": "127.0.0.1:99", "MÜNCHEN.example": "[::1]:80"}
+    routes = {
+        "localhost": ("127.0.0.1", 4321),
+        "other.example": ("127.0.0.1", 99),
+        "xn--mnchen-3ya.example": ("::1", 80),
+    }
+    assert parse_routes(names, "127.0.0.1:4321") == routes
+    with pytest.raises(ValueError, match=r"ingest\.resolve"):
+        parse_routes({"a b": "127.0.0.1:99"}, None)
+
+
+@pytest.mark.parametrize("name", ["localhost", "photos.localhost", "a.b.localhost"])
 def test_names_of_this_machine_are_not_asked_for(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: pytest.fail("asked for"))
     with pytest.raises(PrivateAddress, match="this machine"):
@@ -101,12 +109,12 @@ def test_one_private_answer_among_public_ones_refuses_the_name(
 def test_the_connection_gets_the_checked_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("8.8.8.8", "8.8.4.4")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: answers)
-    assert _resolve(PublicResolver({}), "dns.example") == [("8.8.8.8", 80), ("8.8.4.4", 80)]
+    assert _resolve(PublicResolver({}), "dns.example") == ["8.8.8.8", "8.8.4.4"]
 
 
 def _open(resolver: PublicResolver, address: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    resolver.open_socket((family, socket.SOCK_STREAM, 6, "", (address, port))).close()
+    resolver.open_socket(family, socket.SOCK_STREAM, 6, (address, port)).close()
 
 
 def test_no_socket_is_opened_towards_a_private_address() -> None:

@@ -55,6 +55,7 @@ def test_a_dead_server(store: MadeUpRoot) -> None:
     judged = store.check(fetched, SHARD)
     assert not judged.passed
     assert "connection 6" in judged.said
+    assert f"paris run --retry transient --shards {SHARD}" in judged.advice
     assert store.check(ledger_complete, SHARD).passed
 
 
@@ -83,3 +84,23 @@ def test_a_source_without_texts_is_none_with_lost_ones(store: MadeUpRoot) -> Non
     judged = _texts(store, 0)
     assert judged.passed
     assert judged.said == "the source has no texts"
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("http_503", "--retry transient"),
+        ("opt_out", "ingest.disallowed_header_directives"),
+        ("http_404", "out of date"),
+        ("no_url", "out of date"),
+        ("bad_answer", "docs/running.md"),
+    ],
+)
+def test_the_advice_mends_what_failed(store: MadeUpRoot, reason: str, advice: str) -> None:
+    failed = pl.col("source_row") < 6
+    store.replace(
+        "raw_images",
+        status=pl.when(failed).then(pl.lit("failed")).otherwise("status"),
+        reason=pl.when(failed).then(pl.lit(reason)),
+    )
+    assert advice in store.check(fetched, SHARD).advice

@@ -8,8 +8,7 @@ import socket
 import threading
 import time
 import tracemalloc
-from asyncio.selector_events import BaseSelectorEventLoop
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,83 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paris_assets.config import Ingest
-from paris_assets.ingest.fetch import Fetched, fetch_images
+from paris_assets.ingest.addresses import PublicResolver
+from paris_assets.ingest.fetch import fetch_images
+from paris_assets_tests.ingest.servers import HOST, Server, fetch, forever, replies, response, serving
 
-HOST = "http://photos.example"
 REASONS = {
     "timeout", "connection", "too_large", "not_an_image", "bad_scheme", "private_address", "too_many_redirects",
-    "empty_body",
+    "empty_body", "no_url", "bad_answer", "bad_encoding",
 }  # fmt: skip
-Answer = Callable[[socket.socket, bytes], object]
-
-
-class Server:
-    """Answers each connection with a function on a thread of its own; keeps the requests."""
-
-    def __init__(self, listener: socket.socket, answer: Answer) -> None:
-        self.listener, self.answer = listener, answer
-        self.port = listener.getsockname()[1]
-        self.requests: list[bytes] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                peer, _ = self.listener.accept()
-                self._threads.append(threading.Thread(target=self._serve, args=(peer,)))
-                self._threads[-1].start()
-
-    def _serve(self, peer: socket.socket) -> None:
-        with peer, contextlib.suppress(OSError):
-            request = peer.recv(1 << 20)
-            self.requests.append(request)
-            self.answer(peer, request)
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for thread in self._threads:
-            thread.join()
-
-
-@contextmanager
-def serving(answer: Answer) -> Iterator[Server]:
-    server = Server(socket.create_server(("127.0.0.1", 0)), answer)
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-def response(body: bytes = b"picture", head: str = "200 OK", *lines: str) -> bytes:
-    fields = [f"HTTP/1.1 {head}", f"Content-Length: {len(body)}", "Connection: close", *lines]
-    return "\r\n".join(fields).encode() + b"\r\n\r\n" + body
-
-
-def replies(content: bytes) -> Answer:
-    return lambda peer, _: peer.sendall(content)
-
-
-def forever(start: bytes, more: bytes, pause_s: float = 0.0) -> Answer:
-    """An answer that never ends."""
-
-    def answer(peer: socket.socket, _: bytes) -> None:
-        peer.sendall(start)
-        while True:
-            peer.sendall(more)
-            time.sleep(pause_s)
-
-    return answer
-
-
-def fetch(server: Server, url: str = f"{HOST}/a.jpg", **changes: Any) -> Fetched:
-    names = {name: f"127.0.0.1:{server.port}" for name in ("photos.example", "other.example")}
-    given = {"max_bytes": 100_000, "timeout_s": 5, "retries": 0, "backoff_s": 0, "resolve": names, **changes}
-    [fetched] = fetch_images([(0, url)], Ingest(**given))
-    return fetched
-
-
 # Loopback in every notation; `{port}` is that of a server which would answer.
 INWARDS = [
     "http://127.0.0.1:{port}/", "http://127.1:{port}/", "http://2130706433:{port}/", "http://0177.0.0.1:{port}/",
@@ -102,7 +32,8 @@ INWARDS = [
     "http://[::127.0.0.1]:{port}/", "http://[64:ff9b::127.0.0.1]:{port}/", "http://[2002:7f00:1::]:{port}/",
     "http://127.0.0.1.:{port}/", "http://localhost:{port}/", "http://localhost.:{port}/", "http://a@127.0.0.1:{port}/",
     "http://photos.example:{port}@127.0.0.1:{port}/", "http://127。0。0。1:{port}/", "//127.0.0.1:{port}/",
-    "https://127.0.0.1:{port}/", "http://①②⑦.1:{port}/",
+    "https://127.0.0.1:{port}/", "http://①②⑦.1:{port}/", "http://%31%32%37.0.0.1:{port}/", "http://loc%61lhost:{port}/",
+    "http://LOCALHOST:{port}/", "http://ⓛocalhost:{port}/", "http://127\u00ad.0.0.1:{port}/",
 ]  # fmt: skip
 
 
@@ -165,21 +96,20 @@ def recorded(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> Iterator[t
     that refuses what is not loopback."""
     asked: list[Any] = []
     reached: list[Any] = []
-    connect = BaseSelectorEventLoop.sock_connect
+    opened = PublicResolver.open_socket
 
     def resolve(host: str, port: int, *args: object, **options: object) -> list[tuple[Any, ...]]:
         asked.append(host)
         given = answers[min(len(asked), len(answers)) - 1]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in given]
 
-    async def note(loop: Any, sock: socket.socket, address: Any) -> None:
-        reached.append(address)
-        if address[0] != "127.0.0.1":
-            raise ConnectionRefusedError(address)
-        await connect(loop, sock, address)
+    def note(self: PublicResolver, family: int, kind: int, protocol: int, target: tuple[str, int]) -> socket.socket:
+        checked = opened(self, family, kind, protocol, target)
+        reached.append(target)
+        return checked if target[0] == "127.0.0.1" else socket.socketpair()[0]  # which connects to nothing
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", note)
+    monkeypatch.setattr(PublicResolver, "open_socket", note)
     yield asked, reached
 
 
@@ -252,7 +182,7 @@ def test_an_answer_without_end_ends_in_bounded_time_and_memory(kind: str) -> Non
         with serving(answer) as server:
             fetched = fetch(server, timeout_s=0.5 if ENDS_WITH.get(kind) == "timeout" else 10)
             stop.set()
-        assert fetched.reason == ENDS_WITH.get(kind, "connection")
+        assert fetched.reason == ENDS_WITH.get(kind, "bad_answer")
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -273,7 +203,7 @@ def test_a_compressed_answer_counts_as_what_it_becomes(coding: str) -> None:
     try:
         with serving(replies(content)) as server:
             fetched = fetch(server)
-        assert fetched.reason in ("too_large", "connection")  # a coding that is not known here is no body
+        assert fetched.reason == "too_large"
         assert fetched.body is None
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
@@ -281,23 +211,27 @@ def test_a_compressed_answer_counts_as_what_it_becomes(coding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "reason", "http_status"),
     [
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nlonger",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nshort",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 3\r\n\r\nshort",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nshort",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nshort",
-        b"HTTP/1.1 -12 OK\r\n\r\n",
-        b"no answer at all\r\n\r\n",
-        b"",
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort", "connection", 200),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", "connection", 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nshort", "bad_answer", 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 3\r\n\r\nshort", "bad_answer", 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nshort", "too_large", 200),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nshort", "bad_answer", 200),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk", "bad_answer", 200),
+        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200_000 + b"\r\n\r\nshort", "bad_answer", 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\xff" + bytes(99), "bad_encoding", 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\nno brotli", "bad_encoding", 200),
+        (b"HTTP/1.1 -12 OK\r\n\r\n", "bad_answer", None),
+        (b"no answer at all\r\n\r\n", "bad_answer", None),
+        (b"", "connection", None),
     ],
 )
-def test_an_answer_that_contradicts_itself_is_no_image(content: bytes) -> None:
+def test_an_answer_that_cannot_be_read_is_no_image(content: bytes, reason: str, http_status: int | None) -> None:
     with serving(replies(content)) as server:
-        assert fetch(server).reason == "connection"
+        fetched = fetch(server)
+    assert (fetched.reason, fetched.http_status, fetched.body) == (reason, http_status, None)
 
 
 def test_hosts_learn_nothing_of_each_other() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from paris_assets.config import Ingest
 from paris_assets.images.reader import ImageTars
 from paris_assets.images.tars import read_images
-from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.ledger import fetch_shard, fetched_images
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.storage.files import LocalFiles

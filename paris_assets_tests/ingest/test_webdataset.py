@@ -10,7 +10,7 @@ import pytest
 
 from paris_assets.ingest import tar_members, webdataset
 from paris_assets.ingest.columns import SourceError
-from paris_assets.ingest.fetch import Fetched
+from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.left_out import LeftOut
 from paris_assets_tests.ingest.pictures import picture
 

@@ -10,7 +10,7 @@ import pytest
 
 from paris_assets.config import Profile
 from paris_assets.images.tars import read_images
-from paris_assets.ingest.fetch import is_transient
+from paris_assets.ingest.fetched import is_transient
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
 from paris_assets_tests.fixtures import direct, small_world
