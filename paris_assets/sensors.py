@@ -68,7 +68,8 @@ def new_image_shards(context: dg.SensorEvaluationContext, catalog: dg.ResourcePa
     Raises:
         SourceError: a registered file is gone or another, or a new one cannot be read; names it.
     """
-    from paris_assets.ingest import listing, sources
+    from paris_assets.ingest import sources
+    from paris_assets.ingest.files import listing
 
     try:
         current = catalog.under(_profile(catalog))

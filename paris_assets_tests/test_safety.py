@@ -24,8 +24,8 @@ from paris_assets.cli import main
 from paris_assets.config import Ingest, Model, ProfileError, Source
 from paris_assets.dag.s3 import open_location
 from paris_assets.experts.router import ARRAYS, consolidate
-from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.ledger import fetch_shard
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.profiles import dump_profile, parse_overrides, parse_profile
 from paris_assets.settings.credentials import refuse_credentials, refuse_secret_options, without_credentials

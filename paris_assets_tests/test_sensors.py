@@ -17,7 +17,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.s3 import open_location
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import build_definitions, open_catalog
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
 from paris_assets.planning.registration import bind

@@ -9,7 +9,7 @@ from paris_assets.dag.assets import shard_asset
 from paris_assets.demo.resource import LoopbackServer
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.fetched import Fetched
-from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.schema import RAW_IMAGES, SOURCE_ROWS
 from paris_assets.storage.output import Output

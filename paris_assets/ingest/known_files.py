@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from paris_assets.ingest import encodings, parquet_tables, source_lists, text_tables
-from paris_assets.ingest.columns import SourceError
-from paris_assets.ingest.names import kind_of
-from paris_assets.ingest.places import Place
-from paris_assets.ingest.source_file import Info, file_identity
+from paris_assets.ingest.files.names import kind_of
+from paris_assets.ingest.files.places import Place
+from paris_assets.ingest.files.source_file import Info, file_identity
+from paris_assets.ingest.lists import encodings, parquet_tables, source_lists, text_tables
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.storage.location import Location
 
 FOLLOWS = ("size_bytes", "identity", "list")  # columns of the registry that change with a file

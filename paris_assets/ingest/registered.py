@@ -11,9 +11,9 @@ import polars as pl
 
 from paris_assets.config import Ingest, Source
 from paris_assets.errors import MissingInput
-from paris_assets.ingest import source_lists
 from paris_assets.ingest.fetched import Fetched
-from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.ingest.lists import source_lists
 from paris_assets.ingest.sources import images_of, read_rows, texts_left_out
 from paris_assets.storage.location import Location
 

@@ -33,15 +33,18 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest import folder, known_files, parquet_tables, source_lists, text_tables, webdataset
-from paris_assets.ingest.columns import NO_IMAGE, SourceError
-from paris_assets.ingest.fetch import fetch_images
+from paris_assets.ingest import known_files
 from paris_assets.ingest.fetched import Fetched
-from paris_assets.ingest.left_out import LeftOut
-from paris_assets.ingest.listing import Listing, list_files
-from paris_assets.ingest.names import IMAGE, TAR, kind_of
-from paris_assets.ingest.places import Place, locate
-from paris_assets.ingest.source_file import Info, file_identity
+from paris_assets.ingest.files import folder
+from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.ingest.files.listing import Listing, list_files
+from paris_assets.ingest.files.names import IMAGE, TAR, kind_of
+from paris_assets.ingest.files.places import Place, locate
+from paris_assets.ingest.files.source_file import Info, file_identity
+from paris_assets.ingest.lists import parquet_tables, source_lists, text_tables
+from paris_assets.ingest.lists.columns import NO_IMAGE, SourceError
+from paris_assets.ingest.tars import webdataset
+from paris_assets.ingest.web.fetch import fetch_images
 from paris_assets.storage.location import Location
 
 REGISTRY_SCHEMA = {

@@ -13,7 +13,7 @@ from rich.table import Table
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
-from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.runs.run import RunReport
 
 

@@ -27,8 +27,8 @@ from PIL import Image
 
 from paris_assets.config import Ingest
 from paris_assets.demo.server import serve
-from paris_assets.ingest.fetch import fetch_images
 from paris_assets.ingest.ledger import fetch_shard
+from paris_assets.ingest.web.fetch import fetch_images
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 CONCURRENCY = 64

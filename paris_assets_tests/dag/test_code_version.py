@@ -275,7 +275,7 @@ def test_images_are_not_fetched_again_for_an_edit_of_the_server_that_lends_them(
     found = list[str]()
     monkeypatch.setattr("paris_assets.dag.assets.code_version", lambda body, also: found.extend(modules_of(body, also)))
     raw_images.spec(load_profile("demo"), frozenset({"source_rows", "raw_images"}))
-    assert f"{PACKAGE}.ingest.fetch" in found
+    assert f"{PACKAGE}.ingest.web.fetch" in found
     assert not [name for name in found if name.startswith(f"{PACKAGE}.demo")]
 
 

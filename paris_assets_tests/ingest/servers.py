@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from paris_assets.config import Ingest
-from paris_assets.ingest.fetch import fetch_images
 from paris_assets.ingest.fetched import Fetched
+from paris_assets.ingest.web.fetch import fetch_images
 
 HOST = "http://photos.example"
 Answer = Callable[[socket.socket, bytes], object]

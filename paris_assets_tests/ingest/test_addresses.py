@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paris_assets.ingest.addresses import (
+from paris_assets.ingest.web.addresses import (
     PrivateAddress,
     PublicResolver,
     check_host,

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pyarrow as pa
 import pytest
 
-from paris_assets.ingest.answer import Answer, BadEncoding, decoded, opted_out, retry_after_s
+from paris_assets.ingest.web.answer import Answer, BadEncoding, decoded, opted_out, retry_after_s
 
 BODY = bytes(range(256)) * 30
 

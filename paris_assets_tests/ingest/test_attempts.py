@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from paris_assets.config import Ingest
-from paris_assets.ingest.fetch import fetch_images
 from paris_assets.ingest.fetched import Fetched
+from paris_assets.ingest.web.fetch import fetch_images
 from paris_assets_tests.ingest.servers import HOST, Server, response, serving
 
 

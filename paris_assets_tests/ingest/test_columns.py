@@ -6,7 +6,7 @@ import math
 import polars as pl
 import pytest
 
-from paris_assets.ingest.columns import (
+from paris_assets.ingest.lists.columns import (
     SourceError,
     check_records,
     find_columns,

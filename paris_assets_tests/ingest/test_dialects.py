@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from paris_assets.ingest import delimited, text_tables
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.lists import delimited, text_tables
+from paris_assets.ingest.lists.columns import SourceError
 
 ONE, TWO, THREE = (f"http://a.example/{number}.jpg" for number in (1, 2, 3))
 Rows = list[tuple[str | None, ...] | None]

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from paris_assets.config import Source
-from paris_assets.ingest import encodings, known_files
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest import known_files
+from paris_assets.ingest.lists import encodings
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.sources import entry_of, read_rows, register
 from paris_assets.storage.location import Location
 

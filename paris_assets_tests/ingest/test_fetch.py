@@ -13,8 +13,8 @@ import pytest
 
 from paris_assets.config import Ingest
 from paris_assets.demo.server import FolderServer
-from paris_assets.ingest.fetch import fetch_images
 from paris_assets.ingest.fetched import Fetched
+from paris_assets.ingest.web.fetch import fetch_images
 
 HOST = "http://photos.example"
 BODY = b"x" * 1000

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest.columns import SourceError
-from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.sources import entry_of, images_of, left_out_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture

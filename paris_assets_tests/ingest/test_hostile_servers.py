@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paris_assets.config import Ingest
-from paris_assets.ingest.addresses import PublicResolver
-from paris_assets.ingest.fetch import fetch_images
+from paris_assets.ingest.web.addresses import PublicResolver
+from paris_assets.ingest.web.fetch import fetch_images
 from paris_assets_tests.ingest.servers import HOST, Server, fetch, forever, replies, response, serving
 
 REASONS = {

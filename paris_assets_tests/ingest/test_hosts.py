@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
-from paris_assets.ingest.hosts import GOOD_ANSWERS, PROBES, SILENT, Host, Hosts, Job
-from paris_assets.ingest.urls import parse_url
+from paris_assets.ingest.web.hosts import GOOD_ANSWERS, PROBES, SILENT, Host, Hosts, Job
+from paris_assets.ingest.web.urls import parse_url
 
 
 def _job(row: int, host: str = "a.example", sent_at: float = 0.0) -> Job:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paris_assets.ingest import json_documents, json_text
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.lists import json_documents, json_text
+from paris_assets.ingest.lists.columns import SourceError
 
 VALUES = st.dictionaries(st.text(max_size=4), st.text(max_size=6) | st.integers() | st.lists(st.none(), max_size=2))
 

@@ -10,8 +10,8 @@ import pytest
 
 from paris_assets.config import Source
 from paris_assets.errors import MissingInput
-from paris_assets.ingest import source_lists, text_tables
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.lists import source_lists, text_tables
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.sources import entry_of, read_rows, register
 from paris_assets.storage.location import Location
 

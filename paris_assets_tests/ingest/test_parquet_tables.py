@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paris_assets.ingest import parquet_tables
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.lists import parquet_tables
+from paris_assets.ingest.lists.columns import SourceError
 
 ROWS = 100
 

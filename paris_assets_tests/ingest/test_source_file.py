@@ -7,7 +7,7 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from paris_assets.ingest.source_file import MIB, file_identity, members_identity
+from paris_assets.ingest.files.source_file import MIB, file_identity, members_identity
 
 LOCAL = LocalFileSystem()
 

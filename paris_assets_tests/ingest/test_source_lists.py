@@ -15,8 +15,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from paris_assets.errors import MissingInput
-from paris_assets.ingest import source_lists, text_tables
-from paris_assets.ingest.columns import SourceError, from_records, with_problems
+from paris_assets.ingest.lists import source_lists, text_tables
+from paris_assets.ingest.lists.columns import SourceError, from_records, with_problems
 from paris_assets.storage.checksum import DamagedFile, intact
 from paris_assets.storage.location import Location
 

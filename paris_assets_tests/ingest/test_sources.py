@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.schema import SOURCE_ROWS
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.storage.location import Location

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paris_assets.ingest import delimited, source_lists, text_tables
-from paris_assets.ingest.columns import SourceError
+from paris_assets.ingest.lists import delimited, source_lists, text_tables
+from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.storage.location import Location
 
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from paris_assets.config import Ingest
-from paris_assets.ingest import transfer
-from paris_assets.ingest.fetch import fetch_images
+from paris_assets.ingest.web import transfer
+from paris_assets.ingest.web.fetch import fetch_images
 from paris_assets_tests.ingest.servers import HOST, fetch, replies, response, serving
 
 BODY = b"\xff\xd8\xff" + bytes(range(256)) * 30

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paris_assets.ingest.urls import BadUrl, Url, parse_url, redirected
+from paris_assets.ingest.web.urls import BadUrl, Url, parse_url, redirected
 
 AS_WRITTEN = [
     "/unsafe/300x200/smart/http%3A%2F%2Fcdn.example%2Fa.jpg", "/q.jpg?x-signature=rX7A%2FXCC2w%3D", "/foo%27bar.jpg",

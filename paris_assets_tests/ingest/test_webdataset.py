@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from paris_assets.ingest import tar_members, webdataset
-from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.fetched import Fetched
-from paris_assets.ingest.left_out import LeftOut
+from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.ingest.lists.columns import SourceError
+from paris_assets.ingest.tars import tar_members, webdataset
 from paris_assets_tests.ingest.pictures import picture
 
 

@@ -1,0 +1,142 @@
+"""What a text list is encoded in, and its bytes as UTF-8.
+
+Nothing is guessed: a byte-order mark, the zeros of UTF-16 and UTF-32, and UTF-8 itself are certain. Any other encoding
+has to be named (`source.encoding`): many decode the same bytes without an error, each to another text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from typing import IO, Any
+
+from paris_assets.ingest.lists.columns import SourceError
+
+AUTO = "auto"
+UTF8 = "utf-8"
+HEAD_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
+MARKS = {
+    codecs.BOM_UTF8: UTF8,
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"\x84\x31\x95\x33": "gb18030",
+}
+COMMON = ("cp1251", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1252", "cp1250")
+SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_UNREADABLE = "paris_assets.unreadable"  # bytes that an encoding does not know stay such that UTF-8 does not know them
+codecs.register_error(_UNREADABLE, lambda error: ("\udcff", getattr(error, "end")))  # noqa: B009  # of every codec
+
+
+def encoding_of(handle: IO[bytes], where: str, named: str = AUTO) -> str:
+    """Codec of a list, by its first MiB: a byte-order mark goes before what the profile names, that before all else.
+
+    Args:
+        handle: the list, decompressed; `where` is its name in errors.
+        named: `source.encoding` of the profile.
+
+    Raises:
+        SourceError: it is neither UTF-8 nor UTF-16 or UTF-32, and nothing is named.
+    """
+    handle.seek(0)
+    head = handle.read(HEAD_BYTES)
+    marked = next((codec for mark, codec in MARKS.items() if head.startswith(mark)), None)
+    if marked is not None or named != AUTO:
+        return marked or codecs.lookup(named).name
+    return _with_zeros(head) or _utf8(head, where)
+
+
+def as_utf8(handle: IO[bytes], codec: str) -> Any:
+    """The list as UTF-8, to be read from its start on; bytes that its encoding does not know are no UTF-8 here."""
+    if codec == UTF8:
+        return handle
+    return io.BufferedReader(_Recoded(handle, codec), CHUNK_BYTES)
+
+
+def not_utf8(where: str, place: str, line: bytes) -> SourceError:
+    """What to do about a list in an encoding that nobody named.
+
+    Args:
+        place: which line it is; `line` are its bytes.
+    """
+    readings = []
+    for codec in COMMON:
+        try:
+            readings.append(f"{codec} {line.decode(codec).strip()[-60:]!r}")
+        except UnicodeDecodeError:
+            continue
+    fits = f"; it would read as {', '.join(readings)}" if readings else ""
+    return SourceError(
+        f"{where} is no UTF-8 ({place} is not{fits}): name its encoding, such as `--set source.encoding=cp1251`; with "
+        "source.encoding=utf-8 the rows that are no UTF-8 fail as unreadable_row"
+    )
+
+
+def _with_zeros(head: bytes) -> str:
+    """UTF-16 or UTF-32 without a mark: addresses are ASCII, so that a large part of their bytes is zero."""
+    sample = head[: len(head) // 4 * 4][:4096]
+    zeros = [sample[place::4].count(0) * 4 for place in range(4)]
+    most, few = 0.9 * len(sample), 0.05 * len(sample)
+    if 0 not in sample:
+        return ""
+    if min(zeros[2:]) > most or min(zeros[:2]) > most:
+        return "utf-32-le" if zeros[3] > zeros[0] or zeros[2] > most > zeros[0] else "utf-32-be"
+    even, odd = (zeros[0] + zeros[2]) / 2, (zeros[1] + zeros[3]) / 2
+    if max(even, odd) > 0.25 * len(sample) and min(even, odd) < few:
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return ""
+
+
+def _utf8(head: bytes, where: str) -> str:
+    """UTF-8, if no more than a few signs say otherwise: fewer than those that say so, or one in a hundred lines."""
+    if len(head) == HEAD_BYTES:
+        head = head[: head.rfind(b"\n") + 1] or head[:-4]
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        good = len(SEQUENCE.findall(head))
+        bad = head.decode(errors="replace").count("\ufffd") - head.count("\ufffd".encode())
+        if bad > max(good, head.count(b"\n") // 100):
+            number = head.count(b"\n", 0, error.start) + 1
+            raise not_utf8(where, f"line {number}", head.split(b"\n", number)[number - 1][-1000:]) from None
+    return UTF8
+
+
+class _Recoded(io.RawIOBase):
+    """Another encoding's bytes as UTF-8; goes to its start only."""
+
+    def __init__(self, handle: IO[bytes], codec: str) -> None:
+        super().__init__()
+        self._handle, self._codec = handle, codec
+        self.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if offset or whence:
+            raise io.UnsupportedOperation(f"seek({offset}, {whence}) of a list that is decoded on its way")
+        self._handle.seek(0)
+        self._decoder = codecs.getincrementaldecoder(self._codec)(_UNREADABLE)
+        self._ready, self._ended, self._position = memoryview(b""), False, 0
+        return 0
+
+    def readinto(self, buffer: Any, /) -> int:
+        while not self._ready and not self._ended:
+            chunk = self._handle.read(CHUNK_BYTES)
+            self._ended = not chunk
+            text = self._decoder.decode(chunk, final=self._ended)
+            self._ready = memoryview(text.encode(UTF8, "surrogateescape"))
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        self._position += size
+        return size

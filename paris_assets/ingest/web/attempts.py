@@ -1,0 +1,128 @@
+"""Which row is asked for next, and what follows from its answer: for the row, and for the other rows of its host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from paris_assets.config import Ingest
+from paris_assets.ingest.fetched import Fetched
+from paris_assets.ingest.web.addresses import ascii_host
+from paris_assets.ingest.web.hosts import PROBES, Host, Hosts, Job
+from paris_assets.ingest.web.request import Failure, request, target
+from paris_assets.ingest.web.transfer import Transfers
+from paris_assets.ingest.web.urls import Url
+
+LOOK_AHEAD = 10_000  # rows taken from the list while others wait for their host
+REFUSALS = {"http_429", "http_503"}
+CROWDED = 5  # refusals of one row that are put down to the number of requests, not to the row
+
+
+class Attempts:
+    """The rows of a list on their way.
+
+    Args:
+        urls: (source_row, url).
+        done: takes what became of a row; every row once.
+    """
+
+    def __init__(
+        self,
+        urls: Iterator[tuple[int, str | None]],
+        settings: Ingest,
+        transfers: Transfers,
+        done: Callable[[Fetched], None],
+    ) -> None:
+        served = {ascii_host(name) for name, place in settings.resolve.items() if place == "serve"}
+        self._hosts = Hosts(settings.concurrency_per_host, served)
+        self._urls: Iterator[tuple[int, str | None]] | None = urls
+        self._settings, self._transfers, self._done = settings, transfers, done
+        self._underway = 0
+
+    async def next(self) -> Job | None:
+        """The next row to ask for, as soon as its host bears it; None when all have ended."""
+        while True:
+            job = self._hosts.take()
+            if job is not None:
+                return job
+            if self._urls is not None and self._underway < LOOK_AHEAD:
+                self._read(self._urls)
+            elif self._underway:
+                await self._hosts.wait()
+            else:
+                return None
+
+    async def make(self, job: Job) -> bool:
+        """One request of a row, and what follows from it: whether a body was handed over."""
+        host = self._hosts.of(job)
+        try:
+            found = await request(job, self._transfers, self._settings)
+        except Failure as failure:
+            self._settle(job, host, failure)
+            return False
+        finally:
+            self._hosts.done(host)
+        host.answered()
+        if isinstance(found, Url):
+            job.redirect(found)
+            self._put(job)
+            return False
+        self._end(found)
+        return True
+
+    def _read(self, urls: Iterator[tuple[int, str | None]]) -> None:
+        row, url = next(urls, (None, None))
+        if row is None:
+            self._urls = None
+            return
+        self._underway += 1
+        try:
+            job = Job(row, target(url))
+        except Failure as failure:
+            self._end(Fetched(row, "failed", failure.reason, None, 1, None))
+            return
+        job.begin(self._settings.timeout_s)
+        self._put(job, first=False)
+
+    def _put(self, job: Job, first: bool = True) -> None:
+        """Let a row wait for its host, or end it where that is asked no more."""
+        closed = self._hosts.of(job).closed
+        if closed is None:
+            self._hosts.put(job, first)
+        else:
+            self._fail(job, closed)
+
+    def _settle(self, job: Job, host: Host, failure: Failure) -> None:
+        """What a failed attempt means for the host, and then for the row."""
+        limits = failure.reason in REFUSALS or (failure.transient and failure.wait_s > 0)
+        # What several requests at once were turned away for, one alone may get.
+        crowded = limits and host.limited and job.at_once > 1 and job.refusals < CROWDED
+        job.refusals, job.failures = job.refusals + crowded, job.failures + (not crowded)
+        wait_s = max(self._settings.backoff_s * 2 ** max(job.failures - 1, 0), failure.wait_s)
+        if limits or (failure.reason == "connection" and failure.transient):
+            host.refused(job, asyncio.get_running_loop().time())
+        too_long = limits and failure.wait_s > self._settings.max_wait_s
+        if too_long:
+            host.close(failure.reason)
+        elif limits and (failure.wait_s or not crowded):
+            self._hosts.pause(host, wait_s)
+        if failure.reason in ("timeout", "connection") or (limits and not crowded):
+            if host.missed(job, failure.reason):
+                self._hosts.pause(host, self._settings.max_wait_s / PROBES)
+        elif not limits:
+            host.answered()
+        if failure.transient and not too_long and not host.closed and job.failures <= self._settings.retries:
+            job.begin(self._settings.timeout_s)
+            asyncio.get_running_loop().call_later(wait_s, self._put, job)
+        else:
+            self._fail(job, failure.reason, failure.http_status)
+        for waiting in self._hosts.rest(host) if host.closed else ():
+            self._fail(waiting, str(host.closed))
+
+    def _fail(self, job: Job, reason: str, http_status: int | None = None) -> None:
+        self._end(Fetched(job.source_row, "failed", reason, http_status, job.attempts, None))
+
+    def _end(self, fetched: Fetched) -> None:
+        self._underway -= 1
+        self._done(fetched)
+        self._hosts.wake()
