@@ -121,6 +121,11 @@ def test_a_row_that_cannot_be_read_stays_a_row_and_harms_no_other(
     ("content", "kind", "words"),
     [
         (b"<html>\n<p>\n", "jsonl", ["list", "first 2 rows", "JSON"]),
+        (
+            b'{"data": {"url": ["u", "v"], "text": ["a", "b"]}}',
+            "json",
+            ["list", "not one address", "one object per row"],
+        ),
         (b'["u"]\n', "json", ["first 1 rows", "JSON"]),
         (b'{"link": "u"}\n{"n": 1}\n', "jsonl", ["['link', 'n']", "image_url"]),
         (b"link,n\nu,1\n", "csv", ["['link', 'n']", "image_url"]),

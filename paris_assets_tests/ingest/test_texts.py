@@ -65,6 +65,17 @@ def test_a_named_column_may_be_a_list_or_an_object(tmp_path: Path, root: Locatio
     assert rows.select("text", "alt_texts").rows() == [("a b", ["c d"])]
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.map_(pa.string(), pa.string()), pa.list_(pa.dictionary(pa.int32(), pa.string())), pa.list_(pa.string(), 1)],
+)
+def test_texts_within_other_types(tmp_path: Path, root: Location, kind: pa.DataType) -> None:
+    value = [("en", "a dog")] if pa.types.is_map(kind) else ["a dog"]
+    pq.write_table(pa.table({"image": [BODY], "caption": pa.array([value], kind)}), tmp_path / "l.parquet")
+    source = Source(path=str(tmp_path))
+    assert read_rows(source, entry_of(register(source, None, root), "00000"), root)["text"].to_list() == ["a dog"]
+
+
 def test_lists_with_bytes_that_are_no_text_spoil_their_row_only(tmp_path: Path, root: Location) -> None:
     bad = pa.array([b"fine", b"caf\xe9", b"good"]).view(pa.string())
     texts = pa.ListArray.from_arrays([0, 2, 3], bad)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import IO, Any
 
 from paris_assets.ingest.lists import delimited, dialects, json_documents
-from paris_assets.ingest.lists.columns import SourceError, check_records
+from paris_assets.ingest.lists.columns import SourceError, check_records, names_of
 from paris_assets.ingest.lists.delimited import MARK, Dialect
 from paris_assets.ingest.lists.dialects import PROBE_ROWS
 from paris_assets.ingest.lists.encodings import AUTO, UTF8, as_utf8, encoding_of
@@ -107,8 +107,15 @@ def check_columns(
             f"{where}: none of the first {len(rows)} rows is a JSON object with columns as keys, such as "
             '{"url": "https://...", "caption": "..."}'
         )
-    if rows:
-        check_records(read, overrides, where)
+    if not rows:
+        return
+    check_records(read, overrides, where)
+    urls = [row[name] for row in read for name in names_of("url", row, overrides) if row[name] is not None]
+    if urls and all(isinstance(url, list | dict) for url in urls):
+        raise SourceError(
+            f"{where}: the url of each of its first rows is a list or an object, not one address: write one object per "
+            "row, with one url"
+        )
 
 
 def records(handle: IO[bytes], where: str, layout: Layout) -> Iterator[bytes]:

@@ -50,13 +50,16 @@ def texts_of(value: Any) -> Iterator[str]:
 
 def may_hold_texts(kind: pl.DataType) -> bool:
     """Whether values of a column's type can be captions: what is flat, and what holds texts within."""
-    return not kind.is_nested() or pl.String in leaves(kind)
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    return not kind.is_nested() or any(leaf in texts for leaf in leaves(kind))
 
 
 def leaves(kind: Any) -> list[pl.DataType]:
     """The types within a column's type, however deep; the type itself where it is flat."""
     if isinstance(kind, pl.List | pl.Array):
         return leaves(kind.inner)
+    if isinstance(kind, pl.Map):
+        return leaves(kind.value)
     return [leaf for field in kind.fields for leaf in leaves(field.dtype)] if isinstance(kind, pl.Struct) else [kind]
 
 
