@@ -20,7 +20,9 @@ from paris_assets.dag.checks import TableCheck, checks_of
 from paris_assets.dag.failed_checks import failed_checks_check
 from paris_assets.dag.graph import Graph
 from paris_assets.dag.io_manager import IO_MANAGER, Listener, TableIOManager
+from paris_assets.dag.jobs import nightly, stage_jobs
 from paris_assets.dag.records import Records
+from paris_assets.dag.run_config import profile_resource
 from paris_assets.dag.s3 import open_location, s3_resource
 from paris_assets.dag.tables import Tables
 from paris_assets.demo.resource import loopback_server
@@ -34,6 +36,8 @@ from paris_assets.latents import assets as latents_assets
 from paris_assets.latents import checks as latents_checks
 from paris_assets.models.registry import Models
 from paris_assets.planning.profile_file import stored_profile
+from paris_assets.planning.standing import standing_checks, standing_keys
+from paris_assets.planning.unchecked import look
 from paris_assets.profiles import load_profile
 from paris_assets.sensors import SENSORS
 from paris_assets.signals import assets as signals_assets
@@ -103,14 +107,29 @@ def build_definitions(
     catalog = root if isinstance(root, Catalog) else open_catalog(root, profile)
     graph, resources = catalog.graph, resources_of(catalog, journal)
     checks = asset_checks(graph)
-    gathered = [failed_checks_check(LAST_ASSET, [check.key for check in checks])] if LAST_ASSET in graph else []
+    keys = [*(check.key for check in checks), *standing_keys(graph)]
+    gathered = [failed_checks_check(LAST_ASSET, keys)] if LAST_ASSET in graph else []
+    looks = look(checks, LAST_ASSET if LAST_ASSET in graph else None)
+    tables = _io_manager(TableIOManager(resources["tables_of_checks"], listener))
     return dg.Definitions(
         assets=[asset.define(catalog.profile, graph) for asset in ASSETS if asset.name in graph],
-        asset_checks=[*(check.define() for check in checks), *gathered],
+        asset_checks=[*(check.define() for check in checks), *standing_checks(graph), *gathered],
+        jobs=[*stage_jobs([asset for asset in ASSETS if asset.name in graph]), looks],
+        schedules=[nightly(looks)],
         sensors=SENSORS,
-        resources={**resources, IO_MANAGER: TableIOManager(resources["tables_of_checks"], listener)},
+        resources={
+            **resources,
+            "profile": profile_resource(catalog.profile, catalog.location.url),
+            IO_MANAGER: tables,
+            "io_manager": tables,  # in place of Dagster's own, which pickles: nothing here is handed on in that way
+        },
         executor=dg.in_process_executor,
     )
+
+
+def _io_manager(tables: TableIOManager) -> dg.IOManagerDefinition:
+    # It asks for the settings so that every run looks at its run config, whichever assets it makes.
+    return dg.IOManagerDefinition(lambda _: tables, required_resource_keys={"profile"})
 
 
 def resources_of(catalog: Catalog, journal: Path | None = None) -> dict[str, Any]:

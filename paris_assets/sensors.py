@@ -14,8 +14,8 @@ import dagster as dg
 from rich.console import Console
 
 from paris_assets.config import Profile
+from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import REGISTRY, Catalog
-from paris_assets.dag.io_manager import RESUME_TAG
 from paris_assets.dag.records import ALL
 from paris_assets.errors import UsageError
 from paris_assets.partitions import image_shards
@@ -48,7 +48,6 @@ UNFINISHED = [
 ]
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 SHARDS = str(image_shards.name)
-PARTITION_TAG = "dagster/partition"
 LOOK_AGAIN_S = 900
 LOADED = uuid.uuid4().hex  # another one in every process that has loaded this code
 
@@ -201,7 +200,7 @@ def _running(instance: dg.DagsterInstance, catalog: Catalog) -> set[Partition]:
     found: set[Partition] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
         assets = run.asset_selection or [dg.AssetKey(name) for name in catalog.graph]
-        found |= {(key.to_user_string(), run.tags.get(PARTITION_TAG, ALL)) for key in assets}
+        found |= {(key.to_user_string(), run.tags.get(run_tags.PARTITION, ALL)) for key in assets}
     return found
 
 
@@ -213,5 +212,5 @@ def _request(task: Task) -> dg.RunRequest:
     return dg.RunRequest(
         asset_selection=[dg.AssetKey(name) for name in task.assets],
         partition_key=None if task.shard == ALL else task.shard,
-        tags={RESUME_TAG: "true"},
+        tags={run_tags.RESUME: "true"},
     )

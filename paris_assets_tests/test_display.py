@@ -21,8 +21,8 @@ from paris_assets.definitions import asset_graph, build_definitions, open_catalo
 from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import QUIET, open_instance
+from paris_assets.runs.look import look_at_root
 from paris_assets.runs.run import Request
-from paris_assets.runs.unchecked import check_again
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures import made_up, small_world
@@ -238,7 +238,9 @@ def test_what_was_made_but_not_judged_is_judged_by_the_next_run(root: Path, tmp_
         assert status.is_current
         said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks").description or ""
         assert said.startswith("2 checks fail, 1 of them with an error")
-        assert check_again(open_catalog(str(moved)), instance) == 0
+        runs = instance.get_runs_count()
+        assert look_at_root(open_catalog(str(moved)), instance, "again") == (0, 0)
+        assert instance.get_runs_count() == runs
 
 
 def test_a_failure_is_not_buried_by_those_of_another_shard() -> None:

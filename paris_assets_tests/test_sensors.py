@@ -13,6 +13,7 @@ import pytest
 
 from paris_assets import sensors
 from paris_assets.clusters import reported
+from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.s3 import open_location
 from paris_assets.dag.tables import Tables
@@ -20,10 +21,12 @@ from paris_assets.definitions import build_definitions, open_catalog
 from paris_assets.ingest.columns import SourceError
 from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
+from paris_assets.planning.home import dagster_home
 from paris_assets.planning.registration import bind
 from paris_assets.planning.run_lock import hold_root
+from paris_assets.planning.unchecked import report_finished
 from paris_assets.profiles import dump_profile
-from paris_assets.runs.execution import dagster_home, open_instance, report_finished
+from paris_assets.runs.execution import open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct, small_world
@@ -135,7 +138,7 @@ def test_new_rows_become_shards_and_runs(world: World) -> None:
     assert [request.partition_key for request in asked] == ["00002", "00003"]
     for request in asked:
         assert [key.to_user_string() for key in request.asset_selection or []] == FETCHED
-        assert request.tags["paris/resume"] == "true"
+        assert request.tags[run_tags.RESUME] == "true"
     assert world.register() == "no new rows; 4 shards are registered"
 
 
@@ -274,7 +277,7 @@ def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert root.size("run.lock") is None
 
 
-@pytest.mark.parametrize(("tags", "computed"), [({"paris/resume": "true"}, False), ({}, True)])
+@pytest.mark.parametrize(("tags", "computed"), [({run_tags.RESUME: "true"}, False), ({}, True)])
 def test_runs_of_sensors_keep_rows_of_models(
     world: World, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str], computed: bool
 ) -> None:

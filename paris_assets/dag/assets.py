@@ -16,8 +16,9 @@ from paris_assets.dag.code_version import NOT_FOLLOWED, code_version
 from paris_assets.dag.commit import Keeps
 from paris_assets.dag.display import COLUMNS, LINEAGE, column_lineage, table_schema
 from paris_assets.dag.graph import Graph, TableSpec
-from paris_assets.dag.io_manager import IO_MANAGER, RESUME_TAG, UNIT, Making, invariants_stop_the_run
+from paris_assets.dag.io_manager import IO_MANAGER, UNIT, Making, invariants_stop_the_run
 from paris_assets.dag.records import ALL
+from paris_assets.dag.run_tags import resumed
 from paris_assets.models.registry import network_modules
 from paris_assets.partitions import image_shards
 from paris_assets.settings.import_path import SHIPPED
@@ -123,7 +124,7 @@ class TableAsset:
         def make(context: dg.AssetExecutionContext, **inputs: Any) -> Making:
             shard = context.partition_key if self.partitioned else ALL
             catalog: Catalog = context.resources.catalog
-            if RESUME_TAG not in context.run.tags:
+            if not resumed(context.run):
                 catalog.refresh()
             given = {**inputs, **{name: getattr(context.resources, name) for name in resources}}
             given |= dict.fromkeys(absent)

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from paris_assets.dag import run_tags
 from paris_assets.dag.commit import Keeps, Partition, commit
 from paris_assets.dag.display import COLUMNS, LINEAGE, output_metadata, record_metadata, table_schema
 from paris_assets.dag.records import ALL, Record
@@ -19,9 +20,6 @@ from paris_assets.storage.schema import Schema
 from paris_assets.storage.shards import Shards
 
 IO_MANAGER = "tables"
-RESUME_TAG = "paris/resume"
-FORCE_TAG = "paris/force"
-RETRY_TAG = "paris/retry"
 UNIT = "paris/unit"
 Listener = Callable[[str, str, str], None]
 
@@ -46,9 +44,8 @@ class Making:
 class TableIOManager(dg.IOManager):
     """Loads an input as one lazy scan over the wanted partitions and commits what an asset returns.
 
-    In a run tagged ``paris/resume`` (those that `paris run` starts) a partition that is finished under the wanted
-    fingerprint is left as it is, unless ``paris/force`` or ``paris/retry`` names it; a materialisation asked for by
-    hand is always made.
+    In a run that `paris run` or a sensor starts, a partition that is finished under the wanted fingerprint is left as
+    it is, unless it is forced or retried (``run_tags``); a materialisation asked for by hand is always made.
 
     Args:
         tables: those of the root.
@@ -73,9 +70,9 @@ class TableIOManager(dg.IOManager):
         if not isinstance(obj.output, Output):
             raise dg.DagsterInvariantViolationError(f"{asset} must return an Output, not {type(obj.output).__name__}")
         shard = context.asset_partition_key if context.has_asset_partitions else ALL
-        tags, start = context.step_context.run_tags, time.monotonic()
-        forced, retried = (asset in tags.get(tag, "").split(",") for tag in (FORCE_TAG, RETRY_TAG))
-        resumed = RESUME_TAG in tags and not forced
+        run, start = context.step_context.dagster_run, time.monotonic()
+        forced, retried = (asset in run_tags.named(run, tag) for tag in (run_tags.FORCE, run_tags.RETRY))
+        resumed = run_tags.resumed(run) and not forced
         made = not resumed or retried or not self._catalog.done(asset, shard)
         keeps = {"when_resumed": resumed, "when_retried": retried and not forced, "when_grown": True}[obj.keeps_rows]
         self._listener(asset, shard, "start")

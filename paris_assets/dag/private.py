@@ -7,6 +7,7 @@ names what a new version has moved.
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs.sqlite import SqliteRunStorage
@@ -16,6 +17,9 @@ __all__ = [
     "CheckRunHealthResult",
     "ConsolidatedSqliteEventLogStorage",
     "PartitionKeyFilter",
+    "RegisteredCodeLocationOrigin",
+    "RemoteJobOrigin",
+    "RemoteRepositoryOrigin",
     "SqlPollingEventWatcher",
     "SqliteRunStorage",
     "WorkerStatus",

@@ -23,6 +23,7 @@ from paris_assets.errors import UsageError
 from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.partitions import image_shards
+from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding
 from paris_assets.planning.run_lock import hold_root
@@ -30,11 +31,11 @@ from paris_assets.planning.waves import blocked_lines
 from paris_assets.process import child_environment
 from paris_assets.profiles import with_full_paths
 from paris_assets.runs.doctor import absent_packages, missing_for
-from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
+from paris_assets.runs.execution import end_killed_runs, new_invocation, open_instance
+from paris_assets.runs.look import look_at_root
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
-from paris_assets.runs.unchecked import check_again
 
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
@@ -81,8 +82,8 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
         raise UsageError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
     bind(catalog, registry, console)
-    todo = plan(catalog, request)
-    told, checked = _tell_dagster(catalog)
+    todo, invocation = plan(catalog, request), new_invocation()
+    told, checked = _tell_dagster(catalog, invocation, at_end=not todo)
     if told:
         console.print(f"told Dagster of {told} finished partitions that it did not know")
     if checked:
@@ -93,7 +94,8 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
         console.print(said, markup=False, soft_wrap=True)
         return 0
     with RunProgress(console) as progress:
-        report = run(catalog, request, progress)
+        report = run(catalog, request, progress, invocation)
+    _tell_dagster(catalog, invocation, at_end=True, failed=report.failed)
     print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
@@ -102,12 +104,12 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     return 1 if report.failed else 0
 
 
-def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
+def _tell_dagster(catalog: Catalog, invocation: str, at_end: bool, failed: bool = False) -> tuple[int, int]:
     home = dagster_home(catalog.location.url, catalog.location.remote)
     try:
         instance = open_instance(catalog.location)
         end_killed_runs(instance)
-        return report_finished(catalog, instance), check_again(catalog, instance)
+        return look_at_root(catalog, instance, invocation, at_end, failed)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"

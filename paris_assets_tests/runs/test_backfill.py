@@ -12,9 +12,11 @@ import dagster as dg
 import pytest
 import yaml
 
+from paris_assets.dag import run_tags
 from paris_assets.dag.graph import ancestors
 from paris_assets.definitions import open_catalog
-from paris_assets.runs.execution import INSTANCE, POOLS, open_instance, report_finished
+from paris_assets.planning.unchecked import report_finished
+from paris_assets.runs.execution import INSTANCE, POOLS, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct, small_world
@@ -151,7 +153,7 @@ def test_a_killed_paris_run_keeps_no_place_in_a_pool(world: World) -> None:
             [sys.executable, "-m", "paris_assets.cli", *command],
             env=environment(world.root), cwd=PROJECT, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={"paris/resume": "true"})
+        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={run_tags.RESUME: "true"})
         (left,) = until(lambda: world.instance.get_runs(started), 120, "the run of `paris run`")
         assert left.run_op_concurrency
         assert left.run_op_concurrency.all_pools == {"fit"}

@@ -22,7 +22,8 @@ from PIL import Image
 from paris_assets.dag.records import read_record
 from paris_assets.definitions import open_catalog
 from paris_assets.partitions import image_shards
-from paris_assets.runs.execution import open_instance, report_finished
+from paris_assets.planning.unchecked import report_finished
+from paris_assets.runs.execution import open_instance
 from paris_assets.runs.run import Request, plan
 from paris_assets.storage.location import Location
 from paris_assets.verification.command import verify

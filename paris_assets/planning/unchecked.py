@@ -1,0 +1,207 @@
+"""What Dagster does not know of a root, told to it by one run: partitions that it has no event for, and judgements that
+are missing or older than what they speak of.
+
+Partitions are finished without an event where a run was killed between the two, Dagster's home was deleted, or the root
+was copied from elsewhere. Judgements are missing there, too; other bounds make them old, and so does a run that fails:
+what was made before then speaks of an older set. Dagster runs checks of single shards only together with their asset.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from paris_assets.dag import run_tags
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.checks import TableCheck
+from paris_assets.dag.display import record_metadata
+from paris_assets.dag.failed_checks import NAME, failed_checks, show, summary
+from paris_assets.dag.private import AssetCheckEvaluationTargetMaterializationData
+from paris_assets.dag.records import ALL
+from paris_assets.dag.tables import Tables
+from paris_assets.errors import MissingInput, UsageError
+from paris_assets.partitions import image_shards
+from paris_assets.planning.home import dagster_home
+from paris_assets.planning.run_lock import hold_root
+from paris_assets.planning.standing import standing, standing_keys
+from paris_assets.planning.waves import what_is_done
+
+LOOK = "look_at_the_root"
+BOUNDS = "checked_by.json"
+
+
+def report_finished(catalog: Catalog, instance: dg.DagsterInstance) -> int:
+    """Tell Dagster of finished partitions that it has no event for (its home was deleted, or files were brought in);
+    returns how many."""
+    shards = catalog.shards()
+    instance.add_dynamic_partitions(str(image_shards.name), shards)
+    count = 0
+    for name, node in catalog.graph.items():
+        key = dg.AssetKey(name)
+        known: set[str] = set()
+        if node.partitioned:
+            known = set(instance.get_materialized_partitions(key))
+        elif instance.get_latest_materialization_event(key):
+            known = {ALL}
+        for shard in (shard for shard in (shards if node.partitioned else [ALL]) if shard not in known):
+            if catalog.done(name, shard):
+                _report_runless(catalog, instance, name, shard)
+                count += 1
+    return count
+
+
+def _report_runless(catalog: Catalog, instance: dg.DagsterInstance, name: str, shard: str) -> None:
+    record = catalog.record(name, shard)
+    assert record is not None
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            asset_key=name,
+            partition=None if shard == ALL else shard,
+            metadata=record_metadata(catalog.location, record),
+            tags={"dagster/data_version": record.content, "dagster/code_version": catalog.graph[name].code_version},
+        )
+    )
+
+
+def not_judged(
+    catalog: Catalog, instance: dg.DagsterInstance, checks: Sequence[TableCheck]
+) -> list[tuple[TableCheck, str]]:
+    """(check, shard) of finished partitions that have no result as they stand under these bounds."""
+    changed = _changed(Path(instance.root_directory) / BOUNDS, catalog)
+    return [(check, shard) for check in checks for shard in _not_checked(catalog, instance, check.key, changed)]
+
+
+def in_doubt(catalog: Catalog, instance: dg.DagsterInstance) -> bool:
+    """Whether what was last said of an unpartitioned asset, as older than the set or not, is no longer so."""
+    keys, done = standing_keys(catalog.graph), what_is_done(catalog, catalog.shards())
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    for key in keys:
+        asset, known = key.asset_key.to_user_string(), latest.get(key)
+        if known is None and catalog.record(asset) is None:
+            continue
+        if known is None or known.evaluation is None:
+            return True
+        if known.evaluation.description != standing(catalog, asset, done)["description"]:
+            return True
+    return False
+
+
+def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
+    """The job that tells Dagster of all this.
+
+    Args:
+        checks: those of tables.
+        last: the asset whose check ``no_failed_checks`` gathers all others, if the profile has it.
+    """
+    names = {name for check in checks for name in check.resources()}
+
+    def look_at_the_root(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        catalog: Catalog = context.resources.catalog
+        with _held(catalog, context.run):
+            catalog.refresh()
+            told = report_finished(catalog, context.instance)
+            waiting = not_judged(catalog, context.instance, checks)
+            context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
+            resources = {name: getattr(context.resources, name) for name in names}
+            yield from _judged(context, catalog, waiting, resources)
+            yield from _standing(context.instance, catalog)
+            if last is not None:
+                keys = [*(check.key for check in checks), *standing_keys(catalog.graph)]
+                failed = failed_checks(context.instance, keys)
+                show(context, failed)
+                key = dg.AssetCheckKey(dg.AssetKey(last), NAME)
+                yield _evaluation(context.instance, key, ALL, summary(failed))
+            _keep_bounds(Path(context.instance.root_directory) / BOUNDS, catalog)
+        yield dg.Output(None)
+
+    op = dg.op(required_resource_keys={"catalog", "files", *names}, out=dg.Out(dg.Nothing))(look_at_the_root)
+    said = (
+        "Tells Dagster of finished partitions that it does not know, makes the checks that are missing or older than "
+        "what they speak of, and says which assets hold an older set. It makes no table."
+    )
+    return dg.GraphDefinition("look", node_defs=[op], description=said).to_job(name=LOOK, description=said)
+
+
+def _held(catalog: Catalog, run: dg.DagsterRun) -> AbstractContextManager[None]:
+    """Hold the root, which `paris run` does already where it looks itself."""
+    if run_tags.of_paris_run(run):
+        return nullcontext()
+
+    def busy(holder: str) -> None:
+        raise UsageError(f"{catalog.location.url} is held by {holder}, which looks itself when it ends")
+
+    return hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), busy, busy)
+
+
+def _judged(
+    context: dg.OpExecutionContext, catalog: Catalog, waiting: list[tuple[TableCheck, str]], resources: dict[str, Any]
+) -> list[dg.AssetCheckEvaluation]:
+    made, tables = [], Tables(catalog)
+    for check, shard in waiting:
+        try:
+            found = check.evaluate(tables, resources, shard)
+            made.append(_evaluation(context.instance, check.key, shard, found))
+        except MissingInput as error:  # what the check compares with is not there yet
+            context.log.warning(f"{check.key.to_user_string()} [{shard}]: {error}")
+    return sorted(made, key=lambda one: not one.passed)  # Dagster shows the last one
+
+
+def _standing(instance: dg.DagsterInstance, catalog: Catalog) -> Iterator[dg.AssetCheckEvaluation]:
+    done = what_is_done(catalog, catalog.shards())
+    for key in standing_keys(catalog.graph):
+        said = standing(catalog, key.asset_key.to_user_string(), done)
+        yield _evaluation(instance, key, ALL, said)
+
+
+def _keep_bounds(path: Path, catalog: Catalog) -> None:
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(catalog.profile.checks.model_dump_json())
+    os.replace(draft, path)
+
+
+def _changed(bounds: Path, catalog: Catalog) -> set[str]:
+    """Names of bounds, and of checks whose severity, that are others than at the last time."""
+    now = catalog.profile.checks.model_dump(mode="json")
+    before = json.loads(bounds.read_text()) if bounds.exists() else now
+    moved = set(now["warn_only"]) ^ set(before["warn_only"])
+    return moved | {f"checks.{name}" for name in now if name != "warn_only" and now[name] != before.get(name)}
+
+
+def _not_checked(
+    catalog: Catalog, instance: dg.DagsterInstance, key: dg.AssetCheckKey, changed: set[str]
+) -> Iterator[str]:
+    """Finished partitions of the check's asset that it has not seen as they are, or by other bounds."""
+    asset = key.asset_key.to_user_string()
+    results = instance.event_log_storage.get_asset_check_partition_info([key])
+    current = {one.partition_key or ALL for one in results if one.is_current}
+    if changed and (key.name in changed or changed & _bounds_of(instance, key)):
+        current = set()
+    for shard in catalog.shards() if catalog.graph[asset].partitioned else [ALL]:
+        if shard not in current and catalog.done(asset, shard):
+            yield shard
+
+
+def _bounds_of(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> set[str]:
+    """Figures of the check's latest evaluation, the bounds that decided among them."""
+    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
+    return set(record.evaluation.metadata) if record and record.evaluation else set()
+
+
+def _evaluation(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, shard: str, said: dict[str, Any]
+) -> dg.AssetCheckEvaluation:
+    partition = None if shard == ALL else shard
+    made = dg.AssetRecordsFilter(key.asset_key, asset_partitions=[shard] if partition else None)
+    target = None
+    for latest in instance.fetch_materializations(made, limit=1).records:
+        # Without it Dagster takes the evaluation for one of earlier rows; it has no public name.
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp
+        )
+    return dg.AssetCheckEvaluation(
+        key.asset_key, key.name, partition=partition, target_materialization_data=target, **said
+    )
