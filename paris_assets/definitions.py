@@ -1,5 +1,6 @@
 """Everything is wired here, and only here."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -65,6 +66,10 @@ CHECKS = (
     experts_checks,
 )
 LAST_ASSET = "pipeline_manifest"
+ANOTHER_HOME = (
+    "DAGSTER_HOME is not set: what is finished under %s is shown after the first look of the sensor ended_runs, but "
+    "the history of runs is not. `paris dev` (in a checkout `make dev`) opens the root with its history."
+)
 
 
 def asset_graph(profile: Profile) -> Graph:
@@ -192,6 +197,8 @@ def __getattr__(name: str) -> Any:
     # Built when Dagster asks for it: whoever imports this module for another root must not open the default one.
     if name != "defs":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not os.environ.get("DAGSTER_HOME"):
+        logging.getLogger(__name__).warning(ANOTHER_HOME, os.environ.get("PARIS_ROOT", DEFAULT_ROOT))
     return globals().setdefault(name, build_definitions(os.environ.get("PARIS_ROOT", DEFAULT_ROOT)))
 
 

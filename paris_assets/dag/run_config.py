@@ -23,32 +23,47 @@ def profile_resource(profile: Profile, root_url: str) -> dg.ResourceDefinition:
     """
 
     def settings(context: dg.InitResourceContext) -> Profile:
-        return changed(profile, context.resource_config or {}, root_url)
+        return with_overrides(profile, context.resource_config)
+
+    def asked(given: Mapping[str, Any]) -> dict[str, Any]:
+        found = overrides(profile, given, root_url)
+        with_overrides(profile, found)
+        return found
 
     said = (
-        "Settings, with those of the root as defaults. Those that change no result can be "
-        "given for one run; another value of any other is refused, since all tables of a root are made under the same."
+        "Settings, with those of the root as defaults. Those that change no result can be given for one run; another "
+        "value of any other is refused, since all tables of a root are made under the same."
     )
-    return dg.ResourceDefinition(settings, dg.Field(offered(profile), is_required=False), said)
+    # Dagster looks at run config by `asked` before it creates a run, so whoever launches one is answered at once.
+    given = dg.Field(offered(profile), is_required=False)
+    return dg.ResourceDefinition(settings, dg.Permissive()).configured(asked, config_schema=given, description=said)
 
 
-def changed(profile: Profile, given: Mapping[str, Any], root_url: str) -> Profile:
-    """The profile with the settings that run config gives.
+def overrides(profile: Profile, given: Mapping[str, Any], root_url: str) -> dict[str, Any]:
+    """Dotted path -> value of the settings in run config that differ from the root's.
 
     Raises:
-        UsageError: a setting that decides results differs from the root's; says how to change it for the root.
-        ProfileError: a value is out of bounds.
+        UsageError: one of them decides results; says how to change it for the root.
     """
-    overrides = {path: value for path, value in _leaves(given) if value != profile.at(path)}
-    refused = [path for path in overrides if not _is_tuning(type(profile), path)]
+    found = {path: value for path, value in _leaves(given) if value != profile.at(path)}
+    refused = [path for path in found if not _is_tuning(type(profile), path)]
     if refused:
-        named = ", ".join(f"{path} is {profile.at(path)!r}, not {overrides[path]!r}" for path in refused)
-        how = " ".join(f"--set {path}={overrides[path]}" for path in refused)
+        named = ", ".join(f"{path} is {profile.at(path)!r}, not {found[path]!r}" for path in refused)
+        how = " ".join(f"--set {path}={found[path]}" for path in refused)
         raise UsageError(
             f"under {root_url} {named}: one run cannot change what decides results, since all tables of a root are "
             f"made under the same settings. Change it for the whole root: `paris run --root {root_url} {how}`"
         )
-    return parse_profile(dump_profile(profile), "run config", overrides) if overrides else profile
+    return found
+
+
+def with_overrides(profile: Profile, found: Mapping[str, Any]) -> Profile:
+    """The profile with some settings changed, by dotted path.
+
+    Raises:
+        ProfileError: a value is out of bounds.
+    """
+    return parse_profile(dump_profile(profile), "run config", dict(found)) if found else profile
 
 
 def offered(section: Section) -> dg.Shape:

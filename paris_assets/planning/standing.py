@@ -50,24 +50,31 @@ def _definition(asset: str) -> dg.AssetChecksDefinition:
 
 
 def _problem(catalog: Catalog, asset: str, done: Done) -> str | None:
-    missing = missing_inputs(catalog, asset, ALL, set(), done)
+    missing = _first(catalog, missing_inputs(catalog, asset, ALL, set(), done))
     if catalog.record(asset) is None:
         return f"Has not been made{f': {some(missing)} is missing or out of date' if missing else ''}"
     fitted_once = catalog.graph[asset].refit_on_settings_only  # and then good for shards that come later
     if missing and not fitted_once:
-        return f"Holds an older set: {some(missing)} has changed since, or is not made"
+        return f"Holds an older set: since then {some(missing)} came or changed, and is not made"
     if not done(asset, ALL):
         return "Holds an older set: its inputs or settings have changed since"
     return None
 
 
+def _first(catalog: Catalog, partitions: list[str]) -> list[str]:
+    """Of partitions (``asset/shard``) that are missing those that wait for no other asset among them."""
+    names = {partition.partition("/")[0] for partition in partitions}
+    waiting = {name for name in names if ancestors(catalog.graph, name) & names}
+    return [partition for partition in partitions if partition.partition("/")[0] not in waiting]
+
+
 def _speaks_of(catalog: Catalog, asset: str, done: Done) -> str:
-    shards, spec = catalog.shards(), catalog.graph[asset]
-    if spec.refit_on_settings_only:
-        return (
-            f"Stays as it was fitted, for all {len(shards)} shards, so that published experts keep their meaning: "
-            f"`paris run --from {asset}` fits it again. Dagster calls it unsynced when shards have come since."
-        )
+    shards, record = catalog.shards(), catalog.record(asset)
+    if record and catalog.graph[asset].refit_on_settings_only:
+        later = [shard for shard in shards if shard not in record.facts["shards"]]
+        kept = f" and kept when others come ({some(later)}): published experts keep their meaning" if later else ""
+        again = f"To Dagster it is then unsynced; `paris run --from {asset}` fits it again."
+        return f"Fitted on {len(shards) - len(later)} of {len(shards)} shards{kept}. {again}"
     lacking = _lacking(catalog, asset, done, shards) if catalog.profile.allow_missing_shards else []
     without = f", without {some(lacking)}" if lacking else ""
     return f"Speaks of {len(shards) - len(lacking)} of {len(shards)} shards{without}."

@@ -9,13 +9,11 @@ what was made before then speaks of an older set. Dagster runs checks of single 
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.checks import TableCheck
 from paris_assets.dag.display import record_metadata
@@ -23,10 +21,8 @@ from paris_assets.dag.failed_checks import NAME, failed_checks, show, summary
 from paris_assets.dag.private import AssetCheckEvaluationTargetMaterializationData
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
-from paris_assets.errors import MissingInput, UsageError
+from paris_assets.errors import MissingInput
 from paris_assets.partitions import image_shards
-from paris_assets.planning.home import dagster_home
-from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.standing import standing, standing_keys
 from paris_assets.planning.waves import what_is_done
 
@@ -100,22 +96,18 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
     names = {name for check in checks for name in check.resources()}
 
     def look_at_the_root(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        catalog: Catalog = context.resources.catalog
-        with _held(catalog, context.run):
-            catalog.refresh()
-            told = report_finished(catalog, context.instance)
-            waiting = not_judged(catalog, context.instance, checks)
-            context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
-            resources = {name: getattr(context.resources, name) for name in names}
-            yield from _judged(context, catalog, waiting, resources)
-            yield from _standing(context.instance, catalog)
-            if last is not None:
-                keys = [*(check.key for check in checks), *standing_keys(catalog.graph)]
-                failed = failed_checks(context.instance, keys)
-                show(context, failed)
-                key = dg.AssetCheckKey(dg.AssetKey(last), NAME)
-                yield _evaluation(context.instance, key, ALL, summary(failed))
-            _keep_bounds(Path(context.instance.root_directory) / BOUNDS, catalog)
+        catalog, bounds = context.resources.catalog, Path(context.instance.root_directory) / BOUNDS
+        catalog.refresh()
+        told = report_finished(catalog, context.instance)
+        waiting = not_judged(catalog, context.instance, checks)
+        context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
+        yield from _judged(context, catalog, waiting, {name: getattr(context.resources, name) for name in names})
+        yield from _standing(context.instance, catalog)
+        if last is not None:
+            failed = failed_checks(context.instance, [*(check.key for check in checks), *standing_keys(catalog.graph)])
+            show(context, failed)
+            yield _evaluation(context.instance, dg.AssetCheckKey(dg.AssetKey(last), NAME), ALL, summary(failed))
+        _keep_bounds(bounds, catalog)
         yield dg.Output(None)
 
     op = dg.op(required_resource_keys={"catalog", "files", *names}, out=dg.Out(dg.Nothing))(look_at_the_root)
@@ -124,17 +116,6 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
         "what they speak of, and says which assets hold an older set. It makes no table."
     )
     return dg.GraphDefinition("look", node_defs=[op], description=said).to_job(name=LOOK, description=said)
-
-
-def _held(catalog: Catalog, run: dg.DagsterRun) -> AbstractContextManager[None]:
-    """Hold the root, which `paris run` does already where it looks itself."""
-    if run_tags.of_paris_run(run):
-        return nullcontext()
-
-    def busy(holder: str) -> None:
-        raise UsageError(f"{catalog.location.url} is held by {holder}, which looks itself when it ends")
-
-    return hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), busy, busy)
 
 
 def _judged(

@@ -19,10 +19,9 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import DEFAULT_ROOT, open_catalog
-from paris_assets.errors import UsageError
+from paris_assets.errors import MissingInput, UsageError, UserError
 from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
-from paris_assets.partitions import image_shards
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding
@@ -84,10 +83,7 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     bind(catalog, registry, console)
     todo, invocation = plan(catalog, request), new_invocation()
     told, checked = _tell_dagster(catalog, invocation, at_end=not todo)
-    if told:
-        console.print(f"told Dagster of {told} finished partitions that it did not know")
-    if checked:
-        console.print(f"made {checked} checks that were missing or had other bounds")
+    _told(told, checked, console)
     if not todo:
         seconds = time.monotonic() - start
         said = f"nothing to do: every selected partition under {catalog.location.url} is up to date ({seconds:.1f} s)"
@@ -114,6 +110,28 @@ def _tell_dagster(catalog: Catalog, invocation: str, at_end: bool, failed: bool 
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"
         raise UsageError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
+
+
+def _told(told: int, checked: int, console: Console) -> None:
+    if told:
+        console.print(f"told Dagster of {told} finished partitions that it did not know")
+    if checked:
+        console.print(f"made {checked} checks that were missing or had other bounds")
+
+
+def _show_as_it_is(catalog: Catalog, console: Console) -> None:
+    """Make Dagster know a root that was copied, made elsewhere, or whose home was deleted, before it is looked at."""
+
+    def busy(holder: str) -> None:
+        raise MissingInput(f"a `paris run` ({holder}) works on it, and tells Dagster itself")
+
+    try:
+        with hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), busy, busy):
+            _told(*_tell_dagster(catalog, new_invocation(), at_end=True), console)
+    except UsageError:
+        raise
+    except UserError as reason:  # the page opens all the same, and its sensor looks again
+        console.print(f"not all of {catalog.location.url} is shown as it is now: {reason}", soft_wrap=True)
 
 
 def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
@@ -156,8 +174,7 @@ def open_ui(url: str, port: int) -> NoReturn:
         # Dagster would show every asset of the demo over a folder made for a slip of the pen.
         raise UsageError(f"there is no run under {root.url}: name another --root, or make one with `paris run`")
     catalog = open_catalog(root)
-    with open_instance(catalog.location) as instance:
-        instance.add_dynamic_partitions(str(image_shards.name), catalog.shards())
+    _show_as_it_is(catalog, open_console())
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
     environment = {**patience, **os.environ, **child_environment(), "PARIS_ROOT": catalog.location.url}
