@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import dagster as dg
 from pydantic.fields import FieldInfo
@@ -90,6 +90,8 @@ def _kind(annotation: Any) -> Any:
     if annotation in PLAIN:
         return PLAIN[annotation]
     members = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _kind(members[0])
     if get_origin(annotation) in (Union, types.UnionType) and len(members) == 2 and type(None) in members:
         (inner,) = (_kind(member) for member in members if member is not type(None))
         return None if inner is None else dg.Noneable(inner)

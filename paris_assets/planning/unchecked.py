@@ -96,7 +96,7 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
     names = {name for check in checks for name in check.resources()}
 
     def look_at_the_root(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        catalog, bounds = context.resources.catalog, Path(context.instance.root_directory) / BOUNDS
+        catalog: Catalog = context.resources.catalog
         catalog.refresh()
         told = report_finished(catalog, context.instance)
         waiting = not_judged(catalog, context.instance, checks)
@@ -107,7 +107,7 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
             failed = failed_checks(context.instance, [*(check.key for check in checks), *standing_keys(catalog.graph)])
             show(context, failed)
             yield _evaluation(context.instance, dg.AssetCheckKey(dg.AssetKey(last), NAME), ALL, summary(failed))
-        _keep_bounds(bounds, catalog)
+        keep_bounds(catalog, context.instance)
         yield dg.Output(None)
 
     op = dg.op(required_resource_keys={"catalog", "files", *names}, out=dg.Out(dg.Nothing))(look_at_the_root)
@@ -138,7 +138,9 @@ def _standing(instance: dg.DagsterInstance, catalog: Catalog) -> Iterator[dg.Ass
         yield _evaluation(instance, key, ALL, said)
 
 
-def _keep_bounds(path: Path, catalog: Catalog) -> None:
+def keep_bounds(catalog: Catalog, instance: dg.DagsterInstance) -> None:
+    """Write down, in Dagster's home, the bounds by which all has been judged."""
+    path = Path(instance.root_directory) / BOUNDS
     draft = path.with_suffix(f".{os.getpid()}")
     draft.write_text(catalog.profile.checks.model_dump_json())
     os.replace(draft, path)

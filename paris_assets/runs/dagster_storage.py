@@ -100,8 +100,8 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
         unknown = [] if known is None else sorted(set(partition_keys) - known)
         if unknown:
             raise UsageError(
-                f"{some(unknown)}: no image shard of this root. A shard is a slice of the source's rows and is registered "
-                "with it: add files to the source, then start `paris run` or the sensor new_image_shards"
+                f"{some(unknown)}: no image shard of this root. A shard is a slice of the source's rows and is "
+                "registered with it: add files to the source, then start `paris run` or the sensor new_image_shards"
             )
         super().add_dynamic_partitions(partitions_def_name, partition_keys)
 

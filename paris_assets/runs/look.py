@@ -6,7 +6,7 @@ import dagster as dg
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.definitions import asset_checks, build_definitions
-from paris_assets.planning.unchecked import LOOK, in_doubt, not_judged, report_finished
+from paris_assets.planning.unchecked import LOOK, in_doubt, keep_bounds, not_judged, report_finished
 from paris_assets.runs.execution import execute, tags_of
 
 
@@ -28,4 +28,5 @@ def look_at_root(
     waiting = not_judged(catalog, instance, checks)
     if waiting or failed or (at_end and in_doubt(catalog, instance)):
         execute(build_definitions(catalog).resolve_job_def(LOOK), instance, tags_of(invocation))
+    keep_bounds(catalog, instance)
     return told, len(waiting)
