@@ -38,6 +38,7 @@ from paris_assets.latents import checks as latents_checks
 from paris_assets.models.registry import Models
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.standing import standing_checks, standing_keys
+from paris_assets.planning.totals import total_checks
 from paris_assets.planning.unchecked import look
 from paris_assets.profiles import load_profile
 from paris_assets.sensors import SENSORS
@@ -107,18 +108,20 @@ def build_definitions(
         root: folder or fsspec URL, or its catalog.
         profile: settings; by default those recorded at the root, else the demo profile.
         listener: told of every partition that starts and ends.
-        journal: a local file in which the processes of one run tell each other which tables they have verified.
+        journal: a local file in which the processes of one `paris run` tell each other which tables they have verified.
+            Where it is given, what speaks of all shards is left out: the command ends with a look at all of them.
     """
     catalog = root if isinstance(root, Catalog) else open_catalog(root, profile)
     graph, resources = catalog.graph, resources_of(catalog, journal)
     checks = asset_checks(graph)
     keys = [*(check.key for check in checks), *standing_keys(graph)]
     gathered = [failed_checks_check(LAST_ASSET, keys)] if LAST_ASSET in graph else []
+    totals = total_checks(graph) if journal is None else []
     looks = look(checks, LAST_ASSET if LAST_ASSET in graph else None)
     tables = _io_manager(TableIOManager(resources["tables_of_checks"], listener))
     return dg.Definitions(
         assets=[asset.define(catalog.profile, graph) for asset in ASSETS if asset.name in graph],
-        asset_checks=[*(check.define() for check in checks), *standing_checks(graph), *gathered],
+        asset_checks=[*(check.define() for check in checks), *standing_checks(graph), *totals, *gathered],
         jobs=[*stage_jobs([asset for asset in ASSETS if asset.name in graph]), looks],
         schedules=[nightly(looks)],
         sensors=SENSORS,

@@ -229,7 +229,7 @@ def test_new_bounds_are_judged_by_without_making_anything_again(root: Path, tmp_
 
 
 def test_a_root_that_dagster_does_not_know_is_shown_as_it_is(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Copied from elsewhere, or its home deleted: `paris dev` tells Dagster, and once is enough."""
     moved = Path(shutil.copytree(root, tmp_path / "root"))
@@ -238,7 +238,7 @@ def test_a_root_that_dagster_does_not_know_is_shown_as_it_is(
     for _ in range(2):
         main(["dev", "--root", str(moved), "--port", str(free_port())])
     tables = sum(len(list((moved / name).glob("*.parquet"))) for name in NAMES)
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(capfd.readouterr().err.split())
     assert said.count(f"told Dagster of {tables} finished partitions that it did not know") == 1
     assert said.count("checks that were missing") == 1
     with open_instance(Location(moved)) as instance:

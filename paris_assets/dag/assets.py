@@ -16,7 +16,7 @@ from paris_assets.dag.code_version import NOT_FOLLOWED, code_version
 from paris_assets.dag.commit import Keeps
 from paris_assets.dag.display import COLUMNS, LINEAGE, column_lineage, table_schema
 from paris_assets.dag.graph import Graph, TableSpec
-from paris_assets.dag.io_manager import IO_MANAGER, UNIT, Making, invariants_stop_the_run
+from paris_assets.dag.io_manager import IO_MANAGER, Making, invariants_stop_the_run
 from paris_assets.dag.records import ALL
 from paris_assets.dag.run_tags import resumed
 from paris_assets.models.registry import network_modules
@@ -131,7 +131,7 @@ class TableAsset:
             with invariants_stop_the_run():
                 wanted, start = catalog.wanted(self.name, shard), time.monotonic()
                 output = self.body(**given, **({SHARD: shard} if SHARD in self._parameters() else {}))
-                return Making(output, self.schema, wanted, self.keeps_rows, time.monotonic() - start)
+                return Making(output, self.schema, wanted, self.keeps_rows, time.monotonic() - start, self.unit)
 
         return dg.asset(
             name=self.name,
@@ -147,7 +147,6 @@ class TableAsset:
             metadata={
                 COLUMNS: table_schema(self.schema),
                 LINEAGE: column_lineage(self.schema, spec.inputs),
-                UNIT: self.unit,
             },
             io_manager_key=IO_MANAGER,
             partitions_def=image_shards if self.partitioned else None,

@@ -20,7 +20,6 @@ from paris_assets.storage.schema import Schema
 from paris_assets.storage.shards import Shards
 
 IO_MANAGER = "tables"
-UNIT = "paris/unit"
 Listener = Callable[[str, str, str], None]
 
 
@@ -32,6 +31,7 @@ class Making:
         wanted: the partition's fingerprint, taken before the inputs were read.
         keeps_rows: when rows of the partition as it stands may be kept.
         seconds: what the function took before the rows are consumed.
+        unit: what a row that enters is, for the rate.
     """
 
     output: Output
@@ -39,6 +39,7 @@ class Making:
     wanted: str | None
     keeps_rows: Keeps
     seconds: float
+    unit: str
 
 
 class TableIOManager(dg.IOManager):
@@ -81,7 +82,7 @@ class TableIOManager(dg.IOManager):
             partition = Partition(asset, shard, obj.wanted, obj.schema, obj.keeps_rows if keeps else None)
             with invariants_stop_the_run():
                 record, columns = commit(self._tables, partition, obj.output)
-            shown |= self._figures(record, obj, time.monotonic() - start, context.definition_metadata[UNIT])
+            shown |= self._figures(record, obj, time.monotonic() - start)
             if {name: str(kind) for name, kind in columns.items()} != {
                 name: str(column.kind) for name, column in obj.schema.items()
             }:
@@ -94,11 +95,11 @@ class TableIOManager(dg.IOManager):
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
         context.add_output_metadata({**record_metadata(self._catalog.location, record), **shown})
 
-    def _figures(self, record: Record, making: Making, seconds: float, unit: str) -> dict[str, Any]:
+    def _figures(self, record: Record, making: Making, seconds: float) -> dict[str, Any]:
         spent = seconds + making.seconds
         rate = (record.counts.get("rows_in") or record.rows) / max(spent, 1e-9)
         pictures = output_metadata(self._catalog.location, making.output)
-        return {"seconds": round(spent, 3), f"{unit}_per_second": round(rate, 1), **pictures}
+        return {"seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1), **pictures}
 
 
 @contextmanager

@@ -72,9 +72,12 @@ def _speaks_of(catalog: Catalog, asset: str, done: Done) -> str:
     shards, record = catalog.shards(), catalog.record(asset)
     if record and catalog.graph[asset].refit_on_settings_only:
         later = [shard for shard in shards if shard not in record.facts["shards"]]
-        kept = f" and kept when others come ({some(later)}): published experts keep their meaning" if later else ""
-        again = f"To Dagster it is then unsynced; `paris run --from {asset}` fits it again."
-        return f"Fitted on {len(shards) - len(later)} of {len(shards)} shards{kept}. {again}"
+        if not later:
+            return f"Fitted on {len(shards)} of {len(shards)} shards."
+        return (
+            f"Fitted on {len(shards) - len(later)} of {len(shards)} shards and kept when others come ({some(later)}): "
+            f"published experts keep their meaning. Dagster calls it unsynced; `paris run --from {asset}` fits anew."
+        )
     lacking = _lacking(catalog, asset, done, shards) if catalog.profile.allow_missing_shards else []
     without = f", without {some(lacking)}" if lacking else ""
     return f"Speaks of {len(shards) - len(lacking)} of {len(shards)} shards{without}."

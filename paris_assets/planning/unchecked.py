@@ -17,13 +17,14 @@ import dagster as dg
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.checks import TableCheck
 from paris_assets.dag.display import record_metadata
-from paris_assets.dag.failed_checks import NAME, failed_checks, show, summary
+from paris_assets.dag.failed_checks import NAME, failed_checks, last_said, show, summary
 from paris_assets.dag.private import AssetCheckEvaluationTargetMaterializationData
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
 from paris_assets.errors import MissingInput
 from paris_assets.partitions import image_shards
 from paris_assets.planning.standing import standing, standing_keys
+from paris_assets.planning.totals import total, total_keys
 from paris_assets.planning.waves import what_is_done
 
 LOOK = "look_at_the_root"
@@ -72,18 +73,29 @@ def not_judged(
 
 
 def in_doubt(catalog: Catalog, instance: dg.DagsterInstance) -> bool:
-    """Whether what was last said of an unpartitioned asset, as older than the set or not, is no longer so."""
-    keys, done = standing_keys(catalog.graph), what_is_done(catalog, catalog.shards())
-    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    for key in keys:
-        asset, known = key.asset_key.to_user_string(), latest.get(key)
-        if known is None and catalog.record(asset) is None:
+    """Whether what was last said of an asset as a whole (its total, or that it holds an older set) is no longer so."""
+    said = _as_a_whole(catalog)
+    for key, now in said.items():
+        known = last_said(instance, key)
+        if known is None and not any(catalog.record(name, shard) for name, shard in _partitions(catalog, key)):
             continue
-        if known is None or known.evaluation is None:
-            return True
-        if known.evaluation.description != standing(catalog, asset, done)["description"]:
+        if known is None or known.description != now["description"]:
             return True
     return False
+
+
+def _partitions(catalog: Catalog, key: dg.AssetCheckKey) -> list[tuple[str, str]]:
+    asset = key.asset_key.to_user_string()
+    return [(asset, shard) for shard in catalog.keys(asset)]
+
+
+def _as_a_whole(catalog: Catalog) -> dict[dg.AssetCheckKey, dict[str, Any]]:
+    """What is to be said of every asset as a whole."""
+    done = what_is_done(catalog, catalog.shards())
+    totals = {key: total(catalog, key.asset_key.to_user_string(), done) for key in total_keys(catalog.graph)}
+    return totals | {
+        key: standing(catalog, key.asset_key.to_user_string(), done) for key in standing_keys(catalog.graph)
+    }
 
 
 def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
@@ -102,7 +114,8 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
         waiting = not_judged(catalog, context.instance, checks)
         context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
         yield from _judged(context, catalog, waiting, {name: getattr(context.resources, name) for name in names})
-        yield from _standing(context.instance, catalog)
+        for key, said in _as_a_whole(catalog).items():
+            yield _evaluation(context.instance, key, ALL, said)
         if last is not None:
             failed = failed_checks(context.instance, [*(check.key for check in checks), *standing_keys(catalog.graph)])
             show(context, failed)
@@ -111,11 +124,11 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
         yield dg.Output(None)
 
     op = dg.op(required_resource_keys={"catalog", "files", *names}, out=dg.Out(dg.Nothing))(look_at_the_root)
-    said = (
+    words = (
         "Tells Dagster of finished partitions that it does not know, makes the checks that are missing or older than "
-        "what they speak of, and says which assets hold an older set. It makes no table."
+        "what they speak of, counts over all shards, and says which assets hold an older set. It makes no table."
     )
-    return dg.GraphDefinition("look", node_defs=[op], description=said).to_job(name=LOOK, description=said)
+    return dg.GraphDefinition("look", node_defs=[op], description=words).to_job(name=LOOK, description=words)
 
 
 def _judged(
@@ -129,13 +142,6 @@ def _judged(
         except MissingInput as error:  # what the check compares with is not there yet
             context.log.warning(f"{check.key.to_user_string()} [{shard}]: {error}")
     return sorted(made, key=lambda one: not one.passed)  # Dagster shows the last one
-
-
-def _standing(instance: dg.DagsterInstance, catalog: Catalog) -> Iterator[dg.AssetCheckEvaluation]:
-    done = what_is_done(catalog, catalog.shards())
-    for key in standing_keys(catalog.graph):
-        said = standing(catalog, key.asset_key.to_user_string(), done)
-        yield _evaluation(instance, key, ALL, said)
 
 
 def keep_bounds(catalog: Catalog, instance: dg.DagsterInstance) -> None:
@@ -170,8 +176,8 @@ def _not_checked(
 
 def _bounds_of(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> set[str]:
     """Figures of the check's latest evaluation, the bounds that decided among them."""
-    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
-    return set(record.evaluation.metadata) if record and record.evaluation else set()
+    last = last_said(instance, key)
+    return set(last.metadata) if last else set()
 
 
 def _evaluation(
