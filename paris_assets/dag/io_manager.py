@@ -11,7 +11,15 @@ import polars as pl
 
 from paris_assets.dag import run_tags
 from paris_assets.dag.commit import Keeps, Partition, commit
-from paris_assets.dag.display import COLUMNS, LINEAGE, output_metadata, record_metadata, table_schema
+from paris_assets.dag.display import (
+    COLUMNS,
+    LINEAGE,
+    kept_metadata,
+    output_metadata,
+    record_metadata,
+    sample_rows,
+    table_schema,
+)
 from paris_assets.dag.records import ALL, Record
 from paris_assets.dag.tables import Tables
 from paris_assets.errors import BrokenInvariant
@@ -91,6 +99,7 @@ class TableIOManager(dg.IOManager):
             kept = self._catalog.record(asset, shard)
             assert kept is not None
             record = kept
+            shown |= kept_metadata(self._catalog.location, record) if shard == ALL else {}
         self._listener(asset, shard, "made" if made else "kept")
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
         context.add_output_metadata({**record_metadata(self._catalog.location, record), **shown})
@@ -99,7 +108,8 @@ class TableIOManager(dg.IOManager):
         spent = seconds + making.seconds
         rate = (record.counts.get("rows_in") or record.rows) / max(spent, 1e-9)
         pictures = output_metadata(self._catalog.location, making.output)
-        return {"seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1), **pictures}
+        rows = sample_rows(self._catalog.location, record)
+        return {"seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1), **rows, **pictures}
 
 
 @contextmanager

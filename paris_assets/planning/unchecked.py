@@ -16,7 +16,7 @@ import dagster as dg
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.checks import TableCheck
-from paris_assets.dag.display import record_metadata
+from paris_assets.dag.display import kept_metadata, record_metadata
 from paris_assets.dag.failed_checks import NAME, failed_checks, last_said, show, summary
 from paris_assets.dag.private import AssetCheckEvaluationTargetMaterializationData
 from paris_assets.dag.records import ALL
@@ -58,7 +58,10 @@ def _report_runless(catalog: Catalog, instance: dg.DagsterInstance, name: str, s
         dg.AssetMaterialization(
             asset_key=name,
             partition=None if shard == ALL else shard,
-            metadata=record_metadata(catalog.location, record),
+            metadata={
+                **record_metadata(catalog.location, record),
+                **(kept_metadata(catalog.location, record) if shard == ALL else {}),
+            },
             tags={"dagster/data_version": record.content, "dagster/code_version": catalog.graph[name].code_version},
         )
     )

@@ -17,7 +17,8 @@ DEMO = load_profile("demo")
 def field(*path: str) -> Any:
     found: Any = offered(DEMO)
     for name in path:
-        found = (found.config_type if isinstance(found, dg.Field) else found).fields[name]
+        shape: Any = found.config_type if isinstance(found, dg.Field) else found
+        found = shape.fields[name]
     return found
 
 
