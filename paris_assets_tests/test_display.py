@@ -262,7 +262,7 @@ def test_an_asset_of_shards_has_its_totals_and_first_rows(instance: dg.DagsterIn
     found = latest_evaluation(instance, "raw_images", "all_shards")
     assert found.description == ("Over 2 of 2 shards 40 rows in and 24 out; rejected: http_404 12, not_an_image 4.")
     assert {name: value.value for name, value in found.metadata.items()}["rejected http_404, all shards"] == 12
-    (first, *others) = metadata(instance, "captions")["first rows"]
+    (first, *others) = metadata(instance, "captions")["first rows"].records
     assert len(others) == 4
     expected = rows(root, "captions").row(0, named=True)
     assert first.data["image_id"] in set(rows(root, "captions")["image_id"])
