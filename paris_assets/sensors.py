@@ -224,9 +224,11 @@ def _what_could_change(instance: dg.DagsterInstance, catalog: Catalog) -> str:
 
 
 def _running(instance: dg.DagsterInstance, catalog: Catalog) -> set[Partition]:
-    """(asset, shard) of every run that has not ended, whoever started it."""
+    """(asset, shard) of every run that has not ended, whoever started it; a look makes none."""
     found: set[Partition] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+        if run.job_name == LOOK:
+            continue
         assets = run.asset_selection or [dg.AssetKey(name) for name in catalog.graph]
         found |= {(key.to_user_string(), run.tags.get(run_tags.PARTITION, ALL)) for key in assets}
     return found

@@ -91,7 +91,7 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
         return 0
     with RunProgress(console) as progress:
         report = run(catalog, request, progress, invocation)
-    _tell_dagster(catalog, invocation, at_end=True, failed=report.failed)
+    _look_at_end(catalog, invocation, report.failed, console)
     print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
@@ -110,6 +110,13 @@ def _tell_dagster(catalog: Catalog, invocation: str, at_end: bool, failed: bool 
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"
         raise UsageError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
+
+
+def _look_at_end(catalog: Catalog, invocation: str, failed: bool, console: Console) -> None:
+    try:
+        _tell_dagster(catalog, invocation, at_end=True, failed=failed)
+    except UserError as reason:  # what was made stays made; the next command, or a sensor, looks again
+        console.print(f"Dagster does not show all of this yet: {reason}", markup=False, soft_wrap=True)
 
 
 def _told(told: int, checked: int, console: Console) -> None:
@@ -131,7 +138,9 @@ def _show_as_it_is(catalog: Catalog, console: Console) -> None:
     except UsageError:
         raise
     except UserError as reason:  # the page opens all the same, and its sensor looks again
-        console.print(f"not all of {catalog.location.url} is shown as it is now: {reason}", soft_wrap=True)
+        console.print(
+            f"not all of {catalog.location.url} is shown as it is now: {reason}", markup=False, soft_wrap=True
+        )
 
 
 def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
