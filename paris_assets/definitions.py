@@ -1,5 +1,6 @@
 """Everything is wired here, and only here."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,9 @@ from paris_assets.dag.checks import TableCheck, checks_of
 from paris_assets.dag.failed_checks import failed_checks_check
 from paris_assets.dag.graph import Graph
 from paris_assets.dag.io_manager import IO_MANAGER, Listener, TableIOManager
+from paris_assets.dag.jobs import nightly, stage_jobs
 from paris_assets.dag.records import Records
+from paris_assets.dag.run_config import profile_resource
 from paris_assets.dag.s3 import open_location, s3_resource
 from paris_assets.dag.tables import Tables
 from paris_assets.demo.resource import loopback_server
@@ -34,6 +37,9 @@ from paris_assets.latents import assets as latents_assets
 from paris_assets.latents import checks as latents_checks
 from paris_assets.models.registry import Models
 from paris_assets.planning.profile_file import stored_profile
+from paris_assets.planning.standing import standing_checks, standing_keys
+from paris_assets.planning.totals import total_checks
+from paris_assets.planning.unchecked import look
 from paris_assets.profiles import load_profile
 from paris_assets.sensors import SENSORS
 from paris_assets.signals import assets as signals_assets
@@ -61,6 +67,10 @@ CHECKS = (
     experts_checks,
 )
 LAST_ASSET = "pipeline_manifest"
+ANOTHER_HOME = (
+    "DAGSTER_HOME is not set: what is finished under %s is shown after the first look of the sensor ended_runs, but "
+    "the history of runs is not. `paris dev` (in a checkout `make dev`) opens the root with its history."
+)
 
 
 def asset_graph(profile: Profile) -> Graph:
@@ -98,19 +108,36 @@ def build_definitions(
         root: folder or fsspec URL, or its catalog.
         profile: settings; by default those recorded at the root, else the demo profile.
         listener: told of every partition that starts and ends.
-        journal: a local file in which the processes of one run tell each other which tables they have verified.
+        journal: a local file in which the processes of one `paris run` tell each other which tables they have verified.
+            Where it is given, what speaks of all shards is left out: the command ends with a look at all of them.
     """
     catalog = root if isinstance(root, Catalog) else open_catalog(root, profile)
     graph, resources = catalog.graph, resources_of(catalog, journal)
     checks = asset_checks(graph)
-    gathered = [failed_checks_check(LAST_ASSET, [check.key for check in checks])] if LAST_ASSET in graph else []
+    keys = [*(check.key for check in checks), *standing_keys(graph)]
+    gathered = [failed_checks_check(LAST_ASSET, keys)] if LAST_ASSET in graph else []
+    totals = total_checks(graph) if journal is None else []
+    looks = look(checks, LAST_ASSET if LAST_ASSET in graph else None)
+    tables = _io_manager(TableIOManager(resources["tables_of_checks"], listener))
     return dg.Definitions(
         assets=[asset.define(catalog.profile, graph) for asset in ASSETS if asset.name in graph],
-        asset_checks=[*(check.define() for check in checks), *gathered],
+        asset_checks=[*(check.define() for check in checks), *standing_checks(graph), *totals, *gathered],
+        jobs=[*stage_jobs([asset for asset in ASSETS if asset.name in graph]), looks],
+        schedules=[nightly(looks)],
         sensors=SENSORS,
-        resources={**resources, IO_MANAGER: TableIOManager(resources["tables_of_checks"], listener)},
+        resources={
+            **resources,
+            "profile": profile_resource(catalog.profile, catalog.location.url),
+            IO_MANAGER: tables,
+            "io_manager": tables,  # in place of Dagster's own, which pickles: nothing here is handed on in that way
+        },
         executor=dg.in_process_executor,
     )
+
+
+def _io_manager(tables: TableIOManager) -> dg.IOManagerDefinition:
+    # It asks for the settings so that every run looks at its run config, whichever assets it makes.
+    return dg.IOManagerDefinition(lambda _: tables, required_resource_keys={"profile"})
 
 
 def resources_of(catalog: Catalog, journal: Path | None = None) -> dict[str, Any]:
@@ -173,6 +200,8 @@ def __getattr__(name: str) -> Any:
     # Built when Dagster asks for it: whoever imports this module for another root must not open the default one.
     if name != "defs":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not os.environ.get("DAGSTER_HOME"):
+        logging.getLogger(__name__).warning(ANOTHER_HOME, os.environ.get("PARIS_ROOT", DEFAULT_ROOT))
     return globals().setdefault(name, build_definitions(os.environ.get("PARIS_ROOT", DEFAULT_ROOT)))
 
 

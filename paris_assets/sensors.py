@@ -14,8 +14,9 @@ import dagster as dg
 from rich.console import Console
 
 from paris_assets.config import Profile
+from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import REGISTRY, Catalog
-from paris_assets.dag.io_manager import RESUME_TAG
+from paris_assets.dag.jobs import ALL_STAGES
 from paris_assets.dag.records import ALL
 from paris_assets.errors import UsageError
 from paris_assets.partitions import image_shards
@@ -25,6 +26,7 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import PROFILE_FILE, stored_profile
 from paris_assets.planning.registration import bind
 from paris_assets.planning.run_lock import hold_root
+from paris_assets.planning.unchecked import LOOK
 from paris_assets.planning.waves import Task, some
 
 INTERVAL = "PARIS_SENSOR_INTERVAL_S"
@@ -48,8 +50,8 @@ UNFINISHED = [
 ]
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 SHARDS = str(image_shards.name)
-PARTITION_TAG = "dagster/partition"
 LOOK_AGAIN_S = 900
+RECENT = 100  # runs among which the last one is looked for that was no look
 LOADED = uuid.uuid4().hex  # another one in every process that has loaded this code
 
 
@@ -94,7 +96,7 @@ def new_image_shards(context: dg.SensorEvaluationContext, catalog: dg.ResourcePa
     description="Starts runs for what is missing or out of date, as `paris run` would: one run per shard and wave. The "
     "cluster model is never fitted again. What failed is tried again when its inputs or settings change, when its run "
     "is executed again, or when the cursor of this sensor is cleared.",
-    target=dg.AssetSelection.all(),
+    job_name=ALL_STAGES,
     minimum_interval_seconds=INTERVAL_S,
 )
 def out_of_date_partitions(context: dg.SensorEvaluationContext, catalog: dg.ResourceParam[Catalog]) -> dg.SensorResult:
@@ -124,7 +126,7 @@ def out_of_date_partitions(context: dg.SensorEvaluationContext, catalog: dg.Reso
 
 @dg.run_failure_sensor(
     description="Reports every failed run with its shard, the cause and the images that the error names: in its own "
-    "log, in failures.jsonl of Dagster's home, and to PARIS_FAILURE_WEBHOOK. `paris run` reports its own.",
+    "log, in failures.jsonl of Dagster's home, and to PARIS_FAILURE_WEBHOOK.",
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=INTERVAL_S,
 )
@@ -139,7 +141,32 @@ def failed_runs(context: dg.RunFailureSensorContext) -> None:
         context.log.error(f"{WEBHOOK} was not told: {problem}")
 
 
-SENSORS = [new_image_shards, out_of_date_partitions, failed_runs]
+@dg.sensor(
+    description="Starts look_at_the_root when runs have ended, and when Dagster's home is new: partitions that Dagster "
+    "does not know are told to it, missing checks are made, and assets that hold an older set say so.",
+    job_name=LOOK,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=INTERVAL_S,
+)
+def ended_runs(context: dg.SensorEvaluationContext, catalog: dg.ResourceParam[Catalog]) -> dg.SensorResult:
+    """One look for runs that have ended since the last one; while any goes on, they are waited for."""
+    if stored_profile(catalog.location) is None:
+        return dg.SensorResult(skip_reason=f"there is no run under {catalog.location.url}")
+    if context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=1):
+        return dg.SensorResult(skip_reason="runs go on")
+    ended = context.instance.get_runs(dg.RunsFilter(statuses=ENDED), limit=RECENT)
+    latest = next((run.run_id for run in ended if not _has_looked(run)), "none")
+    if context.cursor == latest:
+        return dg.SensorResult(skip_reason="no run has ended since the last look")
+    return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=latest)
+
+
+def _has_looked(run: dg.DagsterRun) -> bool:
+    """Whether a run is a look itself, or one of a `paris run`, which looks when it ends; if it is not killed."""
+    return run.job_name == LOOK or (run_tags.of_paris_run(run) and run.status == dg.DagsterRunStatus.SUCCESS)
+
+
+SENSORS = [new_image_shards, out_of_date_partitions, failed_runs, ended_runs]
 
 
 def _profile(catalog: Catalog) -> Profile:
@@ -198,11 +225,13 @@ def _what_could_change(instance: dg.DagsterInstance, catalog: Catalog) -> str:
 
 
 def _running(instance: dg.DagsterInstance, catalog: Catalog) -> set[Partition]:
-    """(asset, shard) of every run that has not ended, whoever started it."""
+    """(asset, shard) of every run that has not ended, whoever started it; a look makes none."""
     found: set[Partition] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+        if run.job_name == LOOK:
+            continue
         assets = run.asset_selection or [dg.AssetKey(name) for name in catalog.graph]
-        found |= {(key.to_user_string(), run.tags.get(PARTITION_TAG, ALL)) for key in assets}
+        found |= {(key.to_user_string(), run.tags.get(run_tags.PARTITION, ALL)) for key in assets}
     return found
 
 
@@ -214,5 +243,5 @@ def _request(task: Task) -> dg.RunRequest:
     return dg.RunRequest(
         asset_selection=[dg.AssetKey(name) for name in task.assets],
         partition_key=None if task.shard == ALL else task.shard,
-        tags={RESUME_TAG: "true"},
+        tags={run_tags.RESUME: "true"},
     )

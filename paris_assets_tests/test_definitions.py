@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from paris_assets.definitions import open_catalog
+from paris_assets.errors import UsageError
 from paris_assets.ingest.sources import register
 from paris_assets.planning.registration import bind
 from paris_assets.runs.execution import open_instance
@@ -84,6 +85,11 @@ def test_ten_thousand_shards_are_partitions(large_root: Path, monkeypatch: pytes
     monkeypatch.setenv("DAGSTER_HOME", "")
     catalog = open_catalog(str(large_root))
     with open_instance(catalog.location) as instance:
+        assert instance.get_dynamic_partitions("image_shards") == catalog.shards()
+        with pytest.raises(
+            UsageError, match=r"mine: no image shard of this root\..*: add files to the source, then start"
+        ):
+            instance.add_dynamic_partitions("image_shards", ["mine", "00001"])
         assert instance.get_dynamic_partitions("image_shards") == catalog.shards()
     assert len(catalog.shards()) == SHARDS
 

@@ -2,11 +2,13 @@
 
 import base64
 import io
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 import numpy as np
@@ -15,17 +17,20 @@ import pytest
 from PIL import Image
 
 from paris_assets.captions.checks import captions_differ
+from paris_assets.cli import main
 from paris_assets.dag.display import MAX_PICTURES, output_metadata
 from paris_assets.dag.failed_checks import FailedCheck, failed_checks, summary
-from paris_assets.definitions import asset_graph, build_definitions, open_catalog
+from paris_assets.definitions import asset_graph, build_definitions
+from paris_assets.planning.unchecked import LOOK
 from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import QUIET, open_instance
 from paris_assets.runs.run import Request
-from paris_assets.runs.unchecked import check_again
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures import made_up, small_world
+from paris_assets_tests.models import cheap
+from paris_assets_tests.test_errors import free_port
 
 SPECS = {spec.key.to_user_string(): spec for spec in build_definitions("/nonexistent").resolve_all_asset_specs()}
 COLUMNS = {
@@ -197,7 +202,7 @@ def test_a_failed_shard_is_shown_although_later_ones_passed(instance: dg.Dagster
     assert (found.partition, found.passed) == ("00000", False)
     assert found.severity == dg.AssetCheckSeverity.ERROR
     figures = {label: value.value for label, value in found.metadata.items()}
-    assert figures == {"fetched": pytest.approx(0.35), "checks.min_fetched": 0.5}
+    assert figures == {"fetched": pytest.approx(0.35), "checks.min_fetched": "0.5"}, "bounds are text: no plot of them"
     (failed,) = failed_checks(instance, [found.asset_check_key])
     assert (failed.shards, failed.hidden) == (["00000"], False)
 
@@ -213,7 +218,7 @@ def test_new_bounds_are_judged_by_without_making_anything_again(root: Path, tmp_
     with open_instance(Location(moved)) as instance:
         fetched = latest_evaluation(instance, "raw_images", "fetched")
         assert fetched.passed
-        assert fetched.metadata["checks.min_fetched"].value == 0.3
+        assert fetched.metadata["checks.min_fetched"].value == "0.3"
         other = dg.AssetCheckKey(dg.AssetKey("raw_images"), "ledger_complete")
         assert evaluations(instance, other) == 2  # one for each shard, as its bounds are the same
         said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks")
@@ -223,10 +228,19 @@ def test_new_bounds_are_judged_by_without_making_anything_again(root: Path, tmp_
     assert before.items() <= small_world.contents(moved).items()
 
 
-def test_what_was_made_but_not_judged_is_judged_by_the_next_run(root: Path, tmp_path: Path) -> None:
+def test_a_root_that_dagster_does_not_know_is_shown_as_it_is(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Copied from elsewhere, or its home deleted: `paris dev` tells Dagster, and once is enough."""
     moved = Path(shutil.copytree(root, tmp_path / "root"))
     shutil.rmtree(moved / ".dagster")
-    bring_up_to_date(moved, root.parent / "list.parquet")
+    monkeypatch.setattr(os, "execve", lambda *_: None)
+    for _ in range(2):
+        main(["dev", "--root", str(moved), "--port", str(free_port())])
+    tables = sum(len(list((moved / name).glob("*.parquet"))) for name in NAMES)
+    said = " ".join(capfd.readouterr().err.split())
+    assert said.count(f"told Dagster of {tables} finished partitions that it did not know") == 1
+    assert said.count("checks that were missing") == 1
     with open_instance(Location(moved)) as instance:
         fetched = latest_evaluation(instance, "raw_images", "fetched")
         assert (fetched.partition, fetched.passed) == ("00000", False)
@@ -238,7 +252,67 @@ def test_what_was_made_but_not_judged_is_judged_by_the_next_run(root: Path, tmp_
         assert status.is_current
         said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks").description or ""
         assert said.startswith("2 checks fail, 1 of them with an error")
-        assert check_again(open_catalog(str(moved)), instance) == 0
+        assert [run.job_name for run in instance.get_runs()] == [LOOK]
+        shown = metadata(instance, "cluster_report")
+        assert sum("data:image" in str(value) for value in shown.values()) >= 5, "the pictures are there again"
+        assert shown["report"].endswith("analysis/cluster_report.html")
+
+
+def test_an_asset_of_shards_has_its_totals_and_first_rows(instance: dg.DagsterInstance, root: Path) -> None:
+    found = latest_evaluation(instance, "raw_images", "all_shards")
+    assert found.description == ("Over 2 of 2 shards 40 rows in and 24 out; rejected: http_404 12, not_an_image 4.")
+    assert {name: value.value for name, value in found.metadata.items()}["rejected http_404, all shards"] == 12
+    (first, *others) = metadata(instance, "captions")["first rows"].records
+    assert len(others) == 4
+    expected = rows(root, "captions").row(0, named=True)
+    assert first.data["image_id"] in set(rows(root, "captions")["image_id"])
+    assert first.data.keys() <= expected.keys()
+
+
+def test_internals_are_not_shown(instance: dg.DagsterInstance) -> None:
+    assert not [name for spec in SPECS.values() for name in spec.metadata if not name.startswith("dagster/")]
+    assert "made_from" not in metadata(instance, "duplicate_groups")
+
+
+def test_what_ends_a_run_says_which_assets_hold_an_older_set(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, source = Path(shutil.copytree(root, tmp_path / "root")), root.parent / "list.parquet"
+    (moved / "image_embeddings" / "00001.parquet").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(cheap.Colours, "run", mock.Mock(side_effect=RuntimeError("out of memory")))
+        with pytest.raises(AssertionError):
+            bring_up_to_date(moved, source)
+    with open_instance(Location(moved)) as instance:
+        since = "Holds an older set: since then image_embeddings/00001 came or changed, and is not made."
+        for asset in ("cluster_report", "expert_summary", "pipeline_manifest"):
+            found = latest_evaluation(instance, asset, "up_to_date")
+            assert not found.passed
+            assert (found.description or "").startswith(since)
+        assert latest_evaluation(instance, "duplicate_groups", "up_to_date").passed
+        said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks")
+        assert (
+            f"[pipeline_manifest up_to_date](/assets/pipeline_manifest?view=checks&checkDetail=up_to_date) {since}"
+            in (said.description or "")
+        )
+        bring_up_to_date(moved, source)
+        assert latest_evaluation(instance, "pipeline_manifest", "up_to_date").passed
+        said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks").description or ""
+        assert said.startswith("2 checks fail, 1 of them with an error")
+
+
+def test_runs_of_one_command_have_one_tag_a_job_and_an_origin(instance: dg.DagsterInstance) -> None:
+    runs = instance.get_runs()
+    assert len(runs) > 8
+    (invocation,) = {run.tags["paris/invocation"] for run in runs}
+    assert list(instance.get_runs(dg.RunsFilter(tags={"paris/invocation": invocation}))) == list(runs)
+    assert [run.job_name for run in runs if run.job_name != "all_stages"] == [LOOK], "which ends the command"
+    for run in runs:
+        assert run.remote_job_origin is not None
+        assert run.remote_job_origin.location_name == "paris_assets.definitions"
+        shown = {tag for tag in run.tags if not tag.startswith(".dagster/")}
+        needed = {"dagster/code_location", "dagster/max_retries", "paris/invocation"}
+        assert needed <= shown <= {*needed, "dagster/partition", "dagster/partition_set", "paris/assets"}
 
 
 def test_a_failure_is_not_buried_by_those_of_another_shard() -> None:

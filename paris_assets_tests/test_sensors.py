@@ -13,17 +13,22 @@ import pytest
 
 from paris_assets import sensors
 from paris_assets.clusters import reported
+from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.private import ConsolidatedSqliteEventLogStorage
 from paris_assets.dag.s3 import open_location
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import build_definitions, open_catalog
 from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.sources import register
 from paris_assets.partitions import image_shards
+from paris_assets.planning.home import dagster_home
 from paris_assets.planning.registration import bind
 from paris_assets.planning.run_lock import hold_root
+from paris_assets.planning.standing import standing_keys
+from paris_assets.planning.unchecked import LOOK, report_finished
 from paris_assets.profiles import dump_profile
-from paris_assets.runs.execution import dagster_home, open_instance, report_finished
+from paris_assets.runs.execution import open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct, small_world
@@ -71,6 +76,21 @@ class World:
         found = self.look(sensors.out_of_date_partitions)
         assert not found.run_requests
         return self._reason(found)
+
+    def ends(self) -> str:
+        return self._reason(self.look(sensors.ended_runs))
+
+    def globals(self) -> list[str]:
+        return [key.asset_key.to_user_string() for key in standing_keys(self.loaded.graph)]
+
+    def unsynced(self) -> list[str]:
+        """Assets of all shards that hold an older set."""
+        latest = self.instance.event_log_storage.get_latest_asset_check_execution_by_key(
+            standing_keys(self.loaded.graph)
+        )
+        judged = {key.asset_key.to_user_string(): record.evaluation for key, record in latest.items()}
+        assert set(judged) == set(self.globals())
+        return sorted(name for name, found in judged.items() if found and not found.passed)
 
     def _reason(self, found: dg.SensorResult) -> str:
         assert found.skip_reason
@@ -123,8 +143,26 @@ def test_a_finished_root_asks_for_nothing(world: World) -> None:
 def test_sensors_that_start_work_are_off_until_turned_on(world: World) -> None:
     found = {sensor.name: sensor for sensor in build_definitions(world.loaded).sensors or []}
     on = [name for name, sensor in found.items() if sensor.default_status == dg.DefaultSensorStatus.RUNNING]
-    assert set(found) == {"new_image_shards", "out_of_date_partitions", "failed_runs"}
-    assert on == ["failed_runs"]
+    assert set(found) == {"new_image_shards", "out_of_date_partitions", "failed_runs", "ended_runs"}
+    assert on == ["failed_runs", "ended_runs"], "those that make no table"
+
+
+def test_the_root_is_looked_at_when_runs_have_ended(world: World) -> None:
+    """Once for a new home of Dagster's, then after every run that is no look itself."""
+    definitions = build_definitions(world.loaded)
+    assert world.look(sensors.ended_runs).run_requests == [dg.RunRequest()]
+    assert definitions.resolve_job_def(LOOK).execute_in_process(instance=world.instance).success
+    assert world.unsynced() == []
+    assert world.ends() == "no run has ended since the last look"
+    small_world.embedded(world.source / "n.parquet", 20, 40)
+    world.register()
+    by_hand = definitions.resolve_implicit_global_asset_job_def()
+    chosen = {"asset_selection": [dg.AssetKey("source_rows")], "partition_key": "00002"}
+    assert by_hand.execute_in_process(instance=world.instance, **chosen).success
+    assert world.look(sensors.ended_runs).run_requests == [dg.RunRequest()]
+    assert definitions.resolve_job_def(LOOK).execute_in_process(instance=world.instance).success
+    assert world.unsynced() == sorted(set(world.globals()) - {"cluster_model"}), "published experts stay"
+    assert world.ends() == "no run has ended since the last look"
 
 
 def test_new_rows_become_shards_and_runs(world: World) -> None:
@@ -135,7 +173,7 @@ def test_new_rows_become_shards_and_runs(world: World) -> None:
     assert [request.partition_key for request in asked] == ["00002", "00003"]
     for request in asked:
         assert [key.to_user_string() for key in request.asset_selection or []] == FETCHED
-        assert request.tags["paris/resume"] == "true"
+        assert request.tags[run_tags.RESUME] == "true"
     assert world.register() == "no new rows; 4 shards are registered"
 
 
@@ -183,7 +221,8 @@ def test_a_run_under_way_is_waited_for(world: World) -> None:
 
 def test_partitions_and_registry_come_to_agree(world: World) -> None:
     world.instance.delete_dynamic_partition(NAME, "00001")
-    world.instance.add_dynamic_partitions(NAME, ["by hand"])
+    unguarded = ConsolidatedSqliteEventLogStorage.add_dynamic_partitions
+    unguarded(world.instance.event_log_storage, NAME, ["by hand"])  # type: ignore[arg-type]
     world.register()
     assert world.shards() == ["00000", "00001"]
     world.instance.delete_dynamic_partition(NAME, "00000")
@@ -274,7 +313,7 @@ def test_a_root_on_s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert root.size("run.lock") is None
 
 
-@pytest.mark.parametrize(("tags", "computed"), [({"paris/resume": "true"}, False), ({}, True)])
+@pytest.mark.parametrize(("tags", "computed"), [({run_tags.RESUME: "true"}, False), ({}, True)])
 def test_runs_of_sensors_keep_rows_of_models(
     world: World, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str], computed: bool
 ) -> None:

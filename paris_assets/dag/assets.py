@@ -16,8 +16,9 @@ from paris_assets.dag.code_version import NOT_FOLLOWED, code_version
 from paris_assets.dag.commit import Keeps
 from paris_assets.dag.display import COLUMNS, LINEAGE, column_lineage, table_schema
 from paris_assets.dag.graph import Graph, TableSpec
-from paris_assets.dag.io_manager import IO_MANAGER, RESUME_TAG, UNIT, Making, invariants_stop_the_run
+from paris_assets.dag.io_manager import IO_MANAGER, Making, invariants_stop_the_run
 from paris_assets.dag.records import ALL
+from paris_assets.dag.run_tags import resumed
 from paris_assets.models.registry import network_modules
 from paris_assets.partitions import image_shards
 from paris_assets.settings.import_path import SHIPPED
@@ -123,14 +124,14 @@ class TableAsset:
         def make(context: dg.AssetExecutionContext, **inputs: Any) -> Making:
             shard = context.partition_key if self.partitioned else ALL
             catalog: Catalog = context.resources.catalog
-            if RESUME_TAG not in context.run.tags:
+            if not resumed(context.run):
                 catalog.refresh()
             given = {**inputs, **{name: getattr(context.resources, name) for name in resources}}
             given |= dict.fromkeys(absent)
             with invariants_stop_the_run():
                 wanted, start = catalog.wanted(self.name, shard), time.monotonic()
                 output = self.body(**given, **({SHARD: shard} if SHARD in self._parameters() else {}))
-                return Making(output, self.schema, wanted, self.keeps_rows, time.monotonic() - start)
+                return Making(output, self.schema, wanted, self.keeps_rows, time.monotonic() - start, self.unit)
 
         return dg.asset(
             name=self.name,
@@ -146,7 +147,6 @@ class TableAsset:
             metadata={
                 COLUMNS: table_schema(self.schema),
                 LINEAGE: column_lineage(self.schema, spec.inputs),
-                UNIT: self.unit,
             },
             io_manager_key=IO_MANAGER,
             partitions_def=image_shards if self.partitioned else None,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from paris_assets.dag.records import Record, table_path
 from paris_assets.storage.location import Location
@@ -18,6 +19,8 @@ COLUMNS = "dagster/column_schema"
 LINEAGE = "dagster/column_lineage"
 MAX_INLINE_BYTES = 36_000  # base64 makes it 48 KB
 MAX_PICTURES = 10
+SAMPLE_ROWS, SAMPLE_COLUMNS, MAX_TEXT = 5, 12, 80
+INTERNAL = ("made_from",)  # facts of records that say nothing to a person
 
 Shown = dict[str, Any]
 
@@ -75,8 +78,36 @@ def record_metadata(location: Location, record: Record) -> Shown:
     if entered := record.counts.get("rows_in"):
         shown["kept_share"] = round(1 - sum(record.rejects.values()) / entered, 4)
     for name, value in record.facts.items():
+        if name in INTERNAL:
+            continue
         shown[name] = value if isinstance(value, (int, float, str)) else dg.MetadataValue.json(value)
     return shown
+
+
+def kept_metadata(location: Location, record: Record) -> Shown:
+    """What an unpartitioned table shows that was made before: pictures and pages from its files, and rows."""
+    files = [file.path for file in record.files]
+    pictures = {path: location.read(path) for path in files if path.endswith(".png")}
+    page = next((path for path in files if path.endswith(".html")), None)
+    output = Output(pictures=pictures, links={"report": page} if page else {})
+    return {**sample_rows(location, record), **output_metadata(location, output)}
+
+
+def sample_rows(location: Location, record: Record) -> Shown:
+    """The first rows of a table on this disk, as far as they are text and numbers."""
+    if location.remote or record.rows == 0:
+        return {}
+    table = pl.scan_parquet(location.uri(table_path(record.asset, record.shard)))
+    plain = [name for name, kind in table.collect_schema().items() if kind == pl.String or kind.is_numeric()]
+    rows = table.select(plain[:SAMPLE_COLUMNS]).head(SAMPLE_ROWS).collect().iter_rows(named=True)
+    records = [dg.TableRecord({name: _short(value) for name, value in row.items()}) for row in rows]
+    return {"first rows": dg.MetadataValue.table(records)} if plain else {}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{value[:MAX_TEXT]} ..."
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def output_metadata(location: Location, output: Output) -> Shown:

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from paris_assets.dag.private import PartitionKeyFilter
+from paris_assets.dag.private import AssetCheckExecutionRecordStatus, PartitionKeyFilter
 from paris_assets.dag.records import ALL
 
 NAME = "no_failed_checks"
@@ -42,6 +42,13 @@ class FailedCheck:
         more = f" and {len(others) - MOST_SHARDS:,} more" if len(others) > MOST_SHARDS else ""
         also = f" *Shards {', '.join(others[:MOST_SHARDS])}{more} fail too.*" if others else ""
         return f"- **{self.severity}** {link} {what}{also}"
+
+
+def last_said(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """The latest evaluation of a check, whatever run of it is planned or under way."""
+    judged = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
+    found = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=judged)
+    return found[0].evaluation if found else None
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]) -> list[FailedCheck]:

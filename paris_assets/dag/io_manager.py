@@ -9,8 +9,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from paris_assets.dag import run_tags
 from paris_assets.dag.commit import Keeps, Partition, commit
-from paris_assets.dag.display import COLUMNS, LINEAGE, output_metadata, record_metadata, table_schema
+from paris_assets.dag.display import (
+    COLUMNS,
+    LINEAGE,
+    kept_metadata,
+    output_metadata,
+    record_metadata,
+    sample_rows,
+    table_schema,
+)
 from paris_assets.dag.records import ALL, Record
 from paris_assets.dag.tables import Tables
 from paris_assets.errors import BrokenInvariant
@@ -19,10 +28,6 @@ from paris_assets.storage.schema import Schema
 from paris_assets.storage.shards import Shards
 
 IO_MANAGER = "tables"
-RESUME_TAG = "paris/resume"
-FORCE_TAG = "paris/force"
-RETRY_TAG = "paris/retry"
-UNIT = "paris/unit"
 Listener = Callable[[str, str, str], None]
 
 
@@ -34,6 +39,7 @@ class Making:
         wanted: the partition's fingerprint, taken before the inputs were read.
         keeps_rows: when rows of the partition as it stands may be kept.
         seconds: what the function took before the rows are consumed.
+        unit: what a row that enters is, for the rate.
     """
 
     output: Output
@@ -41,14 +47,14 @@ class Making:
     wanted: str | None
     keeps_rows: Keeps
     seconds: float
+    unit: str
 
 
 class TableIOManager(dg.IOManager):
     """Loads an input as one lazy scan over the wanted partitions and commits what an asset returns.
 
-    In a run tagged ``paris/resume`` (those that `paris run` starts) a partition that is finished under the wanted
-    fingerprint is left as it is, unless ``paris/force`` or ``paris/retry`` names it; a materialisation asked for by
-    hand is always made.
+    In a run that `paris run` or a sensor starts, a partition that is finished under the wanted fingerprint is left as
+    it is, unless it is forced or retried (``run_tags``); a materialisation asked for by hand is always made.
 
     Args:
         tables: those of the root.
@@ -73,9 +79,9 @@ class TableIOManager(dg.IOManager):
         if not isinstance(obj.output, Output):
             raise dg.DagsterInvariantViolationError(f"{asset} must return an Output, not {type(obj.output).__name__}")
         shard = context.asset_partition_key if context.has_asset_partitions else ALL
-        tags, start = context.step_context.run_tags, time.monotonic()
-        forced, retried = (asset in tags.get(tag, "").split(",") for tag in (FORCE_TAG, RETRY_TAG))
-        resumed = RESUME_TAG in tags and not forced
+        run, start = context.step_context.dagster_run, time.monotonic()
+        forced, retried = (asset in run_tags.named(run, tag) for tag in (run_tags.FORCE, run_tags.RETRY))
+        resumed = run_tags.resumed(run) and not forced
         made = not resumed or retried or not self._catalog.done(asset, shard)
         keeps = {"when_resumed": resumed, "when_retried": retried and not forced, "when_grown": True}[obj.keeps_rows]
         self._listener(asset, shard, "start")
@@ -84,7 +90,7 @@ class TableIOManager(dg.IOManager):
             partition = Partition(asset, shard, obj.wanted, obj.schema, obj.keeps_rows if keeps else None)
             with invariants_stop_the_run():
                 record, columns = commit(self._tables, partition, obj.output)
-            shown |= self._figures(record, obj, time.monotonic() - start, context.definition_metadata[UNIT])
+            shown |= self._figures(record, obj, time.monotonic() - start)
             if {name: str(kind) for name, kind in columns.items()} != {
                 name: str(column.kind) for name, column in obj.schema.items()
             }:
@@ -93,15 +99,17 @@ class TableIOManager(dg.IOManager):
             kept = self._catalog.record(asset, shard)
             assert kept is not None
             record = kept
+            shown |= kept_metadata(self._catalog.location, record) if shard == ALL else {}
         self._listener(asset, shard, "made" if made else "kept")
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
         context.add_output_metadata({**record_metadata(self._catalog.location, record), **shown})
 
-    def _figures(self, record: Record, making: Making, seconds: float, unit: str) -> dict[str, Any]:
+    def _figures(self, record: Record, making: Making, seconds: float) -> dict[str, Any]:
         spent = seconds + making.seconds
         rate = (record.counts.get("rows_in") or record.rows) / max(spent, 1e-9)
         pictures = output_metadata(self._catalog.location, making.output)
-        return {"seconds": round(spent, 3), f"{unit}_per_second": round(rate, 1), **pictures}
+        rows = sample_rows(self._catalog.location, record)
+        return {"seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1), **rows, **pictures}
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import DEFAULT_ROOT, open_catalog
-from paris_assets.errors import UsageError
+from paris_assets.errors import MissingInput, UsageError, UserError
 from paris_assets.ingest.known_files import readings
 from paris_assets.ingest.sources import left_out_of, register
 from paris_assets.models.resolve import resolve_networks
-from paris_assets.partitions import image_shards
+from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding
 from paris_assets.planning.run_lock import hold_root
@@ -32,11 +32,11 @@ from paris_assets.planning.waves import blocked_lines
 from paris_assets.process import child_environment
 from paris_assets.profiles import with_full_paths
 from paris_assets.runs.doctor import absent_packages, missing_for
-from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
+from paris_assets.runs.execution import end_killed_runs, new_invocation, open_instance
+from paris_assets.runs.look import look_at_root
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
-from paris_assets.runs.unchecked import check_again
 
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
@@ -87,19 +87,17 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     _say_left_out(registry, console)
     for line in readings(catalog.location, registry, before):
         console.print(line, markup=False, soft_wrap=True, highlight=False)
-    todo = plan(catalog, request)
-    told, checked = _tell_dagster(catalog)
-    if told:
-        console.print(f"told Dagster of {told} finished partitions that it did not know")
-    if checked:
-        console.print(f"made {checked} checks that were missing or had other bounds")
+    todo, invocation = plan(catalog, request), new_invocation()
+    told, checked = _tell_dagster(catalog, invocation, at_end=not todo)
+    _told(told, checked, console)
     if not todo:
         seconds = time.monotonic() - start
         said = f"nothing to do: every selected partition under {catalog.location.url} is up to date ({seconds:.1f} s)"
         console.print(said, markup=False, soft_wrap=True)
         return 0
     with RunProgress(console) as progress:
-        report = run(catalog, request, progress)
+        report = run(catalog, request, progress, invocation)
+    _look_at_end(catalog, invocation, report.failed, console)
     print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
@@ -114,16 +112,47 @@ def _say_left_out(registry: pl.DataFrame, console: Console) -> None:
         console.print(f"no rows of the source: {left_out.in_words()}", markup=False, soft_wrap=True, highlight=False)
 
 
-def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
+def _tell_dagster(catalog: Catalog, invocation: str, at_end: bool, failed: bool = False) -> tuple[int, int]:
     home = dagster_home(catalog.location.url, catalog.location.remote)
     try:
         instance = open_instance(catalog.location)
         end_killed_runs(instance)
-        return report_finished(catalog, instance), check_again(catalog, instance)
+        return look_at_root(catalog, instance, invocation, at_end, failed)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"
         raise UsageError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
+
+
+def _look_at_end(catalog: Catalog, invocation: str, failed: bool, console: Console) -> None:
+    try:
+        _tell_dagster(catalog, invocation, at_end=True, failed=failed)
+    except UserError as reason:  # what was made stays made; the next command, or a sensor, looks again
+        console.print(f"Dagster does not show all of this yet: {reason}", markup=False, soft_wrap=True)
+
+
+def _told(told: int, checked: int, console: Console) -> None:
+    if told:
+        console.print(f"told Dagster of {told} finished partitions that it did not know")
+    if checked:
+        console.print(f"made {checked} checks that were missing or had other bounds")
+
+
+def _show_as_it_is(catalog: Catalog, console: Console) -> None:
+    """Make Dagster know a root that was copied, made elsewhere, or whose home was deleted, before it is looked at."""
+
+    def busy(holder: str) -> None:
+        raise MissingInput(f"a `paris run` ({holder}) works on it, and tells Dagster itself")
+
+    try:
+        with hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), busy, busy):
+            _told(*_tell_dagster(catalog, new_invocation(), at_end=True), console)
+    except UsageError:
+        raise
+    except UserError as reason:  # the page opens all the same, and its sensor looks again
+        console.print(
+            f"not all of {catalog.location.url} is shown as it is now: {reason}", markup=False, soft_wrap=True
+        )
 
 
 def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
@@ -167,8 +196,7 @@ def open_ui(url: str, port: int) -> NoReturn:
         # Dagster would show every asset of the demo over a folder made for a slip of the pen.
         raise UsageError(f"there is no run under {root.url}: name another --root, or make one with `paris run`")
     catalog = open_catalog(root)
-    with open_instance(catalog.location) as instance:
-        instance.add_dynamic_partitions(str(image_shards.name), catalog.shards())
+    _show_as_it_is(catalog, open_console())
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
     environment = {**patience, **os.environ, **child_environment(), "PARIS_ROOT": catalog.location.url}

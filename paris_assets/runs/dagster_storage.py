@@ -6,16 +6,25 @@ of a small shard: on 3 shards of 20 rows a whole run took 2.3 times the processo
 
 from __future__ import annotations
 
+import io
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import sqlalchemy as db
 from sqlalchemy.event import listens_for
 
+from paris_assets.dag.catalog import REGISTRY
 from paris_assets.dag.private import ConsolidatedSqliteEventLogStorage, SqliteRunStorage, SqlPollingEventWatcher
+from paris_assets.dag.s3 import open_location
+from paris_assets.errors import UsageError
+from paris_assets.partitions import image_shards
+from paris_assets.planning.home import dagster_home
+from paris_assets.planning.waves import some
 
 BUSY_TIMEOUT_S = 60.0
 
@@ -81,6 +90,21 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
             self._tables.add(table_name)
         return True
 
+    def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
+        """Add partitions; of image shards only those that are registered, since a key of one's own has no rows.
+
+        Raises:
+            UsageError: it is not; says what registers one. Dagster's UI shows this where a partition is added.
+        """
+        known = registered(Path(self._base_dir)) if partitions_def_name == str(image_shards.name) else None
+        unknown = [] if known is None else sorted(set(partition_keys) - known)
+        if unknown:
+            raise UsageError(
+                f"{some(unknown)}: no image shard of this root. A shard is a slice of the source's rows and is "
+                "registered with it: add files to the source, then start `paris run` or the sensor new_image_shards"
+            )
+        super().add_dynamic_partitions(partitions_def_name, partition_keys)
+
     def watch(self, run_id: str, cursor: str | None, callback: Callable[..., None]) -> None:
         """Follow a run by polling: with a write-ahead log the database file itself rarely changes."""
         self._watcher.watch_run(run_id, cursor, callback)
@@ -93,6 +117,20 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
         """Stop followers and close connections."""
         self._watcher.close()
         self._connections.close()
+
+
+def registered(home: Path) -> set[str] | None:
+    """Keys of the shards that the root of a Dagster home has registered; None where nobody says which root that is."""
+    named = os.environ.get("PARIS_ROOT")
+    if home.name == ".dagster":
+        root = open_location(str(home.parent))
+    elif named and dagster_home(named, remote=True) == home:
+        root = open_location(named)
+    else:
+        return None
+    if root.size(REGISTRY) is None:
+        return set()
+    return set(pl.read_parquet(io.BytesIO(root.read(REGISTRY)), columns=["shard"])["shard"])
 
 
 class RunLog(SqliteRunStorage):

@@ -1,32 +1,38 @@
-"""Execute one task as one in-process Dagster run, and report finished files that Dagster does not know."""
+"""Execute one task as one in-process Dagster run."""
 
 from __future__ import annotations
 
 import os
 import platform
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml
 
+from paris_assets import definitions
+from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import Catalog
-from paris_assets.dag.display import record_metadata
 from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.dag.io_manager import FORCE_TAG, RESUME_TAG, RETRY_TAG, Listener
+from paris_assets.dag.io_manager import Listener
+from paris_assets.dag.jobs import ALL_STAGES
+from paris_assets.dag.private import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from paris_assets.dag.records import ALL
 from paris_assets.dag.s3 import compute_logs
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import explained
-from paris_assets.partitions import image_shards
 from paris_assets.planning.failures import cause
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
-from paris_assets.runs.launcher import HOST_TAG
 from paris_assets.storage.location import Location
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+REPOSITORY = "__repository__"  # what Dagster calls the definitions of a module
 STORAGE = "paris_assets.runs.dagster_storage"
 # Runs hold a pool as a whole: a process keeps its models in memory after the step that loaded them. `paris run` starts
 # its runs without the queue and is not limited by any of this.
@@ -87,9 +93,40 @@ def _set_pool_limits(instance: dg.DagsterInstance) -> None:
 def end_killed_runs(instance: dg.DagsterInstance) -> None:
     """End runs that a killed `paris run` left as started; only for who holds the root."""
     unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags={RESUME_TAG: "true"})):
-        if run.remote_job_origin is None:  # else it has a process of its own, as runs of sensors have
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags={run_tags.RESUME: "true"})):
+        if run_tags.of_paris_run(run):  # else it has a process of its own, as runs of sensors have
             instance.report_run_failed(run, "the `paris run` that worked on this was killed")
+
+
+def new_invocation() -> str:
+    """A name for one command; later ones sort behind it."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+def tags_of(invocation: str) -> dict[str, str]:
+    """Tags of every run of one command."""
+    return {
+        run_tags.INVOCATION: invocation,
+        run_tags.RESUME: "true",
+        run_tags.HOST: platform.node(),
+        "dagster/max_retries": "0",  # `paris run` itself tries again
+    }
+
+
+def execute(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, tags: dict[str, str], **chosen: Any
+) -> dg.ExecuteInProcessResult:
+    """Execute a job of ours in this process, as a run that Dagster shows on its timeline and can execute again: it says
+    in which code location its job is.
+
+    Args:
+        chosen: what else ``execute_in_process`` takes.
+    """
+    location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(definitions.__name__), REPOSITORY)
+    # `execute_in_process` does not ask where the job is defined, and creates its run by this method.
+    create = partial(type(instance).create_run_for_job, instance, remote_job_origin=RemoteJobOrigin(location, job.name))
+    instance.create_run_for_job = create  # type: ignore[method-assign]
+    return job.execute_in_process(instance=instance, run_config=QUIET, tags=tags, **chosen)
 
 
 class Executor:
@@ -97,31 +134,35 @@ class Executor:
 
     Args:
         listener: told of every partition that starts and ends.
+        invocation: what the runs of one command have in common (``new_invocation``).
         journal: where the processes of one run tell each other which tables they have verified.
     """
 
     def __init__(
-        self, catalog: Catalog, instance: dg.DagsterInstance, listener: Listener, journal: Path | None = None
+        self,
+        catalog: Catalog,
+        instance: dg.DagsterInstance,
+        listener: Listener,
+        invocation: str,
+        journal: Path | None = None,
     ) -> None:
-        self.catalog, self.instance = catalog, instance
-        definitions = build_definitions(catalog, listener=listener, journal=journal)
-        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self.catalog, self.instance, self._invocation = catalog, instance, invocation
+        self._job = build_definitions(catalog, listener=listener, journal=journal).resolve_job_def(ALL_STAGES)
 
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised."""
         self.catalog.refresh()
-        result = self._job.execute_in_process(
+        asked = {
+            run_tags.FORCE: ",".join(task.forced),
+            run_tags.RETRY: ",".join(task.retried),
+            run_tags.ASSETS: task.assets[0] if len(task.assets) == 1 else f"{task.assets[0]} to {task.assets[-1]}",
+        }
+        result = execute(
+            self._job,
+            self.instance,
+            {name: value for name, value in asked.items() if value} | tags_of(self._invocation),
             asset_selection=[dg.AssetKey(name) for name in task.assets],
             partition_key=None if task.shard == ALL else task.shard,
-            instance=self.instance,
-            run_config=QUIET,
-            tags={
-                RESUME_TAG: "true",
-                FORCE_TAG: ",".join(task.forced),
-                RETRY_TAG: ",".join(task.retried),
-                HOST_TAG: platform.node(),
-                "dagster/max_retries": "0",  # `paris run` itself tries again
-            },
             raise_on_error=False,
         )
         if _interrupted(result.all_events):
@@ -153,41 +194,8 @@ def _report(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
             report.failures[task.assets[0]] = event.message or "the run failed"
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
-            if not check.passed and check.check_name != NO_FAILED_CHECKS:  # which repeats the others
+            if not check.passed and NO_FAILED_CHECKS not in step:  # which repeats the others
                 report.failed_checks.append(
                     f"{check.asset_key.to_user_string()} {check.check_name}: {check.description}"
                 )
     return report
-
-
-def report_finished(catalog: Catalog, instance: dg.DagsterInstance) -> int:
-    """Tell Dagster of finished partitions that it has no event for (its home was deleted, or files were brought in);
-    returns how many."""
-    shards = catalog.shards()
-    instance.add_dynamic_partitions(str(image_shards.name), shards)
-    count = 0
-    for name, node in catalog.graph.items():
-        key = dg.AssetKey(name)
-        known: set[str] = set()
-        if node.partitioned:
-            known = set(instance.get_materialized_partitions(key))
-        elif instance.get_latest_materialization_event(key):
-            known = {ALL}
-        for shard in set(shards if node.partitioned else [ALL]) - known:
-            if catalog.done(name, shard):
-                _report_runless(catalog, instance, name, shard)
-                count += 1
-    return count
-
-
-def _report_runless(catalog: Catalog, instance: dg.DagsterInstance, name: str, shard: str) -> None:
-    record = catalog.record(name, shard)
-    assert record is not None
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(
-            asset_key=name,
-            partition=None if shard == ALL else shard,
-            metadata=record_metadata(catalog.location, record),
-            tags={"dagster/data_version": record.content, "dagster/code_version": catalog.graph[name].code_version},
-        )
-    )

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from paris_assets.dag import run_tags
 from paris_assets.dag.private import CheckRunHealthResult, WorkerStatus
 from paris_assets.storage.lock import alive
 
-HOST_TAG = "paris/host"
 CLOCK_S = 1.0  # a process's start is known in ticks of the clock, an event's time to the microsecond
 
 
@@ -29,7 +29,7 @@ class Launcher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the process that a started run named is still there. What is on another machine is taken as alive."""
-        here = run.tags.get(HOST_TAG, platform.node()) == platform.node()
+        here = not run_tags.of_paris_run(run) or run.tags.get(run_tags.HOST, platform.node()) == platform.node()
         for event in reversed(self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)):
             metadata = event.dagster_event.engine_event_data.metadata if event.dagster_event else {}
             if here and "pid" in metadata:

@@ -127,12 +127,12 @@ def plan(catalog: Catalog, request: Request) -> list[tuple[Wave, list[Task]]]:
     return [(wave, tasks) for wave, tasks in found if tasks]
 
 
-def run(catalog: Catalog, request: Request, progress: RunProgress) -> RunReport:
+def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: str | None = None) -> RunReport:
     """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
     report, start = RunReport(), time.monotonic()
     (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
     shards = selected_shards(_registry(catalog), request)
-    workers = Workers(catalog, request.workers, progress.listen)
+    workers = Workers(catalog, request.workers, progress.listen, invocation)
     try:
         for wave in waves(catalog.graph):
             done = what_is_done(catalog, catalog.shards())

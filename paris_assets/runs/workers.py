@@ -29,7 +29,7 @@ from paris_assets.models.threads import cores
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.process import child_environment
-from paris_assets.runs.execution import Executor, TaskReport, open_instance
+from paris_assets.runs.execution import Executor, TaskReport, new_invocation, open_instance
 
 PRELOAD = ["dagster", "torch", "diffusers.models.autoencoders.autoencoder_kl", "paris_assets.runs.execution"]
 
@@ -45,8 +45,9 @@ class _Worker:
 class Workers:
     """N forkserver processes, or this process itself when N is 1."""
 
-    def __init__(self, catalog: Catalog, count: int, listener: Listener) -> None:
+    def __init__(self, catalog: Catalog, count: int, listener: Listener, invocation: str | None = None) -> None:
         self._catalog, self._count, self._listener = catalog, count, listener
+        self._invocation = invocation or new_invocation()
         home = dagster_home(catalog.location.url, catalog.location.remote)
         self._journal = home / f"verified-{uuid.uuid4().hex}.jsonl"
         for left in home.glob("verified-*.jsonl"):  # by a run that was killed: only one works on a root at a time
@@ -91,7 +92,8 @@ class Workers:
 
     def _run_here(self, tasks: list[Task]) -> Iterator[TaskReport]:
         if self._here is None:
-            self._here = Executor(self._catalog, open_instance(self._catalog.location), self._listener, self._journal)
+            instance = open_instance(self._catalog.location)
+            self._here = Executor(self._catalog, instance, self._listener, self._invocation, self._journal)
         for task in tasks:
             yield timed(self._here, task)
 
@@ -100,7 +102,15 @@ class Workers:
         number = min(set(range(self._count)) - {worker.number for worker in self._pool})
         process = self._context.Process(
             target=_serve,
-            args=(theirs, self._lifeline, self._catalog.location.url, self._catalog.profile, number, self._journal),
+            args=(
+                theirs,
+                self._lifeline,
+                self._catalog.location.url,
+                self._catalog.profile,
+                number,
+                self._invocation,
+                self._journal,
+            ),
             daemon=True,
         )
         process.start()
@@ -172,7 +182,15 @@ def timed(executor: Executor, task: Task) -> TaskReport:
     return report
 
 
-def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profile, number: int, journal: Path) -> None:
+def _serve(
+    pipe: Connection,
+    lifeline: Connection,
+    root_url: str,
+    profile: Profile,
+    number: int,
+    invocation: str,
+    journal: Path,
+) -> None:
     sys.stdin.close()
     take_gpu(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
@@ -182,7 +200,7 @@ def _serve(pipe: Connection, lifeline: Connection, root_url: str, profile: Profi
     def tell(asset: str, shard: str, event: str) -> None:
         pipe.send((asset, shard, event))
 
-    executor = Executor(catalog, open_instance(catalog.location), tell, journal)
+    executor = Executor(catalog, open_instance(catalog.location), tell, invocation, journal)
     while True:
         try:
             task = pipe.recv()

@@ -7,19 +7,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 import pytest
 import yaml
 
+from paris_assets.cli import main
+from paris_assets.dag import run_tags
 from paris_assets.dag.graph import ancestors
 from paris_assets.definitions import open_catalog
-from paris_assets.runs.execution import INSTANCE, POOLS, open_instance, report_finished
+from paris_assets.planning.unchecked import LOOK, report_finished
+from paris_assets.runs.execution import INSTANCE, POOLS, open_instance
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.small_world import contents
+from paris_assets_tests.models import cheap
 from paris_assets_tests.runs.user_interface import (
+    LOCATION,
     PROJECT,
     TICK_S,
     UserInterface,
@@ -102,6 +108,31 @@ def test_one_shard_and_one_check_by_hand(world: World) -> None:
     assert all("images pass" in description for description in said)
 
 
+def test_runs_of_paris_run_are_executed_again_from_the_ui(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a whole, from where one failed, and one asset of it; what one command made is found by its tag."""
+    before, table = contents(world.root), world.root / "image_signals" / "00001.parquet"
+    with monkeypatch.context() as patch:
+        patch.setattr(cheap.Redness, "run", mock.Mock(side_effect=RuntimeError("out of memory")))
+        command = ["run", "--root", str(world.root), "--select", "image_signals,content_scores", "--force"]
+        assert main(command) == 1
+    latest = world.instance.get_runs(dg.RunsFilter(job_name="all_stages"), limit=1)[0]
+    runs = world.ui.runs("paris/invocation", latest.tags["paris/invocation"])
+    origin = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION}
+    assert all(run["repositoryOrigin"] == origin for run in runs)
+    assert {run["jobName"] for run in runs} == {"all_stages", LOOK}
+    second, first = [run for run in runs if run["jobName"] == "all_stages"]
+    assert (first["status"], second["status"]) == ("FAILURE", "FAILURE")
+    made_at = table.stat().st_mtime_ns
+    rest, steps = world.ui.again(first["runId"], "FROM_FAILURE")
+    whole, _ = world.ui.again(second["runId"], "ALL_STEPS")
+    one = world.ui.launch(["image_signals"], "00001", parent=second["runId"])
+    assert [world.ui.finished(run) for run in (rest, whole, one)] == ["SUCCESS"] * 3
+    assert "image_signals" not in steps
+    assert "content_scores" in steps
+    assert table.stat().st_mtime_ns > made_at, "by hand it is made again, though it is finished"
+    assert contents(world.root) == before
+
+
 def test_a_failing_shard_fails_alone_and_is_retried_alone(world: World) -> None:
     """Shard -> all -> shard: `duplicate_groups` reads every shard of `filtered_images`."""
     before, damaged = contents(world.root), world.root / "image_signals" / "00001.parquet"
@@ -151,7 +182,7 @@ def test_a_killed_paris_run_keeps_no_place_in_a_pool(world: World) -> None:
             [sys.executable, "-m", "paris_assets.cli", *command],
             env=environment(world.root), cwd=PROJECT, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={"paris/resume": "true"})
+        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={run_tags.RESUME: "true"})
         (left,) = until(lambda: world.instance.get_runs(started), 120, "the run of `paris run`")
         assert left.run_op_concurrency
         assert left.run_op_concurrency.all_pools == {"fit"}

@@ -10,11 +10,13 @@ import dagster as dg
 import pytest
 
 from paris_assets.cli import main
+from paris_assets.dag import run_tags
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL, table_path
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import build_definitions, open_catalog
-from paris_assets.runs.execution import QUIET, open_instance, report_finished
+from paris_assets.planning.unchecked import report_finished
+from paris_assets.runs.execution import QUIET, open_instance
 from paris_assets.storage.files import LocalFiles
 from paris_assets_tests.fixtures.direct import GRAPH
 from paris_assets_tests.fixtures.made_up import flat_root
@@ -137,7 +139,7 @@ def test_an_asset_of_all_shards_is_made_by_hand_after_the_home_was_deleted(root:
 def test_a_run_of_ours_leaves_finished_partitions_alone(root: Path) -> None:
     table = root / "filtered_images" / "00001.parquet"
     made_at = table.stat().st_mtime_ns
-    assert Hand(root)("filtered_images", **{"paris/resume": "true"}).success
+    assert Hand(root)("filtered_images", **{run_tags.RESUME: "true"}).success
     assert table.stat().st_mtime_ns == made_at
 
 

@@ -31,6 +31,13 @@ FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
 LAUNCH = """
 mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+AGAIN = """
+mutation($params: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId stepKeysToExecute } } ... on PythonError { message } } }"""
+RUNS = """
+query($tag: ExecutionTag!) { runsOrError(filter: {tags: [$tag]}) { ... on Runs { results {
+  runId status jobName parentRunId repositoryOrigin { repositoryName repositoryLocationName }
+  tags { key value } assetSelection { path } } } } }"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 FAILURES = """
 query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
@@ -75,8 +82,18 @@ class UserInterface:
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    def launch(self, assets: list[str], shard: str | None, checks: list[tuple[str, str]] | None = None) -> str:
-        """Materialise assets, or execute only checks, for one shard; returns the id of the run."""
+    def launch(
+        self,
+        assets: list[str],
+        shard: str | None,
+        checks: list[tuple[str, str]] | None = None,
+        parent: str | None = None,
+    ) -> str:
+        """Materialise assets, or execute only checks, for one shard; returns the id of the run.
+
+        Args:
+            parent: a run of which this is a part, executed again.
+        """
         selector = {
             **JOB,
             "assetSelection": [{"path": [name]} for name in assets],
@@ -85,10 +102,21 @@ class UserInterface:
             else None,
         }
         tags = [{"key": "dagster/partition", "value": shard}] if shard else []
-        params = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": {"tags": tags}}
+        metadata = {"tags": tags, **({"parentRunId": parent, "rootRunId": parent} if parent else {})}
+        params = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": metadata}
         said = self.ask(LAUNCH, params=params)["launchRun"]
         assert said["__typename"] == "LaunchRunSuccess", said
         return said["run"]["runId"]
+
+    def again(self, run: str, strategy: str) -> tuple[str, list[str]]:
+        """Execute a run again, ``ALL_STEPS`` or ``FROM_FAILURE``; the id of the new one, and its steps."""
+        said = self.ask(AGAIN, params={"parentRunId": run, "strategy": strategy})["launchRunReexecution"]
+        assert said["__typename"] == "LaunchRunSuccess", said
+        return said["run"]["runId"], said["run"]["stepKeysToExecute"]
+
+    def runs(self, tag: str, value: str) -> list[dict[str, Any]]:
+        """Runs that the runs page shows for a tag."""
+        return self.ask(RUNS, tag={"key": tag, "value": value})["runsOrError"]["results"]
 
     def finished(self, run: str, within_s: float = 180) -> str:
         """How a run ended."""
