@@ -59,6 +59,15 @@ def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) ->
     return parse_profile(text, str(file), {**environment_overrides(), **(overrides or {})})
 
 
+def own_settings(name: str) -> set[str]:
+    """Those of the source's settings, such as ``source.path``, that a profile's file states itself, not its base."""
+    file = profile_file(name)
+    with explained(file):
+        settings = _parse_yaml(file.read_bytes(), str(file))
+    source = settings.get("source") if isinstance(settings, dict) else None
+    return {f"source.{key}" for key in source} if isinstance(source, dict) else set()
+
+
 def environment_overrides() -> dict[str, Any]:
     """The settings in ``PARIS_SET``: ``key=value``, separated by ``;``."""
     return parse_overrides([pair for pair in os.environ.get("PARIS_SET", "").split(";") if pair.strip()])

@@ -6,40 +6,58 @@ import os
 import socket
 import sys
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 import dagster as dg
-from rich.console import Console
+import polars as pl
 from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
 
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.failed_checks import failed_checks
 from paris_assets.dag.graph import descendants, order
+from paris_assets.dag.records import ALL
 from paris_assets.dag.s3 import open_location
-from paris_assets.definitions import DEFAULT_ROOT, open_catalog
-from paris_assets.errors import UsageError
+from paris_assets.definitions import DEFAULT_ROOT, LAST_ASSET, asset_checks, open_catalog
+from paris_assets.errors import UsageError, UserError
 from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.partitions import image_shards
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.registration import bind, check_binding
 from paris_assets.planning.run_lock import hold_root
-from paris_assets.planning.waves import blocked_lines
+from paris_assets.planning.waves import Task, Wave, blocked_lines, some
 from paris_assets.process import child_environment
 from paris_assets.profiles import with_full_paths
 from paris_assets.runs.doctor import absent_packages, missing_for
 from paris_assets.runs.execution import dagster_home, end_killed_runs, open_instance, report_finished
-from paris_assets.runs.progress import RunProgress, open_console
-from paris_assets.runs.run import Request, plan, run, selected_assets, selected_shards
+from paris_assets.runs.progress import RunConsole, RunProgress, open_console
+from paris_assets.runs.run import Request, partitions, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
 from paris_assets.runs.unchecked import check_again
+from paris_assets.storage.location import Location
 
 
-def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> int:
-    """Register the source and bring its partitions up to date; returns the exit status."""
-    console, start = open_console(), time.monotonic()
+def run_command(profile: Profile, url: str, request: Request, dry_run: bool, log_file: str | None = None) -> int:
+    """Register the source and bring its partitions up to date; returns the exit status.
+
+    Args:
+        log_file: gets all that is said as well, and a line per shard.
+    """
+    console = open_console(log_file)
+    try:
+        return _checked_run(profile, url, request, dry_run, console)
+    except UserError as error:
+        if console.log_only is not None:
+            console.log_only.print(f"paris: {error}", markup=False, soft_wrap=True)
+        raise
+
+
+def _checked_run(profile: Profile, url: str, request: Request, dry_run: bool, console: RunConsole) -> int:
+    start = time.monotonic()
     root, profile = open_location(url), with_full_paths(profile)
     if not absent_packages():  # without torch nobody knows what this machine computes in
         profile = resolve_networks(profile, stored_profile(root))
@@ -60,21 +78,21 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool) -> 
         return _bring_up_to_date(catalog, request, console, start)
 
 
-def _alone(catalog: Catalog, console: Console) -> AbstractContextManager[None]:
+def _alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None]:
     def waiting(holder: str) -> None:
         said = (
             f"another `paris run` ({holder}) works on {catalog.location.url}: waiting for it to end (Ctrl-C to give up)"
         )
-        console.print(said, markup=False, soft_wrap=True)
+        console.say(said, markup=False, soft_wrap=True)
 
     def lost(holder: str) -> None:
         said = f"stopping: {holder} has taken over {catalog.location.url}, which this run could not renew its lease on"
-        console.print(said, markup=False, soft_wrap=True)
+        console.say(said, markup=False, soft_wrap=True)
 
     return hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting, lost)
 
 
-def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, start: float) -> int:
+def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, start: float) -> int:
     registry = register(catalog.profile.source, catalog.registry(), catalog.location)
     selected_shards(registry, request)
     k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
@@ -84,22 +102,66 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     todo = plan(catalog, request)
     told, checked = _tell_dagster(catalog)
     if told:
-        console.print(f"told Dagster of {told} finished partitions that it did not know")
+        console.say(f"told Dagster of {told} finished partitions that it did not know")
     if checked:
-        console.print(f"made {checked} checks that were missing or had other bounds")
-    if not todo:
-        seconds = time.monotonic() - start
-        said = f"nothing to do: every selected partition under {catalog.location.url} is up to date ({seconds:.1f} s)"
-        console.print(said, markup=False, soft_wrap=True)
-        return 0
-    with RunProgress(console) as progress:
+        console.say(f"made {checked} checks that were missing or had other bounds")
+    if todo:
+        return _make(catalog, request, console, registry, todo)
+    seconds = time.monotonic() - start
+    said = f"nothing to do: every selected partition under {catalog.location.url} is up to date ({seconds:.1f} s)"
+    console.say(said, markup=False, soft_wrap=True)
+    return 1 if _unsound(catalog, request, console) else 0
+
+
+def _make(
+    catalog: Catalog, request: Request, console: RunConsole, registry: pl.DataFrame, todo: list[tuple[Wave, list[Task]]]
+) -> int:
+    rows = dict(registry.select("shard", "rows").iter_rows()) | {ALL: int(registry["rows"].sum())}
+    planned = partitions(task for _, tasks in todo for task in tasks)
+    with RunProgress(console, rows, planned) as progress:
         report = run(catalog, request, progress)
+    remove_empty_folders(catalog.location)
     print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
-        console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
+        console.say(f"not made {line}", style="red", markup=False, soft_wrap=True)
     if report.failed:
-        console.print("some partitions were not made; `paris run` tries them again", style="red")
-    return 1 if report.failed else 0
+        console.say("some partitions were not made; `paris run` tries them again", style="red")
+        return 1
+    return 1 if _unsound(catalog, request, console) else 0
+
+
+def _unsound(catalog: Catalog, request: Request, console: RunConsole) -> bool:
+    """Whether a check of severity ERROR fails on what was asked for, or all is made and nothing is published."""
+    chosen, _ = selected_assets(catalog, request)
+    keys = [check.key for check in asset_checks(catalog.graph) if check.key.asset_key.to_user_string() in chosen]
+    with open_instance(catalog.location) as instance:
+        failed = [one for one in failed_checks(instance, keys) if one.severity == "ERROR"]
+    for one in failed:
+        asset, shards = one.key.asset_key.to_user_string(), some(one.shards)
+        said = f"check {asset} {one.key.name} fails with severity ERROR [{shards}]: {one.evaluation.description}"
+        console.say(said, style="red", markup=False, soft_wrap=True)
+    if failed:
+        hint = "what was made stays; where a bound is the fault, --set checks.NAME=..., or add the check to checks.warn_only"
+        console.say(hint, style="red", markup=False, soft_wrap=True)
+    empty = LAST_ASSET in chosen and catalog.done(LAST_ASSET, ALL) and not published_samples(catalog)
+    if empty:
+        console.say(f"nothing is published under {catalog.location.url}: no image is left", style="red", markup=False)
+    return bool(failed) or empty
+
+
+def published_samples(catalog: Catalog) -> int:
+    """Samples of all shards that the manifest speaks of."""
+    records = [catalog.record("router_arrays", shard) for shard in catalog.shards()]
+    return sum(record.rows for record in records if record)
+
+
+def remove_empty_folders(root: Location) -> None:
+    """Remove folders of experts that there are no more, as after a smaller k; only for who holds the root."""
+    if root.remote:
+        return
+    for folder in Path(root.url).glob("expert_shards/cluster_*"):
+        with suppress(OSError):  # it holds something, or is none
+            folder.rmdir()
 
 
 def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
@@ -114,28 +176,28 @@ def _tell_dagster(catalog: Catalog) -> tuple[int, int]:
         raise UsageError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
 
 
-def _print_plan(catalog: Catalog, request: Request, console: Console) -> None:
+def _print_plan(catalog: Catalog, request: Request, console: RunConsole) -> None:
     before, known = catalog.registry(), catalog.shards()
     registry = register(catalog.profile.source, before, catalog.location, write=False)
     selected_shards(registry, request)
     new = registry["shard"].to_list()[len(known) :]
     if new:
-        console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+        console.say(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
     if before is not None and not registry.head(before.height).equals(before):
-        console.print("files of the source were written anew: their shards would be read again")
+        console.say("files of the source were written anew: their shards would be read again")
     todo = plan(catalog, request) if known else []
     if not todo and not new:
-        console.print("nothing to do: every selected partition is up to date")
+        console.say("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
-        console.print(f"wave {wave.number}:")
+        console.say(f"wave {wave.number}:")
         for asset in wave.assets:
             shards = [task.shard for task in tasks if asset in task.assets]
             if shards:
-                console.print(f"  {asset}: {', '.join(shards[:12])}{' ...' if len(shards) > 12 else ''}")
+                console.say(f"  {asset}: {', '.join(shards[:12])}{' ...' if len(shards) > 12 else ''}")
     named = {asset for _, tasks in todo for task in tasks for asset in task.assets}
     after = set().union(*(descendants(catalog.graph, asset) for asset in named)) - named
     if after:
-        console.print(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
+        console.say(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
 
 
 def open_ui(url: str, port: int) -> NoReturn:
@@ -157,7 +219,9 @@ def open_ui(url: str, port: int) -> NoReturn:
     with open_instance(catalog.location) as instance:
         instance.add_dynamic_partitions(str(image_shards.name), catalog.shards())
     # The first look of a sensor at 10,000 shards, or each one at a remote root of that size, takes longer than 60 s.
+    # `dg dev`, which Dagster would have instead, wants a project of its own layout.
+    quiet = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"}
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
-    environment = {**patience, **os.environ, **child_environment(), "PARIS_ROOT": catalog.location.url}
+    environment = {**patience, **quiet, **os.environ, **child_environment(), "PARIS_ROOT": catalog.location.url}
     dagster = [sys.executable, "-m", "dagster", "dev", "-m", "paris_assets.definitions", "--port", str(port)]
     os.execve(sys.executable, dagster, environment)

@@ -7,13 +7,22 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.flow import account
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
+from paris_assets.runs.progress import RunConsole
 from paris_assets.runs.run import RunReport
+
+ROWS = ("source_rows", "raw_images", "duplicate_groups")
+PAGES = {
+    "analysis/cluster_report.html": "cluster_report",
+    "analysis/vae_reconstruction_samples.png": "latent_report",
+    "pipeline_manifest.json": "pipeline_manifest",
+}
+"""File that a reader may want -> the asset that writes it."""
 
 
 @dataclass
@@ -27,6 +36,11 @@ class AssetSummary:
     seconds: float = 0.0
     made: int = 0
     finished: int = 0
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """As the manifest states them: in, out and rejects by reason."""
+        return {"in": self.rows_in, "out": self.rows_out, "rejects": dict(sorted(self.rejects.items()))}
 
 
 def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
@@ -42,7 +56,8 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
     for name in order(catalog.graph):
         line = AssetSummary(name, seconds=seconds[name], made=made[name])
         for shard in shards if catalog.graph[name].partitioned else [ALL]:
-            record = catalog.record(name, shard)
+            # What a failed run left of an earlier one is no result of these settings.
+            record = catalog.record(name, shard) if catalog.done(name, shard) else None
             if record:
                 line.finished += 1
                 line.rows_in += record.counts.get("rows_in", record.rows)
@@ -52,32 +67,34 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
     return rows
 
 
-def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None:
+def print_summary(catalog: Catalog, report: RunReport, console: RunConsole) -> None:
     """Stages, rejects, clusters, failed checks, and where the results lie."""
     rows = summarise(catalog, report)
-    console.print(_stages(rows))
+    console.say(_stages([line for line in rows if line.finished]))
+    for step in account({line.asset: line.counts for line in rows if line.finished}):
+        console.say(f"  {step}", markup=False, soft_wrap=True)
     _print_clusters(catalog, console)
     checks = [check for task in report.tasks for check in task.failed_checks]
     for check in checks:
-        console.print(f"check {check}", style="yellow", markup=False)
+        console.say(f"check {check}", style="yellow", markup=False)
     if checks:
-        console.print(f"commands in these lines are for --root {catalog.location.url}", markup=False, soft_wrap=True)
+        console.say(f"commands in these lines are for --root {catalog.location.url}", markup=False, soft_wrap=True)
     spent = sum(line.seconds for line in rows)
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
-    console.print(
+    console.say(
         f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up); "
         f"largest process {peak:.1f} GiB"
     )
-    console.print(f"results: {catalog.location.url}", markup=False, soft_wrap=True)
-    for name in ("analysis/cluster_report.html", "analysis/vae_reconstruction_samples.png", "pipeline_manifest.json"):
-        if catalog.location.size(name) is not None:
-            console.print(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
+    console.say(f"results: {catalog.location.url}", markup=False, soft_wrap=True)
+    for name, asset in PAGES.items():
+        if catalog.done(asset, ALL) and catalog.location.size(name) is not None:
+            console.say(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
 
 
 def _stages(rows: list[AssetSummary]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("asset", "in", "out", "seconds", "per s"):
+    for column in ("asset", "in", "out", "of", "seconds", "per s"):
         table.add_column(column, justify="left" if column == "asset" else "right", no_wrap=True)
     table.add_column("rejected", overflow="fold")
     for line in rows:
@@ -85,16 +102,25 @@ def _stages(rows: list[AssetSummary]) -> Table:
         timed = (
             (f"{line.seconds:.2f}", f"{line.rows_in / line.seconds:.0f}") if line.made and line.seconds else ("-", "-")
         )
-        table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", *timed, rejected)
+        table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", unit_of(line.asset), *timed, rejected)
     return table
 
 
-def _print_clusters(catalog: Catalog, console: Console) -> None:
+def unit_of(asset: str) -> str:
+    """What the numbers of an asset count: rows of the source, files, clusters, or images."""
+    if asset == "pipeline_manifest":
+        return "files"
+    if asset in ("cluster_values", "expert_summary"):
+        return "clusters"
+    return "rows" if asset in ROWS else "images"
+
+
+def _print_clusters(catalog: Catalog, console: RunConsole) -> None:
     record = catalog.record("cluster_report")
-    if record is None:
+    if record is None or not catalog.done("cluster_report", ALL):
         return
     facts: dict[str, Any] = record.facts
     sizes = facts.get("sizes", [])
-    console.print(f"clusters: {', '.join(map(str, sizes))} images")
+    console.say(f"clusters: {', '.join(map(str, sizes))} images")
     figures = ("silhouette", "davies_bouldin", "calinski_harabasz", "boundary_fraction", "stability_mean")
-    console.print("          " + ", ".join(f"{name} {facts[name]:.3f}" for name in figures if name in facts))
+    console.say("          " + ", ".join(f"{name} {facts[name]:.3f}" for name in figures if name in facts))

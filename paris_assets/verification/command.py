@@ -65,7 +65,9 @@ def verify(root: Location, manifest: dict[str, Any]) -> Findings:
 
 
 def _place(manifest: str) -> tuple[Location, str]:
-    """The folder of a manifest and its name there."""
+    """The folder of a manifest and its name there; a root stands for the manifest in it."""
+    if not manifest.endswith(".json") or (Path(manifest).is_dir() and "://" not in manifest):
+        manifest = f"{manifest.rstrip('/')}/{MANIFEST}"
     address = manifest if "://" in manifest else str(Path(manifest).absolute())
     folder, _, name = address.rpartition("/")
     return open_location(f"{folder}/"), name
