@@ -66,7 +66,7 @@ MISTAKES: dict[str, tuple[Callable[[Place], list[str]], str]] = {
     "wrong value": (lambda p: p.run("--set", "clusters.k=many"), "clusters.k: Input should be a valid integer"),
     "unknown network": (lambda p: p.run("--set", "embedder.implementation=net"), "embedder: no network 'net': give"),
     "broken own module": (lambda p: p.run("--set", "signals.measures=[own:X]"), "own:X: ZeroDivisionError: division"),
-    "unknown asset": (lambda p: p.run("--select", "caption"), "--select: no asset 'caption' (did you mean 'captions'?); assets"),
+    "unknown asset": (lambda p: p.run("--select", "caption"), "no asset 'caption' (did you mean 'captions'?); assets"),
     "unknown start": (lambda p: p.run("--from", "clusters"), "--from: no asset 'clusters'; assets: captions, "),
     "unknown shard": (lambda p: p.run("--shards", "9"), "--shards: no shard 9; registered are 00000 to 00000"),
     "no worker": (lambda p: p.run("--workers", "0"), "--workers must be at least 1, got 0"),

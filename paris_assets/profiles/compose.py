@@ -19,8 +19,8 @@ PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([^.]+)")
 def overlay(under: Any, over: Any, kind: Any = Profile) -> Any:
     """Settings of a profile over those of its base; what ``over`` leaves out stays.
 
-    Mappings are joined name by name. A mapping in place of a list of rules changes rules by name, and ``null`` there, or
-    for a scorer or a host, takes it out. A network of another implementation replaces the base's as a whole.
+    Mappings are joined name by name. A mapping in place of a list of rules changes rules by name, and ``null`` there,
+    or for a scorer or a host, takes it out. A network of another implementation replaces the base's as a whole.
 
     Args:
         under: values of the base.
@@ -90,8 +90,8 @@ def _with_setting_of_rule(rules: Any, parts: list[str], value: Any, path: str) -
     known = [rule["name"] for rule in rules if isinstance(rule, dict) and "name" in rule]
     if rest and name not in known:
         raise ProfileError(
-            f"--set {path}: no rule is called {name!r}{did_you_mean(name, known)}; there are {', '.join(known) or 'none'}. "
-            f"A new one: --set '{path.split(f'.{name}')[0]}.{name}={{column: COLUMN, min: 0}}'"
+            f"--set {path}: no rule is called {name!r}{did_you_mean(name, known)}; "
+            f"there are {', '.join(known) or 'none'}. A new one: --set '{path.split(f'.{name}')[0]}.{name}={{column: COLUMN, min: 0}}'"
         )
     change: Any = value
     for part in reversed(rest):

@@ -83,11 +83,11 @@ def _alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None
         said = (
             f"another `paris run` ({holder}) works on {catalog.location.url}: waiting for it to end (Ctrl-C to give up)"
         )
-        console.say(said, markup=False, soft_wrap=True)
+        console.print(said, markup=False, soft_wrap=True)
 
     def lost(holder: str) -> None:
         said = f"stopping: {holder} has taken over {catalog.location.url}, which this run could not renew its lease on"
-        console.say(said, markup=False, soft_wrap=True)
+        console.print(said, markup=False, soft_wrap=True)
 
     return hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting, lost)
 
@@ -102,14 +102,14 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, s
     todo = plan(catalog, request)
     told, checked = _tell_dagster(catalog)
     if told:
-        console.say(f"told Dagster of {told} finished partitions that it did not know")
+        console.print(f"told Dagster of {told} finished partitions that it did not know")
     if checked:
-        console.say(f"made {checked} checks that were missing or had other bounds")
+        console.print(f"made {checked} checks that were missing or had other bounds")
     if todo:
         return _make(catalog, request, console, registry, todo)
     seconds = time.monotonic() - start
     said = f"nothing to do: every selected partition under {catalog.location.url} is up to date ({seconds:.1f} s)"
-    console.say(said, markup=False, soft_wrap=True)
+    console.print(said, markup=False, soft_wrap=True)
     return 1 if _unsound(catalog, request, console) else 0
 
 
@@ -123,9 +123,9 @@ def _make(
     remove_empty_folders(catalog.location)
     print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
-        console.say(f"not made {line}", style="red", markup=False, soft_wrap=True)
+        console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
     if report.failed:
-        console.say("some partitions were not made; `paris run` tries them again", style="red")
+        console.print("some partitions were not made; `paris run` tries them again", style="red")
         return 1
     return 1 if _unsound(catalog, request, console) else 0
 
@@ -139,13 +139,13 @@ def _unsound(catalog: Catalog, request: Request, console: RunConsole) -> bool:
     for one in failed:
         asset, shards = one.key.asset_key.to_user_string(), some(one.shards)
         said = f"check {asset} {one.key.name} fails with severity ERROR [{shards}]: {one.evaluation.description}"
-        console.say(said, style="red", markup=False, soft_wrap=True)
+        console.print(said, style="red", markup=False, soft_wrap=True)
     if failed:
-        hint = "what was made stays; where a bound is the fault, --set checks.NAME=..., or add the check to checks.warn_only"
-        console.say(hint, style="red", markup=False, soft_wrap=True)
+        hint = "what was made stays; where a bound is at fault, change it in `checks`, or name the check in checks.warn_only"
+        console.print(hint, style="red", markup=False, soft_wrap=True)
     empty = LAST_ASSET in chosen and catalog.done(LAST_ASSET, ALL) and not published_samples(catalog)
     if empty:
-        console.say(f"nothing is published under {catalog.location.url}: no image is left", style="red", markup=False)
+        console.print(f"nothing is published under {catalog.location.url}: no image is left", style="red", markup=False)
     return bool(failed) or empty
 
 
@@ -182,22 +182,22 @@ def _print_plan(catalog: Catalog, request: Request, console: RunConsole) -> None
     selected_shards(registry, request)
     new = registry["shard"].to_list()[len(known) :]
     if new:
-        console.say(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+        console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
     if before is not None and not registry.head(before.height).equals(before):
-        console.say("files of the source were written anew: their shards would be read again")
+        console.print("files of the source were written anew: their shards would be read again")
     todo = plan(catalog, request) if known else []
     if not todo and not new:
-        console.say("nothing to do: every selected partition is up to date")
+        console.print("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
-        console.say(f"wave {wave.number}:")
+        console.print(f"wave {wave.number}:")
         for asset in wave.assets:
             shards = [task.shard for task in tasks if asset in task.assets]
             if shards:
-                console.say(f"  {asset}: {', '.join(shards[:12])}{' ...' if len(shards) > 12 else ''}")
+                console.print(f"  {asset}: {', '.join(shards[:12])}{' ...' if len(shards) > 12 else ''}")
     named = {asset for _, tasks in todo for task in tasks for asset in task.assets}
     after = set().union(*(descendants(catalog.graph, asset) for asset in named)) - named
     if after:
-        console.say(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
+        console.print(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
 
 
 def open_ui(url: str, port: int) -> NoReturn:

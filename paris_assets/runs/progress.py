@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from paris_assets.dag.records import ALL
@@ -30,10 +31,10 @@ class RunConsole(Console):
         super().__init__(file=os.fdopen(os.dup(2), "w"), highlight=False)
         self.log_only = log
 
-    def say(self, *objects: Any, **how: Any) -> None:
-        """Print here and to the log. ``print`` is what a moving bar is drawn with, which no log wants."""
-        self.print(*objects, **how)
-        if self.log_only is not None:
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print here and to the log, but for what moves a bar."""
+        super().print(*objects, **how)
+        if self.log_only is not None and not any(isinstance(one, Control) for one in objects):
             self.log_only.print(*objects, **how)
             self.log_only.file.flush()
 
@@ -110,6 +111,8 @@ class Estimate:
         if not self.done or not self._left:
             return ""
         seconds, certain = self.left()
+        if not certain and seconds < 1:  # nothing of what is left has been measured
+            return ""
         return f"{'about' if certain else 'at least'} {duration(seconds)} left"
 
 
@@ -191,6 +194,6 @@ class RunProgress:
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
         if not self.console.is_terminal:
-            self.console.say(text, markup=False, soft_wrap=True)
+            self.console.print(text, markup=False, soft_wrap=True)
         elif self.console.log_only is not None:
             self.console.log_only.print(text, markup=False, soft_wrap=True)

@@ -55,6 +55,11 @@ class UnknownName(UserError, ValueError):
     """An asset or shard that does not exist; the message lists what does."""
 
 
+def _unknown(option: str, name: str, assets: set[str]) -> UnknownName:
+    known = sorted(assets)
+    return UnknownName(f"{option}: no asset {name!r}{did_you_mean(name, known)}; assets: {', '.join(known)}")
+
+
 def selected_assets(catalog: Catalog, request: Request) -> tuple[set[str], set[str]]:
     """(assets to bring up to date, assets to make even if they are done).
 
@@ -66,9 +71,7 @@ def selected_assets(catalog: Catalog, request: Request) -> tuple[set[str], set[s
     forced: set[str] = set(chosen) if request.force else set()
     if request.start:
         if request.start not in names:
-            raise UnknownName(
-                f"--from: no asset {request.start!r}{did_you_mean(request.start, names)}; assets: {', '.join(sorted(names))}"
-            )
+            raise _unknown("--from", request.start, names)
         chosen &= descendants(catalog.graph, request.start)
         forced |= chosen
     return chosen, forced
@@ -85,9 +88,7 @@ def resolve_selection(select: tuple[str, ...], catalog: Catalog) -> set[str]:
         try:
             keys = dg.AssetSelection.from_string(text).resolve(assets)  # type: ignore[arg-type]
         except (dg.DagsterError, ValueError) as error:
-            raise UnknownName(
-                f"--select: no asset {text!r}{did_you_mean(text, names)}; assets: {', '.join(sorted(names))}"
-            ) from error
+            raise _unknown("--select", text, names) from error
         if not keys:
             raise UnknownName(f"--select {text!r} matches no asset; assets: {', '.join(sorted(names))}")
         chosen |= {key.to_user_string() for key in keys}
@@ -155,7 +156,7 @@ def run(catalog: Catalog, request: Request, progress: RunProgress) -> RunReport:
                 report.tasks.append(done)
                 progress.end_task(done.task.shard, partitions([done.task]))
                 for asset, cause in done.failures.items():
-                    progress.console.say(f"failed {asset} [{done.task.shard}]: {cause}", style="red", markup=False)
+                    progress.console.print(f"failed {asset} [{done.task.shard}]: {cause}", style="red", markup=False)
     finally:
         workers.close()
     report.wall_s = time.monotonic() - start

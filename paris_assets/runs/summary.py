@@ -7,16 +7,24 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.flow import account
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
-from paris_assets.runs.progress import RunConsole
 from paris_assets.runs.run import RunReport
 
-ROWS = ("source_rows", "raw_images", "duplicate_groups")
+UNITS = {
+    **dict.fromkeys(("source_rows", "raw_images", "duplicate_groups"), "rows"),
+    "cluster_model": "images > clusters",
+    "cluster_report": "images > files",
+    "cluster_values": "clusters",
+    "expert_summary": "tars > clusters",
+    "pipeline_manifest": "shards > files",
+}
+"""Asset -> what its numbers count; images where it is not named."""
 PAGES = {
     "analysis/cluster_report.html": "cluster_report",
     "analysis/vae_reconstruction_samples.png": "latent_report",
@@ -67,29 +75,29 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
     return rows
 
 
-def print_summary(catalog: Catalog, report: RunReport, console: RunConsole) -> None:
+def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None:
     """Stages, rejects, clusters, failed checks, and where the results lie."""
     rows = summarise(catalog, report)
-    console.say(_stages([line for line in rows if line.finished]))
+    console.print(_stages([line for line in rows if line.finished]))
     for step in account({line.asset: line.counts for line in rows if line.finished}):
-        console.say(f"  {step}", markup=False, soft_wrap=True)
+        console.print(f"  {step}", markup=False, soft_wrap=True)
     _print_clusters(catalog, console)
     checks = [check for task in report.tasks for check in task.failed_checks]
     for check in checks:
-        console.say(f"check {check}", style="yellow", markup=False)
+        console.print(f"check {check}", style="yellow", markup=False)
     if checks:
-        console.say(f"commands in these lines are for --root {catalog.location.url}", markup=False, soft_wrap=True)
+        console.print(f"commands in these lines are for --root {catalog.location.url}", markup=False, soft_wrap=True)
     spent = sum(line.seconds for line in rows)
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
-    console.say(
+    console.print(
         f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up); "
         f"largest process {peak:.1f} GiB"
     )
-    console.say(f"results: {catalog.location.url}", markup=False, soft_wrap=True)
+    console.print(f"results: {catalog.location.url}", markup=False, soft_wrap=True)
     for name, asset in PAGES.items():
         if catalog.done(asset, ALL) and catalog.location.size(name) is not None:
-            console.say(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
+            console.print(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
 
 
 def _stages(rows: list[AssetSummary]) -> Table:
@@ -107,20 +115,16 @@ def _stages(rows: list[AssetSummary]) -> Table:
 
 
 def unit_of(asset: str) -> str:
-    """What the numbers of an asset count: rows of the source, files, clusters, or images."""
-    if asset == "pipeline_manifest":
-        return "files"
-    if asset in ("cluster_values", "expert_summary"):
-        return "clusters"
-    return "rows" if asset in ROWS else "images"
+    """What an asset takes in and gives, where that is not the same: rows of the source, images, clusters, files."""
+    return UNITS.get(asset, "images")
 
 
-def _print_clusters(catalog: Catalog, console: RunConsole) -> None:
+def _print_clusters(catalog: Catalog, console: Console) -> None:
     record = catalog.record("cluster_report")
     if record is None or not catalog.done("cluster_report", ALL):
         return
     facts: dict[str, Any] = record.facts
     sizes = facts.get("sizes", [])
-    console.say(f"clusters: {', '.join(map(str, sizes))} images")
+    console.print(f"clusters: {', '.join(map(str, sizes))} images")
     figures = ("silhouette", "davies_bouldin", "calinski_harabasz", "boundary_fraction", "stability_mean")
-    console.say("          " + ", ".join(f"{name} {facts[name]:.3f}" for name in figures if name in facts))
+    console.print("          " + ", ".join(f"{name} {facts[name]:.3f}" for name in figures if name in facts))
