@@ -89,9 +89,10 @@ def _with_setting_of_rule(rules: Any, parts: list[str], value: Any, path: str) -
     name, rest = ".".join(parts[:ends]), parts[ends:]
     known = [rule["name"] for rule in rules if isinstance(rule, dict) and "name" in rule]
     if rest and name not in known:
+        section = path.removesuffix(".".join(parts))
         raise ProfileError(
-            f"--set {path}: no rule is called {name!r}{did_you_mean(name, known)}; "
-            f"there are {', '.join(known) or 'none'}. A new one: --set '{path.split(f'.{name}')[0]}.{name}={{column: COLUMN, min: 0}}'"
+            f"--set {path}: no rule is called {name!r}{did_you_mean(name, known)}; there are "
+            f"{', '.join(known) or 'none'}. A new one: --set '{section}{name}={{column: COLUMN, min: 0}}'"
         )
     change: Any = value
     for part in reversed(rest):

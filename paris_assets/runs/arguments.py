@@ -20,9 +20,9 @@ EXAMPLES = {
     "run": RUN_EXAMPLES,
     "dev": "example:\n  paris dev --root data/runs/mine --port 3001",
     "inspect": "examples:\n  paris inspect row:3\n  paris inspect 0a1b2c3d --root data/runs/mine",
-    "verify": "examples:\n  paris verify data/runs/mine\n  paris verify s3://BUCKET/runs/mine/pipeline_manifest.json",
+    "verify": "examples:\n  paris verify data/runs/mine\n  paris verify s3://BUCKET/mine",
     "doctor": "example:\n  paris doctor --profile paris --root /disk/paris",
-    "settings": "examples:\n  paris settings\n  paris settings clusters\n  paris settings latents.codec --profile paris",
+    "settings": "examples:\n  paris settings\n  paris settings clusters\n  paris settings embedder --profile paris",
     "completion": 'examples:\n  eval "$(paris completion bash)"     # in ~/.bashrc; or zsh, in ~/.zshrc',
 }
 BASH = """_paris() {{

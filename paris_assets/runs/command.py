@@ -37,7 +37,7 @@ from paris_assets.runs.execution import dagster_home, end_killed_runs, open_inst
 from paris_assets.runs.progress import RunConsole, RunProgress, open_console
 from paris_assets.runs.run import Request, partitions, plan, run, selected_assets, selected_shards
 from paris_assets.runs.summary import print_summary
-from paris_assets.runs.unchecked import check_again
+from paris_assets.runs.unchecked import check_again, look_again
 from paris_assets.storage.location import Location
 
 
@@ -134,14 +134,19 @@ def _unsound(catalog: Catalog, request: Request, console: RunConsole) -> bool:
     """Whether a check of severity ERROR fails on what was asked for, or all is made and nothing is published."""
     chosen, _ = selected_assets(catalog, request)
     keys = [check.key for check in asset_checks(catalog.graph) if check.key.asset_key.to_user_string() in chosen]
-    with open_instance(catalog.location) as instance:
-        failed = [one for one in failed_checks(instance, keys) if one.severity == "ERROR"]
+    instance = open_instance(catalog.location)
+    failed = errors = [one for one in failed_checks(instance, keys) if one.severity == "ERROR"]
+    if errors:
+        look_again(catalog, instance, errors)
+        failed = [one for one in failed_checks(instance, [one.key for one in errors]) if one.severity == "ERROR"]
     for one in failed:
         asset, shards = one.key.asset_key.to_user_string(), some(one.shards)
         said = f"check {asset} {one.key.name} fails with severity ERROR [{shards}]: {one.evaluation.description}"
         console.print(said, style="red", markup=False, soft_wrap=True)
     if failed:
-        hint = "what was made stays; where a bound is at fault, change it in `checks`, or name the check in checks.warn_only"
+        hint = (
+            "what was made stays; a bound at fault is changed in `checks`, a check that may fail is in checks.warn_only"
+        )
         console.print(hint, style="red", markup=False, soft_wrap=True)
     empty = LAST_ASSET in chosen and catalog.done(LAST_ASSET, ALL) and not published_samples(catalog)
     if empty:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.checks import TableCheck
-from paris_assets.dag.failed_checks import NAME, failed_checks, show, summary
+from paris_assets.dag.failed_checks import NAME, FailedCheck, failed_checks, show, summary
 from paris_assets.dag.private import AssetCheckEvaluationTargetMaterializationData
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
@@ -36,6 +36,15 @@ def check_again(catalog: Catalog, instance: dg.DagsterInstance) -> int:
     draft.write_text(catalog.profile.checks.model_dump_json())
     os.replace(draft, bounds)
     return len(waiting)
+
+
+def look_again(catalog: Catalog, instance: dg.DagsterInstance, failed: list[FailedCheck]) -> None:
+    """Run these failed checks again: what they found may have been mended since without their asset being made."""
+    checks = asset_checks(catalog.graph)
+    by_key = {check.key: check for check in checks}
+    waiting = [(by_key[one.key], shard) for one in failed for shard in one.shards]
+    if waiting:
+        _job(catalog, checks, waiting).execute_in_process(instance=instance, run_config=QUIET)
 
 
 def _job(catalog: Catalog, checks: list[TableCheck], waiting: list[tuple[TableCheck, str]]) -> dg.JobDefinition:
