@@ -63,7 +63,8 @@ def _routes(profile: Profile) -> Iterator[str]:
     from paris_assets.ingest.addresses import parse_routes
 
     try:
-        parse_routes(profile.ingest.resolve, "127.0.0.1:80" if profile.ingest.serve else None)
+        # `serve` without a folder harms nobody whose source holds its images: whoever fetches is told.
+        parse_routes(profile.ingest.resolve, "127.0.0.1:80")
     except ProfileError as error:
         yield str(error)
 
