@@ -29,7 +29,8 @@ def test_hosts_have_dots() -> None:
 def test_a_file_over_a_base(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
-        "base: demo\ncuration: {signal_rules: {short_side: {min: 333}, blocking: null}}\nembedder: {implementation: dinov2}"
+        "base: demo\nembedder: {implementation: dinov2}\n"
+        "curation: {signal_rules: {short_side: {min: 333}, blocking: null}}\n"
     )
     mine, demo = load_profile(str(file)), load_profile("demo")
     assert mine.name == "mine"

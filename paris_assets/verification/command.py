@@ -92,7 +92,8 @@ def _check_half_done(root: Location, manifest: dict[str, Any], changed: list[str
 
 def _place(manifest: str) -> tuple[Location, str]:
     """The folder of a manifest and its name there; a root stands for the manifest in it."""
-    if not manifest.endswith(".json") or (Path(manifest).is_dir() and "://" not in manifest):
+    is_root = not manifest.endswith(".json") if "://" in manifest else Path(manifest).is_dir()
+    if is_root:
         manifest = f"{manifest.rstrip('/')}/{MANIFEST}"
     address = manifest if "://" in manifest else str(Path(manifest).absolute())
     folder, _, name = address.rpartition("/")
