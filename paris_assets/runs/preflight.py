@@ -28,7 +28,9 @@ def setting_problems(profile: Profile) -> list[str]:
 
 def _sizes(profile: Profile) -> Iterator[str]:
     factor = codec_factor(profile.latents.codec)
-    for size in profile.latents.resolutions if factor else ():
+    if factor is None:
+        return
+    for size in profile.latents.resolutions:
         if size % factor:
             near = sorted({max(factor, size // factor * factor), -(-size // factor) * factor})
             codec = profile.latents.codec.path or profile.latents.codec.implementation
