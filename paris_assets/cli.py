@@ -1,4 +1,4 @@
-"""The command line: `paris run | dev | inspect | verify | doctor`."""
+"""The command line: `paris run | dev | inspect | verify | doctor | settings | completion`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from pathlib import Path
 from paris_assets.config import Profile
 from paris_assets.errors import UsageError, UserError
 from paris_assets.process import prepare_process
-from paris_assets.profiles import environment_overrides, load_profile, parse_overrides
+from paris_assets.profiles import (
+    dump_profile,
+    environment_overrides,
+    load_profile,
+    own_settings,
+    parse_overrides,
+    parse_profile,
+    setting_names,
+    shipped_profiles,
+)
+from paris_assets.runs.arguments import build_parser
 
 A_BUG = (
     "paris: this is a bug of paris_assets, and no mistake of yours; please report it with all that follows. "
@@ -27,10 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_process()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
+    options = build_parser().parse_args(arguments)
     try:
-        return command(options)
+        return COMMANDS[options.name](options)
     except UserError as error:
         print(f"paris: {error}", file=sys.stderr)
         return 2
@@ -42,64 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="paris", description="Image lists to training shards for diffusion experts.")
-    commands = parser.add_subparsers(required=True, metavar="run | dev | inspect | verify | doctor")
-    run = commands.add_parser("run", help="bring every partition up to date")
-    run.add_argument(
-        "--profile", metavar="NAME|FILE", help="shipped profile or YAML file (default: the root's, else demo)"
-    )
-    run.add_argument("--source", metavar="PATH|GLOB|URL", help="table, folder of images or WebDataset tars")
-    run.add_argument("--root", metavar="DIR|URL", help="where results go (default: $PARIS_ROOT or data/runs/<profile>)")
-    run.add_argument(
-        "--select", action="append", default=[], metavar="ASSETS", help="only these assets, comma separated"
-    )
-    run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
-    run.add_argument("--shards", metavar="KEYS", help="only these shards, comma separated")
-    run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
-    run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
-    run.add_argument(
-        "--retry", choices=["transient"], help="fetch images again that failed by time-outs, broken connections or 5xx"
-    )
-    run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
-    run.set_defaults(command=_run)
-    dev = commands.add_parser("dev", help="open `dagster dev` on a root")
-    dev.add_argument("--root", metavar="DIR|URL")
-    dev.add_argument("--port", type=int, default=3000)
-    dev.set_defaults(command=_dev)
-    inspect = commands.add_parser("inspect", help="one image's history, from row to shard")
-    inspect.add_argument(
-        "image",
-        metavar="IMAGE_ID|URL|row:N",
-        help="an image_id or its first digits, a URL of the source, or a row of it",
-    )
-    inspect.add_argument("--root", metavar="DIR|URL")
-    inspect.set_defaults(command=_inspect)
-    verify = commands.add_parser(
-        "verify",
-        help="check every published hash, count and join",
-        description="Checks what a manifest lists: hashes, counts, samples, router arrays; and every join with the "
-        "root's tables, where they lie beside it. One line per problem. Status 0: none, 1: problems, 2: no manifest.",
-    )
-    verify.add_argument("manifest", metavar="MANIFEST", help="path or URL of a pipeline_manifest.json")
-    verify.set_defaults(command=_verify)
-    doctor = commands.add_parser("doctor", help="what this machine can run and what is missing")
-    doctor.add_argument("--profile", metavar="NAME|FILE", default=None)
-    doctor.add_argument("--root", metavar="DIR|URL")
-    doctor.set_defaults(command=_doctor, set=[], source=None)
-    for command in (run, dev, inspect, verify, doctor):
-        command.register("type", None, _given)  # of every argument that names no other type
-    return parser
-
-
-def _given(text: str) -> str:
-    """A value that is not empty, as that of a shell's variable is which nobody set."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty: give a value, or leave it out")
-    return text
-
-
 def _root_url(options: argparse.Namespace, profile: str) -> str:
     root = options.root or os.environ.get("PARIS_ROOT", f"data/runs/{profile}")
     if not root.strip():
@@ -108,29 +59,40 @@ def _root_url(options: argparse.Namespace, profile: str) -> str:
 
 
 def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
-    """The profile of this command and its root: the root's own profile unless another is named."""
+    """The profile of this command and its root: the root's own profile unless another is named.
+
+    Of a shipped profile, and of a file that says nothing of it, the root's own source is used: which one it was, and
+    how it was cut, is settled when a root is registered.
+    """
     from paris_assets.dag.s3 import open_location
     from paris_assets.planning.profile_file import stored_profile
 
     overrides = {**environment_overrides(), **parse_overrides(options.set)}
     if options.source:
         overrides["source.path"] = options.source
-    name = Path(options.profile).stem if options.profile else "demo"
-    url = _root_url(options, name)
-    stored = stored_profile(open_location(url)) if options.profile is None else None
-    if stored is None and options.profile is None and open_location(url).size("shards.parquet") is not None:
+    source = overrides.get("source.path")
+    own = source is not None and not str(source).startswith("sample:")
+    name = options.profile or ("own" if own else "demo")
+    url = _root_url(options, Path(name).stem)
+    root = open_location(url)
+    stored = stored_profile(root)
+    if stored is None and options.profile is None and root.size("shards.parquet") is not None:
         raise UsageError(f"{url} has registered shards, but its profile.yaml is gone: name the profile with --profile")
     if stored is None:
-        return load_profile(options.profile or "demo", overrides), url
-    from paris_assets.profiles import dump_profile, parse_profile
-
-    return parse_profile(dump_profile(stored), f"{url}/profile.yaml", overrides), url
+        return load_profile(name, overrides), url
+    if options.profile is None:
+        return parse_profile(dump_profile(stored), f"{url}/profile.yaml", overrides), url
+    said = set() if name in shipped_profiles() else own_settings(name)
+    kept = {"source.path": stored.source.path, "source.rows_per_shard": stored.source.rows_per_shard}
+    return load_profile(name, {**{key: kept[key] for key in kept if key not in said}, **overrides}), url
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.workers < 1:
         raise UsageError(f"--workers must be at least 1, got {options.workers}")
     profile, url = _resolve(options)
+    if "path" not in profile.source.model_fields_set:
+        raise UsageError(f"profile {profile.name} names no source: give --source, or source.path in the profile")
     from paris_assets.runs.command import run_command
     from paris_assets.runs.run import Request
 
@@ -143,11 +105,11 @@ def _run(options: argparse.Namespace) -> int:
         force=options.force,
         retry=options.retry is not None,
     )
-    return run_command(profile, url, request, options.dry_run)
+    return run_command(profile, url, request, options.dry_run, options.log_file)
 
 
 def _dev(options: argparse.Namespace) -> int:
-    from paris_assets.runs.command import open_ui
+    from paris_assets.runs.dev import open_ui
 
     open_ui(_root_url(options, "demo"), options.port)
 
@@ -175,6 +137,35 @@ def _doctor(options: argparse.Namespace) -> int:
 
     profile, url = _resolve(options)
     return examine(profile, url)
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from paris_assets.runs.settings_list import print_settings
+
+    profile, _ = _resolve(options)
+    return print_settings(profile, options.section, Console(highlight=False, soft_wrap=True, markup=False))
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from paris_assets.definitions import asset_graph
+    from paris_assets.runs.arguments import completion_script
+
+    assets = sorted(asset_graph(load_profile("demo")))
+    print(completion_script(options.shell, shipped_profiles(), assets, setting_names()), end="")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "dev": _dev,
+    "inspect": _inspect,
+    "verify": _verify,
+    "doctor": _doctor,
+    "settings": _settings,
+    "completion": _completion,
+}
 
 
 if __name__ == "__main__":

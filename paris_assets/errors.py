@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 
 _SPACE = "free some space there, then run again: what is finished stays"
@@ -52,6 +53,12 @@ class BrokenInvariant(ValueError):
 
 class MissingInput(UserError, RuntimeError):
     """A partition that is read has not been made; the message names it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` where a known name is like the one given, else nothing."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from paris_assets.cli import _parser
 from paris_assets.config import Model, OwnRule, Profile, Rule
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile, parse_overrides
+from paris_assets.runs.arguments import build_parser
 from paris_assets.settings.section import Section
 from tools import settings_reference
 
@@ -82,7 +82,7 @@ def test_commands_are_ones_that_paris_takes(page: str, capsys: pytest.CaptureFix
         if len(arguments) <= 1:  # in prose: `paris verify`
             arguments = [*arguments, "--help"]
         try:
-            options = _parser().parse_args(arguments)
+            options = build_parser().parse_args(arguments)
         except SystemExit as end:
             if end.code:
                 pytest.fail(f"{said}: {capsys.readouterr().err}")

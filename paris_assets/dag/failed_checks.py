@@ -29,6 +29,11 @@ class FailedCheck:
     hidden: bool
 
     @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return self.key.asset_key.to_user_string()
+
+    @property
     def severity(self) -> str:
         """``ERROR`` or ``WARN``."""
         return self.evaluation.severity.value
@@ -36,7 +41,7 @@ class FailedCheck:
     @property
     def line(self) -> str:
         """A Markdown list item: severity, the check as a link, what was found on the first shard, and other shards."""
-        asset, name = self.key.asset_key.to_user_string(), self.key.name
+        asset, name = self.asset, self.key.name
         link = f"[{asset} {name}](/assets/{asset}?view=checks&checkDetail={name})"
         what, others = " ".join((self.evaluation.description or "").split()), self.shards[1:]
         more = f" and {len(others) - MOST_SHARDS:,} more" if len(others) > MOST_SHARDS else ""

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Profile, own_code
+from paris_assets.dag.flow import account
 from paris_assets.dag.records import ALL, Records
 from paris_assets.experts.router import ARRAYS, array_path, consolidate
 from paris_assets.experts.schema import PIPELINE_MANIFEST
@@ -89,13 +90,15 @@ def describe(
     fitted, report = records.one("cluster_model"), records.one("cluster_report")
     assert fitted is not None
     assert report is not None
+    counts = stage_counts(records)
     manifest: dict[str, Any] = {
         "profile": profile.name,
         "settings": settings,
         **({"code": code} if code else {}),
         "seed": profile.seed,
         "models": models_that_ran(records),
-        "counts": stage_counts(records),
+        "counts": counts,
+        "account": [step._asdict() for step in account(counts)],
         "images_per_cluster": {
             str(cluster): samples for cluster, samples in summary.select("cluster", "samples").rows()
         },

@@ -75,6 +75,16 @@ def not_judged(
     return [(check, shard) for check in checks for shard in _not_checked(catalog, instance, check.key, changed)]
 
 
+def failing(
+    catalog: Catalog, instance: dg.DagsterInstance, checks: Sequence[TableCheck]
+) -> list[tuple[TableCheck, str]]:
+    """(check, shard) of failures with severity ERROR: what they found may have been mended without their asset."""
+    by_key = {check.key: check for check in checks}
+    errors = [one for one in failed_checks(instance, list(by_key)) if one.severity == "ERROR"]
+    done = [(one, shard) for one in errors for shard in one.shards if catalog.done(one.asset, shard)]
+    return [(by_key[one.key], shard) for one, shard in done]
+
+
 def in_doubt(catalog: Catalog, instance: dg.DagsterInstance) -> bool:
     """Whether what was last said of an asset as a whole (its total, or that it holds an older set) is no longer so."""
     said = _as_a_whole(catalog)
@@ -115,6 +125,7 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
         catalog.refresh()
         told = report_finished(catalog, context.instance)
         waiting = not_judged(catalog, context.instance, checks)
+        waiting += [one for one in failing(catalog, context.instance, checks) if one not in waiting]
         context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
         yield from _judged(context, catalog, waiting, {name: getattr(context.resources, name) for name in names})
         for key, said in _as_a_whole(catalog).items():

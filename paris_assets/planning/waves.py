@@ -146,17 +146,20 @@ def missing_inputs(catalog: Catalog, asset: str, shard: str, coming: set[str], d
 
 
 def blocked_lines(blocked: Mapping[str, Mapping[str, list[str]]]) -> list[str]:
-    """One line for each asset that cannot be made everywhere.
+    """One line for each cause, with all assets that cannot be made for it.
+
+    What is missing only because something else is names no cause: the first partitions that are missing do.
 
     Args:
         blocked: asset -> shard -> inputs that are missing or out of date.
     """
-    lines = []
+    derived = {f"{asset}/{shard}" for asset, shards in blocked.items() for shard in shards}
+    by_cause: dict[tuple[str, ...], list[str]] = {}
     for asset, shards in blocked.items():
         where = "" if list(shards) == [ALL] else f" [{some(list(shards))}]"
-        missing = sorted({name for names in shards.values() for name in names})
-        lines.append(f"{asset}{where}: {some(missing)} missing or out of date")
-    return lines
+        missing = {name for names in shards.values() for name in names}
+        by_cause.setdefault(tuple(sorted(missing - derived or missing)), []).append(f"{asset}{where}")
+    return [f"{', '.join(assets)}: {some(list(cause))} missing or out of date" for cause, assets in by_cause.items()]
 
 
 def some(names: list[str], most: int = 4) -> str:

@@ -1,4 +1,4 @@
-"""The shipped profiles, and how a profile is read: YAML, then ``PARIS_SET``, then the command line.
+"""The shipped profiles, and how a profile is read: its ``base``, the YAML file, ``PARIS_SET``, then the command line.
 
 YAML holds plain values and can run nothing. Import paths in it (``signals.measures``, ``implementation``) name code by
 design: use a stranger's profile as you would use their program.
@@ -14,8 +14,10 @@ import yaml
 from pydantic import ValidationError
 
 from paris_assets.config import Profile, ProfileError
-from paris_assets.errors import explained
+from paris_assets.errors import did_you_mean, explained
+from paris_assets.profiles.compose import assign, overlay
 from paris_assets.settings.local_path import local_path
+from paris_assets.settings.section import Section
 
 PROFILES = Path(__file__).parent
 MAX_VALUES = 100_000
@@ -32,8 +34,13 @@ def profile_file(name: str) -> Path:
         for file in (PROFILES / f"{name}.yaml", Path(local_path(name) or name)):
             if file.is_file():
                 return file
-    known = ", ".join(sorted(file.stem for file in PROFILES.glob("*.yaml")))
-    raise ProfileError(f"no profile {name!r}: give a YAML file or one of {known}")
+    known = shipped_profiles()
+    raise ProfileError(f"no profile {name!r}{did_you_mean(name, known)}: give a YAML file or one of {', '.join(known)}")
+
+
+def shipped_profiles() -> list[str]:
+    """Names of the profiles in the package."""
+    return sorted(file.stem for file in PROFILES.glob("*.yaml"))
 
 
 def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) -> Profile:
@@ -53,6 +60,15 @@ def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) ->
     return parse_profile(text, str(file), {**environment_overrides(), **(overrides or {})})
 
 
+def own_settings(name: str) -> set[str]:
+    """Those of the source's settings, such as ``source.path``, that a profile's file states itself, not its base."""
+    file = profile_file(name)
+    with explained(file):
+        settings = _parse_yaml(file.read_bytes(), str(file))
+    source = settings.get("source") if isinstance(settings, dict) else None
+    return {f"source.{key}" for key in source} if isinstance(source, dict) else set()
+
+
 def environment_overrides() -> dict[str, Any]:
     """The settings in ``PARIS_SET``: ``key=value``, separated by ``;``."""
     return parse_overrides([pair for pair in os.environ.get("PARIS_SET", "").split(";") if pair.strip()])
@@ -64,21 +80,75 @@ def parse_profile(text: str | bytes, where: str, overrides: dict[str, Any] | Non
     if not isinstance(settings, dict):
         found = "is empty" if settings is None else f"holds a {type(settings).__name__}"
         raise ProfileError(f"{where} {found}; a profile is a mapping of settings, such as `seed: 0`")
+    settings = _over_base(settings, where, (where,))
     settings.setdefault("name", Path(where).stem)
     for path, value in (overrides or {}).items():
-        _assign(settings, path, value)
+        assign(settings, path, value)
     try:
         return Profile.model_validate(settings)
     except ValidationError as error:
-        unknown = {
-            "extra_forbidden": "no such setting (paris_assets/settings describes them all)",
-            "invalid_key": 'names of settings are text: in YAML null, yes and numbers stand in quotes ("null": keep)',
-        }
-        found = [
-            (item, unknown.get(item["type"], item["msg"].removeprefix("Value error, "))) for item in error.errors()
-        ]
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {said}{_origin(item, overrides or {})}" for item, said in found]
+        lines = [f"  {_where(item)}: {_said(item)}{_origin(item, overrides or {})}" for item in error.errors()]
         raise ProfileError(f"profile {where}:\n" + "\n".join(lines)) from error
+
+
+def _over_base(settings: dict[str, Any], where: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    """The settings over those of their ``base``: a shipped profile's name, or a YAML file beside this one."""
+    settings = dict(settings)
+    base = settings.pop("base", None)
+    if base is None:
+        return overlay({}, settings)
+    if not isinstance(base, str):
+        raise ProfileError(f"{where}: base names a profile, such as demo, got {base!r}")
+    file = profile_file(base if base in shipped_profiles() else str(Path(where).parent / base))
+    if str(file) in seen:
+        raise ProfileError(f"{where}: base leads back to {file}")
+    with explained(file):
+        under = _parse_yaml(file.read_bytes(), str(file))
+    if not isinstance(under, dict):
+        raise ProfileError(f"{where}: its base {file} holds no settings")
+    under = _over_base(under, str(file), (*seen, str(file)))
+    under.pop("name", None)
+    return overlay(under, settings)
+
+
+def _where(item: Any) -> str:
+    return ".".join(map(str, item["loc"])) or "settings"
+
+
+def _said(item: Any) -> str:
+    """What is wrong with a setting, and the setting that was perhaps meant."""
+    if item["type"] == "invalid_key":
+        return 'names of settings are text: in YAML null, yes and numbers stand in quotes ("null": keep)'
+    if item["type"] != "extra_forbidden":
+        return item["msg"].removeprefix("Value error, ")
+    return f"no such setting{_perhaps(_where(item))} (`paris settings` lists them all)"
+
+
+def _perhaps(path: str) -> str:
+    """A setting of this section with a like name, else one of a like path or last name anywhere."""
+    known = setting_names()
+    section, _, name = path.rpartition(".")
+    beside = {each.rpartition(".")[2]: each for each in known if each.rpartition(".")[0] == section}
+    for text, names in (
+        (name, beside),
+        (path, dict.fromkeys(known)),
+        (name, {each.rpartition(".")[2]: each for each in known}),
+    ):
+        found = did_you_mean(text, names)
+        if found:
+            meant = found.split("'")[1]
+            return f" (did you mean {(names[meant] or meant)!r}?)"
+    return ""
+
+
+def setting_names(kind: type[Section] = Profile, prefix: str = "") -> list[str]:
+    """Dotted paths of every setting, those of networks included."""
+    found = []
+    for name, field in kind.model_fields.items():
+        inner: Any = field.annotation
+        whole = not (isinstance(inner, type) and issubclass(inner, Section))
+        found += [f"{prefix}{name}"] if whole else setting_names(inner, f"{prefix}{name}.")
+    return found
 
 
 def _origin(error: Any, overrides: dict[str, Any]) -> str:
@@ -125,15 +195,6 @@ def _parse_yaml(text: str | bytes, where: str) -> Any:
             raise ProfileError(f"{where} holds more than {MAX_VALUES} values with its aliases written out")
         waiting += item.values() if isinstance(item, dict) else item if isinstance(item, list | set | tuple) else ()
     return value
-
-
-def _assign(settings: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for parent in parents:
-        settings = settings.setdefault(parent, {})
-        if not isinstance(settings, dict):
-            raise ProfileError(f"--set {path}: {parent!r} is not a section")
-    settings[last] = value
 
 
 def with_full_paths(profile: Profile) -> Profile:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -18,6 +17,8 @@ from paris_assets.dag.s3 import open_location
 from paris_assets.models.registry import requirements
 from paris_assets.models.resolve import numeric_problems, profile_models
 from paris_assets.planning.profile_file import stored_profile
+from paris_assets.runs.preflight import setting_problems
+from paris_assets.runs.space import free_space, gpu_lines, wanted_bytes
 from paris_assets.settings.import_path import ImportPathError, load_class
 
 PACKAGES = (
@@ -51,7 +52,8 @@ def missing_for(profile: Profile) -> list[str]:
     serve = profile.ingest.serve
     if serve and not Path(serve).is_dir():
         problems.append(f"ingest.serve: no folder {serve}; run from the folder that holds it, or give its full path")
-    return [*problems, *_class_problems(profile), *_rule_problems(profile), *_check_problems(profile)]
+    problems += [*_class_problems(profile), *_rule_problems(profile), *_check_problems(profile)]
+    return [*problems, *setting_problems(profile)]
 
 
 def absent_packages() -> list[str]:
@@ -131,6 +133,8 @@ def examine(profile: Profile, root_url: str) -> int:
     problems = missing_for(profile)
     console.print(f"python {platform.python_version()}, {os.cpu_count()} cores, {_memory()}")
     console.print(f"device {_device()}")
+    for line in gpu_lines(profile):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     for name in PACKAGES:
         console.print(f"  {name} {_version(name) or f'[red]missing[/red]: pip install {name}'}")
     console.print(f"profile {profile.name}")
@@ -138,14 +142,14 @@ def examine(profile: Profile, root_url: str) -> int:
         lacks = any(problem.startswith(f"{setting}: ") for problem in problems)
         state = "[red]missing[/red]" if lacks else "ready"
         console.print(f"  {setting}: {model.implementation} {model.path or ''} {state}")
-    problems += _root_problems(root_url)
+    problems += _root_problems(root_url, profile)
     for problem in problems:
         console.print(f"[red]missing[/red] {escape(problem)}", soft_wrap=True)
     console.print("everything that this profile needs is here" if not problems else f"{len(problems)} problems")
     return 1 if problems else 0
 
 
-def _root_problems(root_url: str) -> list[str]:
+def _root_problems(root_url: str, profile: Profile) -> list[str]:
     root = open_location(root_url)
     if root.remote:
         try:
@@ -156,11 +160,12 @@ def _root_problems(root_url: str) -> list[str]:
     stored = stored_profile(root)
     folder = next(path for path in [Path(root.url), *Path(root.url).parents] if path.exists())
     problems = [] if os.access(folder, os.W_OK) else [f"root {root.url}: {folder} is not writable"]
-    free = shutil.disk_usage(folder).free
-    if free < MIN_FREE_BYTES:
-        problems.append(
-            f"root {root.url}: {free >> 20} MiB free on its disk; at least {MIN_FREE_BYTES >> 20} are wanted"
-        )
+    rows, said = wanted_bytes(root, profile)
+    free = free_space(folder)
+    Console(highlight=False).print(f"disk {free >> 20:,} MiB free at {folder}; {said}", markup=False, soft_wrap=True)
+    wanted = max(MIN_FREE_BYTES, rows)
+    if free < wanted:
+        problems.append(f"root {root.url}: {free >> 20:,} MiB free on its disk; at least {wanted >> 20:,} are wanted")
     if stored:
         Console(highlight=False).print(
             f"root {root.url} holds a run of profile {stored.name} on {stored.source.path}", markup=False

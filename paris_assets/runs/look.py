@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dagster as dg
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+from yaml import YAMLError
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.definitions import asset_checks, build_definitions
-from paris_assets.planning.unchecked import LOOK, in_doubt, keep_bounds, not_judged, report_finished
-from paris_assets.runs.execution import execute, tags_of
+from paris_assets.errors import UsageError
+from paris_assets.planning.home import dagster_home
+from paris_assets.planning.unchecked import LOOK, failing, in_doubt, keep_bounds, not_judged, report_finished
+from paris_assets.runs.execution import end_killed_runs, execute, open_instance, tags_of
 
 
 def look_at_root(
@@ -26,7 +31,31 @@ def look_at_root(
     """
     told, checks = report_finished(catalog, instance), asset_checks(catalog.graph)
     waiting = not_judged(catalog, instance, checks)
-    if waiting or failed or (at_end and in_doubt(catalog, instance)):
+    doubtful = at_end and (in_doubt(catalog, instance) or bool(failing(catalog, instance, checks)))
+    if waiting or failed or doubtful:
         execute(build_definitions(catalog).resolve_job_def(LOOK), instance, tags_of(invocation))
     keep_bounds(catalog, instance)
     return told, len(waiting)
+
+
+def tell_dagster(
+    catalog: Catalog, invocation: str, console: Console, at_end: bool = True, failed: bool = False
+) -> None:
+    """``look_at_root`` of a root whose home may be damaged, and what a person is told of it.
+
+    Raises:
+        UsageError: Dagster's home cannot be used.
+    """
+    home = dagster_home(catalog.location.url, catalog.location.remote)
+    try:
+        instance = open_instance(catalog.location)
+        end_killed_runs(instance)
+        told, checked = look_at_root(catalog, instance, invocation, at_end, failed)
+    except (DBAPIError, YAMLError, dg.DagsterError) as error:
+        cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
+        hint = "if it is damaged, delete it and run again; results do not depend on it"
+        raise UsageError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
+    if told:
+        console.print(f"told Dagster of {told} finished partitions that it did not know")
+    if checked:
+        console.print(f"made {checked} checks that were missing or had other bounds")

@@ -1,29 +1,156 @@
-"""What a person sees while a run works."""
+"""What a person sees while a run works, on a terminal, in a pipe and in a log file."""
 
 from __future__ import annotations
 
 import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
+from rich.control import Control
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from paris_assets.dag.records import ALL
+from paris_assets.errors import explained
+
+EVERY_S = 60.0
+FEW_SHARDS = 50
+"""Up to so many partitions of a wave have a line each; of more, there is a line per minute."""
+Partition = tuple[str, str]
 
 
-def open_console() -> Console:
-    """A console on a copy of stderr: Dagster captures the process's own while a step runs."""
-    return Console(file=os.fdopen(os.dup(2), "w"), highlight=False)
+class RunConsole(Console):
+    """A console on a copy of stderr: Dagster captures the process's own while a step runs. What is said on it is
+    appended to ``log`` as well, where there is one."""
+
+    def __init__(self, log: Console | None = None) -> None:
+        super().__init__(file=os.fdopen(os.dup(2), "w"), highlight=False)
+        self.log_only = log
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print here and to the log, but for what moves a bar."""
+        super().print(*objects, **how)
+        if self.log_only is not None and not any(isinstance(one, Control) for one in objects):
+            self.log_only.print(*objects, **how)
+            self.log_only.file.flush()
+
+
+def open_console(log_file: str | None = None) -> RunConsole:
+    """The console of a run, with the log file that is asked for.
+
+    Raises:
+        FileError: the log file cannot be written.
+    """
+    if log_file is None:
+        return RunConsole()
+    with explained(log_file, "written"):
+        return RunConsole(Console(file=Path(log_file).open("a", encoding="utf-8"), highlight=False, width=160))
+
+
+class Estimate:
+    """How long what is left will take, from the rows of each partition and the seconds per row measured so far.
+
+    Args:
+        rows: shard -> rows of the source; ``all`` -> rows of all of them.
+        clock: seconds from any start.
+    """
+
+    def __init__(self, rows: Mapping[str, int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._rows, self._clock = rows, clock
+        self._since: dict[Partition, float] = {}
+        self._left: dict[Partition, None] = {}
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._measured: dict[str, int] = defaultdict(int)
+        self._started, self.done = clock(), 0
+
+    @property
+    def total(self) -> int:
+        """Partitions done and to be done."""
+        return self.done + len(self._left)
+
+    def expect(self, partitions: list[Partition], of: tuple[str, ...] = ()) -> None:
+        """These are still to be made; of the assets ``of``, only these."""
+        kept = [one for one in self._left if one[0] not in of]
+        self._left = dict.fromkeys([*kept, *partitions])
+
+    def begin(self, asset: str, shard: str) -> None:
+        """A partition starts."""
+        self._since[asset, shard] = self._clock()
+
+    def end(self, asset: str, shard: str, made: bool) -> None:
+        """A partition ends; it tells how long others take where it was ``made``, not left as it was."""
+        spent = self._clock() - self._since.pop((asset, shard), self._clock())
+        self._left.pop((asset, shard), None)
+        self.done += 1
+        if made:
+            self._seconds[asset] += spent
+            self._measured[asset] += max(1, self._rows.get(shard, 1))
+
+    def drop(self, partitions: list[Partition]) -> None:
+        """These will not be made in this run."""
+        for one in partitions:
+            self._left.pop(one, None)
+
+    def left(self) -> tuple[float, bool]:
+        """(seconds left, whether every asset that is left has been measured): several processes share the work as
+        they did until now."""
+        work = sum(
+            self._seconds[asset] / self._measured[asset] * max(1, self._rows.get(shard, 1))
+            for asset, shard in self._left
+            if self._measured.get(asset)
+        )
+        spent = sum(self._seconds.values())
+        pace = (self._clock() - self._started) / spent if spent else 1.0
+        return work * pace, all(self._measured.get(asset) for asset, _ in self._left)
+
+    def __str__(self) -> str:
+        if not self.done or not self._left:
+            return ""
+        seconds, certain = self.left()
+        if not certain and seconds < 1:  # nothing of what is left has been measured
+            return ""
+        return f"{'about' if certain else 'at least'} {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class RunProgress:
-    """One bar over the partitions to be made, and what is being made now. Plain lines where there is no terminal."""
+    """One bar over all partitions to be made, and what is being made now. Where there is no terminal, and in the log,
+    a line per shard, or per minute where there are many.
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    Args:
+        rows: shard -> rows, see ``Estimate``.
+        planned: (asset, shard) of what may have to be made.
+    """
+
+    def __init__(
+        self, console: RunConsole, rows: Mapping[str, int] | None = None, planned: list[Partition] | None = None
+    ) -> None:
+        self.console, self.estimate = console, Estimate(rows or {})
+        self.estimate.expect(planned or [])
+        columns = (
+            TextColumn("{task.description:<44}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._bar_task = self._bar.add_task("", total=0)
+        self._bar_task = self._bar.add_task("", total=self.estimate.total, left="")
+        self._start = self._last_line = time.monotonic()
+        self._each_shard = True
 
     def __enter__(self) -> RunProgress:
         self._bar.start()
@@ -32,17 +159,41 @@ class RunProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
 
-    def begin_wave(self, assets: tuple[str, ...], partitions: int) -> None:
-        """A wave starts with so many partitions that may have to be made."""
-        total = self._bar.tasks[0].total or 0
-        self._bar.update(self._bar_task, total=total + partitions)
-        if not self.console.is_terminal:
-            self.console.print(f"{', '.join(assets)}: {partitions} partitions", soft_wrap=True)
+    def begin_wave(self, assets: tuple[str, ...], partitions: list[Partition]) -> None:
+        """A wave starts: of its assets, just these partitions may have to be made."""
+        self.estimate.expect(partitions, assets)
+        shards = {shard for _, shard in partitions}
+        self._each_shard = len(shards) <= FEW_SHARDS
+        what = "" if shards == {ALL} else f" of {len(shards)} shards" if len(shards) > 1 else f" of {shards.pop()}"
+        self._line(f"{', '.join(assets)}: {len(partitions)} partitions{what}")
 
     def listen(self, asset: str, shard: str, event: str) -> None:
         """An asset partition starts or ends."""
-        where = asset if shard == ALL else f"{asset} · {shard}"
         if event == "start":
+            self.estimate.begin(asset, shard)
+            where = asset if shard == ALL else f"{asset} · {shard}"
             self._bar.update(self._bar_task, description=where)
         else:
-            self._bar.advance(self._bar_task)
+            self.estimate.end(asset, shard, event == "made")
+        if time.monotonic() - self._last_line >= EVERY_S:
+            self._report(f"at {asset}" if shard == ALL else f"at {asset} of {shard}")
+        done, total, left = self.estimate.done, self.estimate.total, str(self.estimate)
+        self._bar.update(self._bar_task, completed=done, total=total, left=left)
+
+    def end_task(self, shard: str, partitions: list[Partition]) -> None:
+        """All that was to be made of a shard in this wave has ended, or will not be made."""
+        self.estimate.drop(partitions)
+        if self._each_shard and shard != ALL:
+            self._report(f"shard {shard}")
+
+    def _report(self, what: str) -> None:
+        left = f", {self.estimate}" if str(self.estimate) else ""
+        spent = duration(time.monotonic() - self._start)
+        self._line(f"  {what}: {self.estimate.done} of {self.estimate.total} partitions, {spent} so far{left}")
+
+    def _line(self, text: str) -> None:
+        self._last_line = time.monotonic()
+        if not self.console.is_terminal:
+            self.console.print(text, markup=False, soft_wrap=True)
+        elif self.console.log_only is not None:
+            self.console.log_only.print(text, markup=False, soft_wrap=True)

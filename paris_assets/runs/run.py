@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -11,7 +12,7 @@ import polars as pl
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants
 from paris_assets.definitions import build_definitions
-from paris_assets.errors import MissingInput, UserError
+from paris_assets.errors import MissingInput, UserError, did_you_mean
 from paris_assets.ingest.fetched import is_transient
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
@@ -54,6 +55,11 @@ class UnknownName(UserError, ValueError):
     """An asset or shard that does not exist; the message lists what does."""
 
 
+def _unknown(option: str, name: str, assets: set[str]) -> UnknownName:
+    known = sorted(assets)
+    return UnknownName(f"{option}: no asset {name!r}{did_you_mean(name, known)}; assets: {', '.join(known)}")
+
+
 def selected_assets(catalog: Catalog, request: Request) -> tuple[set[str], set[str]]:
     """(assets to bring up to date, assets to make even if they are done).
 
@@ -65,7 +71,7 @@ def selected_assets(catalog: Catalog, request: Request) -> tuple[set[str], set[s
     forced: set[str] = set(chosen) if request.force else set()
     if request.start:
         if request.start not in names:
-            raise UnknownName(f"--from: no asset {request.start!r}; assets: {', '.join(sorted(names))}")
+            raise _unknown("--from", request.start, names)
         chosen &= descendants(catalog.graph, request.start)
         forced |= chosen
     return chosen, forced
@@ -82,7 +88,7 @@ def resolve_selection(select: tuple[str, ...], catalog: Catalog) -> set[str]:
         try:
             keys = dg.AssetSelection.from_string(text).resolve(assets)  # type: ignore[arg-type]
         except (dg.DagsterError, ValueError) as error:
-            raise UnknownName(f"--select: no asset {text!r}; assets: {', '.join(sorted(names))}") from error
+            raise _unknown("--select", text, names) from error
         if not keys:
             raise UnknownName(f"--select {text!r} matches no asset; assets: {', '.join(sorted(names))}")
         chosen |= {key.to_user_string() for key in keys}
@@ -127,6 +133,11 @@ def plan(catalog: Catalog, request: Request) -> list[tuple[Wave, list[Task]]]:
     return [(wave, tasks) for wave, tasks in found if tasks]
 
 
+def partitions(tasks: Iterable[Task]) -> list[tuple[str, str]]:
+    """(asset, shard) of all that tasks may make."""
+    return [(asset, task.shard) for task in tasks for asset in task.assets]
+
+
 def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: str | None = None) -> RunReport:
     """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
     report, start = RunReport(), time.monotonic()
@@ -140,9 +151,10 @@ def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: s
             ready = [task for task in (ready_part(catalog, task, done, report.blocked) for task in tasks) if task]
             if not ready:
                 continue
-            progress.begin_wave(wave.assets, sum(len(task.assets) for task in ready))
+            progress.begin_wave(wave.assets, partitions(ready))
             for done in workers.run(ready):
                 report.tasks.append(done)
+                progress.end_task(done.task.shard, partitions([done.task]))
                 for asset, cause in done.failures.items():
                     progress.console.print(f"failed {asset} [{done.task.shard}]: {cause}", style="red", markup=False)
     finally:

@@ -11,10 +11,27 @@ from rich.console import Console
 from rich.table import Table
 
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.flow import account
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.runs.run import RunReport
+
+UNITS = {
+    **dict.fromkeys(("source_rows", "raw_images", "duplicate_groups"), "rows"),
+    "cluster_model": "images > clusters",
+    "cluster_report": "images > files",
+    "cluster_values": "clusters",
+    "expert_summary": "tars > clusters",
+    "pipeline_manifest": "shards > files",
+}
+"""Asset -> what its numbers count; images where it is not named."""
+PAGES = {
+    "analysis/cluster_report.html": "cluster_report",
+    "analysis/vae_reconstruction_samples.png": "latent_report",
+    "pipeline_manifest.json": "pipeline_manifest",
+}
+"""File that a reader may want -> the asset that writes it."""
 
 
 @dataclass
@@ -28,6 +45,11 @@ class AssetSummary:
     seconds: float = 0.0
     made: int = 0
     finished: int = 0
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """As the manifest states them: in, out and rejects by reason."""
+        return {"in": self.rows_in, "out": self.rows_out, "rejects": dict(sorted(self.rejects.items()))}
 
 
 def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
@@ -43,7 +65,8 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
     for name in order(catalog.graph):
         line = AssetSummary(name, seconds=seconds[name], made=made[name])
         for shard in shards if catalog.graph[name].partitioned else [ALL]:
-            record = catalog.record(name, shard)
+            # What a failed run left of an earlier one is no result of these settings.
+            record = catalog.record(name, shard) if catalog.done(name, shard) else None
             if record:
                 line.finished += 1
                 line.rows_in += record.counts.get("rows_in", record.rows)
@@ -56,7 +79,9 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
 def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None:
     """Stages, rejects, clusters, failed checks, and where the results lie."""
     rows = summarise(catalog, report)
-    console.print(_stages(rows))
+    console.print(_stages([line for line in rows if line.finished]))
+    for step in account({line.asset: line.counts for line in rows if line.finished}):
+        console.print(f"  {step}", markup=False, soft_wrap=True)
     _print_clusters(catalog, console)
     unread = _unread(catalog)
     if unread:
@@ -74,8 +99,8 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
         f"largest process {peak:.1f} GiB"
     )
     console.print(f"results: {catalog.location.url}", markup=False, soft_wrap=True)
-    for name in ("analysis/cluster_report.html", "analysis/vae_reconstruction_samples.png", "pipeline_manifest.json"):
-        if catalog.location.size(name) is not None:
+    for name, asset in PAGES.items():
+        if catalog.done(asset, ALL) and catalog.location.size(name) is not None:
             console.print(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
 
 
@@ -87,7 +112,7 @@ def _unread(catalog: Catalog) -> LeftOut:
 
 def _stages(rows: list[AssetSummary]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("asset", "in", "out", "seconds", "per s"):
+    for column in ("asset", "in", "out", "of", "seconds", "per s"):
         table.add_column(column, justify="left" if column == "asset" else "right", no_wrap=True)
     table.add_column("rejected", overflow="fold")
     for line in rows:
@@ -95,13 +120,18 @@ def _stages(rows: list[AssetSummary]) -> Table:
         timed = (
             (f"{line.seconds:.2f}", f"{line.rows_in / line.seconds:.0f}") if line.made and line.seconds else ("-", "-")
         )
-        table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", *timed, rejected)
+        table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", unit_of(line.asset), *timed, rejected)
     return table
+
+
+def unit_of(asset: str) -> str:
+    """What an asset takes in and gives, where that is not the same: rows of the source, images, clusters, files."""
+    return UNITS.get(asset, "images")
 
 
 def _print_clusters(catalog: Catalog, console: Console) -> None:
     record = catalog.record("cluster_report")
-    if record is None:
+    if record is None or not catalog.done("cluster_report", ALL):
         return
     facts: dict[str, Any] = record.facts
     sizes = facts.get("sizes", [])

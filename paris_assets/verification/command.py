@@ -13,6 +13,7 @@ from paris_assets.dag.catalog import REGISTRY
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import asset_graph
 from paris_assets.errors import FileError
+from paris_assets.experts.manifest import published_settings
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
@@ -58,14 +59,42 @@ def verify(root: Location, manifest: dict[str, Any]) -> Findings:
         findings.notes.append(WITHOUT_TABLES)
         verify_published(root, manifest, findings)
         return findings
+    unfinished = changed_settings(root, manifest)
+    if unfinished:
+        # Tables of these settings beside files of those: every join would differ, and none would be damage.
+        _check_half_done(root, manifest, unfinished, findings)
+        return findings
     joins = TableJoins(root, manifest, asset_graph(stored_profile(root) or Profile()), findings)
     verify_published(root, manifest, findings, joins.join)
     joins.check_records()
     return findings
 
 
+def changed_settings(root: Location, manifest: dict[str, Any]) -> list[str]:
+    """Settings of the root that are others than those that the manifest was made by: a change was begun since."""
+    profile = stored_profile(root)
+    if profile is None:
+        return []
+    now, then = published_settings(profile), manifest["settings"]
+    return sorted(name for name in now if name != "name" and now[name] != then.get(name))
+
+
+def _check_half_done(root: Location, manifest: dict[str, Any], changed: list[str], findings: Findings) -> None:
+    """One problem for all that a change, of these sections of the profile, has not reached yet."""
+    alone = Findings()
+    verify_published(root, manifest, alone)
+    files = len({problem.file for problem in alone.problems})
+    state = f"{files} published files are changed already" if files else "what is published is whole, as it was before"
+    findings.checked += alone.checked
+    found = f"those of an earlier run: {', '.join(changed)} changed since, and that change is not finished ({state})"
+    findings.problem(MANIFEST, "the settings of the root's profile.yaml", found, "`paris run` finishes it")
+
+
 def _place(manifest: str) -> tuple[Location, str]:
-    """The folder of a manifest and its name there."""
+    """The folder of a manifest and its name there; a root stands for the manifest in it."""
+    is_root = not manifest.endswith(".json") if "://" in manifest else Path(manifest).is_dir()
+    if is_root:
+        manifest = f"{manifest.rstrip('/')}/{MANIFEST}"
     address = manifest if "://" in manifest else str(Path(manifest).absolute())
     folder, _, name = address.rpartition("/")
     return open_location(f"{folder}/"), name

@@ -261,7 +261,7 @@ def test_what_cannot_work_is_said_before_any_work(
             ["--set", "curation.signal_rules=[{name: r, column: blur, min: .nan}]"],
             "min: Input should be a finite number",
         ),
-        (["--select", "caption"], "--select: no asset 'caption'; assets: captions, "),
+        (["--select", "caption"], "--select: no asset 'caption' (did you mean 'captions'?); assets: captions, "),
         (["--shards", "00003"], "--shards: no shard 00003; registered are 00000 to 00002"),
         (["--from", "clusters"], "--from: no asset 'clusters'; assets: captions, "),
     ],

@@ -223,7 +223,7 @@ def test_nothing_is_published_from_shards_of_other_settings(
     changed = settings(source, latents__posterior="sample")
     assert run_command(changed, str(root), Request(shards=("00001",)), dry_run=False) == 1
     said = " ".join(capfd.readouterr().err.split())
-    assert re.search(r"not made pipeline_manifest: [^:]*latents/00000 missing or out of date", said), said
+    assert re.search(r"not made [^:]*pipeline_manifest: [^:]*latents/00000 missing or out of date", said), said
     assert (root / "pipeline_manifest.json").read_bytes()
     assert sha256_file(root / "pipeline_manifest.json") == before["pipeline_manifest.json"]
     assert run_command(changed, str(root), Request(), dry_run=False) == 0

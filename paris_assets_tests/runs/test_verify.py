@@ -87,13 +87,14 @@ def test_published_files_alone_are_checked_and_what_is_missing_is_said(
 def test_wrong_usage(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, said in (
         (root / "absent.json", "absent.json: give the path or URL of a pipeline_manifest.json"),
-        (root, "give the path or URL of a pipeline_manifest.json"),
+        (root / "captions", "give the path or URL of a pipeline_manifest.json"),
         (root / TAR, "is no JSON"),
     ):
         assert main(["verify", str(wrong)]) == 2
         assert said in capsys.readouterr().err
     monkeypatch.chdir(root)
     assert main(["verify", "pipeline_manifest.json"]) == 0
+    assert main(["verify", str(root)]) == 0
 
 
 @pytest.mark.parametrize(

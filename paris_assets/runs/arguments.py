@@ -1,0 +1,148 @@
+"""The arguments of `paris`: what each command takes, with examples, and the script that completes them in a shell."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PROFILE_HELP = "shipped profile or YAML file (default: the root's; else own where --source is given, else demo)"
+RUN_EXAMPLES = """examples:
+  paris run                                             the demo, in data/runs/demo
+  paris run --source my_list.parquet --root data/runs/mine
+  paris run --root data/runs/mine --set curation.signal_rules.short_side.min=300 --dry-run
+  paris run --root data/runs/mine --from cluster_model --set clusters.k=4
+  paris run --root data/runs/mine --retry transient --log-file run.log
+
+exit status: 0 done and sound; 1 something failed, a check of severity ERROR fails, or nothing is published;
+2 the command, a setting or the source has to be changed first"""
+EXAMPLES = {
+    "run": RUN_EXAMPLES,
+    "dev": "example:\n  paris dev --root data/runs/mine --port 3001",
+    "inspect": "examples:\n  paris inspect row:3\n  paris inspect 0a1b2c3d --root data/runs/mine",
+    "verify": "examples:\n  paris verify data/runs/mine\n  paris verify s3://BUCKET/mine",
+    "doctor": "example:\n  paris doctor --profile paris --root /disk/paris",
+    "settings": "examples:\n  paris settings\n  paris settings clusters\n  paris settings embedder --profile paris",
+    "completion": 'examples:\n  eval "$(paris completion bash)"     # in ~/.bashrc; or zsh, in ~/.zshrc',
+}
+BASH = """_paris() {{
+    local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" words=""
+    case "$prev" in
+        --profile) COMPREPLY=($(compgen -W "{profiles}" -- "$cur") $(compgen -f -X '!*.y*ml' -- "$cur")); return ;;
+        --select|--from) COMPREPLY=($(compgen -W "{assets}" -- "$cur")); return ;;
+        --set) compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -S = -W "{settings}" -- "$cur")); return ;;
+        --retry) COMPREPLY=($(compgen -W "transient" -- "$cur")); return ;;
+        --root|--source|--log-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    esac
+    case "${{COMP_WORDS[1]}}" in
+{commands}
+        *) words="{names} --help --version" ;;
+    esac
+    [ "$COMP_CWORD" -eq 1 ] && words="{names} --help --version"
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}}
+complete -o bashdefault -F _paris paris
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; its result names the command in ``name``."""
+    parser = argparse.ArgumentParser(
+        prog="paris",
+        description="Image lists to training shards for diffusion experts.",
+        epilog="`paris COMMAND --help` has examples of each.",
+    )
+    parser.add_argument("--version", action="version", version=f"paris_assets {_version()}")
+    commands = parser.add_subparsers(required=True, dest="name", metavar=" | ".join(EXAMPLES))
+    _add_run(_command(commands, "run", "bring every partition up to date"))
+    dev = _command(commands, "dev", "open `dagster dev` on a root")
+    dev.add_argument("--root", metavar="DIR|URL")
+    dev.add_argument("--port", type=int, default=3000)
+    inspect = _command(commands, "inspect", "one image's history, from row to shard")
+    image = "an image_id or its first digits, a URL of the source, or a row of it"
+    inspect.add_argument("image", metavar="IMAGE_ID|URL|row:N", help=image)
+    inspect.add_argument("--root", metavar="DIR|URL")
+    verify = _command(
+        commands,
+        "verify",
+        "check every published hash, count and join",
+        "Checks what a manifest lists: hashes, counts, samples, router arrays; and every join with the root's tables, "
+        "where they lie beside it. One line per problem. Status 0: none, 1: problems, 2: no manifest.",
+    )
+    verify.add_argument(
+        "manifest", metavar="ROOT|MANIFEST", help="a root, or the path or URL of its pipeline_manifest.json"
+    )
+    doctor = _command(commands, "doctor", "what this machine can run and what is missing")
+    settings = _command(commands, "settings", "every setting, with its value, bounds and meaning")
+    settings.add_argument("section", nargs="?", default="", metavar="SECTION", help="such as clusters or latents.codec")
+    for command in (doctor, settings):
+        command.add_argument("--profile", metavar="NAME|FILE", default=None, help=PROFILE_HELP)
+        command.add_argument("--root", metavar="DIR|URL")
+        command.set_defaults(set=[], source=None)
+    completion = _command(commands, "completion", "print a script that completes commands and settings in a shell")
+    completion.add_argument("shell", choices=["bash", "zsh"])
+    for command in commands.choices.values():
+        command.register("type", None, _given)  # of every argument that names no other type
+    return parser
+
+
+def _command(commands: Any, name: str, said: str, description: str | None = None) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=said,
+        description=description or f"{said[0].upper()}{said[1:]}.",
+        epilog=EXAMPLES[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--profile", metavar="NAME|FILE", help=PROFILE_HELP)
+    run.add_argument("--source", metavar="PATH|GLOB|URL", help="table, folder of images or WebDataset tars")
+    run.add_argument("--root", metavar="DIR|URL", help="where results go (default: $PARIS_ROOT or data/runs/<profile>)")
+    run.add_argument(
+        "--select", action="append", default=[], metavar="ASSETS", help="only these assets, comma separated"
+    )
+    run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
+    run.add_argument("--shards", metavar="KEYS", help="only these shards, comma separated")
+    run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
+    run.add_argument(
+        "--retry", choices=["transient"], help="fetch images again that failed by time-outs, broken connections or 5xx"
+    )
+    run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
+    run.add_argument("--log-file", metavar="FILE", help="also append what is said, and a line per shard, to this file")
+
+
+def _given(text: str) -> str:
+    """A value that is not empty, as that of a shell's variable is which nobody set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: give a value, or leave it out")
+    return text
+
+
+def _version() -> str:
+    try:
+        return version("paris_assets")
+    except PackageNotFoundError:  # read from a folder
+        return "(not installed)"
+
+
+def completion_script(shell: str, profiles: list[str], assets: list[str], settings: list[str]) -> str:
+    """A script for bash or zsh that completes commands, options, and names of profiles, assets and settings."""
+    choices = next(action.choices for action in build_parser()._actions if action.dest == "name")
+    assert isinstance(choices, dict)
+    options = {
+        name: [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+        for name, parser in choices.items()
+    }
+    options["completion"] += ["bash", "zsh"]
+    script = BASH.format(
+        profiles=" ".join(profiles),
+        assets=" ".join(assets),
+        settings=" ".join(settings),
+        names=" ".join(choices),
+        commands="\n".join(f'        {name}) words="{" ".join(words)}" ;;' for name, words in options.items()),
+    )
+    return f"autoload -U +X bashcompinit && bashcompinit\n{script}" if shell == "zsh" else script

@@ -1,0 +1,44 @@
+"""`paris run --dry-run`: what a run would make, in words."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.console import Console
+
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import descendants, order
+from paris_assets.ingest.sources import left_out_of, register
+from paris_assets.runs.run import Request, plan, selected_shards
+
+
+def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
+    """Say what would be registered and made, by wave; nothing is written."""
+    before, known = catalog.registry(), catalog.shards()
+    registry = register(catalog.profile.source, before, catalog.location, write=False)
+    selected_shards(registry, request)
+    new = registry["shard"].to_list()[len(known) :]
+    if new:
+        console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+    say_left_out(registry, console)
+    if before is not None and not registry.drop("beside").head(before.height).equals(before.drop("beside")):
+        console.print("files of the source were written anew: their shards would be read again")
+    todo = plan(catalog, request) if known else []
+    if not todo and not new:
+        console.print("nothing to do: every selected partition is up to date")
+    for wave, tasks in todo:
+        console.print(f"wave {wave.number}:")
+        for asset in wave.assets:
+            shards = [task.shard for task in tasks if asset in task.assets]
+            if shards:
+                console.print(f"  {asset}: {', '.join(shards[:12])}{' ...' if len(shards) > 12 else ''}")
+    named = {asset for _, tasks in todo for task in tasks for asset in task.assets}
+    after = set().union(*(descendants(catalog.graph, asset) for asset in named)) - named
+    if after:
+        console.print(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
+
+
+def say_left_out(registry: pl.DataFrame, console: Console) -> None:
+    """Say what of the source becomes no row, by name and kind."""
+    left_out = left_out_of(registry)
+    if left_out:
+        console.print(f"no rows of the source: {left_out.in_words()}", markup=False, soft_wrap=True, highlight=False)

@@ -1,0 +1,119 @@
+"""What settings can be held to without any data: refused before a run writes anything, not in every shard."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from paris_assets.config import Model, Profile, ProfileError
+from paris_assets.errors import UserError, did_you_mean
+from paris_assets.models import weights
+from paris_assets.models.registry import KNOWN, requirements
+from paris_assets.models.resolve import profile_models
+from paris_assets.settings.import_path import load_class
+
+CLIP_TOKENS = 77
+"""Positions of every CLIP text encoder (Radford et al. 2021)."""
+
+
+def setting_problems(profile: Profile) -> list[str]:
+    """Settings that no data would make possible, each with what to do; empty when there are none."""
+    found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
+    return [*(problem for problems in found for problem in problems), *_options(profile)]
+
+
+def _sizes(profile: Profile) -> Iterator[str]:
+    factor = codec_factor(profile.latents.codec)
+    if factor is None:
+        return
+    for size in profile.latents.resolutions:
+        if size % factor:
+            near = sorted({max(factor, size // factor * factor), -(-size // factor) * factor})
+            codec = profile.latents.codec.path or profile.latents.codec.implementation
+            yield (
+                f"latents.resolutions: {size} is no multiple of {factor}, as {codec} needs: "
+                f"{' or '.join(map(str, near))} is"
+            )
+
+
+def codec_factor(codec: Model) -> int | None:
+    """Pixels per latent cell along one side, from the class or the folder's config.json; None where neither says."""
+    if requirements(codec):
+        return None
+    if ":" in codec.implementation:
+        factor = getattr(load_class(codec.implementation), "factor", None)
+        return factor if isinstance(factor, int) and factor > 0 else None
+    folder = weights.pretrained_folder(codec, codec.options.get("subfolder", ""))
+    blocks = json.loads((Path(folder) / "config.json").read_text()).get("block_out_channels")
+    return 2 ** (len(blocks) - 1) if blocks else None
+
+
+def _columns(profile: Profile) -> Iterator[str]:
+    from paris_assets.ingest.lists.columns import ALIASES
+
+    known = [*ALIASES, "image"]
+    for name in profile.source.columns:
+        if name not in known:
+            yield f"source.columns: no column {name!r} of ours{did_you_mean(name, known)}; there are {', '.join(known)}"
+
+
+def _routes(profile: Profile) -> Iterator[str]:
+    from paris_assets.ingest.web.addresses import parse_routes
+
+    try:
+        # `serve` without a folder harms nobody whose source holds its images: whoever fetches is told.
+        parse_routes(profile.ingest.resolve, "127.0.0.1:80")
+    except ProfileError as error:
+        yield str(error)
+
+
+def _tokens(profile: Profile) -> Iterator[str]:
+    if profile.text.encoder.implementation == "clip-text" and profile.text.tokens > CLIP_TOKENS:
+        yield f"text.tokens is {profile.text.tokens}, but CLIP has {CLIP_TOKENS} positions: --set text.tokens=77"
+
+
+def _bounds(profile: Profile) -> Iterator[str]:
+    """Checks that could never pass."""
+    checks, k = profile.checks, profile.clusters.k
+    for low, high in (("min_kept", "max_kept"), ("min_latent_std", "max_latent_std")):
+        least, most = getattr(checks, low), getattr(checks, high)
+        if least > most:
+            yield f"checks.{low} is {least:g}, above checks.{high}, {most:g}: nothing would pass"
+    if checks.min_share * k > 1:
+        yield f"checks.min_share is {checks.min_share:g}, of k = {k} clusters: no more than {1 / k:.3g} is possible"
+
+
+def _names(profile: Profile) -> Iterator[str]:
+    """The name of a rule is the reason that it gives: two of them could not be told apart."""
+    names = [rule.name for rule in (*profile.curation.signal_rules, *profile.curation.score_rules)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"curation: two rules are called {name!r}: give one of them another name"
+
+
+def _options(profile: Profile) -> list[str]:
+    """Options that a network's class does not take."""
+    problems = []
+    for setting, model in profile_models(profile).items():
+        if not model.options or requirements(model):
+            continue
+        try:
+            network = _network(model)
+            inspect.signature(network).bind(model, **model.options)
+        except TypeError as error:
+            takes = ", ".join(list(inspect.signature(network).parameters)[1:]) or "none"
+            problems.append(f"{setting}.options: {error}; {model.implementation} takes {takes}")
+        except UserError:  # said where networks of one's own are looked at
+            continue
+    return problems
+
+
+def _network(model: Model) -> Any:
+    entry = KNOWN.get(model.implementation)
+    if entry is None:
+        return load_class(model.implementation)
+    module, _, name = entry.target.partition(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,106 @@
+"""What is refused before any data is read, counts that add up, time left, and what is said of causes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paris_assets.dag.flow import account
+from paris_assets.planning.waves import blocked_lines
+from paris_assets.profiles import load_profile
+from paris_assets.runs.arguments import completion_script
+from paris_assets.runs.soundness import remove_empty_folders
+from paris_assets.runs.preflight import setting_problems
+from paris_assets.runs.progress import Estimate, duration
+from paris_assets.runs.space import SMALL_GPU_BYTES, batch_advice
+from paris_assets.storage.location import Location
+
+REFUSED = [
+    ({"latents.resolutions": [250]}, "latents.resolutions: 250 is no multiple of 8, as small-vae needs: 248 or 256 is"),
+    ({"latents.resolutions": [3]}, "3 is no multiple of 8, as small-vae needs: 8 is"),
+    ({"source.columns": {"urll": "link"}}, "no column 'urll' of ours (did you mean 'url'?)"),
+    ({"ingest.resolve": {"a.b": "nonsense"}}, "a.b: 'nonsense' is neither"),
+    ({"checks.min_share": 0.2}, "checks.min_share is 0.2, of k = 8 clusters: no more than 0.125 is possible"),
+    ({"checks.min_kept": 0.9, "checks.max_kept": 0.5}, "checks.min_kept is 0.9, above checks.max_kept, 0.5"),
+    ({"captions.captioner.options": {"foo": 1}}, "captions.captioner.options: got an unexpected keyword argument"),
+    ({"curation.signal_rules.aspect.name": "entropy"}, "two rules are called 'entropy'"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), REFUSED, ids=[next(iter(each[0])) for each in REFUSED])
+def test_what_no_data_would_make_possible_is_refused(settings: dict[str, Any], said: str) -> None:
+    (problem,) = setting_problems(load_profile("demo", settings))
+    assert said in problem
+
+
+@pytest.mark.parametrize("name", ["demo", "own"])
+def test_shipped_profiles_are_possible(name: str) -> None:
+    assert setting_problems(load_profile(name)) == []
+
+
+def test_rows_and_images_are_joined_by_reasons() -> None:
+    counts = {
+        "raw_images": {"in": 264, "out": 253, "rejects": {"timeout": 11}},
+        "image_signals": {"in": 251, "out": 251, "rejects": {}},
+        "filtered_images": {"in": 251, "out": 239, "rejects": {"entropy": 12}},
+        "duplicate_groups": {"in": 241, "out": 241, "rejects": {"exact": 7, "phash": 28}},
+        "curated_images": {"in": 241, "out": 206, "rejects": {"duplicate": 35}},
+        "latents": {"in": 206, "out": 200, "rejects": {"too_small": 6}},
+    }
+    steps = account(counts)
+    assert all(step.whole for step in steps)
+    assert str(steps[1]) == "253 rows = 251 distinct images + 2 further rows with the bytes of another of their shard"
+    assert str(steps[3]).startswith("241 rows = 239 images kept by the rules + 2 further rows")
+    lost = account({"latents": {"in": 5, "out": 3, "rejects": {}}})[0]
+    assert not lost.whole
+    assert "+2 that nothing explains" in str(lost)
+
+
+def test_one_line_for_one_cause() -> None:
+    blocked = {
+        "latent_report": {"all": ["latents/00000"]},
+        "expert_shards": {"00000": ["latents/00000"]},
+        "expert_summary": {"all": ["latents/00000", "expert_shards/00000"]},
+        "captions": {"00001": ["curated_images/00001"]},
+    }
+    assert blocked_lines(blocked) == [
+        "latent_report, expert_shards [00000], expert_summary: latents/00000 missing or out of date",
+        "captions [00001]: curated_images/00001 missing or out of date",
+    ]
+
+
+def test_time_left_comes_from_rows_and_measured_rates() -> None:
+    now = [0.0]
+    estimate = Estimate({"a": 10, "b": 30}, lambda: now[0])
+    estimate.expect([("captions", "a"), ("captions", "b")])
+    estimate.begin("captions", "a")
+    now[0] = 5.0
+    estimate.end("captions", "a", made=True)
+    assert estimate.left() == (15.0, True)
+    estimate.expect([("latents", "b")], of=("latents",))
+    assert estimate.total == 3
+    assert str(estimate) == "at least 15 s left"
+    assert [duration(seconds) for seconds in (45, 200, 7500)] == ["45 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_batch_advice_goes_by_memory() -> None:
+    profile = load_profile("paris")
+    assert batch_advice(profile, SMALL_GPU_BYTES) == []
+    assert "latents.codec.batch_size=4" in batch_advice(profile, SMALL_GPU_BYTES // 2)[0]
+    assert "latents.codec.batch_size=32" in batch_advice(profile, 4 * SMALL_GPU_BYTES)[0]
+
+
+def test_empty_folders_of_experts_go_and_others_stay(tmp_path: Path) -> None:
+    for number in (0, 4):
+        (tmp_path / "expert_shards" / f"cluster_{number}").mkdir(parents=True)
+    (tmp_path / "expert_shards" / "cluster_0" / "x.tar").touch()
+    remove_empty_folders(Location(tmp_path))
+    assert [path.name for path in (tmp_path / "expert_shards").iterdir()] == ["cluster_0"]
+
+
+def test_completion_knows_commands_and_names() -> None:
+    script = completion_script("bash", ["demo", "own"], ["captions"], ["clusters.k"])
+    for word in ("--log-file", "demo own", "captions", "clusters.k", "verify)"):
+        assert word in script
