@@ -91,7 +91,7 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
         return 0
     with RunProgress(console) as progress:
         report = run(catalog, request, progress, invocation)
-    _look_at_end(catalog, invocation, report.failed, console)
+    _look_at_end(catalog, invocation, console)
     print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
@@ -100,21 +100,21 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: Console, star
     return 1 if report.failed else 0
 
 
-def _tell_dagster(catalog: Catalog, invocation: str, at_end: bool, failed: bool = False) -> tuple[int, int]:
+def _tell_dagster(catalog: Catalog, invocation: str, at_end: bool, made: bool = False) -> tuple[int, int]:
     home = dagster_home(catalog.location.url, catalog.location.remote)
     try:
         instance = open_instance(catalog.location)
         end_killed_runs(instance)
-        return look_at_root(catalog, instance, invocation, at_end, failed)
+        return look_at_root(catalog, instance, invocation, at_end, made)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"
         raise UsageError(f"Dagster's home {home} cannot be used ({cause}): {hint}") from error
 
 
-def _look_at_end(catalog: Catalog, invocation: str, failed: bool, console: Console) -> None:
+def _look_at_end(catalog: Catalog, invocation: str, console: Console) -> None:
     try:
-        _tell_dagster(catalog, invocation, at_end=True, failed=failed)
+        _tell_dagster(catalog, invocation, at_end=True, made=True)
     except UserError as reason:  # what was made stays made; the next command, or a sensor, looks again
         console.print(f"Dagster does not show all of this yet: {reason}", markup=False, soft_wrap=True)
 
