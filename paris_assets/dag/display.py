@@ -85,7 +85,9 @@ def record_metadata(location: Location, record: Record) -> Shown:
 
 
 def kept_metadata(location: Location, record: Record) -> Shown:
-    """What an unpartitioned table shows that was made before: pictures and pages from its files, and rows."""
+    """What an unpartitioned table on this disk shows that was made before: pictures, pages and rows."""
+    if location.remote:  # each file would be a request
+        return {}
     files = [file.path for file in record.files]
     pictures = {path: location.read(path) for path in files if path.endswith(".png")}
     page = next((path for path in files if path.endswith(".html")), None)

@@ -25,7 +25,7 @@ from paris_assets.errors import MissingInput
 from paris_assets.partitions import image_shards
 from paris_assets.planning.standing import standing, standing_keys
 from paris_assets.planning.totals import total, total_keys
-from paris_assets.planning.waves import what_is_done
+from paris_assets.planning.waves import Done, what_is_done
 
 LOOK = "look_at_the_root"
 BOUNDS = "checked_by.json"
@@ -87,7 +87,8 @@ def failing(
 
 def in_doubt(catalog: Catalog, instance: dg.DagsterInstance) -> bool:
     """Whether what was last said of an asset as a whole (its total, or that it holds an older set) is no longer so."""
-    said = _as_a_whole(catalog)
+    # What has just been planned with is not asked for again: on a remote root each look at a file is a request.
+    said = _as_a_whole(catalog, catalog.done)
     for key, now in said.items():
         known = last_said(instance, key)
         if known is None and not any(catalog.record(name, shard) for name, shard in _partitions(catalog, key)):
@@ -102,9 +103,8 @@ def _partitions(catalog: Catalog, key: dg.AssetCheckKey) -> list[tuple[str, str]
     return [(asset, shard) for shard in catalog.keys(asset)]
 
 
-def _as_a_whole(catalog: Catalog) -> dict[dg.AssetCheckKey, dict[str, Any]]:
+def _as_a_whole(catalog: Catalog, done: Done) -> dict[dg.AssetCheckKey, dict[str, Any]]:
     """What is to be said of every asset as a whole."""
-    done = what_is_done(catalog, catalog.shards())
     totals = {key: total(catalog, key.asset_key.to_user_string(), done) for key in total_keys(catalog.graph)}
     return totals | {
         key: standing(catalog, key.asset_key.to_user_string(), done) for key in standing_keys(catalog.graph)
@@ -128,7 +128,7 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
         waiting += [one for one in failing(catalog, context.instance, checks) if one not in waiting]
         context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
         yield from _judged(context, catalog, waiting, {name: getattr(context.resources, name) for name in names})
-        for key, said in _as_a_whole(catalog).items():
+        for key, said in _as_a_whole(catalog, what_is_done(catalog, catalog.shards())).items():
             yield _evaluation(context.instance, key, ALL, said)
         if last is not None:
             failed = failed_checks(context.instance, [*(check.key for check in checks), *standing_keys(catalog.graph)])

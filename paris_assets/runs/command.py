@@ -122,7 +122,7 @@ def _make(
         report = run(catalog, request, progress, invocation)
     remove_empty_folders(catalog.location)
     try:
-        tell_dagster(catalog, invocation, console, failed=report.failed)
+        tell_dagster(catalog, invocation, console, made=True)
     except UserError as reason:  # what was made stays made; the next command, or a sensor, looks again
         console.print(f"Dagster does not show all of this yet: {reason}", markup=False, soft_wrap=True)
     print_summary(catalog, report, console)

@@ -16,7 +16,7 @@ from paris_assets.runs.execution import end_killed_runs, execute, open_instance,
 
 
 def look_at_root(
-    catalog: Catalog, instance: dg.DagsterInstance, invocation: str, at_end: bool = True, failed: bool = False
+    catalog: Catalog, instance: dg.DagsterInstance, invocation: str, at_end: bool = True, made: bool = False
 ) -> tuple[int, int]:
     """Tell Dagster of finished partitions, and make checks that are missing or old, in one run where there are any.
 
@@ -24,23 +24,20 @@ def look_at_root(
 
     Args:
         at_end: whether nothing is made after this, so that what each asset speaks of can be said.
-        failed: whether what was just made has failed: all is looked at again.
+        made: whether anything was just made, or has failed: all is looked at again.
 
     Returns:
         How many partitions Dagster was told of, and how many checks of tables were made.
     """
     told, checks = report_finished(catalog, instance), asset_checks(catalog.graph)
     waiting = not_judged(catalog, instance, checks)
-    doubtful = at_end and (in_doubt(catalog, instance) or bool(failing(catalog, instance, checks)))
-    if waiting or failed or doubtful:
+    if waiting or made or (at_end and (in_doubt(catalog, instance) or failing(catalog, instance, checks))):
         execute(build_definitions(catalog).resolve_job_def(LOOK), instance, tags_of(invocation))
     keep_bounds(catalog, instance)
     return told, len(waiting)
 
 
-def tell_dagster(
-    catalog: Catalog, invocation: str, console: Console, at_end: bool = True, failed: bool = False
-) -> None:
+def tell_dagster(catalog: Catalog, invocation: str, console: Console, at_end: bool = True, made: bool = False) -> None:
     """``look_at_root`` of a root whose home may be damaged, and what a person is told of it.
 
     Raises:
@@ -50,7 +47,7 @@ def tell_dagster(
     try:
         instance = open_instance(catalog.location)
         end_killed_runs(instance)
-        told, checked = look_at_root(catalog, instance, invocation, at_end, failed)
+        told, checked = look_at_root(catalog, instance, invocation, at_end, made)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error).partition("\n")[0]
         hint = "if it is damaged, delete it and run again; results do not depend on it"

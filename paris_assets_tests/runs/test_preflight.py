@@ -11,9 +11,9 @@ from paris_assets.dag.flow import account
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.profiles import load_profile
 from paris_assets.runs.arguments import completion_script
-from paris_assets.runs.soundness import remove_empty_folders
 from paris_assets.runs.preflight import setting_problems
 from paris_assets.runs.progress import Estimate, duration
+from paris_assets.runs.soundness import remove_empty_folders
 from paris_assets.runs.space import SMALL_GPU_BYTES, batch_advice
 from paris_assets.storage.location import Location
 
