@@ -55,7 +55,7 @@ def codec_factor(codec: Model) -> int | None:
 def _columns(profile: Profile) -> Iterator[str]:
     from paris_assets.ingest.lists.columns import ALIASES
 
-    known = [*ALIASES, "image"]
+    known = list(ALIASES)
     for name in profile.source.columns:
         if name not in known:
             yield f"source.columns: no column {name!r} of ours{did_you_mean(name, known)}; there are {', '.join(known)}"

@@ -107,7 +107,8 @@ def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: 
     shards = [[*good, *good[: count - len(good)]], broken, [good[number % 5] for number in range(count)], odd]
     texts = [*TEXTS, *["other words are here"] * (count - len(TEXTS)), *["words of every row"] * (2 * count + len(odd))]
     source = table(tmp_path / "odd.parquet", [image for shard in shards for image in shard], texts)
-    settings = profile(source, curation__signal_rules=[], checks__max_duplicates=1.0, checks__min_fetched=0.0)
+    bounds = {"checks__max_duplicates": 1.0, "checks__min_fetched": 0.0, "checks__min_latent_std": 0.1}
+    settings = profile(source, curation__signal_rules=[], **bounds)
     assert run(settings, tmp_path / "root") == 0
     shown = said(capfd)
     assert "check captions" in shown
@@ -156,8 +157,10 @@ def test_more_clusters_than_images_is_an_error_and_fewer_is_a_result(
     assert "failed cluster_model [all]: " in shown
     assert "clusters.k is 8, but too few images are left to cluster (1): set clusters.k to at most 1, or bring" in shown
     one = profile(source, clusters__k=1, checks__max_duplicates=1.0)
-    assert run(one, root) == 0
-    assert "check expert_summary experts_filled: None of 1 experts has a sample" in said(capfd)
+    assert run(one, root) == 1
+    shown = said(capfd)
+    assert "check expert_summary experts_filled fails with severity ERROR [all]: None of 1 experts has a" in shown
+    assert "nothing is published under" in shown
     assert run(profile(source, clusters__k=1, clusters__min_images=1, checks__max_duplicates=1.0), root) == 0
     assert "check expert" not in said(capfd)
     assert json.loads((root / "pipeline_manifest.json").read_text())["images_per_cluster"] == {"0": 1}
@@ -228,7 +231,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"latents__codec": {"implementation": f"{__name__}:Same"}}, "Same has no encode, no decode; paris_assets/models/"),
     ({"checks__warn_only": ["retension"]}, "checks.warn_only: no check retension; there are boundary, "),
     ({"source__columns": {"image": "picture"}}, "source.columns: list.parquet has no ['picture']"),
-    ({"source__columns": {"picture": "image"}}, "source.columns: ['picture'] are not among ours (url, text, "),
+    ({"source__columns": {"picture": "image"}}, "source.columns: no column 'picture' of ours; there are url, text, "),
 ]  # fmt: skip
 
 
@@ -263,7 +266,7 @@ def test_what_cannot_work_is_said_before_any_work(
         ),
         (["--select", "caption"], "--select: no asset 'caption' (did you mean 'captions'?); assets: captions, "),
         (["--shards", "00003"], "--shards: no shard 00003; registered are 00000 to 00002"),
-        (["--from", "clusters"], "--from: no asset 'clusters'; assets: captions, "),
+        (["--from", "clusters"], "--from: no asset 'clusters' (did you mean 'cluster_values'?); assets: captions, "),
     ],
 )
 def test_wrong_arguments_are_named(
