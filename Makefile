@@ -2,13 +2,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-all test-older test-wheel dev lint clean
+.PHONY: demo test test-slow test-all test-older test-wheel dev lint clean
 
 demo: .venv/installed
 	$(BIN)/paris run --profile demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not extended and not wheel"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not extended and not wheel and not slow"
+
+# Daemons, webservers, killed processes, an error in the middle of every kind of file.
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "slow and not extended and not wheel"
 
 test-all: .venv/installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder

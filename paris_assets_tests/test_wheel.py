@@ -48,7 +48,7 @@ def test_the_wheel_holds_the_package_and_the_sample_and_nothing_else(wheel: Path
         f"{target}/{path.relative_to(PROJECT / folder)}": zlib.crc32(path.read_bytes())
         for target, folder in folders.items()
         for path in (PROJECT / folder).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert {name: crc for name, crc in held.items() if ".dist-info/" not in name} == wanted
     assert "paris_assets/py.typed" in held

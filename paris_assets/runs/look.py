@@ -11,7 +11,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.definitions import asset_checks, build_definitions
 from paris_assets.errors import UsageError
 from paris_assets.planning.home import dagster_home
-from paris_assets.planning.unchecked import LOOK, failing, in_doubt, keep_bounds, not_judged, report_finished
+from paris_assets.planning.unchecked import LOOK, in_doubt, keep_bounds, not_judged, report_finished
 from paris_assets.runs.execution import end_killed_runs, execute, open_instance, tags_of
 
 
@@ -31,7 +31,7 @@ def look_at_root(
     """
     told, checks = report_finished(catalog, instance), asset_checks(catalog.graph)
     waiting = not_judged(catalog, instance, checks)
-    if waiting or made or (at_end and (in_doubt(catalog, instance) or failing(catalog, instance, checks))):
+    if waiting or made or (at_end and in_doubt(catalog, instance)):
         execute(build_definitions(catalog).resolve_job_def(LOOK), instance, tags_of(invocation))
     keep_bounds(catalog, instance)
     return told, len(waiting)

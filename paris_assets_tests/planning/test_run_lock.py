@@ -37,11 +37,13 @@ def expected(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> dict
     return small_world.contents(root)
 
 
+@pytest.mark.slow
 def test_four_workers(profile: Profile, expected: dict[str, str], tmp_path: Path) -> None:
     assert kill_points.run(profile, str(tmp_path / "root"), tmp_path, count=4) == 0, (tmp_path / "log").read_text()
     assert small_world.contents(tmp_path / "root") == expected
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_one_waits(profile: Profile, expected: dict[str, str], tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:

@@ -16,6 +16,7 @@ import yaml
 from paris_assets.cli import main
 from paris_assets.dag import run_tags
 from paris_assets.dag.graph import ancestors
+from paris_assets.dag.jobs import ALL_STAGES
 from paris_assets.definitions import open_catalog
 from paris_assets.planning.unchecked import LOOK, report_finished
 from paris_assets.runs.execution import INSTANCE, POOLS, open_instance
@@ -35,7 +36,7 @@ from paris_assets_tests.runs.user_interface import (
     user_interface,
 )
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 SLICE = ["filtered_images", "duplicate_groups", "curated_images"]
 CHECKS = """query($key: AssetKeyInput!) { assetCheckExecutions(assetKey: $key, checkName: "retention", limit: 9) {
@@ -182,7 +183,9 @@ def test_a_killed_paris_run_keeps_no_place_in_a_pool(world: World) -> None:
             [sys.executable, "-m", "paris_assets.cli", *command],
             env=environment(world.root), cwd=PROJECT, stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={run_tags.RESUME: "true"})
+        started = dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.STARTED], tags={run_tags.RESUME: "true"}, job_name=ALL_STAGES
+        )
         (left,) = until(lambda: world.instance.get_runs(started), 120, "the run of `paris run`")
         assert left.run_op_concurrency
         assert left.run_op_concurrency.all_pools == {"fit"}

@@ -119,7 +119,7 @@ def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: 
         return pl.read_parquet(tmp_path / "root" / asset / f"{shard}.parquet")
 
     assert rows("raw_images", "00001")["reason"].value_counts().sort("reason").rows() == [
-        ("empty_body", 8), ("not_an_image", 12)
+        ("no_image", 8), ("not_an_image", 12)
     ]  # fmt: skip
     assert [rows(asset, "00001").height for asset in SHARD_ASSETS] == [0] * len(SHARD_ASSETS)
     assert rows("image_signals", "00002").height == 5

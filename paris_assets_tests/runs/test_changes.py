@@ -148,7 +148,11 @@ CHANGES = {
         "image_embeddings cluster_model",
     ),
     "K": Change({"clusters__k": 2}, "cluster_values " + FITTED + PUBLISHED, fresh=True),
-    "cluster features": Change({"clusters__features": ["image", "text"]}, FITTED + PUBLISHED, VERDICTS),
+    "cluster features": Change(
+        {"clusters__features": ["image", "text"]},
+        "cluster_model cluster_assignments cluster_report expert_shards expert_summary pipeline_manifest",
+        "training_selection router_arrays " + VERDICTS,
+    ),
     "assignment": Change({"clusters__assignment": "inherit", "clusters__fine": 6}, FITTED + PUBLISHED, VERDICTS),
     "stability seeds": Change({"clusters__stability_seeds": 3}, "cluster_report pipeline_manifest"),
     "smallest valued cluster, same verdicts": Change(
@@ -313,7 +317,7 @@ def test_bounds_of_checks_and_settings_of_speed_redo_nothing(root: Path, small_s
     tuning = {
         f"ingest__{name}": value for name, value in usual.ingest if f"ingest.{name}" not in results_of(usual, "ingest")
     }
-    assert len(tuning) == 8
+    assert len(tuning) == 9
     changed = tuning | {f"checks__{name}": value for name, value in usual.checks} | {"signals__threads": 0}
     profile = small_world.profile(small_source, **{name: other_value(value) for name, value in changed.items()})
     assert all(getattr(profile.checks, name) != value for name, value in usual.checks)

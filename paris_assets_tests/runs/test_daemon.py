@@ -30,7 +30,7 @@ from paris_assets.verification.command import verify
 from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.runs.user_interface import PROJECT, environment, process, until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 COMMANDS = Path(sys.executable).parent
 PROFILE = {"scores": {"redness": {"implementation": f"{small_world.CHEAP}:Unsure"}}}

@@ -16,7 +16,7 @@ from paris_assets.storage.location import sha256_file
 from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.runs import kill_points
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 class Fault:

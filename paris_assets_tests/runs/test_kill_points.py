@@ -7,7 +7,7 @@ import pytest
 from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.runs.chains import Undisturbed
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 EXTENDED = [pytest.param(chain, marks=pytest.mark.extended) for chain in (1, 2)]

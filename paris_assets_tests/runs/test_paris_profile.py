@@ -267,6 +267,7 @@ def _load_on_a_small_device(models: Models, settings: Model) -> Any:
     return built
 
 
+@pytest.mark.slow
 def test_every_network_halves_its_batch_when_memory_runs_out_and_the_record_says_so(
     root: Path, source: Path, folders: dict[str, Path], tmp_path: Path
 ) -> None:
