@@ -69,7 +69,6 @@ def rows_aligned(
     profile: Profile,
     files: LocalFiles,
     records: Records,
-    router_arrays: pl.LazyFrame,
     curated_images: pl.LazyFrame,
     captions: pl.LazyFrame,
     text_embeddings: pl.LazyFrame,

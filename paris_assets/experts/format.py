@@ -124,7 +124,8 @@ def _split(profile: Profile) -> dict[str, Any]:
     return {
         "values": {str(value): name for value, name in enumerate(SIDES)},
         "validation_fraction": profile.experts.validation_fraction,
-        "meaning": "of each expert this share of duplicate groups, at least one of two; copies are on one side",
+        "meaning": f"of each expert a share of {profile.experts.validation_fraction:g} of its duplicate groups is held "
+        "out, at least one of two; copies are on one side",
         "separate_tars": profile.experts.split_tars,
         "lists": [f"expert_shards/cluster_{{cluster}}/{name}.txt" for name in SIDES if profile.experts.split_tars],
     }
@@ -133,7 +134,7 @@ def _split(profile: Profile) -> dict[str, Any]:
 def _array(path: Path) -> dict[str, Any]:
     """dtype and shape of an array, as JSON holds them."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return {"dtype": array.dtype.str, "shape": list(array.shape)}
+    return {"dtype": str(array.dtype).lstrip("|"), "shape": list(array.shape)}
 
 
 def _first_part(consolidated: Mapping[str, Path], name: str) -> Path:

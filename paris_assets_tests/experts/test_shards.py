@@ -149,8 +149,8 @@ def test_sides_are_in_tars_of_their_own_where_that_is_asked_for(tmp_path: Path) 
     ]
     found = dict[str, int]()
     for path, tars in lists.items():
-        for tar in tars:
-            for sample in WebDataset(str(tmp_path / path.rpartition("/")[0] / tar), shardshuffle=False).decode():  # pyright: ignore[reportGeneralTypeIssues]
+        for tar in (str(tmp_path / path.rpartition("/")[0] / name) for name in tars):
+            for sample in WebDataset(tar, shardshuffle=False).decode():  # pyright: ignore[reportGeneralTypeIssues]
                 found[sample["__key__"]] = sample["metadata.json"]["split"]
                 assert found[sample["__key__"]] == path.endswith("validation.txt")
     assert sorted(found) == names
