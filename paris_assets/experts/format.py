@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from paris_assets.config import Profile
-from paris_assets.dag.records import Records
 from paris_assets.experts.router import ARRAYS
 from paris_assets.experts.samples import COLUMNS
 from paris_assets.experts.summary import EMPTY_PROMPT, SIDES
@@ -50,12 +49,12 @@ POOLED = {
 }
 
 
-def described(profile: Profile, records: Records, models: Mapping[str, Any], consolidated: Mapping[str, Path],
+def described(profile: Profile, factors: Mapping[str, Any], models: Mapping[str, Any], consolidated: Mapping[str, Path],
               empty_prompt: Path) -> dict[str, Any]:  # fmt: skip
     """The manifest's `format`; it holds no time, host, absolute path or root.
 
     Args:
-        records: know by which factors latents were scaled.
+        factors: `scaling_factor` and `shift_factor` of the latents.
         models: setting -> identity of the network that ran.
         consolidated: path -> local file of the joined router arrays.
         empty_prompt: local file of its embedding.
@@ -77,7 +76,7 @@ def described(profile: Profile, records: Records, models: Mapping[str, Any], con
                 "metadata.json": {"fields": {name: METADATA[name] for name in sorted((*COLUMNS, "tokens"))}},
             },
         },
-        "latents": _latents(profile, records, models, latent),
+        "latents": _latents(profile, factors, models, latent),
         "text": _text(profile, models, prompt),
         "empty_prompt": {**prompt, "path": EMPTY_PROMPT, "meaning": 'embedding of "", for classifier-free guidance'},
         "split": _split(profile),
@@ -91,13 +90,13 @@ def described(profile: Profile, records: Records, models: Mapping[str, Any], con
 
 
 def _latents(
-    profile: Profile, records: Records, models: Mapping[str, Any], latent: Mapping[str, Any]
+    profile: Profile, factors: Mapping[str, Any], models: Mapping[str, Any], latent: Mapping[str, Any]
 ) -> dict[str, Any]:
     resolution = min(profile.latents.resolutions)
     return {
         "codec": models.get("latents.codec"),
-        "scaling_factor": _fact(records, "scaling_factor"),
-        "shift_factor": _fact(records, "shift_factor"),
+        "scaling_factor": factors["scaling_factor"],
+        "shift_factor": factors["shift_factor"],
         "scaled": True,
         "encode": "latent = (z - shift_factor) * scaling_factor",
         "decode": "z = latent / scaling_factor + shift_factor",
@@ -140,9 +139,3 @@ def _array(path: Path) -> dict[str, Any]:
 def _first_part(consolidated: Mapping[str, Path], name: str) -> Path:
     whole = f"router_training/{name}.npy"
     return consolidated[whole if whole in consolidated else f"router_training/{name}-00000.npy"]
-
-
-def _fact(records: Records, name: str) -> Any:
-    """What the latents' records say; a list where shards were made by different codecs."""
-    found = sorted({record.facts[name] for record in records.of("latents") if name in record.facts})
-    return found[0] if len(found) == 1 else found or None

@@ -56,7 +56,7 @@ def published(
         prompt = _whole(
             files, next(file for file in _files(records, "expert_summary", ALL) if file.path == EMPTY_PROMPT)
         )
-        form = described(profile, records, models_that_ran(records), output.files, prompt)
+        form = described(profile, latent_factors(records), models_that_ran(records), output.files, prompt)
         output.add_file(README, readme(form, split_per_cluster(summary)))
         listed = published_files(tars.frame(), records, shards, output.files)
         manifest = describe(records, shards, listed, summary, profile, form)
@@ -126,6 +126,16 @@ def describe(
     }
     canonical = json.dumps(manifest, sort_keys=True, ensure_ascii=False).encode()
     return {"version": hashlib.sha256(canonical).hexdigest()[:16], **manifest}
+
+
+def latent_factors(records: Records) -> dict[str, Any]:
+    """Factors by which latents were scaled and shifted; lists where shards were made by different codecs, None where
+    nothing was encoded."""
+    factors: dict[str, Any] = {}
+    for name in ("scaling_factor", "shift_factor"):
+        found = sorted({record.facts[name] for record in records.of("latents") if name in record.facts})
+        factors[name] = found[0] if len(found) == 1 else found or None
+    return factors
 
 
 def split_per_cluster(summary: pl.DataFrame) -> dict[str, dict[str, int]]:
