@@ -9,6 +9,7 @@ from paris_assets.clusters.schema import (
     CLUSTER_VALUES,
     IMAGE_EMBEDDINGS,
     TRAINING_SELECTION,
+    TRAINING_SPLIT,
 )
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
@@ -146,3 +147,28 @@ def training_selection(profile: Profile, cluster_assignments: pl.LazyFrame, clus
     dropped = rows.filter(~pl.col("selected")).group_by("reason").len().sort("reason").rows()
     kept = int(rows["selected"].sum())
     return Output(rows=[rows], rows_in=rows.height, rejects=dict(dropped), facts={"kept": kept})
+
+
+@all_asset(
+    TRAINING_SPLIT,
+    group="clusters",
+    kinds={"polars"},
+    settings=["experts.validation_fraction", "duplicates.growth", "clusters.keep_fraction", "clusters.prefer"],
+    slice_by="shard",
+    keeps_rows="when_grown",
+)
+def training_split(
+    profile: Profile,
+    curated_images: Shards,
+    captions: Shards,
+    latents: Shards,
+    cluster_assignments: Shards,
+    cluster_values: pl.LazyFrame,
+) -> Output:
+    """Which training samples are held out for validation: the same share of every expert, and at least one.
+
+    Whole duplicate groups are held out, so no copy of a validation sample is trained on. A growing source moves none.
+    """
+    from paris_assets.clusters.split import split
+
+    return split(curated_images, captions, latents, cluster_assignments, cluster_values, profile)

@@ -71,3 +71,12 @@ TRAINING_SELECTION = Schema(
         "reason": (pl.String, "why not; null when selected", *_CHOICE),
     }
 )
+TRAINING_SPLIT = Schema(
+    {
+        "image_id": (pl.String, "training sample", "cluster_assignments.image_id", "latents.image_id"),
+        "shard": (pl.String, "its shard"),
+        "cluster": (pl.Int32, "expert", "cluster_assignments.cluster"),
+        "group_id": (pl.String, "duplicate group: never on both sides", "curated_images.group_id"),
+        "split": (pl.UInt8, "0 train, 1 validation", "curated_images.group_id", "cluster_assignments.cluster"),
+    }
+)

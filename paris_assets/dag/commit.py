@@ -20,7 +20,7 @@ from paris_assets.storage.parquet import Chunk, TableWriter, Written
 from paris_assets.storage.schema import Schema
 
 Keeps = Literal["when_resumed", "when_retried", "when_grown"]
-MODEL_FACTS = ("models", "scaling_factor", "halved_batches")
+MODEL_FACTS = ("models", "scaling_factor", "shift_factor", "halved_batches")
 
 
 @dataclass(frozen=True)

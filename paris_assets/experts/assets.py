@@ -16,7 +16,7 @@ from paris_assets.storage.shards import Shards
     EXPERT_SHARDS,
     group="experts",
     kinds={"webdataset"},
-    settings=["experts.max_samples", "experts.validation_fraction", "latents.resolutions"],
+    settings=["experts.max_samples", "experts.split_tars", "latents.resolutions"],
     data_files=["expert_shards/cluster_*/{shard}-*.tar"],
     pool="io",
 )
@@ -29,6 +29,7 @@ def expert_shards(
     cluster_assignments: pl.LazyFrame,
     training_selection: pl.LazyFrame,
     latents: pl.LazyFrame,
+    training_split: pl.LazyFrame,
 ) -> Output:
     """One WebDataset tar per expert and image shard: latent, text embedding, caption and metadata of each sample.
 
@@ -37,7 +38,7 @@ def expert_shards(
     from paris_assets.experts.samples import Tables
     from paris_assets.experts.shards import expert_tars
 
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents)
+    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     return expert_tars(shard, tables, text_embeddings, min(profile.latents.resolutions), profile.experts)
 
 
@@ -45,7 +46,7 @@ def expert_shards(
     ROUTER_ARRAYS,
     group="experts",
     kinds={"numpy"},
-    settings=["experts.validation_fraction", "latents.resolutions"],
+    settings=["latents.resolutions"],
     data_files=["router_arrays/{shard}/*.npy"],
     pool="io",
 )
@@ -59,6 +60,7 @@ def router_arrays(
     cluster_assignments: pl.LazyFrame,
     training_selection: pl.LazyFrame,
     latents: pl.LazyFrame,
+    training_split: pl.LazyFrame,
 ) -> Output:
     """What the router is trained on: latents, labels, embeddings, pooled text, ids and split, in one row order.
 
@@ -67,9 +69,9 @@ def router_arrays(
     from paris_assets.experts.router import router_rows
     from paris_assets.experts.samples import Tables
 
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents)
+    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     resolution = min(profile.latents.resolutions)
-    return router_rows(shard, tables, text_embeddings, image_embeddings, resolution, profile.experts)
+    return router_rows(shard, tables, text_embeddings, image_embeddings, resolution)
 
 
 @all_asset(
@@ -78,7 +80,7 @@ def router_arrays(
     kinds={"polars"},
     settings=["text"],
     unit="tars",
-    data_files=["expert_shards/empty_prompt.npy"],
+    data_files=["expert_shards/empty_prompt.npy", "expert_shards/cluster_*/*.txt"],
 )
 def expert_summary(
     models: Models,
@@ -88,20 +90,22 @@ def expert_summary(
     cluster_assignments: Shards,
     expert_shards: Shards,
     router_arrays: Shards,
+    training_split: pl.LazyFrame,
 ) -> Output:
-    """One row per expert: its tars, samples, bytes, held-out samples, and what its captions and distances are like.
+    """One row per expert: its tars, bytes, samples of each split, and what its captions and distances are like.
 
     The embedding of the empty prompt is written beside it once, for classifier-free guidance.
     """
-    from paris_assets.experts.summary import summarised, with_empty_prompt
+    from paris_assets.experts.summary import file_lists, summarised, with_files
 
     samples = (
         router_arrays.frame()
         .join(captions.frame(), on="image_id")
         .join(cluster_assignments.frame().select("image_id", "distance"), on="image_id")
+        .join(training_split.select("image_id", "group_id"), on="image_id")
     )
-    rows = summarised(cluster_model, expert_shards.frame(), samples)
-    return with_empty_prompt(rows, models, profile.text)
+    tars = expert_shards.frame()
+    return with_files(summarised(cluster_model, tars, samples), file_lists(tars.collect()), models, profile.text)
 
 
 @all_asset(
@@ -111,7 +115,7 @@ def expert_summary(
     settings=["source.columns", *(name for name in Profile.model_fields if name not in ("source", "checks"))],
     deps=["raw_images", "filtered_images", "duplicate_groups", "cluster_model", "cluster_report", "latent_report"],
     unit="shards",
-    data_files=["router_training/*"],
+    data_files=["router_training/*", "expert_shards/README.md"],
 )
 def pipeline_manifest(
     profile: Profile,

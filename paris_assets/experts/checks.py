@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import polars as pl
 
-from paris_assets.config import Profile
+from paris_assets.config import Checks, Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
-from paris_assets.dag.records import Records
+from paris_assets.dag.records import ALL, Records
 from paris_assets.experts.router import ARRAYS, array_path
 from paris_assets.experts.samples import Tables
 from paris_assets.storage.files import LocalFiles
@@ -28,12 +28,13 @@ def shards_complete(
     cluster_assignments: pl.LazyFrame,
     training_selection: pl.LazyFrame,
     latents: pl.LazyFrame,
+    training_split: pl.LazyFrame,
 ) -> CheckOutcome:
     """Expert tars hold every selected image that has a latent once, in its own cluster's tar, with all its members.
 
     A selected image without latent counts as missing unless the latents stage rejected it for a reason.
     """
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents)
+    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     wanted = _published(tables)
     seen: Counter[str] = Counter()
     misplaced = torn = 0
@@ -68,7 +69,6 @@ def rows_aligned(
     profile: Profile,
     files: LocalFiles,
     records: Records,
-    router_arrays: pl.LazyFrame,
     curated_images: pl.LazyFrame,
     captions: pl.LazyFrame,
     text_embeddings: pl.LazyFrame,
@@ -76,9 +76,10 @@ def rows_aligned(
     cluster_assignments: pl.LazyFrame,
     training_selection: pl.LazyFrame,
     latents: pl.LazyFrame,
+    training_split: pl.LazyFrame,
 ) -> CheckOutcome:
     """All router arrays have the same rows, in the order of their ids, and hold what the tables say of these ids."""
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents)
+    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     paths = {name: files.local(array_path(shard, name)) for name in ARRAYS}
     arrays = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
@@ -86,7 +87,7 @@ def rows_aligned(
     ids = [name.decode() for name in arrays["image_ids"].tolist()]
     labels = [wanted.get(name) for name in ids]
     wrong = sum(label != found for label, found in zip(labels, arrays["labels"].tolist(), strict=False))
-    index = dict(router_arrays.select("image_id", "split").collect().iter_rows())
+    index = dict(training_split.select("image_id", "split").collect().iter_rows())
     splits = sum(index.get(name) != found for name, found in zip(ids, arrays["split"].tolist(), strict=False))
     sources = {
         "latents": (latents, f"latent_{min(profile.latents.resolutions)}"),
@@ -126,6 +127,41 @@ def experts_filled(expert_summary: pl.LazyFrame, cluster_values: pl.LazyFrame) -
     figures: Figures = {"empty_experts": len(empty), "samples": samples}
     advice = "The rejects of training_selection, latents and expert_shards say why."
     return CheckOutcome.of(problems, f"{samples} samples in {summary.height} experts", figures, advice)
+
+
+def validation_stratified(
+    expert_summary: pl.LazyFrame, training_split: pl.LazyFrame, profile: Profile, bounds: Checks
+) -> CheckOutcome:
+    """Every expert with two duplicate groups or more has validation and training samples, in the shares asked for.
+
+    No duplicate group has samples on both sides, in whatever experts.
+    """
+    fraction, allowed = profile.experts.validation_fraction, bounds.max_split_error
+    divisible = expert_summary.filter((pl.col("groups") > 1) & (fraction > 0))
+    error = (pl.col("held_out_groups") - fraction * pl.col("groups")).abs() - 1
+    judged = divisible.with_columns(
+        share=pl.col("held_out_groups") / pl.col("groups"), far=error > allowed * pl.col("groups")
+    ).collect()
+    sides = training_split.group_by("group_id").agg(pl.col("split").n_unique())
+    torn = int(sides.select((pl.col("split") > 1).sum()).collect().item())
+    experts = {
+        "without_validation": judged.filter(validation=0)["cluster"].to_list(),
+        "without_training": judged.filter(train=0)["cluster"].to_list(),
+        "far_from_fraction": judged.filter("far")["cluster"].to_list(),
+    }
+    clauses = {
+        "without_validation": "no validation samples",
+        "without_training": "no samples to train on",
+        "far_from_fraction": f"a held-out share far from {fraction:g}",
+    }
+    named = {name: ", ".join(map(str, found)) for name, found in experts.items()}
+    problems = [f"experts {named[name]} have {clause}" for name, clause in clauses.items() if named[name]]
+    problems += [f"duplicate groups on both sides: {torn}"] if torn else []
+    figures: Figures = {name: len(found) for name, found in experts.items()}
+    held_out = int(expert_summary.select(pl.col("validation").sum()).collect().item())
+    figures |= {"torn_groups": torn, "validation": held_out, "max_split_error": allowed}
+    good = f"{held_out} samples held out, of each expert about {fraction:.0%}"
+    return CheckOutcome.of(problems, good, figures, make_again("training_split", ALL))
 
 
 def files_present(files: LocalFiles, pipeline_manifest: pl.LazyFrame) -> CheckOutcome:
@@ -188,4 +224,5 @@ def _shifted_rows(table: pl.LazyFrame, ids: list[str], array: np.ndarray, sample
 complete_check = shard_check("expert_shards")(shards_complete)
 aligned_check = shard_check("router_arrays")(rows_aligned)
 filled_check = all_check("expert_summary")(experts_filled)
+split_check = all_check("expert_summary")(validation_stratified)
 files_check = all_check("pipeline_manifest")(files_present)

@@ -13,9 +13,12 @@ import polars as pl
 
 from paris_assets.config import Profile, own_code
 from paris_assets.dag.flow import account
-from paris_assets.dag.records import ALL, Records
+from paris_assets.dag.records import ALL, DataFile, Records
+from paris_assets.experts.format import described
+from paris_assets.experts.readme import README, readme
 from paris_assets.experts.router import ARRAYS, array_path, consolidate
 from paris_assets.experts.schema import PIPELINE_MANIFEST
+from paris_assets.experts.summary import EMPTY_PROMPT, SIDES
 from paris_assets.storage.checksum import DamagedFile
 from paris_assets.storage.files import LocalFiles
 from paris_assets.storage.location import sha256_file
@@ -38,7 +41,7 @@ QUALITY = (
 def published(
     tars: Shards, shards: list[str], summary: pl.DataFrame, records: Records, files: LocalFiles, profile: Profile
 ) -> Output:
-    """Rows of `pipeline_manifest`, one per published file, with the consolidated router files and the manifest.
+    """Rows of `pipeline_manifest`, one per published file, the consolidated router files, README and manifest.
 
     Args:
         tars: `expert_shards`.
@@ -51,8 +54,13 @@ def published(
 
     def write() -> Iterator[pl.DataFrame]:
         output.files.update(_router_training(records, files, shards, output.scratch, profile))
+        prompt = _whole(
+            files, next(file for file in _files(records, "expert_summary", ALL) if file.path == EMPTY_PROMPT)
+        )
+        form = described(profile, latent_factors(records), models_that_ran(records), output.files, prompt)
+        output.add_file(README, readme(form, split_per_cluster(summary)))
         listed = published_files(tars.frame(), records, shards, output.files)
-        manifest = describe(records, shards, listed, summary, profile)
+        manifest = describe(records, shards, listed, summary, profile, form)
         output.add_file(MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
         output.facts |= {"version": manifest["version"], "published_bytes": int(listed["size_bytes"].sum())}
         yield listed
@@ -69,7 +77,7 @@ def published_files(
     Args:
         tars: `expert_shards` of all shards.
         records: name the router arrays and the empty prompt.
-        consolidated: path -> local file of the joined router arrays.
+        consolidated: path -> local file of the joined router arrays and the README.
     """
     rows: list[dict[str, Any]] = []
     for asset, shard in [*(("router_arrays", shard) for shard in shards), ("expert_summary", ALL)]:
@@ -83,9 +91,18 @@ def published_files(
 
 
 def describe(
-    records: Records, shards: list[str], files: pl.DataFrame, summary: pl.DataFrame, profile: Profile
+    records: Records,
+    shards: list[str],
+    files: pl.DataFrame,
+    summary: pl.DataFrame,
+    profile: Profile,
+    form: dict[str, Any],
 ) -> dict[str, Any]:
-    """The manifest as JSON values; it holds no time, host, absolute path or root."""
+    """The manifest as JSON values; it holds no time, host, absolute path or root.
+
+    Args:
+        form: what the files hold, see ``format.described``.
+    """
     settings, code = published_settings(profile), own_code(profile, Profile.model_fields)
     fitted, report = records.one("cluster_model"), records.one("cluster_report")
     assert fitted is not None
@@ -102,6 +119,8 @@ def describe(
         "images_per_cluster": {
             str(cluster): samples for cluster, samples in summary.select("cluster", "samples").rows()
         },
+        "split_per_cluster": split_per_cluster(summary),
+        "format": form,
         "cluster_quality": {name: report.facts[name] for name in QUALITY if name in report.facts},
         "files": files.to_dicts(),
         "shards": shards,
@@ -110,6 +129,21 @@ def describe(
     }
     canonical = json.dumps(manifest, sort_keys=True, ensure_ascii=False).encode()
     return {"version": hashlib.sha256(canonical).hexdigest()[:16], **manifest}
+
+
+def latent_factors(records: Records) -> dict[str, Any]:
+    """Factors by which latents were scaled and shifted; lists where shards were made by different codecs, None where
+    nothing was encoded."""
+    factors: dict[str, Any] = {}
+    for name in ("scaling_factor", "shift_factor"):
+        found = sorted({record.facts[name] for record in records.of("latents") if name in record.facts})
+        factors[name] = found[0] if len(found) == 1 else found or None
+    return factors
+
+
+def split_per_cluster(summary: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Expert -> samples to train on and samples held out."""
+    return {str(row["cluster"]): {side: row[side] for side in SIDES} for row in summary.iter_rows(named=True)}
 
 
 def published_settings(profile: Profile) -> dict[str, Any]:
@@ -159,15 +193,30 @@ def stage_counts(records: Records) -> dict[str, dict[str, Any]]:
     return counts
 
 
+def _files(records: Records, asset: str, shard: str) -> list[DataFile]:
+    record = records.one(asset, shard)
+    return record.files if record else []
+
+
+def _whole(files: LocalFiles, file: DataFile) -> Path:
+    """A local copy of a file that a record names.
+
+    Raises:
+        DamagedFile: its bytes are not those that were written.
+    """
+    local = files.local(file.path)
+    if sha256_file(local) != file.sha256:
+        raise DamagedFile(files.location.uri(file.path))
+    return local
+
+
 def _router_training(
     records: Records, files: LocalFiles, shards: list[str], scratch: Path, profile: Profile
 ) -> dict[str, Path]:
     arrays = []
     for shard in shards:
-        record = records.one("router_arrays", shard)
-        for file in record.files if record else ():
-            if sha256_file(files.local(file.path)) != file.sha256:
-                raise DamagedFile(files.location.uri(file.path))
+        for file in _files(records, "router_arrays", shard):
+            _whole(files, file)
         arrays.append({name: files.local(array_path(shard, name)) for name in ARRAYS})
     written = consolidate(arrays, scratch, profile.experts.consolidate_max_bytes)
     return {f"router_training/{name}": file for name, file in written.items()}

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from paris_assets.config import Experts
 from paris_assets.errors import BrokenInvariant
 from paris_assets.experts.samples import Tables, array_rows, chosen_samples
 from paris_assets.storage.output import Output
@@ -29,7 +28,6 @@ def router_rows(
     texts: pl.LazyFrame,
     image_embeddings: pl.LazyFrame,
     resolution: int,
-    settings: Experts,
 ) -> Output:
     """Rows of `router_arrays` and the six arrays of one image shard; see ``write_router_arrays``.
 
@@ -39,7 +37,7 @@ def router_rows(
         texts: `text_embeddings` of the shard.
         resolution: which latents, pixels.
     """
-    samples, output = chosen_samples(tables, settings.validation_fraction)
+    samples, output = chosen_samples(tables)
 
     def write() -> Iterator[pl.DataFrame]:
         files = write_router_arrays(samples, tables.latents, image_embeddings, texts, resolution, output.scratch)

@@ -40,27 +40,19 @@ class Tables:
     assignments: pl.LazyFrame
     selection: pl.LazyFrame
     latents: pl.LazyFrame
+    split: pl.LazyFrame
 
 
 class LostRows(BrokenInvariant):
     """A join by image_id lost rows that must be there."""
 
 
-def validation_split(group_id: pl.Expr, fraction: float) -> pl.Expr:
-    """uint8: 1 (validation) for a ``fraction`` of duplicate groups, else 0 (train).
-
-    Ids are sha256 digits, uniform already; digits 16-24 are used because rows are sorted by the first ones.
-    """
-    place = group_id.str.slice(16, 8).str.to_integer(base=16, dtype=pl.Int64)
-    return (place < int(fraction * 2**32)).cast(pl.UInt8).alias("split")
-
-
-def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
+def sample_table(tables: Tables) -> pl.DataFrame:
     """One row (``COLUMNS``) per training sample, sorted by image_id: selected images that have a latent and a caption
     with words.
 
     Raises:
-        LostRows: a selected image without caption, assignment or curated row.
+        LostRows: a selected image without caption, assignment, curated row or side of the split.
     """
     chosen = tables.selection.filter("selected").select("image_id")
     placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
@@ -69,7 +61,7 @@ def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
         wanted.join(tables.curated, on="image_id", how="inner")
         .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")
         .join(tables.assignments, on="image_id", how="inner")
-        .with_columns(validation_split(pl.col("group_id"), validation_fraction))
+        .join(tables.split.select("image_id", "split"), on="image_id", how="left")
         .rename({"width": "original_width", "height": "original_height"})
         .sort("image_id")
         .select(COLUMNS)
@@ -78,12 +70,15 @@ def sample_table(tables: Tables, validation_fraction: float) -> pl.DataFrame:
     count = wanted.select(pl.len()).collect().item()
     if joined.height != count or joined["image_id"].n_unique() != count:
         raise LostRows(f"{count} selected images with latents, but {joined.height} after joining captions and clusters")
-    return joined.filter(pl.col("caption") != "")
+    samples = joined.filter(pl.col("caption") != "")
+    if unsettled := samples["split"].null_count():
+        raise LostRows(f"{unsettled} of {samples.height} samples have no row in training_split")
+    return samples
 
 
-def chosen_samples(tables: Tables, validation_fraction: float) -> tuple[pl.DataFrame, Output]:
+def chosen_samples(tables: Tables) -> tuple[pl.DataFrame, Output]:
     """The training samples of a shard (``sample_table``), and an output that counts what is left out."""
-    samples = sample_table(tables, validation_fraction)
+    samples = sample_table(tables)
     rejects = left_out(tables, samples.height)
     return samples, Output(rows_in=samples.height + sum(rejects.values()), rejects=rejects)
 

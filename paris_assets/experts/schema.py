@@ -12,10 +12,12 @@ _MEMBERS = (
     *every("cluster_assignments", "cluster", "fine_cluster", "distance", "second_distance"),
     *every("latents", "latent_256", "upscaled", "crop_top", "crop_left"),
     "training_selection.selected",
+    "training_split.split",
 )
 EXPERT_SHARDS = Schema(
     {
         "cluster": (pl.Int32, "expert", "cluster_assignments.cluster"),
+        "split": (pl.UInt8, "0 train, 1 validation; null: both, by `metadata.json`", "training_split.split"),
         "path": (pl.String, "tar, relative to the root", "cluster_assignments.cluster"),
         "samples": (pl.Int64, "samples in it", "cluster_assignments.cluster", *_CHOSEN),
         "size_bytes": (pl.Int64, "bytes of the tar", *_MEMBERS),
@@ -26,7 +28,7 @@ ROUTER_ARRAYS = Schema(
     {
         "image_id": (pl.String, "image of this row in every array", "training_selection.image_id", "latents.image_id"),
         "cluster": (pl.Int32, "its label", "cluster_assignments.cluster"),
-        "split": (pl.UInt8, "0 train, 1 validation", "curated_images.group_id"),
+        "split": (pl.UInt8, "0 train, 1 validation", "training_split.split"),
     }
 )
 EXPERT_SUMMARY = Schema(
@@ -36,7 +38,10 @@ EXPERT_SUMMARY = Schema(
         "samples": (pl.Int64, "samples", "expert_shards.samples"),
         "share": (pl.Float64, "share of all samples", "expert_shards.samples"),
         "size_bytes": (pl.Int64, "bytes of its tars", "expert_shards.size_bytes"),
+        "train": (pl.Int64, "samples to train on", "router_arrays.split"),
         "validation": (pl.Int64, "samples held out", "router_arrays.split"),
+        "groups": (pl.Int64, "duplicate groups of its samples", "training_split.group_id"),
+        "held_out_groups": (pl.Int64, "those of them that are held out", "training_split.split"),
         "caption_words": (pl.Float64, "mean words of a caption", "captions.caption"),
         "source_captions": (pl.Float64, "share of captions that are source text", "captions.captioner"),
         "mean_distance": (pl.Float64, "mean distance to the centroid", "cluster_assignments.distance"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -28,11 +29,10 @@ def expert_tars(shard: str, tables: Tables, texts: pl.LazyFrame, resolution: int
         texts: `text_embeddings` of the shard.
         resolution: which latents, pixels.
     """
-    samples, output = chosen_samples(tables, settings.validation_fraction)
+    samples, output = chosen_samples(tables)
 
     def write() -> Iterator[pl.DataFrame]:
-        most, folder = settings.max_samples, output.scratch
-        index, files = write_expert_tars(shard, samples, tables.latents, texts, resolution, most, folder)
+        index, files = write_expert_tars(shard, samples, tables.latents, texts, resolution, settings, output.scratch)
         output.files.update(files)
         output.facts["kept"] = output.facts["samples"] = samples.height
         yield index
@@ -47,7 +47,7 @@ def write_expert_tars(
     latents: pl.LazyFrame,
     texts: pl.LazyFrame,
     resolution: int,
-    max_samples: int,
+    settings: Experts,
     folder: Path,
 ) -> tuple[pl.DataFrame, dict[str, Path]]:
     """Write the tars of one image shard into ``folder``.
@@ -56,27 +56,28 @@ def write_expert_tars(
         samples: rows of ``sample_table``, sorted by image_id.
         latents: table with image_id and latent_<resolution> (4, h, w) float16.
         texts: table with image_id, embedding (tokens, dim) float16 and tokens.
-        max_samples: most samples per tar; a further one is begun beyond it.
+        settings: ``max_samples``: a further tar is begun beyond it; ``split_tars``.
 
     Returns:
         the index (columns of `expert_shards`, sorted by path) and, per path below the root, the local file.
     """
-    tars = _ClusterTars(shard, max_samples, folder)
+    tars = _ClusterTars(shard, settings.max_samples, folder)
     try:
         for sample in _samples(samples, latents, texts, resolution):
-            tars.write(sample["cluster"], sample["members"])
+            side = sample["split"] if settings.split_tars else None
+            tars.write(Kind(sample["cluster"], side), sample["members"])
     finally:
         tars.close()
     index = pl.DataFrame(
         [
             {
-                "cluster": cluster,
+                **kind._asdict(),
                 "path": path,
                 "samples": count,
                 "size_bytes": local.stat().st_size,
                 "sha256": sha256_file(local),
             }
-            for path, (cluster, count, local) in sorted(tars.written.items())
+            for path, (kind, count, local) in sorted(tars.written.items())
         ],
         schema=EXPERT_SHARDS.polars(),
     )
@@ -96,6 +97,7 @@ def _samples(
             metadata = {**row, "tokens": int(count)}
             yield {
                 "cluster": row["cluster"],
+                "split": row["split"],
                 "members": {
                     "__key__": row["image_id"],
                     "caption.txt": row["caption"],
@@ -106,33 +108,40 @@ def _samples(
             }
 
 
+class Kind(NamedTuple):
+    """Samples that share a tar: those of an expert, of one side of the split where sides are kept apart."""
+
+    cluster: int
+    split: int | None
+
+
 class _ClusterTars:
-    """Open tars of one image shard, one per cluster, each cut after a number of samples."""
+    """Open tars of one image shard, one per kind, each cut after a number of samples."""
 
     def __init__(self, shard: str, max_samples: int, folder: Path) -> None:
-        self.written: dict[str, tuple[int, int, Path]] = {}
+        self.written: dict[str, tuple[Kind, int, Path]] = {}
         self._shard, self._max_samples, self._folder = shard, max_samples, folder
-        self._open: dict[int, tuple[TarWriter, str]] = {}
-        self._parts: dict[int, int] = {}
+        self._open: dict[Kind, tuple[TarWriter, str]] = {}
+        self._parts: Counter[int] = Counter()
 
-    def write(self, cluster: int, members: dict[str, Any]) -> None:
-        if cluster not in self._open:
-            self._begin(cluster)
-        writer, path = self._open[cluster]
+    def write(self, kind: Kind, members: dict[str, Any]) -> None:
+        if kind not in self._open:
+            self._begin(kind)
+        writer, path = self._open[kind]
         writer.write(members)
         _, count, local = self.written[path]
-        self.written[path] = (cluster, count + 1, local)
+        self.written[path] = (kind, count + 1, local)
         if count + 1 >= self._max_samples:
             writer.close()
-            del self._open[cluster]
+            del self._open[kind]
 
-    def _begin(self, cluster: int) -> None:
-        part = self._parts.get(cluster, 0)
-        self._parts[cluster] = part + 1
+    def _begin(self, kind: Kind) -> None:
+        cluster, part = kind.cluster, self._parts[kind.cluster]
+        self._parts[cluster] += 1
         path = f"expert_shards/cluster_{cluster}/{self._shard}-{part:05d}.tar"
         local = self._folder / f"cluster_{cluster}-{part:05d}.tar"
-        self._open[cluster] = (TarWriter(str(local), user="", group="", mode=0o644, mtime=0), path)
-        self.written[path] = (cluster, 0, local)
+        self._open[kind] = (TarWriter(str(local), user="", group="", mode=0o644, mtime=0), path)
+        self.written[path] = (kind, 0, local)
 
     def close(self) -> None:
         for writer, _ in self._open.values():

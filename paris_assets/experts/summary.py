@@ -16,6 +16,8 @@ from paris_assets.models.registry import Models
 from paris_assets.storage.output import Output
 
 EMPTY_PROMPT = "expert_shards/empty_prompt.npy"
+SIDES = ("train", "validation")
+"""Name of each value of ``split``."""
 
 
 def summarised(cluster_model: pl.LazyFrame, tars: pl.LazyFrame, samples: pl.LazyFrame) -> pl.DataFrame:
@@ -24,31 +26,54 @@ def summarised(cluster_model: pl.LazyFrame, tars: pl.LazyFrame, samples: pl.Lazy
     Args:
         cluster_model: names the clusters.
         tars: `expert_shards` of all shards.
-        samples: `cluster`, `split`, `caption`, `captioner`, `distance` of every published image.
+        samples: `cluster`, `split`, `group_id`, `caption`, `captioner`, `distance` of every published image.
     """
     clusters = cluster_model.filter(level="coarse").select(pl.col("index").alias("cluster"))
     of_tars = tars.group_by("cluster").agg(pl.len().cast(pl.Int64).alias("files"), pl.sum("samples", "size_bytes"))
     of_samples = samples.group_by("cluster").agg(
+        (pl.col("split") == 0).sum().cast(pl.Int64).alias("train"),
         (pl.col("split") == 1).sum().cast(pl.Int64).alias("validation"),
+        pl.col("group_id").n_unique().cast(pl.Int64).alias("groups"),
+        pl.col("group_id").filter(pl.col("split") == 1).n_unique().cast(pl.Int64).alias("held_out_groups"),
         pl.col("caption").str.count_matches(r"\S+").mean().alias("caption_words"),
         (pl.col("captioner") == "source_text").mean().alias("source_captions"),
         pl.col("distance").cast(pl.Float64).sort().mean().alias("mean_distance"),
     )
     rows = clusters.join(of_tars, on="cluster", how="left").join(of_samples, on="cluster", how="left")
-    counted = rows.with_columns(pl.col("files", "samples", "size_bytes", "validation").fill_null(0))
+    counts = ("files", "samples", "size_bytes", "train", "validation", "groups", "held_out_groups")
+    counted = rows.with_columns(pl.col(counts).fill_null(0))
     share = pl.col("samples") / pl.max_horizontal(pl.col("samples").sum(), 1)
     return counted.with_columns(share.alias("share")).select(EXPERT_SUMMARY.select()).sort("cluster").collect()
 
 
-def with_empty_prompt(rows: pl.DataFrame, models: Models, settings: Text) -> Output:
-    """The summary, and beside it the embedding of the empty prompt."""
-    output = Output(rows_in=int(rows["files"].sum()), facts={"samples": int(rows["samples"].sum())})
+def file_lists(tars: pl.DataFrame) -> dict[str, bytes]:
+    """Path below the root -> text of the lists of tars, where each holds one side of the split; else none.
+
+    An expert has both lists, of which one may be empty. Lines are names of files in the list's own folder, sorted.
+
+    Args:
+        tars: `expert_shards` of all shards.
+    """
+    lists: dict[str, bytes] = {}
+    apart = tars.drop_nulls("split").sort("path")
+    for (cluster,), rows in apart.group_by("cluster", maintain_order=True):
+        for side, name in enumerate(SIDES):
+            files = [path.rpartition("/")[2] for path in rows.filter(split=side)["path"]]
+            lists[f"expert_shards/cluster_{cluster}/{name}.txt"] = "".join(f"{file}\n" for file in files).encode()
+    return lists
+
+
+def with_files(rows: pl.DataFrame, lists: dict[str, bytes], models: Models, settings: Text) -> Output:
+    """The summary, and beside it the lists of tars and the embedding of the empty prompt."""
+    facts = {name: int(rows[name].sum()) for name in ("samples", *SIDES)}
+    output = Output(rows_in=int(rows["files"].sum()), facts=facts)
 
     def write() -> Iterator[pl.DataFrame]:
         encoder, stats, buffer = models.load(settings.encoder), BatchStats(), io.BytesIO()
         np.save(buffer, empty_prompt(encoder, settings.tokens, stats), allow_pickle=False)
         output.note_halved(stats.halved)
-        output.add_file(EMPTY_PROMPT, buffer.getvalue())
+        for path, data in {**lists, EMPTY_PROMPT: buffer.getvalue()}.items():
+            output.add_file(path, data)
         yield rows
 
     output.rows = write()

@@ -28,6 +28,7 @@ def encoded(curated: pl.LazyFrame, images: ShardImages, settings: Latents, seed:
         output.rejects |= Counter(rejects.values())
         output.facts["models"] = {"latents.codec": codec.identity()}
         output.facts["scaling_factor"] = codec.scaling_factor
+        output.facts["shift_factor"] = float(getattr(codec, "shift_factor", 0.0))
         output.note_halved(stats.halved)
 
     output.rows = lambda previous: reuse_rows(wanted, previous, compute)

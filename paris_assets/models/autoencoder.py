@@ -47,7 +47,7 @@ class Autoencoder:
         self.channels = int(config.latent_channels)
         self.factor = 2 ** (len(config.block_out_channels) - 1)
         self.scaling_factor = float(scaling_factor or config.scaling_factor)
-        self._shift = float(getattr(config, "shift_factor", None) or 0.0)
+        self.shift_factor = float(getattr(config, "shift_factor", None) or 0.0)
         photos = self._folder / "photos.jsonl"
         self.training_photos: Path | None = photos if photos.is_file() else None
         self._network = ready(network, self._placement)
@@ -61,13 +61,13 @@ class Autoencoder:
         latents = posterior.mean.float()
         if noise is not None:
             latents = latents + posterior.std.float() * torch.from_numpy(noise).to(latents)
-        return ((latents - self._shift) * self.scaling_factor).contiguous().cpu().numpy()
+        return ((latents - self.shift_factor) * self.scaling_factor).contiguous().cpu().numpy()
 
     @torch.inference_mode()
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """See ``protocols.LatentCodec``."""
         scaled = torch.from_numpy(np.asarray(latents, np.float32)).to(self._placement.device)
-        inputs = (scaled / self.scaling_factor + self._shift).to(self._placement.dtype)
+        inputs = (scaled / self.scaling_factor + self.shift_factor).to(self._placement.dtype)
         images = self._network.decode(inputs.contiguous(memory_format=torch.channels_last)).sample.float()
         return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
 

@@ -93,6 +93,8 @@ class LatentCodec(Network, Protocol):
         scaling_factor: multiplied after encoding, divided before decoding.
         scaled_decode: whether a large JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, not below the resolution.
         training_photos: list of the photos it was trained on (one JSON line each: sha256, phash, split), if known.
+
+    A codec that shifts says by how much in a further attribute, ``shift_factor``; without it that is 0.
     """
 
     channels: int

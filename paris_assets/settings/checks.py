@@ -42,6 +42,12 @@ class Checks(Section):
     min_latent_std: float = Field(default=0.5, gt=0, description="least deviation of a shard's scaled latents")
     max_latent_std: float = Field(default=2.0, gt=0, description="largest deviation of a shard's scaled latents")
     min_psnr_db: float = Field(default=20.0, gt=0, description="least mean reconstruction PSNR, dB")
+    max_split_error: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="largest distance of an expert's held-out share from experts.validation_fraction, beyond one group",
+    )
     warn_only: list[str] = Field(
         default=WARN_ONLY, description="checks that warn where they fail; the others are errors"
     )

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 _MADE_BY = (
     (r"expert_shards/cluster_[^/]+/(?P<shard>.+)-\d+\.tar", "expert_shards"),
     (r"router_arrays/(?P<shard>[^/]+)/.+", "router_arrays"),
-    (r"expert_shards/empty_prompt\.npy", "expert_summary"),
-    (r"router_training/.+|pipeline_manifest\.json", "pipeline_manifest"),
+    (r"expert_shards/(empty_prompt\.npy|cluster_[^/]+/\w+\.txt)", "expert_summary"),
+    (r"router_training/.+|expert_shards/README\.md|pipeline_manifest\.json", "pipeline_manifest"),
     (r"analysis/cluster_.+", "cluster_report"),
     (r"analysis/.+", "latent_report"),
     (r"(?P<asset>[^/]+)/all\.parquet", ""),

@@ -169,6 +169,17 @@ def check_clusters(stated: dict[str, int], found: Counter[str], what: str, findi
             findings.problem(MANIFEST, expected, str(stated.get(cluster)))
 
 
+def check_splits(stated: Any, found: Counter[tuple[str, int]], findings: Findings) -> None:
+    """Samples of each side of every expert's split as the manifest states them, against those in the tars."""
+    held = stated if isinstance(stated, dict) else {}
+    for cluster in sorted(held.keys() | {cluster for cluster, _ in found}):
+        counted = {"train": found[cluster, 0], "validation": found[cluster, 1]}
+        if held.get(cluster) != counted:
+            findings.problem(
+                MANIFEST, f"split_per_cluster.{cluster} = {counted}, as the tars hold", _short(held.get(cluster))
+            )
+
+
 def shard_of(path: str) -> str | None:
     """Image shard of a tar or a router array; None for other files."""
     match = TAR.fullmatch(path) or ARRAY.fullmatch(path)

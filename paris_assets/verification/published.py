@@ -22,6 +22,7 @@ from paris_assets.verification.manifest_checks import (
     TAR,
     check_clusters,
     check_manifest,
+    check_splits,
     shard_of,
 )
 from paris_assets.verification.router_files import Arrays, Consolidated, join_samples, open_shard
@@ -72,6 +73,7 @@ class _Shards:
         self._shapes = Shapes(self._consolidated.shape("latents"), _prompt_shape(files, manifest, findings))
         self._seen = [np.zeros(0, "S32")]
         self._per_cluster: Counter[str] = Counter()
+        self._per_split: Counter[tuple[str, int]] = Counter()
         self.paths: dict[str, list[str]] = defaultdict(list)
         for path in sorted(files.promises):
             if shard := shard_of(path):
@@ -95,6 +97,8 @@ class _Shards:
             tars.close()
         self._seen.append(samples["image_id"].to_numpy().astype("S32"))
         self._per_cluster.update({str(expert): count for expert, count in samples["expert"].value_counts().iter_rows()})
+        sides = samples.group_by("expert", "split").len()
+        self._per_split.update({(str(expert), split): count for expert, split, count in sides.iter_rows()})
         self._files.drop(self.paths[shard])
 
     def _samples(self, shard: str, tars: ShardTars) -> pl.DataFrame:
@@ -116,6 +120,8 @@ class _Shards:
         self._consolidated.finish()
         _check_unique(np.concatenate(self._seen), self._findings)
         check_clusters(self._manifest["images_per_cluster"], self._per_cluster, "the tars hold", self._findings)
+        if "split_per_cluster" in self._manifest:  # manifests of 0.1.0 have none
+            check_splits(self._manifest["split_per_cluster"], self._per_split, self._findings)
 
 
 def _check_strays(root: Location, listed: set[str], findings: Findings) -> None:

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from paris_assets.dag.graph import Graph
 from paris_assets.dag.records import ALL, DataFile, Record, read_record, table_path
-from paris_assets.experts.samples import validation_split
 from paris_assets.storage.location import Location
 from paris_assets.verification.content import content_of
 from paris_assets.verification.findings import Findings
@@ -42,7 +41,6 @@ class TableJoins:
     def __init__(self, root: Location, manifest: dict[str, Any], graph: Graph, findings: Findings) -> None:
         self._root, self._manifest, self._graph, self._findings = root, manifest, graph, findings
         self._resolution = min(manifest["settings"]["latents"]["resolutions"])
-        self._fraction = manifest["settings"]["experts"]["validation_fraction"]
         self._listed = {file["path"]: file["sha256"] for file in manifest["files"]}
 
     def join(self, shard: str, samples: pl.DataFrame, tars: ShardTars, arrays: Arrays | None) -> None:
@@ -65,12 +63,14 @@ class TableJoins:
             ):
                 self._join_router(asset, shard, column, arrays, name)
 
-    def _table(self, asset: str, shard: str, columns: list[str]) -> pl.DataFrame | None:
+    def _table(
+        self, asset: str, shard: str, columns: list[str], where: list[tuple[str, str, str]] | None = None
+    ) -> pl.DataFrame | None:
         if read_record(self._root, asset, shard) is None:
             return None
         with self._root.open(table_path(asset, shard)) as file:
             try:
-                return pl.DataFrame(pq.read_table(file, columns=columns))
+                return pl.DataFrame(pq.read_table(file, columns=columns, filters=where))
             except (pa.ArrowException, OSError):
                 return None
 
@@ -115,12 +115,11 @@ class TableJoins:
         self._findings.samples(where, expected, "none that holds the image,", missing, remedy)
 
     def _join_split(self, shard: str, samples: pl.DataFrame) -> None:
-        curated = self._table("curated_images", shard, ["image_id", "group_id"])
-        if curated is not None:
-            wanted = curated.select("image_id", validation_split(pl.col("group_id"), self._fraction).alias("wanted"))
-            joined = samples.join(wanted, on="image_id", how="inner", maintain_order="left")
-            other = joined.filter(pl.col("split") != pl.col("wanted").cast(pl.Int64))
-            self._report(other, "the split of the image's duplicate group", "another split")
+        split = self._table("training_split", ALL, ["image_id", "split"], [("shard", "=", shard)])
+        if split is not None:
+            wanted = samples.select("image_id", "path", held_out="split").join(split, on="image_id", how="left")
+            other = wanted.filter(pl.col("split").cast(pl.Int64).ne_missing(pl.col("held_out")))
+            self._report(other, f"the split of {table_path('training_split')}", "another split")
 
     def _join_arrays(
         self, asset: str, shard: str, column: str, samples: pl.DataFrame, place: str, tars: ShardTars

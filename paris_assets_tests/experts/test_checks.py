@@ -16,8 +16,8 @@ def store(tmp_path: Path) -> MadeUpRoot:
     store = made_up.flat_root(tmp_path)
     made_up.publishable(store)
     made_up.publish(store)
-    summary = pl.DataFrame({"cluster": [0, 1], "samples": [12, 12]}, schema_overrides={"cluster": pl.Int32})
-    store.put("expert_summary", summary)
+    summary = {"cluster": [0, 1], "samples": 12, "groups": 12, "train": 8, "validation": 4, "held_out_groups": 4}
+    store.put("expert_summary", pl.DataFrame(summary, schema_overrides={"cluster": pl.Int32}))
     store.put("cluster_values", pl.DataFrame({"cluster": [0, 1], "value": ["high", "high"]}))
     index = store.read("expert_shards", SHARD).select("path", "size_bytes", "sha256", "samples")
     store.put("pipeline_manifest", index)
@@ -30,6 +30,7 @@ def failing(store: MadeUpRoot) -> list[str]:
         "shards_complete": store.check(checks.shards_complete, SHARD),
         "rows_aligned": store.check(checks.rows_aligned, SHARD),
         "experts_filled": store.check(checks.experts_filled, "all"),
+        "validation_stratified": store.check(checks.validation_stratified, "all"),
         "files_present": store.check(checks.files_present, "all"),
     }
     return [name for name, found in judged.items() if not found.passed]
@@ -114,6 +115,38 @@ def test_a_short_array(store: MadeUpRoot) -> None:
 def test_an_expert_without_samples(store: MadeUpRoot) -> None:
     store.replace("expert_summary", samples=pl.when(pl.col("cluster") == 1).then(0).otherwise("samples"))
     assert failing(store) == ["experts_filled"]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "said"),
+    [
+        (0, "experts 1 have no validation samples; experts 1 have a held-out share far from 0.3"),
+        (12, "experts 1 have no samples to train on; experts 1 have a held-out share far from 0.3"),
+        (6, "experts 1 have a held-out share far from 0.3"),
+        (2, "experts 1 have a held-out share far from 0.3"),
+    ],
+)
+def test_an_expert_whose_split_is_not_the_one_asked_for(store: MadeUpRoot, held_out: int, said: str) -> None:
+    second = pl.col("cluster") == 1
+    counts = {"train": 12 - held_out, "validation": held_out, "held_out_groups": held_out}
+    changed = {name: pl.when(second).then(pl.lit(count)).otherwise(name) for name, count in counts.items()}
+    store.replace("expert_summary", **changed)
+    assert failing(store) == ["validation_stratified"]
+    assert store.check(checks.validation_stratified, "all").said == said
+
+
+def test_an_expert_of_one_group_needs_no_validation(store: MadeUpRoot) -> None:
+    store.replace("expert_summary", groups=pl.lit(1), validation=pl.lit(0), train=pl.lit(12), held_out_groups=pl.lit(0))
+    assert failing(store) == []
+
+
+def test_a_duplicate_group_on_both_sides(store: MadeUpRoot) -> None:
+    rows = store.read("training_split")
+    one_of_each = [rows.filter(split=side)["group_id"][0] for side in (0, 1)]
+    joined = pl.when(pl.col("group_id").is_in(one_of_each)).then(pl.lit(one_of_each[0])).otherwise("group_id")
+    store.put("training_split", rows.with_columns(group_id=joined), facts={"shards": [SHARD]})
+    assert failing(store) == ["validation_stratified"]
+    assert store.check(checks.validation_stratified, "all").said == "duplicate groups on both sides: 1"
 
 
 def test_a_published_file_that_is_gone(store: MadeUpRoot) -> None:

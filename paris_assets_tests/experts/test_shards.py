@@ -10,6 +10,7 @@ import pytest
 from webdataset.compat import WebDataset
 
 from paris_assets.experts.samples import LostRows
+from paris_assets.experts.summary import file_lists
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD
 
@@ -119,18 +120,47 @@ def test_a_lost_caption_stops_the_shard(tmp_path: Path) -> None:
 def test_the_split_keeps_duplicate_groups_together(tmp_path: Path) -> None:
     store = made_up.flat_root(tmp_path)
     names = made_up.publishable(store, 200)
-    group = next(name for name in names if int(name[16:24], 16) < 0.3 * 2**32)
-    store.replace("curated_images", group_id=pl.lit(group))
+    groups = [names[number // 10 * 10] for number in range(200)]
+    store.replace("curated_images", group_id=pl.lit(pl.Series(groups)))
     made_up.publish(store)
-    assert {sample["metadata.json"]["split"] for sample in samples(tmp_path).values()} == {1}
+    found = samples(tmp_path)
+    sides = {(group, found[name]["metadata.json"]["split"]) for name, group in zip(names, groups, strict=True)}
+    assert len(sides) == 20
+    assert {side for _, side in sides} == {0, 1}
 
 
 def test_the_split_has_about_the_share_asked_for(tmp_path: Path) -> None:
     store = made_up.flat_root(tmp_path)
     made_up.publishable(store, 300)
     made_up.publish(store)
-    share = store.read("router_arrays", SHARD)["split"].mean()
-    assert 0.2 < share < 0.4  # type: ignore[operator]
+    held_out = store.read("router_arrays", SHARD).group_by("cluster").agg(pl.sum("split").cast(pl.Int64))
+    assert held_out.sort("cluster").rows() == [(0, 45), (1, 45)]
+
+
+def test_sides_are_in_tars_of_their_own_where_that_is_asked_for(tmp_path: Path) -> None:
+    store = made_up.flat_root(tmp_path, **{"experts.split_tars": True, "experts.max_samples": 5})
+    names = made_up.publishable(store)
+    made_up.publish(store)
+    index = store.read("expert_shards", SHARD)
+    assert index.filter(cluster=0).sort("path").select("split", "samples").rows() == [(0, 5), (1, 4), (0, 3)]
+    lists = {path: text.decode().split() for path, text in file_lists(index).items()}
+    assert sorted(lists) == [
+        f"expert_shards/cluster_{k}/{side}.txt" for k in (0, 1) for side in ("train", "validation")
+    ]
+    found = dict[str, int]()
+    for path, tars in lists.items():
+        for tar in (str(tmp_path / path.rpartition("/")[0] / name) for name in tars):
+            for sample in WebDataset(tar, shardshuffle=False).decode():  # pyright: ignore[reportGeneralTypeIssues]
+                found[sample["__key__"]] = sample["metadata.json"]["split"]
+                assert found[sample["__key__"]] == path.endswith("validation.txt")
+    assert sorted(found) == names
+
+
+def test_there_are_no_lists_of_tars_that_hold_both_sides(tmp_path: Path) -> None:
+    store = made_up.flat_root(tmp_path)
+    made_up.publishable(store)
+    made_up.publish(store)
+    assert file_lists(store.read("expert_shards", SHARD)) == {}
 
 
 def test_metadata_is_plain_json(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_waves_are_the_maximal_chains_between_global_assets() -> None:
         (True, {"curated_images", "captions", "text_embeddings", "image_embeddings", "latents"}),
         (False, {"cluster_model", "latent_report"}),
         (True, {"cluster_assignments"}),
-        (False, {"cluster_report", "cluster_values"}),
+        (False, {"cluster_report", "cluster_values", "training_split"}),
         (True, {"training_selection", "expert_shards", "router_arrays"}),
         (False, {"expert_summary", "pipeline_manifest"}),
     ]

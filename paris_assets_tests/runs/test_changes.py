@@ -88,7 +88,7 @@ def captioner(**options: Any) -> dict[str, Any]:
 
 
 EMBEDDED = "captions text_embeddings image_embeddings latents "
-FITTED = "cluster_model cluster_assignments cluster_report training_selection "
+FITTED = "cluster_model cluster_assignments cluster_report training_selection training_split "
 VERDICTS = "cluster_values "  # of each cluster: another fit need not change them
 PUBLISHED = "expert_shards router_arrays expert_summary pipeline_manifest"
 CURATED = "duplicate_groups curated_images " + EMBEDDED + FITTED + PUBLISHED
@@ -122,17 +122,19 @@ CHANGES = {
     "duplicate radius, same groups": Change(
         {"duplicates__radius": 9}, "pipeline_manifest", "duplicate_groups cluster_model", fresh=True
     ),
-    "growth": Change({"duplicates__growth": "rerank"}, "pipeline_manifest", "duplicate_groups cluster_model"),
+    "growth": Change(
+        {"duplicates__growth": "rerank"}, "pipeline_manifest", "duplicate_groups cluster_model training_split"
+    ),
     "caption model": Change(
         {"captions__captioner": captioner(prefix="a photo of")},
         "captions text_embeddings cluster_report expert_shards router_arrays pipeline_manifest",
-        "cluster_values expert_summary",
+        "cluster_values training_split expert_summary",
         fresh=True,
     ),
     "min_words": Change(
         {"captions__min_words": 2},
         "captions text_embeddings cluster_report " + PUBLISHED,
-        "cluster_values",
+        "cluster_values training_split",
     ),
     "min_words, same captions": Change({"captions__min_words": 4}, "pipeline_manifest", "captions"),
     "text tokens": Change({"text__tokens": 20}, "text_embeddings " + PUBLISHED),
@@ -159,12 +161,12 @@ CHANGES = {
         {"clusters__min_images": 3}, "cluster_report pipeline_manifest", "cluster_values"
     ),
     "keep_fraction": Change(
-        {"clusters__keep_fraction": 0.5}, "cluster_report cluster_values training_selection " + PUBLISHED
+        {"clusters__keep_fraction": 0.5}, "cluster_report cluster_values training_selection training_split " + PUBLISHED
     ),
     "another VAE": Change(
         {"latents__codec": {"implementation": f"{HERE}:Louder", "batch_size": 4}},
         "latents latent_report expert_shards router_arrays pipeline_manifest",
-        "expert_summary",
+        "training_split expert_summary",
         fresh=True,
     ),
     "VAE's batch size": Change(
@@ -175,18 +177,18 @@ CHANGES = {
     "posterior": Change(
         {"latents__posterior": "sample"},
         "latents latent_report expert_shards router_arrays pipeline_manifest",
-        "expert_summary",
+        "training_split expert_summary",
     ),
     "resolution": Change(
         {"latents__resolutions": [32]},
         "latents latent_report expert_shards router_arrays pipeline_manifest",
-        "expert_summary",
+        "training_split expert_summary",
         fresh=True,
     ),
     "images of the latent report": Change({"latents__report_images": 3}, "latent_report pipeline_manifest"),
     "seed": Change({"seed": 1}, FITTED + PUBLISHED, VERDICTS, fresh=True),
     "samples per tar": Change({"experts__max_samples": 3}, "expert_shards expert_summary pipeline_manifest"),
-    "validation_fraction": Change({"experts__validation_fraction": 0.5}, PUBLISHED),
+    "validation_fraction": Change({"experts__validation_fraction": 0.5}, "training_split " + PUBLISHED),
     "allow_missing_shards": Change({"allow_missing_shards": True}, "pipeline_manifest"),
     "profile's name": Change({"name": "other"}, "pipeline_manifest"),
     "largest body": Change({"ingest__max_bytes": 10_000_000}, "pipeline_manifest", "raw_images cluster_model"),
