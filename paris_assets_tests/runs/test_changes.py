@@ -153,7 +153,7 @@ CHANGES = {
     "cluster features": Change(
         {"clusters__features": ["image", "text"]},
         "cluster_model cluster_assignments cluster_report expert_shards expert_summary pipeline_manifest",
-        "training_selection router_arrays " + VERDICTS,
+        "training_selection training_split router_arrays " + VERDICTS,
     ),
     "assignment": Change({"clusters__assignment": "inherit", "clusters__fine": 6}, FITTED + PUBLISHED, VERDICTS),
     "stability seeds": Change({"clusters__stability_seeds": 3}, "cluster_report pipeline_manifest"),
