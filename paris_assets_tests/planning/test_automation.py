@@ -115,7 +115,7 @@ def test_a_new_shard_goes_wave_by_wave_and_the_model_stays(worlds: Callable[...,
         {("00002", frozenset(FETCHED))},
         {(ALL, frozenset({"duplicate_groups"}))},
         {("00002", frozenset(DESCRIBED))},
-        {(ALL, frozenset({"cluster_report", "cluster_values", "latent_report"}))},
+        {(ALL, frozenset({"cluster_report", "cluster_values", "latent_report", "training_split"}))},
         {("00002", frozenset(PUBLISHED))},
         {(ALL, frozenset({"expert_summary", "pipeline_manifest"}))},
     ]
