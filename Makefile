@@ -41,7 +41,7 @@ lint: .venv/installed
 	@echo "installing $$(grep -c '==' requirements.lock) packages of requirements.lock into .venv: about 3 GB on disk," \
 		"half of it torch; minutes, by the network"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --progress-bar on --no-deps -r requirements.lock | grep --line-buffered ^Collecting
+	$(BIN)/python -m pip install --progress-bar off --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -125,7 +125,9 @@ def test_values_that_are_passed_on_are_those_of_the_column_named(root: Path) -> 
             passed = set(rows(root, name)[column])
             known = set(rows(root, same[0].asset_key.to_user_string())[column])
             summed = name == "expert_summary" and column in ("samples", "size_bytes")
-            if not summed and (name, column) not in (("latent_report", "upscaled"), ("expert_shards", "split")):
+            if (name, column) == ("expert_shards", "split"):
+                known.add(None)  # of a tar that holds both sides
+            if not summed and (name, column) != ("latent_report", "upscaled"):
                 assert passed <= known, f"{name}.{column}"
                 compared += 1
     assert compared > 25

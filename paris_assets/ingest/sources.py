@@ -235,7 +235,7 @@ def _file_parts(place: Place, file: str, info: Info, source: Source, root: Locat
             for part in webdataset.cut(handle, file, source.rows_per_shard):
                 yield {**same, **part._asdict()}
             return
-        for first, rows, _ in parquet_tables.cut(handle, file, source.rows_per_shard, source.columns):
+        for first, rows in parquet_tables.cut(handle, file, source.rows_per_shard, source.columns):
             yield {**same, "first_row": first, "rows": rows, "offset": 0}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import Graph, ancestors, order
@@ -148,17 +149,22 @@ def missing_inputs(catalog: Catalog, asset: str, shard: str, coming: set[str], d
 def blocked_lines(blocked: Mapping[str, Mapping[str, list[str]]]) -> list[str]:
     """One line for each cause, with all assets that cannot be made for it.
 
-    What is missing only because something else is names no cause: the first partitions that are missing do.
+    What is missing only because something else is names no cause: what could be made and is missing does.
 
     Args:
         blocked: asset -> shard -> inputs that are missing or out of date.
     """
-    derived = {f"{asset}/{shard}" for asset, shards in blocked.items() for shard in shards}
+    waits_for = {f"{asset}/{shard}": names for asset, shards in blocked.items() for shard, names in shards.items()}
+
+    @cache
+    def causes(name: str) -> frozenset[str]:
+        return frozenset().union(*map(causes, waits_for[name])) if name in waits_for else frozenset({name})
+
     by_cause: dict[tuple[str, ...], list[str]] = {}
     for asset, shards in blocked.items():
         where = "" if list(shards) == [ALL] else f" [{some(list(shards))}]"
-        missing = {name for names in shards.values() for name in names}
-        by_cause.setdefault(tuple(sorted(missing - derived or missing)), []).append(f"{asset}{where}")
+        found = frozenset[str]().union(*(causes(f"{asset}/{shard}") for shard in shards))
+        by_cause.setdefault(tuple(sorted(found)), []).append(f"{asset}{where}")
     return [f"{', '.join(assets)}: {some(list(cause))} missing or out of date" for cause, assets in by_cause.items()]
 
 

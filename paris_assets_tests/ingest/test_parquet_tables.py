@@ -88,7 +88,7 @@ def test_decimals_too_long_for_polars_are_read() -> None:
         "more": pa.array([[value], None], pa.list_(kind)),
     }
     file = _written(pa.table(columns))
-    assert parquet_tables.cut(file, "l.parquet", 10, {}) == [(0, 2, 0)]
+    assert parquet_tables.cut(file, "l.parquet", 10, {}) == [(0, 2)]
     entry = {"file": "l.parquet", "first_row": 0, "rows": 2, "source_row": 0}
     rows = parquet_tables.read(file, "l.parquet", entry, {})
     assert rows.select("url", "source_width", "text").rows() == [("u", 640, "640.00"), ("v", None, None)]

@@ -149,7 +149,11 @@ def test_a_failed_shard_holds_up_only_what_needs_it_and_is_not_tried_again(world
     outlook = world.outlook()
     assert outlook.failed == [Task("00003", FETCHED)]
     assert "source_rows and what follows [00003]" in outlook.in_words()
-    assert "missing or out of date" in outlook.in_words()
+    (waiting,) = outlook.in_words().partition("; ")[2].split("; ")
+    assert waiting.startswith("not made: duplicate_groups, ")
+    assert "pipeline_manifest" in waiting
+    assert "/00003" in waiting.rpartition(": ")[2]
+    assert "/00002" not in waiting.rpartition(": ")[2]
     world.attempts = []  # the sensor's cursor is reset
     assert next(task.shard for tasks in world.settle() for task in tasks) == "00003"
     assert direct.bring_up_to_date(world.profile(), world.root) == set()

@@ -10,12 +10,12 @@ from paris_assets.ingest.files import signatures
 from paris_assets.ingest.lists import text_tables
 
 COMPRESSIONS = ("gz", "bz2", "xz", "zst")
-IMAGE, TAR, PARQUET, LIST = "image", "tar", "parquet", "tsv"
+IMAGE, TAR, PARQUET = "image", "tar", "parquet"
 CAPTIONS = ("txt", "text", "caption", "cap")
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # as `datasets` calls what describes a folder
 _TAR = re.compile(r"\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z)|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 _KINDS = {
-    **dict.fromkeys(signatures.EXTENSIONS, IMAGE), "parquet": PARQUET, "pq": PARQUET, "tar": TAR, "txt": LIST,
+    **dict.fromkeys(signatures.EXTENSIONS, IMAGE), "parquet": PARQUET, "pq": PARQUET, "tar": TAR,
     **{name: name for name in text_tables.FORMATS},
 }  # fmt: skip
 _STATS = re.compile(r"\d+_stats\.json")
@@ -29,8 +29,7 @@ _PROGRAMS = re.compile(
 
 
 def kind_of(file: str) -> str:
-    """`parquet`, `tar`, `image` or a text format; empty for a file whose name does not tell. A `.txt` is a list of
-    urls, which reads as TSV without header."""
+    """`parquet`, `tar`, `image` or a text format; empty for a file whose name does not tell."""
     name, _, extension = file.rpartition("/")[2].lower().rpartition(".")
     if extension in COMPRESSIONS and name.rpartition(".")[2] in text_tables.FORMATS:
         return name.rpartition(".")[2]

@@ -36,8 +36,8 @@ def count_rows(handle: IO[bytes]) -> int:
     return pq.ParquetFile(handle).metadata.num_rows
 
 
-def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[str, str]) -> list[tuple[int, int, int]]:
-    """(first row, rows, 0) of each part of a file; reads its footer only.
+def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[str, str]) -> list[tuple[int, int]]:
+    """(first row, rows) of each part of a file; reads its footer only.
 
     Raises:
         SourceError: neither a url nor image bytes among the columns, or two columns of one name.
@@ -45,7 +45,7 @@ def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[s
     file = pq.ParquetFile(handle)
     find_columns(_schema(file, where), overrides, where)
     total = file.metadata.num_rows
-    return [(first, min(rows_per_shard, total - first), 0) for first in range(0, total, rows_per_shard)]
+    return [(first, min(rows_per_shard, total - first)) for first in range(0, total, rows_per_shard)]
 
 
 def read(
