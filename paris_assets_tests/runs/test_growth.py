@@ -180,6 +180,7 @@ def test_rerank_keeps_the_better_copy_and_redoes_only_its_shards(worlds: Worlds,
     """And then, with a refit, nothing tells that the source has grown."""
     world = worlds("rerank")
     stamps, before = direct.stamps(world.root), direct.records(world.root)
+    arrays = small_world.contents(world.root)
     made = world.grow(NEW)
     found = keepers(world.root)
     assert {row: kept for row, kept in found.items() if row != kept} == {3: 38, 4: 39, 34: 40, 41: 5}
@@ -194,9 +195,11 @@ def test_rerank_keeps_the_better_copy_and_redoes_only_its_shards(worlds: Worlds,
     paths = [path for path in stamps if "00001" in path and path.split("/")[0] not in divided]
     assert len(paths) > 10
     assert not direct.touched(stamps, direct.stamps(world.root)) & set(paths)
+    grown = small_world.contents(world.root)
+    other = [path for path in arrays if path.startswith("router_arrays/00001/") and grown[path] != arrays[path]]
+    assert other == ["router_arrays/00001/split.npy"], "its samples stay, but for the side of some"
     fresh = small_world.contents(world.fresh(tmp_path / "fresh"))
     upstream = direct.GRAPH.keys() - descendants(direct.GRAPH, "cluster_model")
-    grown = small_world.contents(world.root)
     for asset in upstream:
         assert {path: grown[path] for path in grown if path.startswith(f"{asset}/")} == {
             path: fresh[path] for path in fresh if path.startswith(f"{asset}/")
