@@ -69,6 +69,14 @@ def test_an_import_changes_neither_environment_nor_heap(module: str, tmp_path: P
         assert faults > 0.9 * BLOCKS * PAGES
 
 
+LIMITS = "[PIL.Image.MAX_IMAGE_PIXELS, PIL.PngImagePlugin.MAX_TEXT_CHUNK]"
+
+
+def test_whoever_imports_the_decoder_keeps_the_limits_of_pillow() -> None:
+    code = f"import PIL.Image, PIL.PngImagePlugin\nbefore = {LIMITS}\nimport paris_assets.images.decode\n"
+    subprocess.run([sys.executable, "-c", f"{code}assert None not in before\nassert {LIMITS} == before"], check=True)
+
+
 def test_children_get_what_the_user_has_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setenv("MALLOC_ARENA_MAX", "4")

@@ -65,7 +65,7 @@ def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
         failed = [one for one in judged if one.is_current and one.latest_execution_status.value == "FAILED"]
         if not failed:
             continue
-        shards = sorted(one.partition_key or ALL for one in failed)
+        shards = sorted((one.partition_key or ALL for one in failed), key=lambda key: (len(key), key))  # 99999 < 100000
         latest = max(judged, key=lambda one: one.latest_check_event_storage_id)
         # Of the first shard only: others may have failed any number of times since.
         (first,) = storage.get_asset_check_execution_history(

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Profile, own_code
-from paris_assets.dag.flow import account
 from paris_assets.dag.records import ALL, DataFile, Records
+from paris_assets.experts.account import account
 from paris_assets.experts.format import described
 from paris_assets.experts.readme import README, readme
 from paris_assets.experts.router import ARRAYS, array_path, consolidate

@@ -13,6 +13,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import simplejpeg
@@ -22,11 +23,6 @@ from paris_assets.images import jpeg
 from paris_assets.images.colour import MAX_PROFILE_BYTES, is_srgb, to_srgb
 from paris_assets.images.errors import NotAnImage, Undecodable
 from paris_assets.images.pixels import on_white
-
-# Pillow's own limit raises before the size can be reported; `max_pixels` is checked here, before any pixel is decoded.
-Image.MAX_IMAGE_PIXELS = None
-# What a compressed text or profile of a PNG may unpack to; Pillow's 1 MB refuses profiles of print shops.
-PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
 
 # Raster formats whose cost Pillow bounds by the size in the header. Not EPS, which would start Ghostscript; not ICO,
 # which decodes the picture inside before its size is known; not JPEG2000, whose 87 bytes can take 6 GB.
@@ -143,7 +139,17 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
         raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
 
 
+@cache
+def _set_limits_of_pillow() -> None:
+    """Once in a process that decodes; whoever only imports this keeps Pillow's own."""
+    # Its limit of pixels raises before the size can be reported; `max_pixels` is checked before any pixel is decoded.
+    Image.MAX_IMAGE_PIXELS = None
+    # What a compressed text or profile of a PNG may unpack to; Pillow's 1 MB refuses profiles of print shops.
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
+
+
 def _open(data: bytes) -> ImageFile.ImageFile:
+    _set_limits_of_pillow()
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         _check_sides(image)

@@ -283,6 +283,10 @@ def test_the_page_of_clusters_is_part_of_their_report() -> None:
     assert f"{PACKAGE}.clusters.page" in real("cluster_report", "clusters")
 
 
+def test_the_account_of_rows_is_part_of_the_manifest() -> None:
+    assert f"{PACKAGE}.experts.account" in real("pipeline_manifest", "experts")
+
+
 @pytest.mark.parametrize("implementation", KNOWN)
 def test_every_network_begins_in_a_module(implementation: str) -> None:
     (module,) = network_modules(implementation)
