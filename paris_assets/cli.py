@@ -62,7 +62,7 @@ def _resolve(options: argparse.Namespace) -> tuple[Profile, str]:
     """The profile of this command and its root: the root's own profile unless another is named.
 
     Of a shipped profile, and of a file that says nothing of it, the root's own source is used: which one it was, and
-    how it was cut, is settled when a root is registered.
+    how it was cut, is fixed when a root is registered.
     """
     from paris_assets.dag.s3 import open_location
     from paris_assets.planning.profile_file import stored_profile

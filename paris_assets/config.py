@@ -18,7 +18,7 @@ from paris_assets.settings.checks import Checks
 from paris_assets.settings.clusters import Clusters
 from paris_assets.settings.curation import Curation, Duplicates, OwnRule, Rule
 from paris_assets.settings.experts import Experts
-from paris_assets.settings.import_path import code_version
+from paris_assets.settings.import_path import class_version
 from paris_assets.settings.ingest import Ingest, Source
 from paris_assets.settings.latents import Latents
 from paris_assets.settings.network import Model
@@ -96,4 +96,4 @@ def own_code(profile: Profile, paths: Iterable[str]) -> dict[str, str]:
         ImportPathError: one of them cannot be loaded.
     """
     named = {name for path in paths for section in sections(profile.at(path)) for name in section.import_paths()}
-    return {name: version for name in sorted(named) if (version := code_version(name))}
+    return {name: version for name in sorted(named) if (version := class_version(name))}

@@ -147,7 +147,7 @@ def _spaced(vectors: np.ndarray, k: int) -> np.ndarray:
 def _refine(
     vectors: np.ndarray, centroids: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Lloyd's iterations with exact distances, from settled centroids to the fixed point (at most ``EXACT_STEPS``).
+    """Lloyd's iterations with exact distances, from converged centroids to the fixed point (at most ``EXACT_STEPS``).
 
     Returns:
         centroids (K, D) float32, labels (N,) int32, iterations.

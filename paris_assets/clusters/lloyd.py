@@ -22,7 +22,7 @@ from paris_assets.compiled import compiled
 Result = TypeVar("Result")
 
 BLOCK_ROWS = 2048
-SETTLED = 1e-5  # relative gain of an iteration below which there is nothing left to gain
+CONVERGED = 1e-5  # relative gain of an iteration below which there is nothing left to gain
 SEED_ROWS, SAMPLE_ROWS = 8192, 16384  # at least; or 16 and 64 per centroid
 SLACK = np.float32(1e-5)  # relative error of a distance in float32
 
@@ -60,7 +60,7 @@ class Rows:
 def k_means(
     vectors: np.ndarray, k: int, weights: np.ndarray | None, iterations: int, restarts: int, seed: list[int]
 ) -> np.ndarray:
-    """(k, D) float32 centroids: the best of several starts, each settled on a sample, settled on all rows.
+    """(k, D) float32 centroids: the best of several starts, each converged on a sample, the best then on all rows.
 
     Args:
         vectors: (N, D) float32, contiguous, in an order that says nothing of the rows.
@@ -125,7 +125,7 @@ def lloyd(rows: Rows, centroids: np.ndarray, iterations: int) -> tuple[np.ndarra
             filled = mass > 0
             inertia = about_zero - float((np.square(sums[filled]).sum(axis=1) / mass[filled]).sum())
             centroids = moved
-            if not gone.any() or (filled.all() and before - inertia <= SETTLED * inertia):
+            if not gone.any() or (filled.all() and before - inertia <= CONVERGED * inertia):
                 break
             before = inertia
             half = _half_gaps(centroids)
@@ -151,7 +151,7 @@ def _assign(rows: Rows, part: np.ndarray, centroids: np.ndarray) -> None:
 
 
 def _still_unsure(rows: Rows, part: np.ndarray, centroids: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Of some rows those for which the distance to the own centroid itself settles nothing."""
+    """Of some rows those for which the distance to the own centroid itself decides nothing."""
     own = _own_distances(rows.vectors, part, centroids, rows.labels)
     rows.upper[part] = own
     return part[own * (1 + SLACK) >= np.maximum(rows.lower[part], half[rows.labels[part]])]

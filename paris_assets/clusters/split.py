@@ -65,8 +65,8 @@ def divided(samples: pl.DataFrame, fraction: float, published: pl.DataFrame | No
     """
     if published is None:
         published = TRAINING_SPLIT.frame()
-    settled = published.group_by("group_id").agg(pl.col("split").max())
-    groups = samples.select("cluster", "group_id").unique().join(settled, on="group_id", how="left")
+    sides = published.group_by("group_id").agg(pl.col("split").max())
+    groups = samples.select("cluster", "group_id").unique().join(sides, on="group_id", how="left")
     held_out = validation_groups(groups, fraction)
     side = pl.col("group_id").is_in(held_out.implode()).cast(pl.UInt8).alias("split")
     return samples.with_columns(side).select(TRAINING_SPLIT.select())
@@ -79,7 +79,7 @@ def validation_groups(groups: pl.DataFrame, fraction: float) -> pl.Series:
     several experts counts for each of them, and experts with few groups choose first.
 
     Args:
-        groups: ``cluster``, ``group_id``, each pair once, and ``split``: the side of groups that were settled
+        groups: ``cluster``, ``group_id``, each pair once, and ``split``: the side of groups that were decided
             before, else null.
     """
     held_out = set(groups.filter(split=VALIDATION)["group_id"])

@@ -105,7 +105,7 @@ class Catalog:
             return shards
         return [shard for shard in shards if all(self.record(asset, shard) for asset in assets)]
 
-    def missing_inputs(self, asset: str, shard: str) -> list[str]:
+    def inputs_not_made(self, asset: str, shard: str) -> list[str]:
         """``asset/shard`` of every partition that has to be there before this one is made, and is not."""
         spec, missing = self.graph[asset], list[str]()
         for name in spec.inputs:

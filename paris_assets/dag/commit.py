@@ -59,7 +59,7 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
     """
     catalog, asset, shard = tables.catalog, partition.asset, partition.shard
     if partition.wanted is None:
-        raise catalog.not_made(catalog.missing_inputs(asset, shard))
+        raise catalog.not_made(catalog.inputs_not_made(asset, shard))
     spec, own, wanted = catalog.graph[asset], catalog.own_fingerprint(asset), partition.wanted
     if spec.refit_on_settings_only:
         _refuse_stale_ancestors(catalog, asset)

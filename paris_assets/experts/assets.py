@@ -35,10 +35,10 @@ def expert_shards(
 
     Tars are reproducible byte for byte; each row of this table is one of them, with its hash.
     """
-    from paris_assets.experts.samples import Tables
+    from paris_assets.experts.samples import SampleTables
     from paris_assets.experts.shards import expert_tars
 
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
+    tables = SampleTables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     return expert_tars(shard, tables, text_embeddings, min(profile.latents.resolutions), profile.experts)
 
 
@@ -67,9 +67,9 @@ def router_arrays(
     They are `.npy` files without pickle, to be memory-mapped, of the same images as the expert tars.
     """
     from paris_assets.experts.router import router_rows
-    from paris_assets.experts.samples import Tables
+    from paris_assets.experts.samples import SampleTables
 
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
+    tables = SampleTables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     resolution = min(profile.latents.resolutions)
     return router_rows(shard, tables, text_embeddings, image_embeddings, resolution)
 

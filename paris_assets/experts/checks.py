@@ -11,7 +11,7 @@ from paris_assets.config import Checks, Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.records import ALL, Records
 from paris_assets.experts.router import ARRAYS, array_path
-from paris_assets.experts.samples import Tables
+from paris_assets.experts.samples import SampleTables
 from paris_assets.storage.files import LocalFiles
 
 REQUESTS_IN_FLIGHT = 32
@@ -34,7 +34,7 @@ def shards_complete(
 
     A selected image without latent counts as missing unless the latents stage rejected it for a reason.
     """
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
+    tables = SampleTables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     wanted = _published(tables)
     seen: Counter[str] = Counter()
     misplaced = torn = 0
@@ -79,7 +79,7 @@ def rows_aligned(
     training_split: pl.LazyFrame,
 ) -> CheckOutcome:
     """All router arrays have the same rows, in the order of their ids, and hold what the tables say of these ids."""
-    tables = Tables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
+    tables = SampleTables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
     paths = {name: files.local(array_path(shard, name)) for name in ARRAYS}
     arrays = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
@@ -178,7 +178,7 @@ def files_present(files: LocalFiles, pipeline_manifest: pl.LazyFrame) -> CheckOu
     return CheckOutcome.of(problems if wrong else [], good, figures, advice)
 
 
-def _published(tables: Tables) -> dict[str, int]:
+def _published(tables: SampleTables) -> dict[str, int]:
     """image_id -> cluster of what has to be published: selected images with a latent and a caption with words."""
     captioned = tables.captions.filter(pl.col("caption") != "").select("image_id")
     placed = tables.latents.select("image_id").join(captioned, on="image_id", how="semi")
@@ -194,7 +194,7 @@ def _rejected(records: Records, shard: str) -> int:
     return sum(record.rejects.values()) if record else 0
 
 
-def _lost(tables: Tables, published: dict[str, int], rejected: int) -> int:
+def _lost(tables: SampleTables, published: dict[str, int], rejected: int) -> int:
     """Selected images that are not published, though their caption has words and the latents stage did not reject them.
 
     Latents that no reject explains may be missing from any image.

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from paris_assets.errors import BrokenInvariant
-from paris_assets.experts.samples import Tables, array_rows, chosen_samples
+from paris_assets.experts.samples import SampleTables, array_rows, chosen_samples
 from paris_assets.storage.output import Output
 
 ARRAYS = ("latents", "labels", "embeddings", "clip", "image_ids", "split")
@@ -24,7 +24,7 @@ class MisalignedRows(BrokenInvariant):
 
 def router_rows(
     shard: str,
-    tables: Tables,
+    tables: SampleTables,
     texts: pl.LazyFrame,
     image_embeddings: pl.LazyFrame,
     resolution: int,

@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 @dataclass
-class Tables:
+class SampleTables:
     """The tables of one shard that samples are joined from, each with one row per image_id."""
 
     curated: pl.LazyFrame
@@ -47,7 +47,7 @@ class LostRows(BrokenInvariant):
     """A join by image_id lost rows that must be there."""
 
 
-def sample_table(tables: Tables) -> pl.DataFrame:
+def sample_table(tables: SampleTables) -> pl.DataFrame:
     """One row (``COLUMNS``) per training sample, sorted by image_id: selected images that have a latent and a caption
     with words.
 
@@ -71,19 +71,19 @@ def sample_table(tables: Tables) -> pl.DataFrame:
     if joined.height != count or joined["image_id"].n_unique() != count:
         raise LostRows(f"{count} selected images with latents, but {joined.height} after joining captions and clusters")
     samples = joined.filter(pl.col("caption") != "")
-    if unsettled := samples["split"].null_count():
-        raise LostRows(f"{unsettled} of {samples.height} samples have no row in training_split")
+    if undecided := samples["split"].null_count():
+        raise LostRows(f"{undecided} of {samples.height} samples have no row in training_split")
     return samples
 
 
-def chosen_samples(tables: Tables) -> tuple[pl.DataFrame, Output]:
+def chosen_samples(tables: SampleTables) -> tuple[pl.DataFrame, Output]:
     """The training samples of a shard (``sample_table``), and an output that counts what is left out."""
     samples = sample_table(tables)
     rejects = left_out(tables, samples.height)
     return samples, Output(rows_in=samples.height + sum(rejects.values()), rejects=rejects)
 
 
-def left_out(tables: Tables, published: int) -> dict[str, int]:
+def left_out(tables: SampleTables, published: int) -> dict[str, int]:
     """Reason -> images of the shard that are in no sample."""
     selection = tables.selection.select("image_id", "selected").collect()
     chosen = selection.filter("selected")

@@ -12,7 +12,7 @@ import polars as pl
 from webdataset.writer import TarWriter
 
 from paris_assets.config import Experts
-from paris_assets.experts.samples import Tables, array_rows, chosen_samples
+from paris_assets.experts.samples import SampleTables, array_rows, chosen_samples
 from paris_assets.experts.schema import EXPERT_SHARDS
 from paris_assets.storage.location import sha256_file
 from paris_assets.storage.output import Output
@@ -20,7 +20,7 @@ from paris_assets.storage.output import Output
 BATCH_ROWS = 256
 
 
-def expert_tars(shard: str, tables: Tables, texts: pl.LazyFrame, resolution: int, settings: Experts) -> Output:
+def expert_tars(shard: str, tables: SampleTables, texts: pl.LazyFrame, resolution: int, settings: Experts) -> Output:
     """Rows of `expert_shards` and the tars of one image shard; see ``write_expert_tars``.
 
     Args:

@@ -72,6 +72,17 @@ def requirements(model: Model) -> list[str]:
     return problems
 
 
+def lacking_here(model: Model) -> str | None:
+    """What this machine lacks to run a torch network on its device in its precision, and what it has; None where it
+    can. ``auto`` lacks nothing."""
+    entry = KNOWN.get(model.implementation)
+    if (entry and entry.runs_as) or (model.device in ("auto", "cpu") and model.precision != "bf16"):
+        return None
+    from paris_assets.models.device import best_device, lacking
+
+    return lacking(best_device() if model.device == "auto" else model.device, model.precision)
+
+
 def network_modules(implementation: str) -> list[str]:
     """Dotted names of the modules of this package in which a network's code begins; none for a user's own class.
 
@@ -113,9 +124,16 @@ class Models:
         self._loaded: dict[str, Any] = {}
 
     def load(self, settings: Model) -> Any:
-        """The network that the settings describe; see ``build``."""
+        """The network that the settings describe; see ``build``.
+
+        Raises:
+            ModelError: also where this machine would compute other bits than the root's settings promise.
+        """
         key = f"{settings.model_dump_json()} {weights.local_model_sha256(settings)}"
         if key not in self._loaded:
+            if lack := lacking_here(settings):  # `paris run` has looked before; runs of Dagster begin here
+                advice = "run this on such a machine, or let `paris run` make its rows anew in another precision"
+                raise ModelError(f"{settings.implementation}: {lack}: {advice}")
             self._loaded[key] = build(settings)
         return self._loaded[key]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from paris_assets.config import Model, Profile
-from paris_assets.models.registry import KNOWN
+from paris_assets.models.registry import KNOWN, lacking_here
 
 AUTO = "auto"
 
@@ -89,14 +89,12 @@ def _problem(setting: str, model: Model) -> str | None:
         if (model.device, model.precision) in [(d, p) for d in (AUTO, device) for p in (AUTO, precision)]:
             return None
         return f"{model.implementation} runs on the {device} in {precision}: leave device and precision at {AUTO}"
-    if model.device in (AUTO, "cpu") and model.precision != "bf16":
-        return None
-    from paris_assets.models.device import best_device, best_precision, lacking
-
-    here = best_device()
-    lack = lacking(here if model.device == AUTO else model.device, model.precision)
+    lack = lacking_here(model)
     if lack is None:
         return None
+    from paris_assets.models.device import best_device, best_precision
+
+    here = best_device()
     choices = {"device": here, "precision": best_precision(here)}
     changes = " ".join(
         f"--set {setting}.{name}={value}"

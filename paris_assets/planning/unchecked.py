@@ -37,14 +37,14 @@ def report_finished(catalog: Catalog, instance: dg.DagsterInstance) -> int:
     shards = catalog.shards()
     instance.add_dynamic_partitions(str(image_shards.name), shards)
     count = 0
-    for name, node in catalog.graph.items():
+    for name, spec in catalog.graph.items():
         key = dg.AssetKey(name)
         known: set[str] = set()
-        if node.partitioned:
+        if spec.partitioned:
             known = set(instance.get_materialized_partitions(key))
         elif instance.get_latest_materialization_event(key):
             known = {ALL}
-        for shard in (shard for shard in (shards if node.partitioned else [ALL]) if shard not in known):
+        for shard in (shard for shard in (shards if spec.partitioned else [ALL]) if shard not in known):
             if catalog.done(name, shard):
                 _report_runless(catalog, instance, name, shard)
                 count += 1

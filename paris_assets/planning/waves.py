@@ -57,9 +57,9 @@ def waves(graph: Graph) -> list[Wave]:
     number: dict[str, int] = {}
     names = order(graph)
     for name in names:
-        node = graph[name]
-        first = 0 if node.partitioned else 1
-        after = [number[up] + (graph[up].partitioned != node.partitioned) for up in node.inputs]
+        spec = graph[name]
+        first = 0 if spec.partitioned else 1
+        after = [number[up] + (graph[up].partitioned != spec.partitioned) for up in spec.inputs]
         number[name] = max([first, *after])
     return [
         Wave(wave, wave % 2 == 0, tuple(name for name in names if number[name] == wave))
@@ -82,7 +82,7 @@ def what_is_done(catalog: Catalog, shards: Iterable[str]) -> Done:
 
     if catalog.location.remote:
         keys = list(shards)
-        pairs = [(name, key) for name, node in catalog.graph.items() for key in (keys if node.partitioned else [ALL])]
+        pairs = [(name, key) for name, spec in catalog.graph.items() for key in (keys if spec.partitioned else [ALL])]
         with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as threads:
             found.update(zip(pairs, threads.map(lambda pair: catalog.done(*pair), pairs), strict=True))
     return done
@@ -133,13 +133,13 @@ def missing_inputs(catalog: Catalog, asset: str, shard: str, coming: set[str], d
     A global asset speaks for the whole set, so all its ancestors count, for every shard; where the profile allows
     missing shards, one has to be there. A shard waits for its own inputs. The same task makes those in ``coming``.
     """
-    node, missing = catalog.graph[asset], []
-    names = node.inputs if node.partitioned else sorted(ancestors(catalog.graph, asset))
+    spec, missing = catalog.graph[asset], []
+    names = spec.inputs if spec.partitioned else sorted(ancestors(catalog.graph, asset))
     for name in names:
         if name in coming:
             continue
         upstream = catalog.graph[name]
-        keys = [ALL] if not upstream.partitioned else [shard] if node.partitioned else catalog.shards()
+        keys = [ALL] if not upstream.partitioned else [shard] if spec.partitioned else catalog.shards()
         stale = [f"{name}/{key}" for key in keys if not done(name, key)]
         if stale and not (catalog.profile.allow_missing_shards and len(stale) < len(keys)):
             missing += stale

@@ -152,11 +152,11 @@ def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: s
             if not ready:
                 continue
             progress.begin_wave(wave.assets, partitions(ready))
-            for done in workers.run(ready):
-                report.tasks.append(done)
-                progress.end_task(done.task.shard, partitions([done.task]))
-                for asset, cause in done.failures.items():
-                    progress.console.print(f"failed {asset} [{done.task.shard}]: {cause}", style="red", markup=False)
+            for ended in workers.run(ready):
+                report.tasks.append(ended)
+                progress.end_task(ended.task.shard, partitions([ended.task]))
+                for asset, cause in ended.failures.items():
+                    progress.console.print(f"failed {asset} [{ended.task.shard}]: {cause}", style="red", markup=False)
     finally:
         workers.close()
     report.wall_s = time.monotonic() - start

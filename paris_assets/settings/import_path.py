@@ -62,7 +62,7 @@ def search_current_folder() -> None:
 
 
 @cache
-def code_version(path: str) -> str | None:
+def class_version(path: str) -> str | None:
     """What a change of a class's code changes: its attribute ``code_version`` where it has one, else the sha256 of its
     module's file when it was first asked for, joined with that of the file that defines it where the module only passes
     it on. None for classes of this package, whose modules count among those of the asset that uses them.

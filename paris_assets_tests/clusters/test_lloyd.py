@@ -37,7 +37,7 @@ def test_bounds_leave_out_no_row_that_would_move(weighted: bool, monkeypatch: py
 
 
 def test_inertia_is_that_of_the_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lloyd, "SETTLED", 0.0)
+    monkeypatch.setattr(lloyd, "CONVERGED", 0.0)
     vectors = noisy_groups(1000, 8, 30)
     centroids, inertia = lloyd.lloyd(lloyd.Rows(vectors, np.ones(1000)), vectors[:12], 100)
     apart = np.square(vectors[:, None] - centroids).sum(axis=2)

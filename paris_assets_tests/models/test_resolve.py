@@ -10,7 +10,7 @@ import torch
 
 from paris_assets.config import Model, Profile
 from paris_assets.models import device
-from paris_assets.models.registry import build
+from paris_assets.models.registry import ModelError, Models, build
 from paris_assets.models.resolve import numeric_problems, profile_models, resolve_networks
 from paris_assets.profiles import dump_profile, load_profile, parse_profile
 
@@ -143,6 +143,14 @@ def test_a_machine_that_cannot_compute_so_says_it_and_offers_the_override(
     assert numeric_problems(profile) == [said]
     changes = dict(pair.removeprefix("embedder.").split("=") for pair in said.split() if "=" in pair)
     assert numeric_problems(_profile(**{**given, **changes})) == []
+
+
+def test_runs_that_nobody_planned_are_refused_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    _machine(monkeypatch, cpu_bf16=False)
+    network = Model(implementation="efficientnet-lite0", device="cpu", precision="bf16")
+    with pytest.raises(ModelError, match=r"efficientnet-lite0: precision bf16 needs a CPU .* has AVX2: run"):
+        Models().load(network)
+    assert Models().load(network.model_copy(update={"precision": "fp32"})).identity()["precision"] == "fp32"
 
 
 def test_a_network_that_has_one_device_and_precision_is_not_asked_for_others() -> None:

@@ -13,10 +13,10 @@ from paris_assets.config import own_code
 from paris_assets.dag.fingerprint import own_fingerprint, row_choice
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile
-from paris_assets.settings.import_path import ImportPathError, code_version, load_class
+from paris_assets.settings.import_path import ImportPathError, class_version, load_class
 
 GRAPH = asset_graph(load_profile("demo"))
-ASK = "from paris_assets.settings.import_path import code_version; print(code_version('theirs:Thing'))"
+ASK = "from paris_assets.settings.import_path import class_version; print(class_version('theirs:Thing'))"
 
 
 def asked(folder: Path, code: str) -> str:
@@ -47,8 +47,8 @@ def test_a_module_within_an_archive_has_to_declare_its_version(tmp_path: Path, m
         archive.writestr("zipped.py", "class Thing: pass\nclass Versioned: code_version = 3")
     monkeypatch.syspath_prepend(tmp_path / "archive.zip")
     with pytest.raises(ImportPathError, match=r"zipped:Thing: the file of module zipped cannot be read: give"):
-        code_version("zipped:Thing")
-    assert code_version("zipped:Versioned") == "3"
+        class_version("zipped:Thing")
+    assert class_version("zipped:Versioned") == "3"
 
 
 def test_the_current_folder_comes_last(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_path_to_nothing_says_why(path: str, said: str) -> None:
 
 
 def test_code_of_this_package_has_no_version_here() -> None:
-    assert code_version("paris_assets.signals.entropy:Entropy") is None
+    assert class_version("paris_assets.signals.entropy:Entropy") is None
     assert own_code(load_profile("demo"), ["signals", "curation", "scores", "embedder"]) == {}
 
 
@@ -108,7 +108,7 @@ def test_changed_code_changes_the_fingerprints_of_what_it_makes(
     profile = load_profile("demo", {setting: value[setting]})
 
     def versions() -> dict[str, tuple[str, object]]:
-        code_version.cache_clear()
+        class_version.cache_clear()
         return {name: (own_fingerprint(spec, profile), row_choice(spec, profile)) for name, spec in GRAPH.items()}
 
     before = versions()
@@ -117,4 +117,4 @@ def test_changed_code_changes_the_fingerprints_of_what_it_makes(
     after = versions()
     assert {name for name in GRAPH if after[name][0] != before[name][0]} == {*changed, "pipeline_manifest"}
     assert {name for name in GRAPH if after[name][1] != before[name][1]} == chosen
-    code_version.cache_clear()
+    class_version.cache_clear()
