@@ -8,9 +8,10 @@ demo: .venv/installed
 	$(BIN)/paris run --profile demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not extended and not wheel and not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 25 \
+		-m "not extended and not wheel and not slow"
 
-# Daemons, webservers, killed processes, an error in the middle of every kind of file.
+# Daemons, webservers, killed processes, an error in the middle of every kind of file, every command of the docs.
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "slow and not extended and not wheel"
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from paris_assets.settings.captions import Captions, Text
 from paris_assets.settings.checks import Checks
 from paris_assets.settings.clusters import Clusters
-from paris_assets.settings.curation import Curation, Duplicates, OwnRule, Rule
+from paris_assets.settings.curation import Curation, Duplicates, OwnRule, QuantileRule, Rule, Tier
 from paris_assets.settings.experts import Experts
 from paris_assets.settings.import_path import class_version
 from paris_assets.settings.ingest import Ingest, Source
@@ -38,10 +38,12 @@ __all__ = [
     "OwnRule",
     "Profile",
     "ProfileError",
+    "QuantileRule",
     "Rule",
     "Signals",
     "Source",
     "Text",
+    "Tier",
     "own_code",
 ]
 

@@ -20,7 +20,7 @@ from paris_assets.cli import main
 from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.test_docs import PAGES, PROJECT, blocks, words
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 IN_ORDER = ("README.md", "docs/running.md", "docs/guarantees.md", "docs/dagster.md")  # extending.md has its own test
 ROWS = 40

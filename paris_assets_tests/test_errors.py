@@ -78,6 +78,7 @@ MISTAKES: dict[str, tuple[Callable[[Place], list[str]], str]] = {
     "root nowhere": (lambda p: p.run("--root", "s3://"), "s3:// names no bucket or folder: give one"),
     "root of a slip": (lambda p: p.run("--root", "s3:/bucket/a"), "is neither a path nor a URL: write s3://bucket/a"),
     "root of no scheme": (lambda p: p.run("--root", "foo://b/a"), "foo://b/a cannot be reached: Protocol not known"),
+    "root in memory": (lambda p: p.run("--root", "memory://b/a"), "memory://b/a cannot hold a run: a root is a folder"),
     "root with a password": (lambda p: p.run("--root", "s3://me:word@b/a"), "s3://b/a was given with credentials"),
     "root of too long a name": (lambda p: p.run("--root", "n" * 300), "cannot be read: File name too long"),
     "source missing": (lambda p: p.run("--source", "no.parquet"), "no source at {folder}/no.parquet"),

@@ -18,7 +18,7 @@ from paris_assets.clusters.assets import cluster_values, training_selection
 from paris_assets.clusters.schema import CLUSTER_ASSIGNMENTS, CLUSTER_VALUES
 from paris_assets.config import Profile
 from paris_assets.curation.assets import curated_images, filtered_images
-from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS
+from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS, FILTERED_IMAGES
 from paris_assets.dag.assets import TableAsset
 from paris_assets.dag.checks import TableCheck
 from paris_assets.dag.records import Records
@@ -150,7 +150,7 @@ def test_conditions_and_orders_are_of_assets_that_exist(asset: TableAsset) -> No
         for name, parameter in inspect.signature(asset.body).parameters.items()
         if type(None) in get_args(parameter.annotation)
     }
-    absent_sometimes = {name for name in tables_read(asset.body) if name == "content_scores"}
+    absent_sometimes = {"content_scores", "score_quantiles"} & set(tables_read(asset.body))
     assert optional == set(asset.optional_inputs) | absent_sometimes
 
 
@@ -218,9 +218,12 @@ def test_images_are_curated_by_calling_the_asset() -> None:
             {**group, "image_id": "b", "source_row": 8, "keeper": False, "distance": 2, "method": "phash"},
         ]
     )
-    output = curated_images.body("00000", SOURCES, LEDGER, groups.lazy())
+    output = curated_images.body("00000", SOURCES, LEDGER, groups.lazy(), None)
     (row,) = rows_of(output).to_dicts()
-    assert dict(rows_of(output).schema) == dict(CURATED_IMAGES.polars())
+    assert dict(rows_of(output).schema) == {k: v for k, v in CURATED_IMAGES.polars().items() if k != "tier"}
+    verdicts = FILTERED_IMAGES.frame([{"image_id": name, "kept": True, "tier": "512"} for name in ("a", "b")])
+    (tiered,) = rows_of(curated_images.body("00000", SOURCES, LEDGER, groups.lazy(), verdicts.lazy())).to_dicts()
+    assert tiered == {**row, "tier": "512"}
     assert (row["image_id"], row["url"], row["alt_texts"], row["aesthetic"]) == (
         "a",
         "http://h.example/a",
@@ -237,7 +240,7 @@ def test_images_are_judged_without_scores_by_calling_the_asset() -> None:
         "curation.score_rules": [{"name": "aesthetic", "column": "aesthetic", "min": 5.0}],
     }
     signals = IMAGE_SIGNALS.frame([{"image_id": name, "undecodable": False} for name in ("a", "b")]).lazy()
-    output = filtered_images.body(load_profile("demo", rules), SOURCES, LEDGER, signals, None)
+    output = filtered_images.body(load_profile("demo", rules), SOURCES, LEDGER, signals, None, None)
     assert rows_of(output).select("image_id", "kept", "reason").rows() == [
         ("a", True, None),
         ("b", False, "short_side"),

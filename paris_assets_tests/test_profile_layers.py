@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paris_assets.config import ProfileError
-from paris_assets.profiles import load_profile, own_settings, parse_overrides
+from paris_assets.profiles import PRESETS, load_profile, own_settings, parse_overrides
 
 
 def test_one_bound_of_one_rule() -> None:
@@ -60,3 +60,29 @@ def test_the_name_that_was_meant(path: str, meant: str) -> None:
         load_profile("own", {path: 3})
     with pytest.raises(ProfileError, match="did you mean 'demo'"):
         load_profile("dmo")
+
+
+def test_bounds_of_others_over_a_profile(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "base: [own, mage-flow]\n"
+        "curation:\n"
+        "  signal_rules: {text_area: null, text_regions: null, short_side: null}\n"
+        "  tiers: {'256': {rules: {watermark: null, aesthetic: null}}, sft: null}\n"
+    )
+    curation = load_profile(str(file), {"curation.tiers.512.rules.short_side.min": 300}).curation
+    assert [tier.name for tier in curation.tiers] == ["256", "512", "1024"]
+    assert {rule.name: rule.min for rule in curation.tiers[1].rules}["short_side"] == 300
+    assert "entropy" in [rule.name for rule in curation.signal_rules]  # of `own`
+    names = [rule.name for rule in curation.rejecting]
+    assert "watermark" not in names
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("preset", [file.stem for file in PRESETS.glob("*.yaml")])
+def test_every_preset_is_sound(preset: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"base: [own, {preset}]")
+    ours, theirs = load_profile("own").curation, load_profile(str(file)).curation
+    assert theirs != ours
+    assert {rule.name for rule in ours.signal_rules} <= {rule.name for rule in theirs.signal_rules}

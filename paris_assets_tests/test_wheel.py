@@ -55,6 +55,7 @@ def test_the_wheel_holds_the_package_and_the_sample_and_nothing_else(wheel: Path
     assert wheel.stat().st_size < MAX_BYTES
 
 
+@pytest.mark.slow
 def test_a_finished_root_is_read_without_networks_and_making_one_says_what_to_install(
     wheel: Path, published: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from paris_assets.config import Model, OwnRule, Profile, Rule
+from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Tier
 from paris_assets.models.resolve import profile_models
 
 FILE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -25,7 +25,19 @@ one that is marked *tuning* makes nothing again. What the shipped profiles set i
 COLUMNS = "| setting | type | bounds | default | tuning | what it is |\n|---|---|---|---|---|---|\n"
 TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-REFERENCES = {"Model": "network", "Rule": "rule of bounds", "OwnRule": "rule of your own"}
+REFERENCES = {
+    "Model": "network",
+    "Rule": "rule of bounds",
+    "OwnRule": "rule of your own",
+    "QuantileRule": "rule by rank",
+    "Tier": "tier",
+}
+PARTS = {
+    "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
+    "A rule of your own": (OwnRule, "An item of `curation.signal_rules` or `curation.score_rules`."),
+    "A rule by rank": (QuantileRule, "An item of `curation.quantile_rules`."),
+    "A tier": (Tier, "An item of `curation.tiers`."),
+}
 
 
 def page() -> str:
@@ -44,9 +56,8 @@ def _chapters() -> Iterator[str]:
     places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
     said = f"What NETWORK stands for: {places}, and `scores.NAME` for each scorer, whose scores are the column NAME."
     yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)
-    for title, kind in (("A rule of bounds", Rule), ("A rule of your own", OwnRule)):
-        said = f"{kind.__doc__} An item of `curation.signal_rules` or `curation.score_rules`."
-        yield _chapter(title, kind, "", list(kind.model_fields), said)
+    for title, (kind, where) in PARTS.items():
+        yield _chapter(title, kind, "", list(kind.model_fields), f"{' '.join((kind.__doc__ or '').split())} {where}")
 
 
 def _chapter(title: str, kind: type[BaseModel], prefix: str, names: list[str], said: str | None) -> str:
@@ -82,6 +93,8 @@ def _type(schema: dict[str, Any]) -> str:
         return " or ".join(_type(choice) for choice in schema.get("anyOf") or schema["oneOf"])
     if "enum" in schema or "const" in schema:
         return " or ".join(f"`{value}`" for value in schema.get("enum") or [schema["const"]])
+    if "prefixItems" in schema:
+        return f"list of {len(schema['prefixItems'])}: {', '.join(map(_type, schema['prefixItems']))}"
     if schema["type"] == "array":
         return f"list of {_type(schema['items'])}"
     if schema["type"] == "object":

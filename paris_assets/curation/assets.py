@@ -3,10 +3,39 @@
 import polars as pl
 
 from paris_assets.config import Profile
-from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS, FILTERED_IMAGES
+from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS, FILTERED_IMAGES, SCORE_QUANTILES
 from paris_assets.dag.assets import all_asset, shard_asset
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
+
+
+@all_asset(
+    SCORE_QUANTILES,
+    group="curation",
+    kinds={"polars"},
+    settings=["curation"],
+    used_if=lambda profile: bool(profile.curation.quantile_rules),
+    refit_on_settings_only=True,
+)
+def score_quantiles(
+    profile: Profile,
+    source_rows: Shards,
+    raw_images: Shards,
+    image_signals: Shards,
+    content_scores: Shards | None,
+) -> Output:
+    """What the shares of quantile rules come to: the values between which an image of each shard is kept.
+
+    Ranked are the images of all shards that meet every other rule. A growing source does not move the bounds, so that
+    no published image leaves; `paris run --from score_quantiles` ranks anew.
+    """
+    from paris_assets.curation.verdicts import Measured, quantiles
+
+    def measured(shard: str) -> Measured:
+        scores = None if content_scores is None else content_scores[shard]
+        return Measured(source_rows[shard], raw_images[shard], image_signals[shard], scores)
+
+    return quantiles(raw_images.keys, measured, profile.curation)
 
 
 @shard_asset(FILTERED_IMAGES, group="curation", kinds={"polars"}, settings=["curation"])
@@ -16,14 +45,17 @@ def filtered_images(
     raw_images: pl.LazyFrame,
     image_signals: pl.LazyFrame,
     content_scores: pl.LazyFrame | None,
+    score_quantiles: pl.LazyFrame | None,
 ) -> Output:
     """A verdict on every fetched image: kept, or the first rule of the profile that it fails and what the rule saw.
 
-    Rules on the file and its signals come first, rules on model and source scores judge what is left.
+    Rules on the file and its signals come first, rules on model and source scores judge what is left, and shares of the
+    whole set what is left then. Under a profile with tiers: the highest that an image reaches.
     """
-    from paris_assets.curation.verdicts import verdicts
+    from paris_assets.curation.verdicts import Measured, verdicts
 
-    rows = verdicts(source_rows, raw_images, image_signals, content_scores, profile.curation)
+    measured = Measured(source_rows, raw_images, image_signals, content_scores)
+    rows = verdicts(measured, profile.curation, score_quantiles)
     rejected = rows.filter(~pl.col("kept")).group_by("reason").len().sort("reason").rows()
     return Output(rows=[rows], rows_in=rows.height, rejects=dict(rejected), facts={"kept": int(rows["kept"].sum())})
 
@@ -49,9 +81,18 @@ def duplicate_groups(
     return grouped(source_rows, raw_images, image_signals, filtered_images, profile.duplicates)
 
 
-@shard_asset(CURATED_IMAGES, group="curation", kinds={"polars"})
+@shard_asset(
+    CURATED_IMAGES,
+    group="curation",
+    kinds={"polars"},
+    optional_inputs={"filtered_images": lambda profile: bool(profile.curation.tiers)},
+)
 def curated_images(
-    shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFrame, duplicate_groups: pl.LazyFrame
+    shard: str,
+    source_rows: pl.LazyFrame,
+    raw_images: pl.LazyFrame,
+    duplicate_groups: pl.LazyFrame,
+    filtered_images: pl.LazyFrame | None,
 ) -> Output:
     """The images that remain after rules and duplicates, one row for each, with the text and address of its source.
 
@@ -60,5 +101,5 @@ def curated_images(
     from paris_assets.curation.curated import curate
 
     groups = duplicate_groups.collect()
-    rows = curate(shard, groups.lazy(), raw_images, source_rows)
+    rows = curate(shard, groups.lazy(), raw_images, source_rows, filtered_images)
     return Output(rows=[rows], rows_in=groups.height, rejects={"duplicate": groups.height - rows.height})

@@ -2,11 +2,13 @@
 
 import polars as pl
 
+from paris_assets.config import Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.joins import same_images
 from paris_assets.dag.records import ALL
 from paris_assets.settings.checks import Checks
+from paris_assets.storage.shards import Shards
 
 
 def ids_joined(shard: str, image_signals: pl.LazyFrame, filtered_images: pl.LazyFrame) -> CheckOutcome:
@@ -72,8 +74,25 @@ def ids_unique(shard: str, duplicate_groups: pl.LazyFrame, curated_images: pl.La
     return same_images("curated_images", shard, curated_images, duplicate_groups.filter("keeper"))
 
 
+def rules_fire(profile: Profile, filtered_images: Shards) -> CheckOutcome:
+    """Of many images each rule rejects some: one that never does is perhaps on the wrong column or scale."""
+    verdicts = filtered_images.frame()
+    images = verdicts.select(pl.len()).collect().item()
+    seen = set(verdicts.select(pl.col("reasons").explode()).drop_nulls().unique().collect()["reasons"])
+    rules = [rule.name for rule in profile.curation.rejecting]
+    silent = [name for name in rules if name not in seen]
+    enough = profile.checks.silent_rules_from
+    said = f"{len(rules) - len(silent)} of {len(rules)} rules reject some of {images} images"
+    if silent:
+        said += f", {', '.join(silent)} none"
+    figures: Figures = {"silent_rules": len(silent), "checks.silent_rules_from": enough}
+    advice = "Look at the columns in image_signals and content_scores: perhaps a bound is on another scale. Or raise "
+    return CheckOutcome(not silent or images < enough, said, figures, f"{advice}checks.silent_rules_from.")
+
+
 verdict_ids_check = shard_check("filtered_images")(ids_joined)
 retention_check = shard_check("filtered_images")(retention)
+rules_fire_check = all_check("duplicate_groups")(rules_fire)
 duplicate_rate_check = all_check("duplicate_groups")(duplicate_rate)
 shard_duplicate_rate_check = shard_check("curated_images")(duplicate_rate)
 keepers_check = all_check("duplicate_groups")(one_keeper_per_group)

@@ -62,13 +62,20 @@ def add_alternative_texts(
     return found.sort("source_row")
 
 
-def curate(shard: str, groups: pl.LazyFrame, ledger: pl.LazyFrame, sources: pl.LazyFrame) -> pl.DataFrame:
+def curate(
+    shard: str,
+    groups: pl.LazyFrame,
+    ledger: pl.LazyFrame,
+    sources: pl.LazyFrame,
+    verdicts: pl.LazyFrame | None = None,
+) -> pl.DataFrame:
     """Curated rows of one shard, sorted by image_id.
 
     Args:
         groups: the shard's rows of `duplicate_groups`.
         ledger: raw_images of the shard.
         sources: source_rows of the shard (source scores and further texts).
+        verdicts: filtered_images of the shard, under a profile with tiers.
 
     Raises:
         RepeatedImage: an image_id would be curated twice.
@@ -87,4 +94,7 @@ def curate(shard: str, groups: pl.LazyFrame, ledger: pl.LazyFrame, sources: pl.L
     if rows["image_id"].n_unique() != rows.height:
         repeated = rows.filter(rows["image_id"].is_duplicated())["image_id"][0]
         raise RepeatedImage(f"shard {shard}: image {repeated} would be curated twice")
-    return rows.select(CURATED_IMAGES.select())
+    if verdicts is None:
+        return rows.select(CURATED_IMAGES.select(without=["tier"]))
+    tiers = verdicts.select("image_id", "tier").collect()
+    return rows.join(tiers, on="image_id", how="left", maintain_order="left").select(CURATED_IMAGES.select())

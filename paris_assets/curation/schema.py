@@ -19,6 +19,21 @@ FILTERED_IMAGES = Schema(
         "reason": (pl.String, "first failing rule; null when kept", *_JUDGED),
         "value": (pl.Float64, "what that rule saw", *_JUDGED),
         "reasons": (pl.List(pl.String), "all failing rules", *_JUDGED),
+        "tier": (pl.String, "highest tier reached, under a profile with tiers; null when rejected", *_JUDGED),
+        "stopped_by": (pl.String, "first failing rule of the next tier; null at the highest", *_JUDGED),
+    },
+    by_profile=("tier", "stopped_by"),
+)
+SCORE_QUANTILES = Schema(
+    {
+        "rule": (pl.String, "name of the quantile rule"),
+        "column": (pl.String, "what it ranks by"),
+        "ranked": (pl.Int64, "images that meet all other rules and have a value", *_JUDGED),
+        "kept": (pl.Int64, "of these, those within the share", *_JUDGED),
+        "first": (pl.Float64, "value of the first that is kept, largest first; null when none is", *_JUDGED),
+        "first_id": (pl.String, "its image_id: equal values stand in the order of image_ids", "raw_images.image_id"),
+        "last": (pl.Float64, "value of the last that is kept", *_JUDGED),
+        "last_id": (pl.String, "its image_id", "raw_images.image_id"),
     }
 )
 _SAME_PICTURE = ("raw_images.image_id", *every("image_signals", "phash", "thumbnail"))
@@ -65,5 +80,7 @@ CURATED_IMAGES = Schema(
         "similarity": (pl.Float64, "image-text similarity of the source", "source_rows.similarity"),
         "punsafe": (pl.Float64, "unsafe probability of the source", "source_rows.punsafe"),
         "pwatermark": (pl.Float64, "watermark probability of the source", "source_rows.pwatermark"),
-    }
+        "tier": (pl.String, "highest tier reached, under a profile with tiers", "filtered_images.tier"),
+    },
+    by_profile=("tier",),
 )

@@ -1,31 +1,84 @@
-"""Verdicts of one shard: rules on the file and its signals, then rules on scores."""
+"""Verdicts of one shard: rules on the file and its signals, then rules on scores, then shares of the whole set."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
 from paris_assets.config import Curation
+from paris_assets.curation.schema import SCORE_QUANTILES
 from paris_assets.rules.columns import SOURCE_SCORES, measured_images
+from paris_assets.rules.quantiles import ranked, resolve
+from paris_assets.rules.tiers import tiers_of
 from paris_assets.rules.verdicts import judge
+from paris_assets.storage.output import Output
 
 
-def verdicts(
-    sources: pl.LazyFrame,
-    ledger: pl.LazyFrame,
-    signals: pl.LazyFrame,
-    scores: pl.LazyFrame | None,
-    settings: Curation,
-) -> pl.DataFrame:
+class Measured(NamedTuple):
+    """What is known of one shard's images.
+
+    Attributes:
+        sources: `source_rows`.
+        ledger: `raw_images`.
+        signals: `image_signals`.
+        scores: `content_scores`, or None under a profile without scorers.
+    """
+
+    sources: pl.LazyFrame
+    ledger: pl.LazyFrame
+    signals: pl.LazyFrame
+    scores: pl.LazyFrame | None
+
+
+def verdicts(measured: Measured, settings: Curation, quantiles: pl.LazyFrame | None = None) -> pl.DataFrame:
     """Columns of `filtered_images` for every fetched image of one shard, sorted by image_id.
 
     Args:
-        scores: `content_scores` of the shard, or None under a profile without scorers.
+        quantiles: `score_quantiles`, or None under a profile without quantile rules.
     """
-    images = measured_images(ledger, signals)
+    seen, verdict = _by_own_row(measured, settings)
+    if quantiles is not None:
+        by_rank = judge(_kept(seen, verdict), ranked(settings.quantile_rules, quantiles.collect()))
+        verdict = pl.concat([verdict.filter(~pl.col("kept")), by_rank])
+    if settings.tiers:
+        tiers = tiers_of(_kept(seen, verdict), settings.tiers)
+        verdict = verdict.join(tiers, on="image_id", how="left")
+    return verdict.sort("image_id")
+
+
+def quantiles(shards: Sequence[str], measured: Callable[[str], Measured], settings: Curation) -> Output:
+    """Rows of `score_quantiles`: what bounds the shares of the quantile rules, over all shards.
+
+    Args:
+        shards: to rank together.
+        measured: what is known of a shard's images.
+    """
+
+    def population(shard: str) -> pl.DataFrame:
+        seen, verdict = _by_own_row(measured(shard), settings)
+        columns = sorted({rule.column for rule in settings.quantile_rules})
+        return _kept(seen, verdict).select("image_id", *columns).collect()
+
+    images = pl.concat([population(shard) for shard in shards])
+    rows = SCORE_QUANTILES.frame(resolve(images.lazy(), settings.quantile_rules))
+    return Output(rows=[rows], rows_in=images.height, facts={"shards": list(shards), "quantiles": rows.to_dicts()})
+
+
+def _by_own_row(measured: Measured, settings: Curation) -> tuple[pl.LazyFrame, pl.DataFrame]:
+    """Images with all that rules see, those that fail on their signals left out; and verdicts, of all images, by the
+    rules that need no other image."""
+    images = measured_images(measured.ledger, measured.signals)
     first = judge(images, settings.signal_rules)
-    passed = first.filter("kept").select("image_id")
-    left = images.join(passed.lazy(), on="image_id", how="semi")
-    scored = left if scores is None else left.join(scores, on="image_id", how="left")
-    scored = scored.join(sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
-    second = judge(scored, settings.score_rules)
-    return pl.concat([first.filter(~pl.col("kept")), second]).sort("image_id")
+    scored = _kept(images, first)
+    if measured.scores is not None:
+        scored = scored.join(measured.scores, on="image_id", how="left")
+    scored = scored.join(measured.sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
+    lowest = settings.tiers[0].rules if settings.tiers else []
+    second = judge(scored, [*settings.score_rules, *lowest])
+    return scored, pl.concat([first.filter(~pl.col("kept")), second])
+
+
+def _kept(images: pl.LazyFrame, verdict: pl.DataFrame) -> pl.LazyFrame:
+    return images.join(verdict.lazy().filter("kept").select("image_id"), on="image_id", how="semi")

@@ -10,7 +10,7 @@ import numpy as np
 
 from paris_assets.config import Profile
 from paris_assets.experts.router import ARRAYS
-from paris_assets.experts.samples import COLUMNS
+from paris_assets.experts.samples import sample_columns
 from paris_assets.experts.summary import EMPTY_PROMPT, SIDES
 
 FORMAT_VERSION = 1
@@ -31,6 +31,7 @@ METADATA = {
     "second_distance": "number: distance to the nearest other centroid",
     "source_text": "string or null: text of the source list",
     "split": "integer: 0 train, 1 validation",
+    "tier": "string: highest tier of the profile's curation.tiers that the image reaches",
     "tokens": "integer: true tokens of the caption, special ones included; later positions of clip_emb.npy are padding",
     "upscaled": "boolean: whether the image was enlarged before encoding",
     "url": "string or null: address of the image",
@@ -60,6 +61,7 @@ def described(profile: Profile, factors: Mapping[str, Any], models: Mapping[str,
         empty_prompt: local file of its embedding.
     """
     arrays = {name: _array(_first_part(consolidated, name)) for name in ARRAYS}
+    columns = sample_columns(tiers=bool(profile.curation.tiers))
     prompt = _array(empty_prompt)
     rows = {name: {**array, "shape": ["rows", *array["shape"][1:]]} for name, array in arrays.items()}
     latent = {"dtype": arrays["latents"]["dtype"], "shape": arrays["latents"]["shape"][1:]}
@@ -73,7 +75,7 @@ def described(profile: Profile, factors: Mapping[str, Any], models: Mapping[str,
                 "caption.txt": {"encoding": "utf-8", "meaning": "caption"},
                 "clip_emb.npy": {**prompt, "meaning": "text embedding of the caption: all token positions"},
                 "latent.npy": {**latent, "meaning": "scaled latent of the centre square"},
-                "metadata.json": {"fields": {name: METADATA[name] for name in sorted((*COLUMNS, "tokens"))}},
+                "metadata.json": {"fields": {name: METADATA[name] for name in sorted((*columns, "tokens"))}},
             },
         },
         "latents": _latents(profile, factors, models, latent),

@@ -107,6 +107,7 @@ def describe(
     fitted, report = records.one("cluster_model"), records.one("cluster_report")
     assert fitted is not None
     assert report is not None
+    quantiles = records.one("score_quantiles") if "score_quantiles" in records.keys else None
     counts = stage_counts(records)
     manifest: dict[str, Any] = {
         "profile": profile.name,
@@ -115,6 +116,7 @@ def describe(
         "seed": profile.seed,
         "models": models_that_ran(records),
         "counts": counts,
+        **({"quantiles": quantiles.facts["quantiles"]} if quantiles else {}),
         "account": [step._asdict() for step in account(counts)],
         "images_per_cluster": {
             str(cluster): samples for cluster, samples in summary.select("cluster", "samples").rows()

@@ -31,6 +31,11 @@ COLUMNS = (
 )
 
 
+def sample_columns(*, tiers: bool) -> list[str]:
+    """Columns of samples, under a profile with tiers or without."""
+    return [*COLUMNS, *(["tier"] if tiers else [])]
+
+
 @dataclass
 class SampleTables:
     """The tables of one shard that samples are joined from, each with one row per image_id."""
@@ -48,8 +53,8 @@ class LostRows(BrokenInvariant):
 
 
 def sample_table(tables: SampleTables) -> pl.DataFrame:
-    """One row (``COLUMNS``) per training sample, sorted by image_id: selected images that have a latent and a caption
-    with words.
+    """One row (``sample_columns``) per training sample, sorted by image_id: selected images that have a latent and a
+    caption with words.
 
     Raises:
         LostRows: a selected image without caption, assignment, curated row or side of the split.
@@ -57,6 +62,7 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     chosen = tables.selection.filter("selected").select("image_id")
     placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
     wanted = chosen.join(placed, on="image_id")
+    columns = sample_columns(tiers="tier" in tables.curated.collect_schema())
     joined = (
         wanted.join(tables.curated, on="image_id", how="inner")
         .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")
@@ -64,7 +70,7 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
         .join(tables.split.select("image_id", "split"), on="image_id", how="left")
         .rename({"width": "original_width", "height": "original_height"})
         .sort("image_id")
-        .select(COLUMNS)
+        .select(columns)
         .collect()
     )
     count = wanted.select(pl.len()).collect().item()

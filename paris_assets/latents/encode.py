@@ -78,9 +78,7 @@ def encode(
     """
     stats, rejects = stats or BatchStats(), {} if rejects is None else rejects
     resolutions = sorted(settings.resolutions)
-    uneven = [resolution for resolution in resolutions if resolution % codec.factor]
-    if uneven:
-        raise ProfileError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
+    _require_even(codec, resolutions)
 
     def prepare(image_id: str, data: bytes) -> tuple[str, list[Square | None]]:
         rgb = decode(image_id, data, resolutions[-1] if codec.scaled_decode else None)
@@ -103,6 +101,12 @@ def encode(
     for frame, small in side_by_side([codec], run, prepared_batches(prepare, images, codec.batch_size, threads)):
         rejects.update(dict.fromkeys(small, TOO_SMALL))
         yield frame
+
+
+def _require_even(codec: LatentCodec, resolutions: list[int]) -> None:
+    uneven = [resolution for resolution in resolutions if resolution % codec.factor]
+    if uneven:
+        raise ProfileError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
 
 
 def noise(seed: int, image_id: str, shape: tuple[int, ...], resolution: int) -> np.ndarray:

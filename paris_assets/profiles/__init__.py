@@ -20,6 +20,8 @@ from paris_assets.settings.local_path import local_path
 from paris_assets.settings.section import Section
 
 PROFILES = Path(__file__).parent
+PRESETS = PROFILES / "presets"
+"""Bounds that others have published, to be laid over a profile: a ``base`` beside another one."""
 MAX_VALUES = 100_000
 
 
@@ -31,7 +33,8 @@ def profile_file(name: str) -> Path:
         FileError: it cannot be looked at.
     """
     with explained(name):
-        for file in (PROFILES / f"{name}.yaml", Path(local_path(name) or name)):
+        shipped = (PROFILES / f"{name}.yaml", PRESETS / f"{name}.yaml")
+        for file in (*shipped, Path(local_path(name) or name)):
             if file.is_file():
                 return file
     known = shipped_profiles()
@@ -41,6 +44,11 @@ def profile_file(name: str) -> Path:
 def shipped_profiles() -> list[str]:
     """Names of the profiles in the package."""
     return sorted(file.stem for file in PROFILES.glob("*.yaml"))
+
+
+def shipped_bases() -> list[str]:
+    """Names that ``base`` takes beside files: of profiles, and of published bounds."""
+    return [*shipped_profiles(), *sorted(file.stem for file in PRESETS.glob("*.yaml"))]
 
 
 def load_profile(name: str = "demo", overrides: dict[str, Any] | None = None) -> Profile:
@@ -92,23 +100,31 @@ def parse_profile(text: str | bytes, where: str, overrides: dict[str, Any] | Non
 
 
 def _over_base(settings: dict[str, Any], where: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    """The settings over those of their ``base``: a shipped profile's name, or a YAML file beside this one."""
+    """The settings over those of their ``base``: a shipped profile's name, or a YAML file beside this one; of several,
+    each over those before it."""
     settings = dict(settings)
-    base = settings.pop("base", None)
-    if base is None:
-        return overlay({}, settings)
-    if not isinstance(base, str):
-        raise ProfileError(f"{where}: base names a profile, such as demo, got {base!r}")
-    file = profile_file(base if base in shipped_profiles() else str(Path(where).parent / base))
+    base = settings.pop("base", None) or []
+    bases = [base] if isinstance(base, str) else base
+    if not isinstance(bases, list) or not all(isinstance(each, str) for each in bases):
+        raise ProfileError(f"{where}: base names a profile, such as demo, or a list of them, got {base!r}")
+    under: dict[str, Any] = {}
+    for each in bases:
+        under = overlay(under, _base(each, where, seen))
+    return overlay(under, settings)
+
+
+def _base(name: str, where: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    """The settings of a base as its file has them, so that rules by name change those of the base before it."""
+    file = profile_file(name if name in shipped_bases() else str(Path(where).parent / name))
     if str(file) in seen:
         raise ProfileError(f"{where}: base leads back to {file}")
     with explained(file):
-        under = _parse_yaml(file.read_bytes(), str(file))
-    if not isinstance(under, dict):
+        settings = _parse_yaml(file.read_bytes(), str(file))
+    if not isinstance(settings, dict):
         raise ProfileError(f"{where}: its base {file} holds no settings")
-    under = _over_base(under, str(file), (*seen, str(file)))
-    under.pop("name", None)
-    return overlay(under, settings)
+    if "base" in settings:
+        settings = _over_base(settings, str(file), (*seen, str(file)))
+    return {key: value for key, value in settings.items() if key != "name"}
 
 
 def _where(item: Any) -> str:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any, get_args, get_origin
 
-from paris_assets.config import Model, OwnRule, Profile, ProfileError, Rule
+from paris_assets.config import Model, OwnRule, Profile, ProfileError, QuantileRule, Rule, Tier
 from paris_assets.errors import did_you_mean
 from paris_assets.settings.curation import Curation
 from paris_assets.settings.section import Section
 
-RULES = Curation.model_fields["signal_rules"].annotation
-RULE_FIELDS = {*Rule.model_fields, *OwnRule.model_fields}
+RULES = [
+    Curation.model_fields["signal_rules"].annotation,
+    Curation.model_fields["quantile_rules"].annotation,
+    Curation.model_fields["tiers"].annotation,
+    Tier.model_fields["rules"].annotation,
+]
+"""Lists whose members are changed by their names."""
+RULE_FIELDS = {*Rule.model_fields, *OwnRule.model_fields, *QuantileRule.model_fields, *Tier.model_fields}
 PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([^.]+)")
 """A part of a dotted path; in quotes it may hold dots."""
 
@@ -27,8 +33,8 @@ def overlay(under: Any, over: Any, kind: Any = Profile) -> Any:
         over: values that win.
         kind: what the settings describe: a section, or the type of a field.
     """
-    if kind == RULES:
-        return _with_rules(under, over) if isinstance(over, dict) else over
+    if kind in RULES:
+        return _with_rules(under, over, kind) if isinstance(over, dict) else over
     if not isinstance(under, dict) or not isinstance(over, dict):
         return over
     if kind is Model and over.get("implementation", under.get("implementation")) != under.get("implementation"):
@@ -59,14 +65,14 @@ def _place(node: dict[str, Any], kind: Any, parts: list[str], value: Any, path: 
     name, rest = _next(kind, parts)
     inner = _inner(kind, name)
     if not rest:
-        if inner == RULES and isinstance(value, dict):
-            value = _with_rules(node.get(name, _default(kind, name)), value)
+        if inner in RULES and isinstance(value, dict):
+            value = _with_rules(node.get(name, _default(kind, name)), value, inner)
         if value is None and _of_names(kind) and get_args(kind)[1] is not Any:
             node.pop(name, None)
         else:
             node[name] = value
-    elif inner == RULES:
-        node[name] = _with_setting_of_rule(node.get(name, _default(kind, name)), rest, value, path)
+    elif inner in RULES:
+        node[name] = _with_setting_of_rule(node.get(name, _default(kind, name)), rest, value, path, inner)
     else:
         below = node.setdefault(name, {})
         if not isinstance(below, dict):
@@ -83,7 +89,7 @@ def _next(kind: Any, parts: list[str]) -> tuple[str, list[str]]:
     return parts[0], parts[1:]
 
 
-def _with_setting_of_rule(rules: Any, parts: list[str], value: Any, path: str) -> Any:
+def _with_setting_of_rule(rules: Any, parts: list[str], value: Any, path: str, kind: Any) -> Any:
     """The rules with one of them changed: ``parts`` are its name, which may hold dots, and the setting of it."""
     ends = next((at for at in range(1, len(parts)) if parts[at] in RULE_FIELDS), len(parts))
     name, rest = ".".join(parts[:ends]), parts[ends:]
@@ -97,11 +103,11 @@ def _with_setting_of_rule(rules: Any, parts: list[str], value: Any, path: str) -
     change: Any = value
     for part in reversed(rest):
         change = {part: change}
-    return _with_rules(rules, {name: change})
+    return _with_rules(rules, {name: change}, kind)
 
 
-def _with_rules(rules: Any, changes: dict[str, Any]) -> Any:
-    """A list of rules with some changed by name: null takes one out, a new name comes last."""
+def _with_rules(rules: Any, changes: dict[str, Any], kind: Any) -> Any:
+    """A list of rules, or of tiers, with some changed by name: null takes one out, a new name comes last."""
     kept = [dict(rule) for rule in rules or [] if isinstance(rule, dict)]
     for name, change in changes.items():
         at = next((number for number, rule in enumerate(kept) if rule.get("name") == name), None)
@@ -110,9 +116,9 @@ def _with_rules(rules: Any, changes: dict[str, Any]) -> Any:
         elif not isinstance(change, dict):
             raise ProfileError(f"rule {name!r}: give its settings, such as {{min: 300}}, or null to take it out")
         elif at is None:
-            kept.append({"name": name, **change})
+            kept.append(overlay({"name": name}, change, get_args(kind)[0]))
         else:
-            kept[at] |= change
+            kept[at] = overlay(kept[at], change, get_args(kind)[0])
     return kept
 
 
@@ -129,6 +135,10 @@ def _of_names(kind: Any) -> bool:
 
 def _default(kind: Any, name: str) -> Any:
     """The default of a list of rules, which single rules are changed in."""
-    if _inner(kind, name) != RULES:
+    if _inner(kind, name) not in RULES:
         return {}
-    return [rule.model_dump(mode="json") for rule in kind.model_fields[name].get_default(call_default_factory=True)]
+    field = kind.model_fields[name]
+    return [
+        rule.model_dump(mode="json")
+        for rule in (() if field.is_required() else field.get_default(call_default_factory=True))
+    ]

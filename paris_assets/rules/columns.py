@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from paris_assets.config import OwnRule, Rule
-from paris_assets.rules.rule import RuleError, apply_rule, is_number, load_rule
+from paris_assets.config import OwnRule, QuantileRule
+from paris_assets.rules.rule import AnyRule, RuleError, apply_rule, is_number, load_rule
 
 _SIDES = pl.min_horizontal("width", "height"), pl.max_horizontal("width", "height")
-DERIVED = {"short_side": _SIDES[0], "aspect": _SIDES[1] / _SIDES[0]}
+DERIVED = {
+    "short_side": _SIDES[0],
+    "long_side": _SIDES[1],
+    "aspect": _SIDES[1] / _SIDES[0],
+    "pixels": pl.col("width").cast(pl.Int64) * pl.col("height"),
+}
 FILE_COLUMNS = {
     "source_row": pl.Int64,
     "url": pl.String,
@@ -44,15 +49,15 @@ def measured_images(ledger: pl.LazyFrame, signals: pl.LazyFrame) -> pl.LazyFrame
 
 
 def with_derived(images: pl.LazyFrame) -> pl.LazyFrame:
-    """Images with `short_side` and `aspect` (long over short side), where their size is known."""
+    """Images with `short_side`, `long_side`, `aspect` (long over short) and `pixels`, where their size is known."""
     known = images.collect_schema()
     sized = "width" in known and "height" in known
     return images.with_columns(**{name: how for name, how in DERIVED.items() if name not in known}) if sized else images
 
 
-def column_problem(settings: Rule | OwnRule, columns: Iterable[str], schema: pl.Schema) -> str | None:
+def column_problem(settings: AnyRule | QuantileRule, columns: Iterable[str], schema: pl.Schema) -> str | None:
     """Why a rule that reads these columns cannot judge a table of this schema, or None."""
-    bounds = isinstance(settings, Rule)
+    bounds = not isinstance(settings, OwnRule)
     for column in columns:
         if column not in schema:
             usable = sorted(name for name, dtype in schema.items() if is_number(dtype) or not bounds)
@@ -62,8 +67,10 @@ def column_problem(settings: Rule | OwnRule, columns: Iterable[str], schema: pl.
     return None
 
 
-def rule_problem(settings: Rule | OwnRule, schema: pl.Schema) -> str | None:
+def rule_problem(settings: AnyRule | QuantileRule, schema: pl.Schema) -> str | None:
     """Why a rule cannot judge a table of this schema, or None. A rule of your own is tried on a table without rows."""
+    if isinstance(settings, QuantileRule):
+        return column_problem(settings, [settings.column], schema)
     try:
         rule = load_rule(settings)
         problem = column_problem(settings, rule.columns, schema)

@@ -9,6 +9,7 @@ import polars as pl
 
 from paris_assets.config import OwnRule, Rule
 from paris_assets.errors import UserError
+from paris_assets.rules.quantiles import Ranked
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
 Column = pl.Series | Sequence[Any]
@@ -58,7 +59,10 @@ class Bounds:
         return value.is_between(self._low, self._high), value
 
 
-def load_rule(settings: Rule | OwnRule) -> ImageRule:
+AnyRule = Rule | OwnRule | Ranked
+
+
+def load_rule(settings: AnyRule) -> ImageRule:
     """The rule that the settings describe.
 
     Raises:
@@ -66,6 +70,8 @@ def load_rule(settings: Rule | OwnRule) -> ImageRule:
     """
     if isinstance(settings, Rule):
         return Bounds(settings)
+    if isinstance(settings, Ranked):
+        return settings
     where = f"rule {settings.name!r} ({settings.implementation})"
     try:
         rule = load_class(settings.implementation)(**settings.options)
@@ -78,7 +84,7 @@ def load_rule(settings: Rule | OwnRule) -> ImageRule:
     return rule
 
 
-def apply_rule(settings: Rule | OwnRule, rule: ImageRule, images: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+def apply_rule(settings: AnyRule, rule: ImageRule, images: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     """Verdicts (Boolean) and values (Float64) of a rule, one per row.
 
     Raises:

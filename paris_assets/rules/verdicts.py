@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from paris_assets.config import Curation, OwnRule, Rule
+from paris_assets.config import Curation
 from paris_assets.rules.columns import column_problem, measured_images, with_derived
-from paris_assets.rules.rule import RuleError, apply_rule, load_rule
+from paris_assets.rules.rule import AnyRule, RuleError, apply_rule, load_rule
 
 UNDECODABLE = "undecodable"
 
 
-def judge(table: pl.DataFrame | pl.LazyFrame, rules: Sequence[Rule | OwnRule]) -> pl.DataFrame:
+def judge(table: pl.DataFrame | pl.LazyFrame, rules: Sequence[AnyRule]) -> pl.DataFrame:
     """Apply rules to measured images.
 
     Args:
-        table: one row per image: `image_id` and every column that a rule names. `short_side` and `aspect` (long over
-            short side) are derived from `width` and `height`. Where `undecodable` is true, that is the first reason,
-            and rules judge only what is known (its size).
+        table: one row per image: `image_id` and every column that a rule names. `short_side`, `long_side`, `aspect`
+            (long over short side) and `pixels` are derived from `width` and `height`. Where `undecodable` is true,
+            that is the first reason, and rules judge only what is known (its size).
         rules: in order of precedence.
 
     Returns:

@@ -30,6 +30,7 @@ from paris_assets.runs.progress import RunConsole, RunProgress, open_console
 from paris_assets.runs.run import Request, RunReport, partitions, plan, run, selected_assets, selected_shards
 from paris_assets.runs.soundness import remove_empty_folders, unsound
 from paris_assets.runs.summary import print_summary
+from paris_assets.storage.address import refuse_unscannable
 
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool, log_file: str | None = None) -> int:
@@ -50,6 +51,7 @@ def run_command(profile: Profile, url: str, request: Request, dry_run: bool, log
 def _checked_run(profile: Profile, url: str, request: Request, dry_run: bool, console: RunConsole) -> int:
     start = time.monotonic()
     root, profile = open_location(url), with_full_paths(profile)
+    refuse_unscannable(root.url)
     if not absent_packages():  # without torch nobody knows what this machine computes in
         profile = resolve_networks(profile, stored_profile(root))
     missing = missing_for(profile)

@@ -90,8 +90,15 @@ def _rule_problems(profile: Profile) -> list[str]:
     problems = [
         f"scores.{name}: the file or a signal has a column {name!r}" for name in profile.scores if name in first
     ]
-    for where, columns in (("signal_rules", first), ("score_rules", second)):
-        for rule in getattr(profile.curation, where):
+    curation = profile.curation
+    tiers = {f"tiers.{tier.name}": (tier.rules, second) for tier in curation.tiers}
+    judged = {
+        "signal_rules": (curation.signal_rules, first),
+        "score_rules": (curation.score_rules, second),
+        "quantile_rules": (curation.quantile_rules, second),
+    }
+    for where, (rules, columns) in {**judged, **tiers}.items():
+        for rule in rules:
             problem = rule_problem(rule, columns)
             if problem:
                 moved = "" if rule_problem(rule, second) else "; move the rule to curation.score_rules"

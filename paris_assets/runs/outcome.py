@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from paris_assets.config import OwnRule, Rule
+from paris_assets.config import OwnRule, QuantileRule, Rule
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
 from paris_assets.rules.columns import DERIVED
@@ -52,8 +52,7 @@ def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[s
 
 def failing_rules(tables: Tables, verdict: dict[str, Any], rows: Rows) -> list[str]:
     """Every failing rule, with what it saw and the bound that was missed; the first one decided."""
-    settings = tables.catalog.profile.curation
-    rules = {rule.name: rule for rule in (*settings.signal_rules, *settings.score_rules)}
+    rules = {rule.name: rule for rule in tables.catalog.profile.curation.rejecting}
     said = []
     for name in verdict["reasons"]:
         rule = rules.get(name)
@@ -66,7 +65,7 @@ def failing_rules(tables: Tables, verdict: dict[str, Any], rows: Rows) -> list[s
     return said
 
 
-def _missed(rule: Rule | OwnRule, verdict: dict[str, Any], rows: Rows) -> str:
+def _missed(rule: Rule | OwnRule | QuantileRule, verdict: dict[str, Any], rows: Rows) -> str:
     first = rule.name == verdict["reason"]
     if isinstance(rule, OwnRule):
         value = verdict["value"]
@@ -74,6 +73,9 @@ def _missed(rule: Rule | OwnRule, verdict: dict[str, Any], rows: Rows) -> str:
     value = verdict["value"] if first else _seen(rule.column, rows)
     if value is None:
         return f"{rule.name}: {rule.column} is unknown, and the rule rejects what is unknown"
+    if isinstance(rule, QuantileRule):
+        start, end = (f"{share:.4g}" for share in rule.shares)
+        return f"{rule.name}: {rule.column} is {value:g}, outside the shares {start} to {end} of score_quantiles"
     if rule.min is not None and value < rule.min:
         return f"{rule.name}: {rule.column} is {value:g}, below {rule.min:g}"
     return f"{rule.name}: {rule.column} is {value:g}, above {rule.max:g}"

@@ -89,9 +89,12 @@ def _bounds(profile: Profile) -> Iterator[str]:
 
 def _names(profile: Profile) -> Iterator[str]:
     """The name of a rule is the reason that it gives: two of them could not be told apart."""
-    names = [rule.name for rule in (*profile.curation.signal_rules, *profile.curation.score_rules)]
+    names = [rule.name for rule in profile.curation.rejecting]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"curation: two rules are called {name!r}: give one of them another name"
+    tiers = [tier.name for tier in profile.curation.tiers]
+    for name in sorted({name for name in tiers if tiers.count(name) > 1}):
+        yield f"curation.tiers: two tiers are called {name!r}: give one of them another name"
 
 
 def _options(profile: Profile) -> list[str]:

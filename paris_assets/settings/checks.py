@@ -8,7 +8,7 @@ from paris_assets.settings.section import Section
 
 WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
-    "texts_found",
+    "texts_found", "rules_fire",
 ]  # fmt: skip
 
 
@@ -47,6 +47,9 @@ class Checks(Section):
         ge=0,
         le=1,
         description="largest distance of an expert's held-out share from experts.validation_fraction, beyond one group",
+    )
+    silent_rules_from: int = Field(
+        default=1000, ge=0, description="images from which on a rule that rejects none of them is worth a warning"
     )
     warn_only: list[str] = Field(
         default=WARN_ONLY, description="checks that warn where they fail; the others are errors"

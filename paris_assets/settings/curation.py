@@ -28,6 +28,35 @@ class Rule(Section):
         return self
 
 
+class QuantileRule(Section):
+    """Keeps a share of the images that meet every other rule: those of the largest values of `column` in the whole
+    set, exactly the share of their number, equal values in the order of their image_ids."""
+
+    name: str = Field(description="the reason recorded when the rule rejects")
+    column: str = Field(description="column of raw_images, image_signals, content_scores or source_rows")
+    top: float | None = Field(default=None, gt=0, le=1, description="share kept, from the largest value down")
+    window: tuple[float, float] | None = Field(
+        default=None, description="shares between which images are kept, largest values first: [0.01, 0.3]"
+    )
+    null: Literal["keep", "reject"] = Field(
+        default="reject", description="verdict where the value is unknown; such images are not counted"
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> QuantileRule:
+        if (self.top is None) == (self.window is None):
+            raise ValueError(f"rule {self.name!r} takes either top or window")
+        first, last = self.shares
+        if not 0 <= first < last <= 1:
+            raise ValueError(f"rule {self.name!r} has the window [{first:g}, {last:g}]; it takes 0 <= from < to <= 1")
+        return self
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Shares of the ranking between which images are kept."""
+        return self.window or (0.0, self.top or 1.0)
+
+
 class OwnRule(Section):
     """Keeps images that a class of your own keeps; see ``paris_assets/rules/rule.py``."""
 
@@ -54,6 +83,13 @@ AnyRule = Annotated[
 ]
 
 
+class Tier(Section):
+    """A level of quality that an image of the level below reaches where it meets further rules."""
+
+    name: str = Field(min_length=1, description="what filtered_images.tier says, such as 512")
+    rules: list[Rule] = Field(min_length=1, description="what is asked beside the rules of the tiers before")
+
+
 class Curation(Section):
     """Rules that decide which images stay."""
 
@@ -62,6 +98,44 @@ class Curation(Section):
         description="rules on the file and its signals; images that fail are not scored by models",
     )
     score_rules: list[AnyRule] = Field(default_factory=list, description="rules on model scores and source scores")
+    quantile_rules: list[QuantileRule] = Field(
+        default_factory=list,
+        description="shares of the whole set by rank, of the images that meet all other rules; resolved once into "
+        "score_quantiles, and again only when settings change or with `--from score_quantiles`",
+    )
+    tiers: list[Tier] = Field(
+        default_factory=list,
+        description="levels, the loosest first: filtered_images.tier is the highest whose rules and those of all "
+        "before are met. An image that does not reach the first is rejected",
+    )
+
+    @property
+    def rejecting(self) -> list[Rule | OwnRule | QuantileRule]:
+        """Every rule whose name may be the reason why an image is rejected."""
+        lowest = self.tiers[0].rules if self.tiers else []
+        return [*self.signal_rules, *self.score_rules, *lowest, *self.quantile_rules]
+
+    @model_validator(mode="after")
+    def _tighter(self) -> Curation:
+        """Each tier's bounds lie within those of the tiers before: a looser one would never have a say."""
+        lows, highs = dict[str, float](), dict[str, float]()
+        for tier in self.tiers:
+            for rule in tier.rules:
+                low, high = lows.get(rule.column), highs.get(rule.column)
+                if rule.min is not None and low is not None and rule.min < low:
+                    raise ValueError(_looser(tier, rule, "min", rule.min, low))
+                if rule.max is not None and high is not None and rule.max > high:
+                    raise ValueError(_looser(tier, rule, "max", rule.max, high))
+                lows |= {} if rule.min is None else {rule.column: rule.min}
+                highs |= {} if rule.max is None else {rule.column: rule.max}
+        return self
+
+
+def _looser(tier: Tier, rule: Rule, bound: str, value: float, before: float) -> str:
+    return (
+        f"tier {tier.name!r}: {bound} {value:g} on {rule.column} is looser than {before:g} of a tier before it, which "
+        "every image of this one meets: tiers go from loose to tight"
+    )
 
 
 class Duplicates(Section):

@@ -9,6 +9,9 @@ from pathlib import Path
 from paris_assets.settings.credentials import AddressError, refuse_credentials
 from paris_assets.settings.local_path import local_path
 
+WRITABLE = {"s3", "gs", "gcs", "az", "abfs", "abfss"}
+"""Object stores in which polars scans tables and fsspec puts files; S3 is the one that tests run on."""
+
 
 def parse_address(text: str) -> str:
     """An absolute local path, or a URL without slashes at its end.
@@ -35,6 +38,18 @@ def parse_address(text: str) -> str:
     if not path.startswith("/"):
         raise AddressError(f"{text} is no absolute path: write file:///folder, or the path without file://")
     return _absolute(Path(path))
+
+
+def refuse_unscannable(url: str) -> str:
+    """A root's local path or URL itself, where polars reads tables and anyone can write.
+
+    Raises:
+        AddressError: of a URL of another kind.
+    """
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme not in WRITABLE:
+        raise AddressError(f"{url} cannot hold a run: a root is a folder, or a URL of {', '.join(sorted(WRITABLE))}")
+    return url
 
 
 def _local(text: str) -> str:

@@ -106,9 +106,10 @@ class Schema(Mapping[str, Column]):
         """Rows, given in any way that polars takes, as a frame of these columns."""
         return pl.DataFrame(rows, schema=self.polars(), **options)
 
-    def select(self) -> list[pl.Expr]:
-        """Expressions that bring a frame's columns into this order and these types."""
-        return [pl.col(name).cast(kind) for name, kind in self.polars().items()]
+    def select(self, without: Container[str] = ()) -> list[pl.Expr]:
+        """Expressions that bring a frame's columns into this order and these types, but for those that a profile does
+        without."""
+        return [pl.col(name).cast(kind) for name, kind in self.polars().items() if name not in without]
 
     def require(self, found: Mapping[str, Kind], table: str) -> None:
         """Check the columns of rows that are about to be committed.

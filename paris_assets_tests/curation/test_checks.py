@@ -110,3 +110,16 @@ def test_an_image_curated_twice(store: MadeUpRoot) -> None:
     rows = store.read("curated_images", SHARD)
     store.put("curated_images", pl.concat([rows, rows[:1]]))
     assert failing(store) == [CURATED_IDS]
+
+
+def test_a_rule_that_never_rejects(store: MadeUpRoot, tmp_path: Path) -> None:
+    strict = made_up.flat_root(tmp_path / "strict", **{"checks.silent_rules_from": 10})
+    names = [rule.name for rule in store.profile.curation.rejecting]
+    store.replace("filtered_images", reasons=pl.lit(names[:-1]))
+    few = store.check(checks.rules_fire, "all")
+    assert few.passed
+    assert f"{names[-1]} none" in few.said
+    strict.put("filtered_images", store.read("filtered_images", SHARD))
+    assert not strict.check(checks.rules_fire, "all").passed
+    strict.replace("filtered_images", reasons=pl.lit(names))
+    assert strict.check(checks.rules_fire, "all").passed

@@ -65,7 +65,7 @@ def test_a_column_of_nulls_only() -> None:
 
 
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(ValueError, match=r"rule 'nsfw' is on column 'nsfw'.*'height', 'short_side', 'width'"):
+    with pytest.raises(ValueError, match=r"rule 'nsfw' is on column 'nsfw'.*'height', .*'short_side', 'width'"):
         judge(IMAGES.select("image_id", "width", "height"), RULES)
 
 

@@ -77,6 +77,7 @@ def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
     path.write_bytes(change(path.read_bytes()))
 
 
+@pytest.mark.slow
 def test_every_kind_of_missing_or_torn_file_is_made_again(whole: Path, small_source: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(whole, tmp_path / "root"))
     before = contents(root)
@@ -99,6 +100,7 @@ def test_every_kind_of_missing_or_torn_file_is_made_again(whole: Path, small_sou
     assert contents(root) == before
 
 
+@pytest.mark.slow
 def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     good = [picture(number) for number in range(len(TEXTS))]
     odd = [picture(100 + number, size) for number, size in enumerate(ODD_SIZES)]
@@ -147,6 +149,7 @@ def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: 
     assert main(["verify", str(tmp_path / "root" / "pipeline_manifest.json")]) == 0
 
 
+@pytest.mark.slow
 def test_more_clusters_than_images_is_an_error_and_fewer_is_a_result(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

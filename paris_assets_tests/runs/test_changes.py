@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,6 +215,43 @@ def test_a_changed_setting(name: str, root: Path, finished: Path, small_source: 
     if change.fresh:
         direct.bring_up_to_date(profile, tmp_path / "fresh")
         assert small_world.contents(root) == small_world.contents(tmp_path / "fresh")
+
+
+def test_shares_of_the_whole_set_and_tiers_reach_the_samples(root: Path, small_source: Path) -> None:
+    half = float(table(root, "image_signals")["entropy"].median())  # type: ignore[arg-type]
+    tiers = [
+        {"name": "low", "rules": [{"name": "exposed", "column": "exposure", "min": 0.2}]},
+        {"name": "high", "rules": [{"name": "sharp", "column": "entropy", "min": half}]},
+    ]
+    reddest = [{"name": "reddest", "column": "redness", "top": 0.5}]
+    profile = small_world.profile(small_source, curation__quantile_rules=reddest, curation__tiers=tiers)
+    direct.bring_up_to_date(profile, root)
+    (bounds,) = table(root, "score_quantiles").to_dicts()
+    verdicts = table(root, "filtered_images")
+    images = verdicts.unique("image_id").filter(pl.col("reason").is_null() | (pl.col("reason") == "reddest"))
+    assert (bounds["ranked"], bounds["kept"]) == (images.height, images.height // 2)
+    assert images["kept"].sum() == images.height // 2
+    scores = table(root, "content_scores").unique("image_id").join(images, on="image_id")
+    kept, dropped = (scores.filter(kept=kept)["redness"] for kept in (True, False))
+    assert kept.min() >= dropped.max()  # type: ignore[operator]
+    entropy = table(root, "image_signals").unique("image_id").join(images.filter("kept"), on="image_id")
+    assert set(entropy["tier"]) == {"low", "high"}
+    assert (entropy["tier"] == "high").to_list() == (entropy["entropy"] >= half).to_list()
+    assert entropy.filter(tier="low")["stopped_by"].unique().to_list() == ["sharp"]
+    of_image = dict(entropy.select("image_id", "tier").iter_rows())
+    (sample, *_) = read_samples(next((root / "expert_shards").glob("*/*.tar")))
+    assert sample["tier"] == of_image[sample["image_id"]]
+    manifest = json.loads((root / "pipeline_manifest.json").read_text())
+    assert manifest["quantiles"] == [bounds]
+    assert manifest["counts"]["filtered_images"]["rejects"]["reddest"] == images.height - images.height // 2
+    assert "tier" in manifest["format"]["samples"]["members"]["metadata.json"]["fields"]
+
+
+def read_samples(tar: Path) -> list[dict[str, Any]]:
+    """The metadata of a tar's samples."""
+    with tarfile.open(tar) as archive:
+        members = [member for member in archive if member.name.endswith(".metadata.json")]
+        return [json.load(archive.extractfile(member)) for member in members]  # type: ignore[arg-type]
 
 
 def assert_made(profile: Profile, root: Path, changed: str, same: str) -> None:
