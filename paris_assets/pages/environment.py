@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 def pages(folder: Path) -> Environment:
     """An environment for the templates of a folder, which extend ``page.html.jinja``: its style, light and dark.
 
-    Its filter ``number`` formats by a format specification, ``{{ 0.25|number(".0%") }}``.
+    Its filter ``number`` formats by a format specification, ``{{ 0.25|number(".0%") }}``, ``figure`` without one.
     """
     environment = Environment(
         loader=FileSystemLoader([folder, Path(__file__).parent]),
@@ -19,8 +19,13 @@ def pages(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    environment.filters.update(number=number, figure=figure)
     return environment
+
+
+def figure(value: float | None) -> str:
+    """A value of any size in four digits, or whole and with its thousands apart."""
+    return number(value, ",.0f" if value is not None and abs(value) >= 10_000 else ".4g")
 
 
 def number(value: float | None, form: str) -> str:
