@@ -1,35 +1,20 @@
-"""Pictures of clusters: square tiles, and a grid of those nearest to a centroid."""
+"""A grid of the pictures nearest to a centroid."""
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
-from paris_assets.images.decode import decode_rgb
+from paris_assets.pages.pictures import TILE, encoded
 
-TILE = 160
 GAP = 12
 CAPTION = 20
 HEADER = 56
 COLUMNS = 5
 INK, SOFT, PAPER, EMPTY = "#1c1b1a", "#6b6762", "#ffffff", "#f1efec"
-
-
-def tile(data: bytes, side: int = TILE) -> Image.Image:
-    """The middle square of an image, ``side`` pixels wide, RGB.
-
-    Raises:
-        Undecodable: from ``images.decode``.
-    """
-    # Twice the side leaves the resampling filter enough pixels; the profile's own limit was applied at the fetch.
-    pixels: np.ndarray = decode_rgb(data, min_side=2 * side, max_pixels=sys.maxsize)
-    return ImageOps.fit(Image.fromarray(pixels), (side, side), Image.Resampling.LANCZOS)
 
 
 def grid(tiles: Sequence[Image.Image], captions: Sequence[str], title: str, subtitle: str, accent: str) -> bytes:
@@ -55,13 +40,6 @@ def grid(tiles: Sequence[Image.Image], captions: Sequence[str], title: str, subt
         else:
             draw.rectangle((x, y, x + TILE - 1, y + TILE - 1), fill=EMPTY)
     return encoded(sheet, "PNG")
-
-
-def encoded(picture: Image.Image, format: str) -> bytes:
-    """The picture as a ``PNG`` or ``WEBP`` file, without metadata."""
-    file = io.BytesIO()
-    picture.save(file, format, **({"quality": 74, "method": 4} if format == "WEBP" else {"compress_level": 6}))
-    return file.getvalue()
 
 
 def fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
-from paris_assets.clusters import charts, grids
+from paris_assets.clusters import charts
 from paris_assets.clusters.contents import Contents
+from paris_assets.pages.environment import pages
+from paris_assets.pages.pictures import Pictures
 
 TEMPLATE = "report.html.jinja"
 MAP_WIDTH, MAP_HEIGHT, MAP_MARGIN = 1000, 640, 30
 MAP_TILE, MAP_SPACING, MAP_PICTURES = 34, 37, 240
 CARDS = 60
-WEBP_SIDE = 144
-
-
-class Pictures:
-    """Tiles of images, each read and decoded once."""
-
-    def __init__(self, read: Callable[[str], bytes]) -> None:
-        self._read = read
-        self._tiles: dict[str, Image.Image] = {}
-
-    def tile(self, image_id: str) -> Image.Image:
-        """The square tile of an image, RGB."""
-        if image_id not in self._tiles:
-            self._tiles[image_id] = grids.tile(self._read(image_id))
-        return self._tiles[image_id]
-
-    def uri(self, image_id: str, side: int = WEBP_SIDE) -> str:
-        """The tile as a WebP ``data:`` URI, ``side`` pixels wide."""
-        small = self.tile(image_id).resize((side, side), Image.Resampling.LANCZOS)
-        return "data:image/webp;base64," + base64.b64encode(grids.encoded(small, "WEBP")).decode()
 
 
 def render(
@@ -50,14 +28,8 @@ def render(
         silhouettes: (n,) of the sample.
         places: (m <= n, 2) in [0, 1], of the first of the sample.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=_number, name=contents.name)
+    environment = pages(Path(__file__).parent)
+    environment.filters["name"] = contents.name
     clusters = findings["clusters"]
     largest = sorted(clusters, key=lambda row: (-row["images"], row["cluster"]))[:CARDS]
     zero, bands = _bands(silhouettes, contents.labels, len(clusters))
@@ -119,8 +91,3 @@ def _bands(silhouettes: np.ndarray, labels: np.ndarray, k: int) -> tuple[float, 
         ]
         outlines.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in [(0.0, zero), *corners, (100.0, zero)]))
     return round(zero, 1), outlines
-
-
-def _number(value: float | None, form: str) -> str:
-    """Formatted, with a true minus sign and a space before the per cent sign; a dash for None."""
-    return "–" if value is None else format(value, form).replace("-", "−").replace("%", "\u202f%")

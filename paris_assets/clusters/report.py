@@ -15,10 +15,11 @@ import polars as pl
 from paris_assets.clusters import charts, grids
 from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.contents import Contents, gather
-from paris_assets.clusters.page import Pictures, render
+from paris_assets.clusters.page import render
 from paris_assets.clusters.quality import Quality
 from paris_assets.clusters.verdicts import summary, verdicts
 from paris_assets.config import Clusters
+from paris_assets.pages.pictures import Pictures
 
 
 def write_report(

@@ -3,17 +3,28 @@
 import polars as pl
 
 from paris_assets.config import Profile
-from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS, FILTERED_IMAGES, SCORE_QUANTILES
+from paris_assets.curation.schema import (
+    CURATED_IMAGES,
+    CURATION_REPORT,
+    DUPLICATE_GROUPS,
+    FILTERED_IMAGES,
+    SCORE_QUANTILES,
+)
 from paris_assets.dag.assets import all_asset, shard_asset
+from paris_assets.dag.flow import account, stage_counts
+from paris_assets.dag.records import Records
+from paris_assets.images.reader import ImageTars
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
+
+RULES = ["curation.signal_rules", "curation.score_rules", "curation.quantile_rules", "curation.tiers"]
 
 
 @all_asset(
     SCORE_QUANTILES,
     group="curation",
     kinds={"polars"},
-    settings=["curation"],
+    settings=RULES,
     used_if=lambda profile: bool(profile.curation.quantile_rules),
     refit_on_settings_only=True,
 )
@@ -38,7 +49,7 @@ def score_quantiles(
     return quantiles(raw_images.keys, measured, profile.curation)
 
 
-@shard_asset(FILTERED_IMAGES, group="curation", kinds={"polars"}, settings=["curation"])
+@shard_asset(FILTERED_IMAGES, group="curation", kinds={"polars"}, settings=RULES)
 def filtered_images(
     profile: Profile,
     source_rows: pl.LazyFrame,
@@ -103,3 +114,46 @@ def curated_images(
     groups = duplicate_groups.collect()
     rows = curate(shard, groups.lazy(), raw_images, source_rows, filtered_images)
     return Output(rows=[rows], rows_in=groups.height, rejects={"duplicate": groups.height - rows.height})
+
+
+@all_asset(
+    CURATION_REPORT,
+    group="curation",
+    kinds={"polars"},
+    settings=["curation"],
+    deps=["expert_summary"],
+    data_files=["analysis/curation_report.html"],
+    used_if=lambda profile: profile.curation.report,
+)
+def curation_report(
+    images: ImageTars,
+    profile: Profile,
+    records: Records,
+    source_rows: Shards,
+    raw_images: Shards,
+    image_signals: Shards,
+    content_scores: Shards | None,
+    filtered_images: Shards,
+    score_quantiles: pl.LazyFrame | None,
+    duplicate_groups: pl.LazyFrame,
+) -> Output:
+    """What became of the images, from source rows to published samples, by rule; and how they look beside every bound.
+
+    The same as a page to read lies in `analysis/curation_report.html`, with the largest groups of copies.
+    """
+    from paris_assets.curation.reported import reported
+    from paris_assets.curation.verdicts import Measured, judged
+
+    def of(shard: str) -> pl.LazyFrame:
+        scores = None if content_scores is None else content_scores[shard]
+        measured = Measured(source_rows[shard], raw_images[shard], image_signals[shard], scores)
+        return judged(measured, filtered_images[shard])
+
+    return reported(
+        pl.concat([of(shard) for shard in raw_images.keys]),
+        duplicate_groups,
+        None if score_quantiles is None else score_quantiles.collect(),
+        account(stage_counts(records)),
+        images.anywhere(raw_images),
+        profile.curation,
+    )

@@ -84,3 +84,17 @@ CURATED_IMAGES = Schema(
     },
     by_profile=("tier",),
 )
+CURATION_REPORT = Schema(
+    {
+        "rule": (pl.String, "rule with a bound"),
+        "of_tier": (pl.String, "tier that asks for it; empty for what every image has to meet"),
+        "column": (pl.String, "what the rule looks at"),
+        "side": (pl.String, "min: smaller values fail; max: larger ones"),
+        "bound": (pl.Float64, "value of the bound; of a share, what it came to", "score_quantiles.last"),
+        "known": (pl.Int64, "images that have a value", *_JUDGED),
+        "unknown": (pl.Int64, "images that have none", *_JUDGED),
+        "smallest": (pl.Float64, "smallest value", *_JUDGED),
+        "largest": (pl.Float64, "largest value", *_JUDGED),
+        "outside": (pl.Int64, "values that fail the bound, whatever else the image fails", *_JUDGED),
+    }
+)

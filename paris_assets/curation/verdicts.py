@@ -9,7 +9,7 @@ import polars as pl
 
 from paris_assets.config import Curation
 from paris_assets.curation.schema import SCORE_QUANTILES
-from paris_assets.rules.columns import SOURCE_SCORES, measured_images
+from paris_assets.rules.columns import SOURCE_SCORES, measured_images, with_derived
 from paris_assets.rules.quantiles import ranked, resolve
 from paris_assets.rules.tiers import tiers_of
 from paris_assets.rules.verdicts import judge
@@ -64,6 +64,19 @@ def quantiles(shards: Sequence[str], measured: Callable[[str], Measured], settin
     images = pl.concat([population(shard) for shard in shards])
     rows = SCORE_QUANTILES.frame(resolve(images.lazy(), settings.quantile_rules))
     return Output(rows=[rows], rows_in=images.height, facts={"shards": list(shards), "quantiles": rows.to_dicts()})
+
+
+def judged(measured: Measured, verdicts: pl.LazyFrame) -> pl.LazyFrame:
+    """Every fetched image of a shard with its verdict and all that rules see; what was not measured is null.
+
+    Args:
+        verdicts: `filtered_images` of the shard.
+    """
+    images = with_derived(measured_images(measured.ledger, measured.signals))
+    if measured.scores is not None:
+        images = images.join(measured.scores, on="image_id", how="left")
+    images = images.join(measured.sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
+    return images.join(verdicts, on="image_id")
 
 
 def _by_own_row(measured: Measured, settings: Curation) -> tuple[pl.LazyFrame, pl.DataFrame]:

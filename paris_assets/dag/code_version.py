@@ -41,6 +41,8 @@ NOT_FOLLOWED = (
     "paris_assets.models.registry",
 )
 """Modules, with all within them, whose import adds nothing to a version."""
+FOLLOWED = ("paris_assets.dag.flow",)
+"""Modules within these that count all the same: what they say is published."""
 SCHEMA = ".schema"
 """Modules of tables: of these the columns and their types count, which the caller adds, and no description."""
 TEMPLATES = ".jinja"
@@ -65,8 +67,9 @@ def modules_of(body: Callable[..., object], also: Iterable[str] = ()) -> list[st
     """Dotted names, sorted, of this package's modules that an asset's function is made of.
 
     These are the modules that its imports lead to, within it or, for the names that it uses, at the top of its file,
-    then all that they import; ``NOT_FOLLOWED`` and imports for types alone aside. A package counts where its
-    ``__init__`` holds code. The module of the body is none of them: ``code_version`` takes from it what the body needs.
+    then all that they import; ``NOT_FOLLOWED`` (but for ``FOLLOWED``) and imports for types alone aside. A package
+    counts where its ``__init__`` holds code. The module of the body is none of them: ``code_version`` takes from it
+    what the body needs.
 
     Args:
         body: the function as written, not what a decorator made of it.
@@ -191,7 +194,8 @@ def _modules(root: Path, dotted: Iterable[str]) -> tuple[str, ...]:
 
 def _kept(names: Iterable[str]) -> list[str]:
     prefixes = tuple(f"{prefix}." for prefix in NOT_FOLLOWED)
-    return [name for name in names if not f"{name}.".startswith(prefixes) and not _is_schema(name)]
+    counts = (name for name in names if name in FOLLOWED or not f"{name}.".startswith(prefixes))
+    return [name for name in counts if not _is_schema(name)]
 
 
 def _is_schema(name: str) -> bool:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.flow import account
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
-from paris_assets.experts.account import account
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.runs.run import RunReport
 

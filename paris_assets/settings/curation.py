@@ -109,6 +109,14 @@ class Curation(Section):
         "before are met. An image that does not reach the first is rejected",
     )
 
+    report: bool = Field(
+        default=True,
+        description="whether there is a curation_report, a page of what rules reject and how it looks",
+    )
+    report_pictures: int = Field(
+        default=12, ge=1, le=100, description="pictures on each side of a bound in curation_report"
+    )
+
     @property
     def rejecting(self) -> list[Rule | OwnRule | QuantileRule]:
         """Every rule whose name may be the reason why an image is rejected."""

@@ -13,11 +13,12 @@ from PIL import Image
 
 from paris_assets.clusters import charts
 from paris_assets.clusters.assignment import assign
-from paris_assets.clusters.grids import COLUMNS, EMPTY, GAP, HEADER, TILE
+from paris_assets.clusters.grids import COLUMNS, EMPTY, GAP, HEADER
 from paris_assets.clusters.kmeans import fit
 from paris_assets.clusters.quality import measure
 from paris_assets.clusters.report import write_report
 from paris_assets.config import Clusters
+from paris_assets.pages.pictures import TILE
 
 N, SETTINGS = 70, Clusters(k=3, restarts=1, stability_seeds=2)
 EVIL = '<script>alert("x")</script> $x$ | `code` [a](http://evil.example) & {{ 7*7 }}'

@@ -284,7 +284,8 @@ def test_the_page_of_clusters_is_part_of_their_report() -> None:
 
 
 def test_the_account_of_rows_is_part_of_the_manifest() -> None:
-    assert f"{PACKAGE}.experts.account" in real("pipeline_manifest", "experts")
+    assert f"{PACKAGE}.dag.flow" in real("pipeline_manifest", "experts")
+    assert f"{PACKAGE}.dag.flow" in real("curation_report", "curation")
 
 
 @pytest.mark.parametrize("implementation", KNOWN)

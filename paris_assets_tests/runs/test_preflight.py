@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from paris_assets.experts.account import account
+from paris_assets.dag.flow import account
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.profiles import load_profile
 from paris_assets.runs.arguments import completion_script

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from paris_assets.clusters.grids import TILE, tile
+from paris_assets.pages.pictures import TILE, tile
 
 
 def _file(image: Image.Image, format: str) -> bytes:

@@ -6,10 +6,15 @@ up to the ledger and the search for copies count rows, all others distinct image
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from paris_assets.dag.records import Records
+
 ROWS, IMAGES = "rows", "images"
+TELLING = {"curation_report", "pipeline_manifest"}
+"""Assets that tell of all others."""
 
 
 class Step(NamedTuple):
@@ -72,6 +77,23 @@ def account(counts: Mapping[str, Mapping[str, Any]]) -> list[Step]:
         shards = _rejecting(counts, "expert_shards", IMAGES, "published")
         steps.append(shards)
     return steps
+
+
+def stage_counts(records: Records) -> dict[str, dict[str, Any]]:
+    """Rows in, rows out and rejects by reason of every asset, summed over shards."""
+    counts: dict[str, dict[str, Any]] = {}
+    # Not of what tells of the others: an earlier one is there or not by chance, and the bytes would tell.
+    for asset in sorted(set(records.keys) - TELLING):
+        made, rejects = records.of(asset), Counter[str]()
+        for record in made:
+            rejects.update(record.rejects)
+        if made:
+            counts[asset] = {
+                "in": sum(record.counts.get("rows_in", record.rows) for record in made),
+                "out": sum(int(record.facts.get("kept", record.rows)) for record in made),
+                "rejects": dict(sorted(rejects.items())),
+            }
+    return counts
 
 
 def _rejecting(counts: Mapping[str, Mapping[str, Any]], asset: str, unit: str, words: str) -> Step:

@@ -1,0 +1,156 @@
+"""The curation report: what became of the images, by rule, and how they look on each side of every bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from paris_assets.config import Curation
+from paris_assets.curation.bounds import Bound, bounds_of, sides
+from paris_assets.curation.histogram import Histogram, histogram
+from paris_assets.curation.schema import CURATION_REPORT
+from paris_assets.pages.environment import pages
+from paris_assets.pages.pictures import Pictures
+from paris_assets.storage.output import Output
+
+PAGE = "analysis/curation_report.html"
+GROUPS, COPIES = 12, 6
+NO_MEASURES = ("source_row", "phash", "dhash", "value")
+
+
+def reported(
+    images: pl.LazyFrame,
+    groups: pl.LazyFrame,
+    quantiles: pl.DataFrame | None,
+    steps: Sequence[Any],
+    read: Callable[[str], bytes],
+    settings: Curation,
+) -> Output:
+    """Rows of `curation_report`, one per bound, and the page.
+
+    Args:
+        images: of all shards, every fetched image with its verdict and all that rules see (``verdicts.judged``).
+        groups: `duplicate_groups`.
+        quantiles: `score_quantiles`, or None.
+        steps: the account of the run, a step per stage (``stage``, ``unit``, ``count``, ``parts``).
+        read: image_id -> file bytes.
+    """
+    bounds = bounds_of(settings, quantiles)
+    output = Output(rows_in=images.select(pl.len()).collect().item())
+
+    def write() -> Iterator[pl.DataFrame]:
+        bounded = dict.fromkeys(bound.column for bound in bounds)
+        histograms = [_histogram(images, column, bounds) for column in bounded]
+        others = [_histogram(images, column, ()) for column in _measured(images) if column not in bounded]
+        pictures = Pictures(read)
+        values: dict[str, Any] = {
+            "steps": [{**step._asdict(), "text": str(step)} for step in steps],
+            "rules": _rules(images, settings),
+            "columns": [_column(images, each, bounds, settings.report_pictures) for each in histograms],
+            "others": [_drawn(each) for each in others if each.known],
+            "groups": _groups(groups),
+            "tiers": _tiers(images, settings),
+            "picture": pictures.uri,
+        }
+        output.add_file(PAGE, _page(values).encode())
+        output.links["report"] = PAGE
+        yield CURATION_REPORT.frame([row for each in histograms for row in _rows(each, bounds)])
+
+    output.rows = write()
+    return output
+
+
+def _page(values: dict[str, Any]) -> str:
+    environment = pages(Path(__file__).parent)
+    return environment.get_template("curation_report.html.jinja").render(**values)
+
+
+def _histogram(images: pl.LazyFrame, column: str, bounds: Sequence[Bound]) -> Histogram:
+    """One column at a time, so that memory holds the values of one."""
+    values = images.select(pl.col(column).cast(pl.Float64)).collect()[column].fill_null(np.nan).to_numpy()
+    return histogram(column, values, [bound for bound in bounds if bound.column == column])
+
+
+def _rows(each: Histogram, bounds: Sequence[Bound]) -> Iterator[dict[str, Any]]:
+    own = [bound for bound in bounds if bound.column == each.column]
+    for bound, outside in zip(own, each.outside, strict=True):
+        yield {
+            **{name: getattr(bound, name) for name in ("rule", "column", "side")},
+            "of_tier": bound.tier,
+            "bound": bound.value,
+            **{name: getattr(each, name) for name in ("known", "unknown", "smallest", "largest")},
+            "outside": outside,
+        }
+
+
+def _column(images: pl.LazyFrame, each: Histogram, bounds: Sequence[Bound], count: int) -> dict[str, Any]:
+    """What the page shows of a column: its histogram, and for each bound the nearest pictures on either side."""
+    shown = images.select("image_id", "undecodable", each.column).collect()
+    own = [bound for bound in bounds if bound.column == each.column]
+    ends = []
+    for bound, outside in zip(own, each.outside, strict=True):
+        failing, meeting = sides(shown, bound, count)
+        ends.append(
+            {
+                "bound": bound,
+                "at": each.position(bound.value),
+                "outside": outside,
+                "share": outside / each.known if each.known else None,
+                "failing": failing,
+                "meeting": meeting,
+            }
+        )
+    return _drawn(each, ends)
+
+
+def _drawn(each: Histogram, ends: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    return {"histogram": each, "ends": ends, "peak": max(each.counts) or 1}
+
+
+def _measured(images: pl.LazyFrame) -> list[str]:
+    """Columns of numbers that say something of an image; hashes and places do not."""
+    kinds = images.collect_schema()
+    return [name for name, kind in kinds.items() if kind.is_numeric() and name not in NO_MEASURES]
+
+
+def _rules(images: pl.LazyFrame, settings: Curation) -> list[dict[str, Any]]:
+    """Every rule with the images that it is the first to reject, and those that it rejects at all."""
+    first = dict(images.group_by("reason").len().drop_nulls().collect().iter_rows())
+    every = dict(
+        images.select(reason=pl.col("reasons").explode()).drop_nulls().group_by("reason").len().collect().iter_rows()
+    )
+    names = ["undecodable", *(rule.name for rule in settings.rejecting)]
+    return [{"name": name, "first": first.get(name, 0), "all": every.get(name, 0)} for name in names]
+
+
+def _groups(groups: pl.LazyFrame) -> list[dict[str, Any]]:
+    """The largest groups of different files that show one picture: the keeper, then its copies by distance."""
+    files = groups.sort("source_row").unique("image_id", keep="first", maintain_order=True)
+    sizes = files.group_by("group_id").len().filter(pl.col("len") > 1)
+    largest = sizes.sort("len", "group_id", descending=[True, False]).head(GROUPS).collect()
+    found = []
+    for group, size in largest.iter_rows():
+        own = groups.filter(pl.col("group_id") == group).sort("keeper", descending=True)
+        members = own.unique("image_id", keep="first", maintain_order=True).collect()
+        members = members.sort(~pl.col("keeper"), "distance", "image_id", nulls_last=True).head(COPIES)
+        found.append({"size": size, "members": members.select("image_id", "keeper", "distance", "method").to_dicts()})
+    return found
+
+
+def _tiers(images: pl.LazyFrame, settings: Curation) -> list[dict[str, Any]]:
+    """The images that stay at each tier, and what keeps them from the next."""
+    if not settings.tiers:
+        return []
+    counts = images.filter("kept").group_by("tier", "stopped_by").len().sort("stopped_by").collect()
+    return [
+        {
+            "name": tier.name,
+            "images": counts.filter(tier=tier.name)["len"].sum(),
+            "stopped_by": dict(counts.filter(tier=tier.name).select("stopped_by", "len").drop_nulls().iter_rows()),
+        }
+        for tier in settings.tiers
+    ]
