@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Profile, own_code
-from paris_assets.dag.flow import account
+from paris_assets.dag.flow import account, stage_counts
 from paris_assets.dag.records import ALL, DataFile, Records
 from paris_assets.experts.format import described
 from paris_assets.experts.readme import README, readme
@@ -107,7 +106,8 @@ def describe(
     fitted, report = records.one("cluster_model"), records.one("cluster_report")
     assert fitted is not None
     assert report is not None
-    counts = stage_counts(records)
+    # Not of the manifest itself: an earlier one is there or not by chance, and the bytes would tell.
+    counts = stage_counts(records, set(records.keys) - {"pipeline_manifest"})
     manifest: dict[str, Any] = {
         "profile": profile.name,
         "settings": settings,
@@ -174,23 +174,6 @@ def models_that_ran(records: Records) -> dict[str, Any]:
                 if identity not in known:
                     known.append(identity)
     return {setting: known[0] if len(known) == 1 else known for setting, known in found.items()}
-
-
-def stage_counts(records: Records) -> dict[str, dict[str, Any]]:
-    """Rows in, rows out and rejects by reason of every asset, summed over shards."""
-    counts: dict[str, dict[str, Any]] = {}
-    # Not of the manifest itself: an earlier one is there or not by chance, and the bytes would tell.
-    for asset in sorted(set(records.keys) - {"pipeline_manifest"}):
-        made, rejects = records.of(asset), Counter[str]()
-        for record in made:
-            rejects.update(record.rejects)
-        if made:
-            counts[asset] = {
-                "in": sum(record.counts.get("rows_in", record.rows) for record in made),
-                "out": sum(int(record.facts.get("kept", record.rows)) for record in made),
-                "rejects": dict(sorted(rejects.items())),
-            }
-    return counts
 
 
 def _files(records: Records, asset: str, shard: str) -> list[DataFile]:
