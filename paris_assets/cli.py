@@ -152,8 +152,19 @@ def _completion(options: argparse.Namespace) -> int:
     from paris_assets.definitions import asset_graph
     from paris_assets.runs.arguments import completion_script
 
-    assets = sorted(asset_graph(load_profile("demo")))
-    print(completion_script(options.shell, shipped_profiles(), assets, setting_names()), end="")
+    profile = load_profile("demo")
+    rules = {"signal_rules": profile.curation.signal_rules, "score_rules": profile.curation.score_rules}
+    bounds = [
+        f"curation.{where}.{rule.name}.{bound}"
+        for where, found in rules.items()
+        for rule in found
+        for bound in ("min", "max")
+        if getattr(rule, bound, None) is not None
+    ]
+    script = completion_script(
+        options.shell, shipped_profiles(), sorted(asset_graph(profile)), setting_names() + bounds
+    )
+    print(script, end="")
     return 0
 
 

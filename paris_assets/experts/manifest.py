@@ -153,6 +153,12 @@ def published_settings(profile: Profile) -> dict[str, Any]:
     return _without_folders(settings)
 
 
+def changed_sections(profile: Profile, published: dict[str, Any]) -> list[str]:
+    """Sections of a root's profile that are others than in the settings of a manifest: a change was begun since."""
+    now = published_settings(profile)
+    return sorted(name for name in now if name != "name" and now[name] != published.get(name))
+
+
 def _without_folders(value: Any) -> Any:
     """Settings with the last name only of the local folders that models are read from."""
     if isinstance(value, dict):

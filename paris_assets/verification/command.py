@@ -13,7 +13,7 @@ from paris_assets.dag.catalog import REGISTRY
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import asset_graph
 from paris_assets.errors import FileError
-from paris_assets.experts.manifest import published_settings
+from paris_assets.experts.manifest import changed_sections
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
@@ -73,10 +73,7 @@ def verify(root: Location, manifest: dict[str, Any]) -> Findings:
 def changed_settings(root: Location, manifest: dict[str, Any]) -> list[str]:
     """Settings of the root that are others than those that the manifest was made by: a change was begun since."""
     profile = stored_profile(root)
-    if profile is None:
-        return []
-    now, then = published_settings(profile), manifest["settings"]
-    return sorted(name for name in now if name != "name" and now[name] != then.get(name))
+    return [] if profile is None else changed_sections(profile, manifest["settings"])
 
 
 def _check_half_done(root: Location, manifest: dict[str, Any], changed: list[str], findings: Findings) -> None:
@@ -107,5 +104,8 @@ def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:
         # An object store that has no such object gives no number.
         if isinstance(error, FileError) and error.errno not in (errno.ENOTDIR, errno.EISDIR):
             raise
+        if name == MANIFEST and root.size(REGISTRY) is not None:
+            said = f"nothing is published under {root.url} yet: `paris run --root {root.url}` finishes it"
+            raise NoManifest(said) from error
         raise NoManifest(f"no file {manifest}: give the path or URL of a {MANIFEST}") from error
     return parse_manifest(data, manifest)
