@@ -161,10 +161,8 @@ def _completion(options: argparse.Namespace) -> int:
         for bound in ("min", "max")
         if getattr(rule, bound, None) is not None
     ]
-    script = completion_script(
-        options.shell, shipped_profiles(), sorted(asset_graph(profile)), setting_names() + bounds
-    )
-    print(script, end="")
+    assets = sorted(asset_graph(profile))
+    print(completion_script(options.shell, shipped_profiles(), assets, setting_names(), bounds), end="")
     return 0
 
 

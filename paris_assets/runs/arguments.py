@@ -155,8 +155,14 @@ def _version() -> str:
         return "(not installed)"
 
 
-def completion_script(shell: str, profiles: list[str], assets: list[str], settings: list[str]) -> str:
-    """A script for bash or zsh that completes commands, options, and names of profiles, assets and settings."""
+def completion_script(
+    shell: str, profiles: list[str], assets: list[str], settings: list[str], bounds: list[str]
+) -> str:
+    """A script for bash or zsh that completes commands, options, and names of profiles, assets and settings.
+
+    Args:
+        bounds: settings of rules, by their names.
+    """
     choices = next(action.choices for action in build_parser()._actions if action.dest == "name")
     assert isinstance(choices, dict)
     options = {
@@ -168,7 +174,7 @@ def completion_script(shell: str, profiles: list[str], assets: list[str], settin
     script = BASH.format(
         profiles=" ".join(profiles),
         assets=" ".join(assets),
-        settings=" ".join(settings),
+        settings=" ".join([*settings, *bounds]),
         names=" ".join(choices),
         commands="\n".join(f'        {name}) words="{" ".join(words)}" ;;' for name, words in options.items()),
     )
