@@ -72,7 +72,7 @@ def test_bounds_of_rules_are_refused_by_the_name_that_set_takes() -> None:
     given["curation"]["signal_rules"]["short_side"]["min"] = 160.0
     assert overrides(DEMO, given, "/some/root") == {}
     changed = load_profile("demo", {"curation.signal_rules.short_side.min": 300.0})
-    assert changed.curation.signal_rules[0].min == 300.0
+    assert changed.results("curation")["signal_rules"][0]["min"] == 300.0
 
 
 def test_speed_may_be_changed_for_one_run_and_the_same_values_are_no_change() -> None:
