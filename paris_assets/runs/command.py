@@ -133,8 +133,9 @@ def _make(
         with RunProgress(console, rows, planned) as progress:
             report = run(catalog, request, progress, invocation)
     except KeyboardInterrupt:
-        console.print("stopping: Dagster is told how the root stands (Ctrl-C again leaves that to the next command)")
-        _tell_how_it_stands(catalog, invocation, console)
+        if not catalog.location.remote:  # which takes long to look at, and may be another's by now
+            console.print("stopping: Dagster is told how the root stands (Ctrl-C again leaves it to the next command)")
+            _tell_how_it_stands(catalog, invocation, console)
         raise
     remove_empty_folders(catalog.location)
     _tell_how_it_stands(catalog, invocation, console)
