@@ -20,18 +20,9 @@ from paris_assets.models.registry import Models
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
-COUNTED = (
-    "raw_images",
-    "image_signals",
-    "content_scores",
-    "filtered_images",
-    "duplicate_groups",
-    "curated_images",
-    "captions",
-    "image_embeddings",
-    "cluster_assignments",
-)
-"""Stages that lead to the clusters: the report tells what each took in and gave."""
+COUNTED = ("image_signals", "filtered_images", "duplicate_groups", "curated_images")
+"""Stages whose rows in, rows out and rejects the report tells, beside those of the tables that it reads."""
+READ_BY_REPORT = ("raw_images", "captions", "image_embeddings", "cluster_assignments")
 READS_TEXT = {"text_embeddings": lambda profile: "text" in profile.clusters.features}
 
 
@@ -124,7 +115,7 @@ def cluster_report(
         images.anywhere(raw_images),
         profile.clusters,
         profile.seed,
-        with_words(account(stage_counts(records, COUNTED))),
+        with_words(account(stage_counts(records, [*COUNTED, *READ_BY_REPORT]))),
     )
 
 

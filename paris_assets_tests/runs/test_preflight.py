@@ -155,7 +155,10 @@ def test_too_few_rows_for_the_clusters(tmp_path: Path) -> None:
     require_enough_rows(catalog, Request(), pl.DataFrame({"rows": [8]}))
 
 
-def test_without_a_terminal_sentences_and_reasons_stay_whole(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_sentences_and_reasons_stay_whole(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     console, path = open_console(), f"registered, from {'/folder' * 30}"
     console.print(path, markup=False)
     assert capfd.readouterr().err == f"{path}\n"
