@@ -152,8 +152,17 @@ def _completion(options: argparse.Namespace) -> int:
     from paris_assets.definitions import asset_graph
     from paris_assets.runs.arguments import completion_script
 
-    assets = sorted(asset_graph(load_profile("demo")))
-    print(completion_script(options.shell, shipped_profiles(), assets, setting_names()), end="")
+    profile = load_profile("demo")
+    rules = {"signal_rules": profile.curation.signal_rules, "score_rules": profile.curation.score_rules}
+    bounds = [
+        f"curation.{where}.{rule.name}.{bound}"
+        for where, found in rules.items()
+        for rule in found
+        for bound in ("min", "max")
+        if getattr(rule, bound, None) is not None
+    ]
+    assets = sorted(asset_graph(profile))
+    print(completion_script(options.shell, shipped_profiles(), assets, setting_names(), bounds), end="")
     return 0
 
 

@@ -5,10 +5,10 @@ import io
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import dagster as dg
 import numpy as np
@@ -20,11 +20,13 @@ from paris_assets.captions.checks import captions_differ
 from paris_assets.cli import main
 from paris_assets.dag.display import MAX_PICTURES, output_metadata
 from paris_assets.dag.failed_checks import FailedCheck, failed_checks, summary
-from paris_assets.definitions import asset_graph, build_definitions
+from paris_assets.definitions import asset_graph, build_definitions, open_catalog
 from paris_assets.planning.unchecked import LOOK
 from paris_assets.profiles import load_profile
 from paris_assets.runs.command import run_command
 from paris_assets.runs.execution import QUIET, open_instance
+from paris_assets.runs.look import say_unfinished
+from paris_assets.runs.progress import open_console
 from paris_assets.runs.run import Request
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
@@ -278,14 +280,29 @@ def test_internals_are_not_shown(instance: dg.DagsterInstance) -> None:
     assert "made_from" not in metadata(instance, "duplicate_groups")
 
 
+def out_of_memory(*_: Any) -> None:
+    raise RuntimeError("out of memory")
+
+
+def press_ctrl_c(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("end", [out_of_memory, press_ctrl_c], ids=["failed", "stopped"])
 def test_what_ends_a_run_says_which_assets_hold_an_older_set(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], end: Any
 ) -> None:
     moved, source = Path(shutil.copytree(root, tmp_path / "root")), root.parent / "list.parquet"
     (moved / "image_embeddings" / "00001.parquet").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(cheap.Colours, "run", mock.Mock(side_effect=RuntimeError("out of memory")))
-        assert bring_up_to_date(moved, source) == 1
+        patch.setattr(cheap.Colours, "run", end)
+        if end is press_ctrl_c:
+            with pytest.raises(KeyboardInterrupt):
+                bring_up_to_date(moved, source)
+        else:
+            assert bring_up_to_date(moved, source) == 1
+    say_unfinished(open_catalog(str(moved)), open_console())
+    assert "not up to date: cluster_report, " in capfd.readouterr().err
     with open_instance(Location(moved)) as instance:
         since = "Holds an older set: since then image_embeddings/00001 came or changed, and is not made."
         for asset in ("cluster_report", "expert_summary", "pipeline_manifest"):

@@ -13,11 +13,16 @@ from paris_assets.clusters.schema import (
 )
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
+from paris_assets.dag.flow import account, stage_counts, with_words
+from paris_assets.dag.records import Records
 from paris_assets.images.reader import ImageTars
 from paris_assets.models.registry import Models
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
+COUNTED = ("image_signals", "filtered_images", "duplicate_groups", "curated_images")
+"""Stages whose rows in, rows out and rejects the report tells, beside those of the tables that it reads."""
+READ_BY_REPORT = ("raw_images", "captions", "image_embeddings", "cluster_assignments")
 READS_TEXT = {"text_embeddings": lambda profile: "text" in profile.clusters.features}
 
 
@@ -80,12 +85,14 @@ def cluster_assignments(
     group="clusters",
     kinds={"scikitlearn", "matplotlib"},
     settings=["seed", "clusters"],
+    deps=COUNTED,
     data_files=["analysis/cluster_*"],
     optional_inputs=READS_TEXT,
 )
 def cluster_report(
     images: ImageTars,
     profile: Profile,
+    records: Records,
     raw_images: Shards,
     captions: Shards,
     image_embeddings: Shards,
@@ -108,6 +115,7 @@ def cluster_report(
         images.anywhere(raw_images),
         profile.clusters,
         profile.seed,
+        with_words(account(stage_counts(records, [*COUNTED, *READ_BY_REPORT]))),
     )
 
 

@@ -16,6 +16,10 @@ TEMPLATE = "report.html.jinja"
 MAP_WIDTH, MAP_HEIGHT, MAP_MARGIN = 1000, 640, 30
 MAP_TILE, MAP_SPACING, MAP_PICTURES = 34, 37, 240
 CARDS = 60
+ROWS_AND_IMAGES = (
+    "A row is a line of the source; an image is one content, which several rows may have. Each line says what came in, "
+    "and by which reasons it is more than what went on."
+)
 
 
 def render(
@@ -39,6 +43,7 @@ def render(
         tiles_per_card=25 if len(largest) <= 16 else 10,
         colours=[charts.colour(row["cluster"]) for row in clusters],
         points=_points(contents, places, pictures),
+        rows_and_images=ROWS_AND_IMAGES,
         zero=zero,
         bands=bands,
         width=MAP_WIDTH,

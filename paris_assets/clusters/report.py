@@ -15,7 +15,7 @@ import polars as pl
 from paris_assets.clusters import charts, grids
 from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.contents import Contents, gather
-from paris_assets.clusters.page import render
+from paris_assets.clusters.page import ROWS_AND_IMAGES, render
 from paris_assets.clusters.quality import Quality
 from paris_assets.clusters.verdicts import summary, verdicts
 from paris_assets.config import Clusters
@@ -33,6 +33,7 @@ def write_report(
     read: Callable[[str], bytes],
     settings: Clusters,
     seed: int,
+    account: Sequence[dict[str, Any]],
 ) -> list[str]:
     """Write the report of a clustering into ``folder``.
 
@@ -43,6 +44,8 @@ def write_report(
         sample_ids: (n) ``features.choose(all image_ids, settings.sample, seed)``.
         vectors: (n, D) float32 ``features.collect`` of these.
         read: image_id -> file bytes; called once for each image shown (25 per cluster and at most 252 more).
+        account: steps from rows of the source to these images: ``stage``, ``unit`` (rows or images), ``count``,
+            ``parts`` (words -> how many), and all of it as a sentence, ``said``.
 
     Returns:
         Names of the files, sorted: ``cluster_{k}_grid.png``, ``cluster_{sizes,map,silhouette}.png``,
@@ -66,7 +69,7 @@ def write_report(
     files["cluster_sizes.png"] = charts.sizes_chart(shares, images, [contents.name(cluster) for cluster in range(k)])
     files["cluster_silhouette.png"] = charts.silhouette_chart(quality.silhouettes, labels, k)
     files["cluster_map.png"] = charts.map_chart(places, labels[mapped], k)
-    findings = _findings(model, quality, contents, settings, seed)
+    findings = _findings(model, quality, contents, settings, seed, account)
     files["cluster_report.json"] = (json.dumps(findings, indent=2, ensure_ascii=False) + "\n").encode()
     files["cluster_report.md"] = _markdown(findings).encode()
     files["cluster_report.html"] = render(findings, contents, quality.silhouettes, places, pictures).encode()
@@ -85,7 +88,12 @@ def _grid(cluster: int, row: dict[str, Any], contents: Contents, pictures: Pictu
 
 
 def _findings(
-    model: ClusterModel, quality: Quality, contents: Contents, settings: Clusters, seed: int
+    model: ClusterModel,
+    quality: Quality,
+    contents: Contents,
+    settings: Clusters,
+    seed: int,
+    account: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """The report as JSON values; what the Markdown and the page are made from."""
     judged = verdicts(quality.figures)
@@ -103,6 +111,7 @@ def _findings(
     between = [{**asdict(item), "caption": contents.caption(item.image_id)} for item in contents.between]
     return {
         "summary": summary(judged),
+        "account": list(account),
         "figures": quality.figures,
         "verdicts": [asdict(item) for item in judged],
         "clusters": clusters,
@@ -115,7 +124,7 @@ def _findings(
 
 def _markdown(findings: dict[str, Any]) -> str:
     figures, clusters = findings["figures"], findings["clusters"]
-    lines = [f"# {figures['images']:,} images, {figures['k']} clusters", "", findings["summary"], ""]
+    lines = [f"# {figures['images']:,} distinct images, {figures['k']} clusters", "", findings["summary"], ""]
     judged = [[item["name"], item["value"], item["verdict"], item["meaning"]] for item in findings["verdicts"]]
     lines += _table(["figure", "value", "verdict", "meaning"], judged)
     for name in ("sizes", "map", "silhouette"):
@@ -131,6 +140,8 @@ def _markdown(findings: dict[str, Any]) -> str:
         lines += [f"## Cluster {number}: {_escaped(', '.join(row['words'][:3]))}".rstrip(": "), ""]
         lines += [f"![the images nearest to centroid {number}](cluster_{number}_grid.png)", ""]
         lines += [f"- {_escaped(image['caption'])}" for image in row["nearest"][:5] if image["caption"]] + [""]
+    lines += ["## From rows to images", "", ROWS_AND_IMAGES, ""]
+    lines += [f"- {_escaped(step['said'], SENTENCE)}" for step in findings["account"]] + [""]
     every = [[name, "–" if value is None else value] for name, value in sorted(figures.items())]
     lines += ["## Every figure", "", *_table(["figure", "value"], every)]
     settings = [*findings["settings"].items(), ("seed", findings["seed"])]
@@ -143,6 +154,7 @@ def _table(names: list[str], rows: list[list[Any]]) -> list[str]:
     return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines] + [""]
 
 
+SENTENCE = 2000
 COLUMNS = (
     ("share", ".1%"),
     ("cohesion", ".3f"),
@@ -156,6 +168,6 @@ def _number(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def _escaped(text: str) -> str:
-    """Text without meaning for Markdown or HTML, on one line."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$-])", r"\\\1", " ".join(text.split())[:200])
+def _escaped(text: str, most: int = 200) -> str:
+    """Text without meaning for Markdown or HTML, on one line of at most so many characters."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$-])", r"\\\1", " ".join(text.split())[:most])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -23,6 +24,7 @@ def reported(
     read: Callable[[str], bytes],
     settings: Clusters,
     seed: int,
+    account: Sequence[dict[str, Any]],
 ) -> Output:
     """Rows of `cluster_report` and the files beside it.
 
@@ -32,6 +34,7 @@ def reported(
         assignments: `cluster_assignments` of all shards.
         captions: `captions` of all shards.
         read: image_id -> file bytes.
+        account: how rows of the source became these images, see ``report.write_report``.
     """
     model = read_model(centroids)
     sample = choose(assignments.select("image_id").collect()["image_id"], settings.sample, seed)
@@ -43,7 +46,9 @@ def reported(
 
     def write() -> Iterator[pl.DataFrame]:
         texts = captions.select("image_id", "caption")
-        names = write_report(output.scratch, model, quality, assignments, texts, sample, matrix, read, settings, seed)
+        names = write_report(
+            output.scratch, model, quality, assignments, texts, sample, matrix, read, settings, seed, account
+        )
         output.files.update({f"analysis/{name}": output.scratch / name for name in names})
         grids = [f"cluster_{number}_grid.png" for number in range(model.k)]
         for name in ("cluster_map.png", "cluster_sizes.png", *grids):

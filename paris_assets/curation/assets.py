@@ -11,7 +11,7 @@ from paris_assets.curation.schema import (
     SCORE_QUANTILES,
 )
 from paris_assets.dag.assets import all_asset, shard_asset
-from paris_assets.dag.flow import account, stage_counts
+from paris_assets.dag.flow import TELLING, account, stage_counts, with_words
 from paris_assets.dag.records import Records
 from paris_assets.images.reader import ImageTars
 from paris_assets.storage.output import Output
@@ -153,7 +153,7 @@ def curation_report(
         pl.concat([of(shard) for shard in raw_images.keys]),
         duplicate_groups,
         None if score_quantiles is None else score_quantiles.collect(),
-        account(stage_counts(records)),
+        with_words(account(stage_counts(records, set(records.keys) - TELLING))),
         images.anywhere(raw_images),
         profile.curation,
     )

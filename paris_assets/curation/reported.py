@@ -26,7 +26,7 @@ def reported(
     images: pl.LazyFrame,
     groups: pl.LazyFrame,
     quantiles: pl.DataFrame | None,
-    steps: Sequence[Any],
+    steps: Sequence[dict[str, Any]],
     read: Callable[[str], bytes],
     settings: Curation,
 ) -> Output:
@@ -36,7 +36,7 @@ def reported(
         images: of all shards, every fetched image with its verdict and all that rules see (``verdicts.judged``).
         groups: `duplicate_groups`.
         quantiles: `score_quantiles`, or None.
-        steps: the account of the run, a step per stage (``stage``, ``unit``, ``count``, ``parts``).
+        steps: the account of the run, see ``dag.flow.with_words``.
         read: image_id -> file bytes.
     """
     bounds = bounds_of(settings, quantiles)
@@ -48,7 +48,7 @@ def reported(
         others = [_histogram(images, column, ()) for column in _measured(images) if column not in bounded]
         pictures = Pictures(read)
         values: dict[str, Any] = {
-            "steps": [{**step._asdict(), "text": str(step)} for step in steps],
+            "steps": steps,
             "rules": _rules(images, settings),
             "columns": [_column(images, each, bounds, settings.report_pictures) for each in histograms],
             "others": [_drawn(each) for each in others if each.known],

@@ -7,14 +7,25 @@ up to the ledger and the search for copies count rows, all others distinct image
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from paris_assets.dag.records import Records
 
 ROWS, IMAGES = "rows", "images"
 TELLING = {"curation_report", "pipeline_manifest"}
-"""Assets that tell of all others."""
+"""Assets that tell of all others: an earlier one is there or not by chance, and the bytes would tell."""
+CURATED = {
+    "captions": "captioned",
+    "text_embeddings": "with text embeddings",
+    "image_embeddings": "embedded",
+    "latents": "with a latent",
+    "cluster_assignments": "in a cluster",
+    "training_selection": "selected for training",
+}
+"""Asset of curated images -> what the images are that go on."""
+PUBLISHED = {"expert_shards": "published", "router_arrays": "in router arrays"}
+"""The same of what is published."""
 
 
 class Step(NamedTuple):
@@ -46,6 +57,22 @@ class Step(NamedTuple):
         return next(iter(self.parts))
 
 
+def stage_counts(records: Records, assets: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Rows in, rows out and rejects by reason of those of the assets that have been made, summed over shards."""
+    counts: dict[str, dict[str, Any]] = {}
+    for asset in sorted(set(records.keys).intersection(assets)):
+        made, rejects = records.of(asset), Counter[str]()
+        for record in made:
+            rejects.update(record.rejects)
+        if made:
+            counts[asset] = {
+                "in": sum(record.counts.get("rows_in", record.rows) for record in made),
+                "out": sum(int(record.facts.get("kept", record.rows)) for record in made),
+                "rejects": dict(sorted(rejects.items())),
+            }
+    return counts
+
+
 def account(counts: Mapping[str, Mapping[str, Any]]) -> list[Step]:
     """Every step from rows of the source to published samples that these counts tell of.
 
@@ -63,6 +90,8 @@ def account(counts: Mapping[str, Mapping[str, Any]]) -> list[Step]:
             "further rows with the bytes of another of their shard": fetched - distinct,
         }
         steps.append(Step("image_signals", ROWS, fetched, parts))
+    if "content_scores" in there:
+        steps.append(_rejecting(counts, "content_scores", IMAGES, "scored"))
     if "filtered_images" in there:
         steps.append(_rejecting(counts, "filtered_images", IMAGES, "kept by the rules"))
     if {"filtered_images", "duplicate_groups"} <= there:
@@ -71,29 +100,17 @@ def account(counts: Mapping[str, Mapping[str, Any]]) -> list[Step]:
         rows, curated = counts["duplicate_groups"], counts["curated_images"]["out"]
         copies = {f"dropped as copies ({reason})": count for reason, count in rows["rejects"].items()}
         steps.append(Step("curated_images", ROWS, rows["in"], {"curated, one of each picture": curated, **copies}))
-    if "latents" in there:
-        steps.append(_rejecting(counts, "latents", IMAGES, "with a latent"))
-    if {"curated_images", "latents", "expert_shards"} <= there:
-        shards = _rejecting(counts, "expert_shards", IMAGES, "published")
-        steps.append(shards)
+    steps += [_rejecting(counts, asset, IMAGES, words) for asset, words in CURATED.items() if asset in there]
+    if {"training_split", "expert_shards"} <= there:  # images that experts are given: selected, and with a latent
+        parts = {"to train on or held out": counts["training_split"]["out"], **counts["expert_shards"]["rejects"]}
+        steps.append(Step("training_split", IMAGES, counts["expert_shards"]["in"], parts))
+    steps += [_rejecting(counts, asset, IMAGES, words) for asset, words in PUBLISHED.items() if asset in there]
     return steps
 
 
-def stage_counts(records: Records) -> dict[str, dict[str, Any]]:
-    """Rows in, rows out and rejects by reason of every asset, summed over shards."""
-    counts: dict[str, dict[str, Any]] = {}
-    # Not of what tells of the others: an earlier one is there or not by chance, and the bytes would tell.
-    for asset in sorted(set(records.keys) - TELLING):
-        made, rejects = records.of(asset), Counter[str]()
-        for record in made:
-            rejects.update(record.rejects)
-        if made:
-            counts[asset] = {
-                "in": sum(record.counts.get("rows_in", record.rows) for record in made),
-                "out": sum(int(record.facts.get("kept", record.rows)) for record in made),
-                "rejects": dict(sorted(rejects.items())),
-            }
-    return counts
+def with_words(steps: Iterable[Step]) -> list[dict[str, Any]]:
+    """Steps as JSON values, each with its sentence as ``said``."""
+    return [{**step._asdict(), "said": str(step)} for step in steps]
 
 
 def _rejecting(counts: Mapping[str, Mapping[str, Any]], asset: str, unit: str, words: str) -> Step:

@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import dagster as dg
@@ -45,10 +46,12 @@ def overrides(profile: Profile, given: Mapping[str, Any], root_url: str) -> dict
     Raises:
         UsageError: one of them decides results; says how to change it for the root.
     """
-    found = {path: value for path, value in _leaves(given) if value != profile.at(path)}
-    refused = [path for path in found if not _is_tuning(type(profile), path)]
+    now = {".".join(parts): _at(profile, parts) for parts, _ in _leaves(given)}
+    found = {path: value for parts, value in _leaves(given) if value != now[path := ".".join(parts)]}
+    tunes = {".".join(parts): _is_tuning(profile, parts) for parts, _ in _leaves(given)}
+    refused = [path for path in found if not tunes[path]]
     if refused:
-        named = ", ".join(f"{path} is {profile.at(path)!r}, not {found[path]!r}" for path in refused)
+        named = ", ".join(f"{path} is {now[path]!r}, not {found[path]!r}" for path in refused)
         how = " ".join(f"--set {path}={found[path]}" for path in refused)
         raise UsageError(
             f"under {root_url} {named}: one run cannot change what decides results, since all tables of a root are "
@@ -71,13 +74,32 @@ def offered(section: Section) -> dg.Shape:
     fields = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        if isinstance(value, Section):
-            below = offered(value)
-            if below.fields:
-                fields[name] = dg.Field(below, is_required=False, description=field.description)
+        below = offered(value) if isinstance(value, Section) else _by_name(value)
+        if below is not None and below.fields:
+            fields[name] = dg.Field(below, is_required=False, description=field.description)
         elif (kind := _kind(field.annotation)) is not None:
             fields[name] = dg.Field(kind, default_value=value, is_required=False, description=_described(field))
     return dg.Shape(fields)
+
+
+def _by_name(value: Any) -> dg.Shape | None:
+    """What is offered of sections that have names, as rules and scorers do; None for other values."""
+    found = _named(value)
+    return None if found is None else dg.Shape({name: _unnamed(one) for name, one in found.items()})
+
+
+def _unnamed(section: Section) -> dg.Field:
+    fields = {name: field for name, field in offered(section).fields.items() if name != "name"}
+    return dg.Field(dg.Shape(fields), is_required=False)
+
+
+def _named(value: Any) -> dict[str, Section] | None:
+    """Name -> section, of a list of rules or a mapping of networks; None for other values."""
+    if isinstance(value, list) and value and all(isinstance(one, Section) and hasattr(one, "name") for one in value):
+        return {one.name: one for one in value}
+    if isinstance(value, dict) and value and all(isinstance(one, Section) for one in value.values()):
+        return value
+    return None
 
 
 def _described(field: FieldInfo) -> str:
@@ -102,21 +124,28 @@ def _kind(annotation: Any) -> Any:
     return None
 
 
-def _leaves(given: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(given: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path, value) of every plain setting."""
     for name, value in given.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{name}.")
+            yield from _leaves(value, (*above, name))
         else:
-            yield f"{above}{name}", value
+            yield (*above, name), value
+
+
+def _below(value: Any, name: str) -> Any:
+    return getattr(value, name) if isinstance(value, Section) else (_named(value) or {})[name]
+
+
+def _at(profile: Profile, parts: tuple[str, ...]) -> Any:
+    return reduce(_below, parts, profile)
 
 
 def _tunes(field: FieldInfo) -> bool:
     return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("tuning"))
 
 
-def _is_tuning(section: type[Section], path: str) -> bool:
-    name, _, rest = path.partition(".")
-    field = section.model_fields[name]
-    if not rest or field.annotation is None:
-        return _tunes(field)
-    return _tunes(field) or (isinstance(field.annotation, type) and _is_tuning(field.annotation, rest))
+def _is_tuning(profile: Profile, parts: tuple[str, ...]) -> bool:
+    """Whether the setting, or a section that it is in, changes no result."""
+    owners = [(_at(profile, parts[:depth]), name) for depth, name in enumerate(parts)]
+    return any(isinstance(owner, Section) and _tunes(type(owner).model_fields[name]) for owner, name in owners)

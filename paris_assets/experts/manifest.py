@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Profile, own_code
-from paris_assets.dag.flow import account, stage_counts
+from paris_assets.dag.flow import TELLING, account, stage_counts
 from paris_assets.dag.records import ALL, DataFile, Records
 from paris_assets.experts.format import described
 from paris_assets.experts.readme import README, readme
@@ -107,7 +107,7 @@ def describe(
     assert fitted is not None
     assert report is not None
     quantiles = records.one("score_quantiles") if "score_quantiles" in records.keys else None
-    counts = stage_counts(records)
+    counts = stage_counts(records, set(records.keys) - TELLING)
     manifest: dict[str, Any] = {
         "profile": profile.name,
         "settings": settings,
@@ -152,6 +152,12 @@ def published_settings(profile: Profile) -> dict[str, Any]:
     settings = {name: profile.results(name) for name in Profile.model_fields if name != "checks"}
     settings["source"]["path"] = profile.source.path.rstrip("/").rpartition("/")[2]
     return _without_folders(settings)
+
+
+def changed_sections(profile: Profile, published: dict[str, Any]) -> list[str]:
+    """Sections of a root's profile that are others than in the settings of a manifest: a change was begun since."""
+    now = published_settings(profile)
+    return sorted(name for name in now if name != "name" and now[name] != published.get(name))
 
 
 def _without_folders(value: Any) -> Any:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from paris_assets.config import Model
-from paris_assets.errors import UserError
+from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
 from paris_assets.models.weights import Package
 from paris_assets.settings.import_path import SHIPPED, search_current_folder
@@ -147,7 +147,8 @@ def _import_problems(target: str) -> list[str]:
     module, colon, name = target.partition(":")
     if not (colon and all(part.isidentifier() for part in [*module.split("."), name])):
         known = ", ".join(sorted(KNOWN))
-        return [f"no network {target!r}: give one of {known}, or an import path package.module:Class"]
+        meant = did_you_mean(target, KNOWN)
+        return [f"no network {target!r}{meant}: give one of {known}, or an import path package.module:Class"]
     search_current_folder()
     try:
         found = find_spec(module)

@@ -60,12 +60,17 @@ def bind(catalog: Catalog, registry: pl.DataFrame, console: Console) -> None:
     seal(buffer)
     root.put_bytes(buffer.getvalue(), REGISTRY)
     catalog.changed(REGISTRY)
-    for path in sorted(_lists(before).difference(_lists(registry))):
-        root.delete(path)
+    remove_lists(root, before, but=registry)
     new = registry.height - (0 if before is None else before.height)
     rows, source = registry["rows"].sum(), profile.source.path
     if new:
         console.print(f"registered {new} shards, {rows} rows in all, from {source}", markup=False)
+
+
+def remove_lists(root: Location, registry: pl.DataFrame | None, but: pl.DataFrame | None) -> None:
+    """Remove the lists that one registry names and the other does not."""
+    for path in sorted(_lists(registry).difference(_lists(but))):
+        root.delete(path)
 
 
 def _lists(registry: pl.DataFrame | None) -> set[str]:

@@ -94,6 +94,11 @@ def _with_setting_of_rule(rules: Any, parts: list[str], value: Any, path: str, k
     ends = next((at for at in range(1, len(parts)) if parts[at] in RULE_FIELDS), len(parts))
     name, rest = ".".join(parts[:ends]), parts[ends:]
     known = [rule["name"] for rule in rules if isinstance(rule, dict) and "name" in rule]
+    owner = next((each for each in known if rest == [] and name.startswith(f"{each}.")), None)
+    if owner is not None:
+        setting = name.removeprefix(f"{owner}.")
+        meant = did_you_mean(setting, RULE_FIELDS)
+        raise ProfileError(f"--set {path}: rule {owner!r} has no setting {setting!r}{meant}")
     if rest and name not in known:
         section = path.removesuffix(".".join(parts))
         raise ProfileError(

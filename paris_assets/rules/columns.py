@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from paris_assets.config import OwnRule, QuantileRule
+from paris_assets.errors import did_you_mean
 from paris_assets.rules.rule import AnyRule, RuleError, apply_rule, is_number, load_rule
 
 _SIDES = pl.min_horizontal("width", "height"), pl.max_horizontal("width", "height")
@@ -61,7 +62,8 @@ def column_problem(settings: AnyRule | QuantileRule, columns: Iterable[str], sch
     for column in columns:
         if column not in schema:
             usable = sorted(name for name, dtype in schema.items() if is_number(dtype) or not bounds)
-            return f"rule {settings.name!r} is on column {column!r}, which does not exist here; there are {usable}"
+            wanted = f"{column!r}, which does not exist here{did_you_mean(column, usable)}"
+            return f"rule {settings.name!r} is on column {wanted}; there are {usable}"
         if bounds and not is_number(schema[column]):
             return f"rule {settings.name!r} is on column {column!r}, which holds {schema[column]}, not numbers"
     return None

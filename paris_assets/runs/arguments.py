@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NoReturn
+
+from paris_assets.errors import did_you_mean
 
 PROFILE_HELP = "shipped profile or YAML file (default: the root's; else own where --source is given, else demo)"
 RUN_EXAMPLES = """examples:
@@ -16,6 +20,13 @@ RUN_EXAMPLES = """examples:
 
 exit status: 0 done and sound; 1 something failed, a check of severity ERROR fails, or nothing is published;
 2 the command, a setting or the source has to be changed first"""
+FIRST_EXAMPLES = """examples:
+  paris run                                                    the demo, in data/runs/demo
+  paris run --source my_list.parquet --root data/runs/mine     a list, folder or tars of your own
+  paris dev --root data/runs/mine                              look at it in Dagster
+  paris verify data/runs/mine                                  check every published file
+
+`paris COMMAND --help` has more of each."""
 EXAMPLES = {
     "run": RUN_EXAMPLES,
     "dev": "example:\n  paris dev --root data/runs/mine --port 3001",
@@ -45,12 +56,26 @@ complete -o bashdefault -F _paris paris
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Names the command or option that was perhaps meant."""
+
+    commands: Mapping[str, argparse.ArgumentParser] = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and how to call, and end with status 2."""
+        options = [option for parser in (self, *self.commands.values()) for option in parser._option_string_actions]
+        wrong = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
+        meant = did_you_mean(wrong[1] or wrong[2], [*self.commands, *options]) if wrong else ""
+        super().error(f"{message}{meant}")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser; its result names the command in ``name``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="paris",
         description="Image lists to training shards for diffusion experts.",
-        epilog="`paris COMMAND --help` has examples of each.",
+        epilog=FIRST_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"paris_assets {_version()}")
     commands = parser.add_subparsers(required=True, dest="name", metavar=" | ".join(EXAMPLES))
@@ -81,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.set_defaults(set=[], source=None)
     completion = _command(commands, "completion", "print a script that completes commands and settings in a shell")
     completion.add_argument("shell", choices=["bash", "zsh"])
+    parser.commands = commands.choices
     for command in commands.choices.values():
         command.register("type", None, _given)  # of every argument that names no other type
     return parser
@@ -129,8 +155,14 @@ def _version() -> str:
         return "(not installed)"
 
 
-def completion_script(shell: str, profiles: list[str], assets: list[str], settings: list[str]) -> str:
-    """A script for bash or zsh that completes commands, options, and names of profiles, assets and settings."""
+def completion_script(
+    shell: str, profiles: list[str], assets: list[str], settings: list[str], bounds: list[str]
+) -> str:
+    """A script for bash or zsh that completes commands, options, and names of profiles, assets and settings.
+
+    Args:
+        bounds: settings of rules, by their names.
+    """
     choices = next(action.choices for action in build_parser()._actions if action.dest == "name")
     assert isinstance(choices, dict)
     options = {
@@ -138,10 +170,11 @@ def completion_script(shell: str, profiles: list[str], assets: list[str], settin
         for name, parser in choices.items()
     }
     options["completion"] += ["bash", "zsh"]
+    options["settings"] += sorted({name.rpartition(".")[0] or name for name in settings})
     script = BASH.format(
         profiles=" ".join(profiles),
         assets=" ".join(assets),
-        settings=" ".join(settings),
+        settings=" ".join([*settings, *bounds]),
         names=" ".join(choices),
         commands="\n".join(f'        {name}) words="{" ".join(words)}" ;;' for name, words in options.items()),
     )

@@ -18,7 +18,7 @@ from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import stored_profile
-from paris_assets.planning.registration import bind, check_binding
+from paris_assets.planning.registration import bind, check_binding, remove_lists
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import Task, Wave, blocked_lines
 from paris_assets.profiles import with_full_paths
@@ -27,7 +27,16 @@ from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.look import tell_dagster
 from paris_assets.runs.planned import print_plan, say_left_out
 from paris_assets.runs.progress import RunConsole, RunProgress, open_console
-from paris_assets.runs.run import Request, RunReport, partitions, plan, run, selected_assets, selected_shards
+from paris_assets.runs.run import (
+    Request,
+    RunReport,
+    partitions,
+    plan,
+    require_enough_rows,
+    run,
+    selected_assets,
+    selected_shards,
+)
 from paris_assets.runs.soundness import remove_empty_folders, unsound
 from paris_assets.runs.summary import print_summary
 from paris_assets.storage.address import refuse_unscannable
@@ -88,10 +97,12 @@ def _alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None
 def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, start: float) -> int:
     before = catalog.registry()
     registry = register(catalog.profile.source, before, catalog.location)
-    selected_shards(registry, request)
-    k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
-    if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
-        raise UsageError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
+    try:
+        selected_shards(registry, request)
+        require_enough_rows(catalog, request, registry)
+    except UserError:
+        remove_lists(catalog.location, registry, but=before)
+        raise
     bind(catalog, registry, console)
     say_left_out(registry, console)
     for line in readings(catalog.location, registry, before):
@@ -120,14 +131,25 @@ def _make(
 ) -> RunReport:
     rows = dict(registry.select("shard", "rows").iter_rows()) | {ALL: int(registry["rows"].sum())}
     planned = partitions(task for _, tasks in todo for task in tasks)
-    with RunProgress(console, rows, planned) as progress:
-        report = run(catalog, request, progress, invocation)
-    remove_empty_folders(catalog.location)
     try:
-        tell_dagster(catalog, invocation, console, made=True)
-    except UserError as reason:  # what was made stays made; the next command, or a sensor, looks again
-        console.print(f"Dagster does not show all of this yet: {reason}", markup=False, soft_wrap=True)
+        with RunProgress(console, rows, planned) as progress:
+            report = run(catalog, request, progress, invocation)
+    except KeyboardInterrupt:
+        if not catalog.location.remote:  # which takes long to look at, and may be another's by now
+            console.print("stopping: Dagster is told how the root stands (Ctrl-C again leaves it to the next command)")
+            _tell_how_it_stands(catalog, invocation, console)
+        raise
+    remove_empty_folders(catalog.location)
+    _tell_how_it_stands(catalog, invocation, console)
     print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
     return report
+
+
+def _tell_how_it_stands(catalog: Catalog, invocation: str, console: RunConsole) -> None:
+    """Have every asset judged as a whole, and what fails gathered, after a run that ended or was stopped."""
+    try:
+        tell_dagster(catalog, invocation, console, made=True)
+    except UserError as reason:  # what was made stays made; the next command, or a sensor, looks again
+        console.print(f"Dagster does not show all of this yet: {reason}", markup=False)

@@ -18,7 +18,7 @@ from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.process import child_environment
 from paris_assets.runs.execution import new_invocation
-from paris_assets.runs.look import tell_dagster
+from paris_assets.runs.look import say_unfinished, tell_dagster
 from paris_assets.runs.progress import open_console
 
 
@@ -57,6 +57,7 @@ def _show_as_it_is(catalog: Catalog, console: Console) -> None:
     try:
         with hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), busy, busy):
             tell_dagster(catalog, new_invocation(), console)
+            say_unfinished(catalog, console)
     except UsageError:
         raise
     except UserError as reason:  # the page opens all the same, and its sensor looks again

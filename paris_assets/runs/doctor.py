@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from paris_assets.config import Profile
 from paris_assets.dag.s3 import open_location
+from paris_assets.errors import did_you_mean
 from paris_assets.models.registry import requirements
 from paris_assets.models.resolve import numeric_problems, profile_models
 from paris_assets.planning.profile_file import stored_profile
@@ -112,7 +113,8 @@ def _check_problems(profile: Profile) -> list[str]:
 
     names = {check.name for check in asset_checks(asset_graph(profile))}
     unknown = sorted(set(profile.checks.warn_only) - names)
-    return [f"checks.warn_only: no check {', '.join(unknown)}; there are {', '.join(sorted(names))}"] if unknown else []
+    said = ", ".join(f"{name}{did_you_mean(name, names)}" for name in unknown)
+    return [f"checks.warn_only: no check {said}; there are {', '.join(sorted(names))}"] if unknown else []
 
 
 def _class_problems(profile: Profile) -> list[str]:
@@ -174,9 +176,8 @@ def _root_problems(root_url: str, profile: Profile) -> list[str]:
     if free < wanted:
         problems.append(f"root {root.url}: {free >> 20:,} MiB free on its disk; at least {wanted >> 20:,} are wanted")
     if stored:
-        Console(highlight=False).print(
-            f"root {root.url} holds a run of profile {stored.name} on {stored.source.path}", markup=False
-        )
+        said = f"root {root.url} holds a run of profile {stored.name} on {stored.source.path}"
+        Console(highlight=False).print(said, markup=False, soft_wrap=True)
     return problems
 
 

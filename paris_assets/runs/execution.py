@@ -121,12 +121,18 @@ def execute(
 
     Args:
         chosen: what else ``execute_in_process`` takes.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM ended it.
     """
     location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(definitions.__name__), REPOSITORY)
     # `execute_in_process` does not ask where the job is defined, and creates its run by this method.
     create = partial(type(instance).create_run_for_job, instance, remote_job_origin=RemoteJobOrigin(location, job.name))
     instance.create_run_for_job = create  # type: ignore[method-assign]
-    return job.execute_in_process(instance=instance, run_config=QUIET, tags=tags, **chosen)
+    try:
+        return job.execute_in_process(instance=instance, run_config=QUIET, tags=tags, **chosen)
+    except dg.DagsterExecutionInterruptedError as error:  # Dagster's own word for Ctrl-C and SIGTERM
+        raise KeyboardInterrupt from error
 
 
 class Executor:

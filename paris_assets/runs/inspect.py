@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
+from paris_assets.experts.manifest import MANIFEST, changed_sections
 from paris_assets.runs.outcome import outcome_of
 
 BY_ROW = ("source_rows", "raw_images", "duplicate_groups", "curated_images")
@@ -35,6 +37,12 @@ def print_history(tables: Tables, wanted: str) -> int:
             "at least), a URL of the source list, or row:N for its row N"
         )
         return 1
+    unfinished = changed_since(tables)
+    if unfinished:
+        console.print(
+            f"note: {', '.join(unfinished)} changed since the last manifest, and that change is not finished: some of "
+            f"these rows are newer than what is published; `paris run --root {tables.catalog.location.url}` finishes it"
+        )
     if occurrences.height > 1:
         images = occurrences["image_id"].n_unique()
         console.print(f"{occurrences.height} source rows, {images} different images")
@@ -49,6 +57,14 @@ def print_history(tables: Tables, wanted: str) -> int:
         for line in outcome_of(tables, occurrence, dict(rows)):
             console.print(f"  => {line}")
     return 0
+
+
+def changed_since(tables: Tables) -> list[str]:
+    """Sections of the settings that are others than those of what is published; empty where nothing is."""
+    root = tables.catalog.location
+    if root.size(MANIFEST) is None:
+        return []
+    return changed_sections(tables.catalog.profile, json.loads(root.read(MANIFEST))["settings"])
 
 
 def find_occurrences(tables: Tables, wanted: str) -> pl.DataFrame:

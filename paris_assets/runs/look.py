@@ -8,9 +8,11 @@ from sqlalchemy.exc import DBAPIError
 from yaml import YAMLError
 
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.failed_checks import last_said
 from paris_assets.definitions import asset_checks, build_definitions
 from paris_assets.errors import UsageError
 from paris_assets.planning.home import dagster_home
+from paris_assets.planning.standing import standing_keys
 from paris_assets.planning.unchecked import LOOK, in_doubt, keep_bounds, not_judged, report_finished
 from paris_assets.runs.execution import end_killed_runs, execute, open_instance, tags_of
 
@@ -35,6 +37,15 @@ def look_at_root(
         execute(build_definitions(catalog).resolve_job_def(LOOK), instance, tags_of(invocation))
     keep_bounds(catalog, instance)
     return told, len(waiting)
+
+
+def say_unfinished(catalog: Catalog, console: Console) -> None:
+    """Say which assets of all shards a run that was stopped, or that failed, has not brought up to date."""
+    said = {key: last_said(open_instance(catalog.location), key) for key in standing_keys(catalog.graph)}
+    older = [key.asset_key.to_user_string() for key, last in said.items() if last is not None and not last.passed]
+    if older:
+        command = f"`paris run --root {catalog.location.url}` goes on"
+        console.print(f"not up to date: {', '.join(older)}; {command}", style="yellow", markup=False)
 
 
 def tell_dagster(catalog: Catalog, invocation: str, console: Console, at_end: bool = True, made: bool = False) -> None:

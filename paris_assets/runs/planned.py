@@ -8,7 +8,7 @@ from rich.console import Console
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
 from paris_assets.ingest.sources import left_out_of, register
-from paris_assets.runs.run import Request, plan, selected_shards
+from paris_assets.runs.run import Request, plan, require_enough_rows, selected_shards
 
 
 def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
@@ -16,6 +16,7 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     before, known = catalog.registry(), catalog.shards()
     registry = register(catalog.profile.source, before, catalog.location, write=False)
     selected_shards(registry, request)
+    require_enough_rows(catalog, request, registry)
     new = registry["shard"].to_list()[len(known) :]
     if new:
         console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")

@@ -16,8 +16,8 @@ from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import profile_models
 from paris_assets.settings.import_path import load_class
 
-CLIP_TOKENS = 77
-"""Positions of every CLIP text encoder (Radford et al. 2021)."""
+POSITIONS = {"clip-text": 77, "minilm": 512}
+"""Most tokens of a text encoder: of every CLIP (Radford et al. 2021), and of BERT, which MiniLM is made from."""
 
 
 def setting_problems(profile: Profile) -> list[str]:
@@ -72,8 +72,10 @@ def _routes(profile: Profile) -> Iterator[str]:
 
 
 def _tokens(profile: Profile) -> Iterator[str]:
-    if profile.text.encoder.implementation == "clip-text" and profile.text.tokens > CLIP_TOKENS:
-        yield f"text.tokens is {profile.text.tokens}, but CLIP has {CLIP_TOKENS} positions: --set text.tokens=77"
+    encoder, tokens = profile.text.encoder.implementation, profile.text.tokens
+    most = POSITIONS.get(encoder)
+    if most is not None and tokens > most:
+        yield f"text.tokens is {tokens}, but {encoder} has {most} positions: --set text.tokens={most}"
 
 
 def _bounds(profile: Profile) -> Iterator[str]:

@@ -20,6 +20,8 @@ from paris_assets.errors import explained
 EVERY_S = 60.0
 FEW_SHARDS = 50
 """Up to so many partitions of a wave have a line each; of more, there is a line per minute."""
+WIDTH = 160
+"""Columns of tables where there is no terminal."""
 Partition = tuple[str, str]
 
 
@@ -29,10 +31,14 @@ class RunConsole(Console):
 
     def __init__(self, log: Console | None = None) -> None:
         super().__init__(file=os.fdopen(os.dup(2), "w"), highlight=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = WIDTH  # rich takes 80 for a pipe, which breaks reasons in two
         self.log_only = log
 
     def print(self, *objects: Any, **how: Any) -> None:
-        """Print here and to the log, but for what moves a bar."""
+        """Print here and to the log, but for what moves a bar. Sentences are wrapped by the terminal, not by us: a path
+        in them stays whole."""
+        how.setdefault("soft_wrap", all(isinstance(one, str) for one in objects))
         super().print(*objects, **how)
         if self.log_only is not None and not any(isinstance(one, Control) for one in objects):
             self.log_only.print(*objects, **how)
@@ -48,7 +54,7 @@ def open_console(log_file: str | None = None) -> RunConsole:
     if log_file is None:
         return RunConsole()
     with explained(log_file, "written"):
-        return RunConsole(Console(file=Path(log_file).open("a", encoding="utf-8"), highlight=False, width=160))
+        return RunConsole(Console(file=Path(log_file).open("a", encoding="utf-8"), highlight=False, width=WIDTH))
 
 
 class Estimate:

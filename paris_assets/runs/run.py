@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ import polars as pl
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants
 from paris_assets.definitions import build_definitions
-from paris_assets.errors import MissingInput, UserError, did_you_mean
+from paris_assets.errors import MissingInput, UsageError, UserError, did_you_mean
 from paris_assets.ingest.fetched import is_transient
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
@@ -77,6 +78,17 @@ def selected_assets(catalog: Catalog, request: Request) -> tuple[set[str], set[s
     return chosen, forced
 
 
+def _no_match(text: str, catalog: Catalog) -> UnknownName:
+    """A selection that is well formed and matches nothing."""
+    names = sorted(catalog.graph)
+    assets = build_definitions(catalog).resolve_asset_graph()
+    groups = sorted({assets.get(key).group_name for key in assets.get_all_asset_keys()})
+    kind, _, name = text.partition(":")
+    meant = did_you_mean(name, groups) if kind == "group" else did_you_mean(text, names)
+    known = f"groups: {', '.join(groups)}; assets: {', '.join(names)}"
+    return UnknownName(f"--select {text!r} matches no asset{meant}; {known}")
+
+
 def resolve_selection(select: tuple[str, ...], catalog: Catalog) -> set[str]:
     """Asset names, or Dagster's selection syntax (``group:curation``, ``latents+``), as a set of names."""
     chosen, names = set[str](), set(catalog.graph)
@@ -86,11 +98,14 @@ def resolve_selection(select: tuple[str, ...], catalog: Catalog) -> set[str]:
             continue
         assets = build_definitions(catalog).assets or []
         try:
-            keys = dg.AssetSelection.from_string(text).resolve(assets)  # type: ignore[arg-type]
+            with warnings.catch_warnings():
+                # `group:x` is published syntax; Dagster's own code for it uses a parameter that it calls beta.
+                warnings.simplefilter("ignore", dg.BetaWarning)
+                keys = dg.AssetSelection.from_string(text).resolve(assets)  # type: ignore[arg-type]
         except (dg.DagsterError, ValueError) as error:
             raise _unknown("--select", text, names) from error
         if not keys:
-            raise UnknownName(f"--select {text!r} matches no asset; assets: {', '.join(sorted(names))}")
+            raise _no_match(text, catalog)
         chosen |= {key.to_user_string() for key in keys}
     return chosen
 
@@ -106,6 +121,17 @@ def selected_shards(registry: pl.DataFrame, request: Request) -> list[str]:
     if unknown:
         raise UnknownName(f"--shards: no shard {', '.join(unknown)}; registered are {shards[0]} to {shards[-1]}")
     return [shard for shard in shards if not request.shards or shard in request.shards]
+
+
+def require_enough_rows(catalog: Catalog, request: Request, registry: pl.DataFrame) -> None:
+    """Whether the source can fill as many clusters as are asked for.
+
+    Raises:
+        UsageError: it has fewer rows.
+    """
+    k, rows = catalog.profile.clusters.k, int(registry["rows"].sum())
+    if rows < k and "cluster_model" in selected_assets(catalog, request)[0]:
+        raise UsageError(f"clusters.k is {k}, but the source has only {rows} rows: --set clusters.k={rows} or less")
 
 
 def _registry(catalog: Catalog) -> pl.DataFrame:

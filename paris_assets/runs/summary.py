@@ -45,6 +45,7 @@ class AssetSummary:
     seconds: float = 0.0
     made: int = 0
     finished: int = 0
+    partitions: int = 0
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -63,8 +64,9 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
     rows = []
     shards = catalog.shards()
     for name in order(catalog.graph):
-        line = AssetSummary(name, seconds=seconds[name], made=made[name])
-        for shard in shards if catalog.graph[name].partitioned else [ALL]:
+        keys = shards if catalog.graph[name].partitioned else [ALL]
+        line = AssetSummary(name, seconds=seconds[name], made=made[name], partitions=len(keys))
+        for shard in keys:
             # What a failed run left of an earlier one is no result of these settings.
             record = catalog.record(name, shard) if catalog.done(name, shard) else None
             if record:
@@ -80,7 +82,7 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     """Stages, rejects, clusters, failed checks, and where the results lie."""
     rows = summarise(catalog, report)
     console.print(_stages([line for line in rows if line.finished]))
-    for step in account({line.asset: line.counts for line in rows if line.finished}):
+    for step in _account(rows):
         console.print(f"  {step}", markup=False, soft_wrap=True)
     _print_clusters(catalog, console)
     unread = _unread(catalog)
@@ -102,6 +104,18 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     for name, asset in PAGES.items():
         if catalog.done(asset, ALL) and catalog.location.size(name) is not None:
             console.print(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
+
+
+def _account(rows: list[AssetSummary]) -> list[str]:
+    """Every step as a sentence; what is not finished for all shards says for how many."""
+    there = {line.asset: line for line in rows if line.finished}
+    steps = account({asset: line.counts for asset, line in there.items()})
+    return [f"{step}{_unfinished(there[step.stage])}" for step in steps]
+
+
+def _unfinished(line: AssetSummary) -> str:
+    left = line.finished < line.partitions
+    return f" ({line.finished} of {line.partitions} shards: {line.asset} is not finished)" if left else ""
 
 
 def _unread(catalog: Catalog) -> LeftOut:

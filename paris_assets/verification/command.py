@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 
 from paris_assets.config import Profile
@@ -13,8 +14,9 @@ from paris_assets.dag.catalog import REGISTRY
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import asset_graph
 from paris_assets.errors import FileError
-from paris_assets.experts.manifest import published_settings
+from paris_assets.experts.manifest import changed_sections
 from paris_assets.planning.profile_file import stored_profile
+from paris_assets.planning.waves import some
 from paris_assets.storage.location import Location
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.manifest_checks import MANIFEST, NoManifest, parse_manifest
@@ -59,9 +61,9 @@ def verify(root: Location, manifest: dict[str, Any]) -> Findings:
         findings.notes.append(WITHOUT_TABLES)
         verify_published(root, manifest, findings)
         return findings
-    unfinished = changed_settings(root, manifest)
+    unfinished = begun_since(root, manifest)
     if unfinished:
-        # Tables of these settings beside files of those: every join would differ, and none would be damage.
+        # Tables of one state beside files of another: joins would differ, and none would be damage.
         _check_half_done(root, manifest, unfinished, findings)
         return findings
     joins = TableJoins(root, manifest, asset_graph(stored_profile(root) or Profile()), findings)
@@ -70,24 +72,28 @@ def verify(root: Location, manifest: dict[str, Any]) -> Findings:
     return findings
 
 
-def changed_settings(root: Location, manifest: dict[str, Any]) -> list[str]:
-    """Settings of the root that are others than those that the manifest was made by: a change was begun since."""
+def begun_since(root: Location, manifest: dict[str, Any]) -> tuple[str, str] | None:
+    """(what the manifest should speak of, what it speaks of) where settings, or the source, have changed since it was
+    written, and no run has finished that."""
     profile = stored_profile(root)
-    if profile is None:
-        return []
-    now, then = published_settings(profile), manifest["settings"]
-    return sorted(name for name in now if name != "name" and now[name] != then.get(name))
+    changed = [] if profile is None else changed_sections(profile, manifest["settings"])
+    if changed:
+        return "the settings of the root's profile.yaml", f"those of an earlier run: {', '.join(changed)} changed since"
+    with root.open(REGISTRY) as file:
+        registered = pl.read_parquet(file, columns=["shard"])["shard"].to_list()
+    new = [shard for shard in registered if shard not in {*manifest["shards"], *manifest["shards_missing"]}]
+    return (f"all {len(registered)} shards", f"those before {some(new)} came") if new else None
 
 
-def _check_half_done(root: Location, manifest: dict[str, Any], changed: list[str], findings: Findings) -> None:
-    """One problem for all that a change, of these sections of the profile, has not reached yet."""
-    alone = Findings()
+def _check_half_done(root: Location, manifest: dict[str, Any], unfinished: tuple[str, str], findings: Findings) -> None:
+    """One problem for all that a change has not reached yet."""
+    alone, (expected, found) = Findings(), unfinished
     verify_published(root, manifest, alone)
     files = len({problem.file for problem in alone.problems})
     state = f"{files} published files are changed already" if files else "what is published is whole, as it was before"
     findings.checked += alone.checked
-    found = f"those of an earlier run: {', '.join(changed)} changed since, and that change is not finished ({state})"
-    findings.problem(MANIFEST, "the settings of the root's profile.yaml", found, "`paris run` finishes it")
+    said = f"{found}, and that change is not finished ({state})"
+    findings.problem(MANIFEST, expected, said, "`paris run` finishes it")
 
 
 def _place(manifest: str) -> tuple[Location, str]:
@@ -107,5 +113,8 @@ def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:
         # An object store that has no such object gives no number.
         if isinstance(error, FileError) and error.errno not in (errno.ENOTDIR, errno.EISDIR):
             raise
+        if name == MANIFEST and root.size(REGISTRY) is not None:
+            said = f"nothing is published under {root.url} yet: `paris run --root {root.url}` finishes it"
+            raise NoManifest(said) from error
         raise NoManifest(f"no file {manifest}: give the path or URL of a {MANIFEST}") from error
     return parse_manifest(data, manifest)

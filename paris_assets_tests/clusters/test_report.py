@@ -21,6 +21,9 @@ from paris_assets.config import Clusters
 from paris_assets.pages.pictures import TILE
 
 N, SETTINGS = 70, Clusters(k=3, restarts=1, stability_seeds=2)
+SAID = "120 rows = 70 distinct images + 50 further rows with the same bytes"
+ACCOUNT = [{"stage": "image_signals", "unit": "rows", "count": 120, "said": SAID,
+            "parts": {"distinct images": N, "further rows with the same bytes": 50, "of nothing": 0}}]  # fmt: skip
 EVIL = '<script>alert("x")</script> $x$ | `code` [a](http://evil.example) & {{ 7*7 }}'
 IDS = [f"{row:032x}" for row in range(N)]
 
@@ -53,7 +56,7 @@ def _write(folder: Path, settings: Clusters = SETTINGS) -> tuple[list[str], list
         seen.append(image_id)
         return _picture(image_id)
 
-    return write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0), seen, table
+    return write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0, ACCOUNT), seen, table
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +128,16 @@ def test_markdown_escapes_captions(report: Path) -> None:
     assert "](http" not in text.replace("\\]\\(http", "")
     for line in re.findall(r"!\[.*?\]\((.*?)\)", text):
         assert (report / line).is_file()
+
+
+def test_rows_of_the_source_and_distinct_images_are_joined(report: Path) -> None:
+    assert f"- {SAID.replace('+', chr(92) + '+')}" in (report / "cluster_report.md").read_text()
+    assert f"# {N} distinct images, 3 clusters" in (report / "cluster_report.md").read_text()
+    page = (report / "cluster_report.html").read_text()
+    joined = f"<td>120 rows</td><td><b>{N}</b> distinct images + <b>50</b> further rows with the same bytes</td>"
+    assert joined in page
+    assert "of nothing" not in page
+    assert json.loads((report / "cluster_report.json").read_text())["account"] == ACCOUNT
 
 
 def test_json_holds_the_figures(report: Path) -> None:

@@ -17,7 +17,7 @@ from paris_assets.curation.bounds import Bound, bounds_of, sides
 from paris_assets.curation.histogram import BINS, histogram
 from paris_assets.curation.reported import PAGE, reported
 from paris_assets.curation.schema import CURATION_REPORT, DUPLICATE_GROUPS, SCORE_QUANTILES
-from paris_assets.dag.flow import account
+from paris_assets.dag.flow import account, with_words
 from paris_assets.settings.curation import Curation
 
 IDS = [f"{number:032x}" for number in range(60)]
@@ -80,7 +80,7 @@ def picture(image_id: str) -> bytes:
 def made(folder: Path) -> tuple[pl.DataFrame, str]:
     folder.mkdir(exist_ok=True)
     counts = {"filtered_images": {"in": 60, "out": 20, "rejects": {"short_side": 30, "best": 10}}}
-    output = reported(images().lazy(), groups().lazy(), QUANTILES, account(counts), picture, SETTINGS)
+    output = reported(images().lazy(), groups().lazy(), QUANTILES, with_words(account(counts)), picture, SETTINGS)
     output.scratch = folder
     (rows,) = list(output.rows)  # type: ignore[arg-type]
     return rows, output.files[PAGE].read_text()

@@ -31,11 +31,13 @@ def field(*path: str) -> Any:
         ("checks.min_fetched", DEMO.checks.min_fetched),
         ("ingest.timeout_s", 2.0),
         ("source.rows_per_shard", 66),
+        ("curation.signal_rules.short_side.min", 160.0),
+        ("scores.nsfw.batch_size", 8),
     ],
 )
 def test_plain_settings_are_offered_with_description_and_default(path: str, value: Any) -> None:
     found = field(*path.split("."))
-    assert found.default_value == value == DEMO.at(path)
+    assert found.default_value == value
     assert not found.is_required
     assert len(found.description) > 10
 
@@ -59,6 +61,18 @@ def test_what_decides_results_is_refused_with_the_way_to_change_it(given: dict[s
     assert f"{path} is {DEMO.at(path)!r}, not " in str(refusal.value)
     assert f"`paris run --root /some/root --set {path}=" in str(refusal.value)
     assert "timeout_s" not in str(refusal.value), "which changes no result"
+
+
+def test_bounds_of_rules_are_refused_by_the_name_that_set_takes() -> None:
+    given = {"curation": {"signal_rules": {"short_side": {"min": 300.0, "null": "reject"}}}}
+    with pytest.raises(UsageError) as refusal:
+        overrides(DEMO, given, "/some/root")
+    assert "curation.signal_rules.short_side.min is 160.0, not 300.0" in str(refusal.value)
+    assert "`paris run --root /some/root --set curation.signal_rules.short_side.min=300.0`" in str(refusal.value)
+    given["curation"]["signal_rules"]["short_side"]["min"] = 160.0
+    assert overrides(DEMO, given, "/some/root") == {}
+    changed = load_profile("demo", {"curation.signal_rules.short_side.min": 300.0})
+    assert changed.results("curation")["signal_rules"][0]["min"] == 300.0
 
 
 def test_speed_may_be_changed_for_one_run_and_the_same_values_are_no_change() -> None:

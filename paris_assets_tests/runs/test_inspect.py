@@ -1,5 +1,6 @@
 """`paris inspect` tells how each image ended, and which one was kept instead."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from paris_assets.dag.records import ALL
+from paris_assets.experts.manifest import MANIFEST, published_settings
 from paris_assets.runs.inspect import describe, find_occurrences, print_history
 from paris_assets.runs.outcome import why_first
 from paris_assets_tests.fixtures import made_up
@@ -106,6 +108,16 @@ def test_a_failed_fetch_has_its_reason_and_attempts(store: MadeUpRoot, capsys: p
     said = told(store, "http://photos.example/24", capsys)
     assert "=> not fetched: http_503 (HTTP 503, 3 attempts)" in said
     assert "(source row 24, shard 00001)" in said
+
+
+def test_a_change_that_is_not_finished_is_said(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "not finished" not in told(store, "row:2", capsys)
+    settings = published_settings(store.profile)
+    for now, said in ((settings, False), (settings | {"clusters": {"k": 99}}, True)):
+        store.root.put_bytes(json.dumps({"settings": now}).encode(), MANIFEST)
+        first = told(store, "row:2", capsys).splitlines()[0]
+        assert first.startswith("note: clusters changed since the last manifest") == said
+    store.root.delete(MANIFEST)
 
 
 def test_every_failing_rule_has_its_value_and_bound(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import polars as pl
 import pytest
 
-from paris_assets.dag.flow import account
+from paris_assets.config import Model, ProfileError
+from paris_assets.dag.flow import account, with_words
+from paris_assets.definitions import open_catalog
+from paris_assets.errors import UsageError
+from paris_assets.models.registry import requirements
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.profiles import load_profile
-from paris_assets.runs.arguments import completion_script
+from paris_assets.runs.arguments import build_parser, completion_script
 from paris_assets.runs.preflight import setting_problems
-from paris_assets.runs.progress import Estimate, duration
+from paris_assets.runs.progress import WIDTH, Estimate, duration, open_console
+from paris_assets.runs.run import Request, UnknownName, require_enough_rows, resolve_selection
 from paris_assets.runs.soundness import remove_empty_folders
 from paris_assets.runs.space import SMALL_GPU_BYTES, batch_advice
 from paris_assets.storage.location import Location
@@ -24,6 +32,7 @@ REFUSED = [
     ({"ingest.resolve": {"a.b": "nonsense"}}, "a.b: 'nonsense' is neither"),
     ({"checks.min_share": 0.2}, "checks.min_share is 0.2, of k = 8 clusters: no more than 0.125 is possible"),
     ({"checks.min_kept": 0.9, "checks.max_kept": 0.5}, "checks.min_kept is 0.9, above checks.max_kept, 0.5"),
+    ({"text.tokens": 600}, "text.tokens is 600, but minilm has 512 positions: --set text.tokens=512"),
     ({"captions.captioner.options": {"foo": 1}}, "captions.captioner.options: got an unexpected keyword argument"),
     ({"curation.signal_rules.aspect.name": "entropy"}, "two rules are called 'entropy'"),
 ]
@@ -44,15 +53,22 @@ def test_rows_and_images_are_joined_by_reasons() -> None:
     counts = {
         "raw_images": {"in": 264, "out": 253, "rejects": {"timeout": 11}},
         "image_signals": {"in": 251, "out": 251, "rejects": {}},
+        "content_scores": {"in": 251, "out": 239, "rejects": {"not_scored": 12}},
         "filtered_images": {"in": 251, "out": 239, "rejects": {"entropy": 12}},
         "duplicate_groups": {"in": 241, "out": 241, "rejects": {"exact": 7, "phash": 28}},
         "curated_images": {"in": 241, "out": 206, "rejects": {"duplicate": 35}},
         "latents": {"in": 206, "out": 200, "rejects": {"too_small": 6}},
+        "training_split": {"in": 190, "out": 190, "rejects": {}},
+        "expert_shards": {"in": 206, "out": 190, "rejects": {"no_latent": 6, "not_selected": 10}},
     }
     steps = account(counts)
     assert all(step.whole for step in steps)
     assert str(steps[1]) == "253 rows = 251 distinct images + 2 further rows with the bytes of another of their shard"
-    assert str(steps[3]).startswith("241 rows = 239 images kept by the rules + 2 further rows")
+    assert str(steps[2]) == "251 images = 239 scored + 12 not_scored"
+    assert str(steps[4]).startswith("241 rows = 239 images kept by the rules + 2 further rows")
+    assert str(steps[7]) == "206 images = 190 to train on or held out + 6 no_latent + 10 not_selected"
+    assert with_words(steps)[7]["said"] == str(steps[7])
+    assert {step.stage for step in steps} == counts.keys()
     lost = account({"latents": {"in": 5, "out": 3, "rejects": {}}})[0]
     assert not lost.whole
     assert "+2 that nothing explains" in str(lost)
@@ -101,6 +117,49 @@ def test_empty_folders_of_experts_go_and_others_stay(tmp_path: Path) -> None:
 
 
 def test_completion_knows_commands_and_names() -> None:
-    script = completion_script("bash", ["demo", "own"], ["captions"], ["clusters.k"])
-    for word in ("--log-file", "demo own", "captions", "clusters.k", "verify)"):
+    script = completion_script("bash", ["demo", "own"], ["captions"], ["clusters.k", "seed"], ["rule.min"])
+    for word in ("--log-file", "demo own", "captions", "clusters.k seed rule.min", "verify)", "clusters seed"):
         assert word in script
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"), [(["runn"], "'run'"), (["run", "--profle", "demo"], "'--profile'"), (["run", "--zz"], "")]
+)
+def test_a_misspelt_command_or_option_is_answered(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        build_parser().parse_args(arguments)
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said.endswith(f"(did you mean {meant}?)\n") == bool(meant)
+
+
+def test_what_is_like_a_name_is_said(tmp_path: Path) -> None:
+    catalog = open_catalog(str(tmp_path), load_profile("demo"))
+    with pytest.raises(UnknownName, match=r"'group:curatin' .* \(did you mean 'curation'\?\); groups: capt"):
+        resolve_selection(("group:curatin",), catalog)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", dg.BetaWarning)
+        assert resolve_selection(("group:captions",), catalog) == {"captions", "text_embeddings"}
+    with pytest.raises(ProfileError, match=r"rule 'short_side' has no setting 'mn' \(did you mean 'min'\?\)"):
+        load_profile("demo", {"curation.signal_rules.short_side.mn": 3})
+    assert "(did you mean 'imagenet-labels'?)" in requirements(Model(implementation="imagenet-label"))[0]
+
+
+def test_too_few_rows_for_the_clusters(tmp_path: Path) -> None:
+    catalog, registry = open_catalog(str(tmp_path), load_profile("demo")), pl.DataFrame({"rows": [3, 4]})
+    with pytest.raises(UsageError, match=r"k is 8, but the source has only 7 rows: --set clusters\.k=7 or less"):
+        require_enough_rows(catalog, Request(), registry)
+    require_enough_rows(catalog, Request(select=("captions",)), registry)
+    require_enough_rows(catalog, Request(), pl.DataFrame({"rows": [8]}))
+
+
+def test_without_a_terminal_sentences_and_reasons_stay_whole(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    console, path = open_console(), f"registered, from {'/folder' * 30}"
+    console.print(path, markup=False)
+    assert capfd.readouterr().err == f"{path}\n"
+    assert console.width == WIDTH

@@ -68,6 +68,19 @@ def test_a_finished_run_is_sound(finished: Path, capsys: pytest.CaptureFixture[s
     assert (status, capsys.readouterr().out.splitlines()[0].split(" under")[0]) == (0, "no problems")
 
 
+def test_a_change_that_is_not_finished_is_one_problem(root: Path, verify: Verify) -> None:
+    registry = pl.read_parquet(root / "shards.parquet")
+    made_up.put_registry(root, pl.concat([registry, registry.tail(1).with_columns(shard=pl.lit("00099"))]))
+    replace(root, "curated_images", url=pl.lit("http://elsewhere.example"))  # as a half-done run may leave it
+    status, said = verify()
+    assert status == 1
+    assert len(said.splitlines()) == 3
+    assert said.startswith(f"pipeline_manifest.json: expected all {registry.height + 1} shards, found those before ")
+    assert "00099 came, and that change is not finished (what is published is whole, as it was before)" in said
+    (root / "pipeline_manifest.json").unlink()
+    assert main(["verify", str(root)]) == 2
+
+
 def test_published_files_alone_are_checked_and_what_is_missing_is_said(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +100,7 @@ def test_published_files_alone_are_checked_and_what_is_missing_is_said(
 def test_wrong_usage(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, said in (
         (root / "absent.json", "absent.json: give the path or URL of a pipeline_manifest.json"),
+        (root.parent / "absent", "give the path or URL of a pipeline_manifest.json"),
         (root / "captions", "give the path or URL of a pipeline_manifest.json"),
         (root / TAR, "is no JSON"),
     ):
