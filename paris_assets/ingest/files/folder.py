@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import polars as pl
 from fsspec import AbstractFileSystem
 
+from paris_assets.config import Source
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.files import captions_beside, folder_metadata
-from paris_assets.ingest.files.folder_metadata import Names
+from paris_assets.ingest.files.image_names import Names
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.listing import Listing
-from paris_assets.ingest.files.names import is_metadata
+from paris_assets.ingest.files.names import is_named_for_image
 from paris_assets.ingest.files.places import Place
 from paris_assets.ingest.files.source_file import members_identity
-from paris_assets.ingest.lists.columns import from_records
+from paris_assets.ingest.lists.columns import from_records, texts_in, texts_left_out, with_texts
+
+PROBE_ROWS = 100
 
 
 class Described:
@@ -24,21 +27,23 @@ class Described:
 
     def __init__(self, listing: Listing) -> None:
         self.images = listing.files
-        self._infos = {**listing.files, **listing.beside}
+        self._infos = {**listing.files, **listing.beside, **listing.tables}
         self._beside = captions_beside.by_image(listing.files, listing.beside)
-        self._tables = [file for file in listing.beside if is_metadata(file)]
+        self._tables = [*listing.tables]
 
-    def check(self, place: Place, overrides: Mapping[str, str], left_out: LeftOut) -> None:
+    def check(self, place: Place, source: Source, left_out: LeftOut) -> None:
         """Whether what describes the images can be read and fits them; counts what does not.
 
         Raises:
-            SourceError: an entry of a table that cannot be read, a table that describes none of the images, or one
-                without the columns that the profile names.
+            SourceError: a table that cannot be read or describes none of the images, or no column that the profile
+                names.
         """
         described = set(self._beside)
         if self._tables:
             names = Names(place.base, self.images)
-            described |= folder_metadata.check(place.fs, place.base, self._tables, names, overrides, left_out)
+            found = folder_metadata.check(place, self._tables, names, source, left_out)
+            self._tables = [*found]
+            described = described.union(*found.values())
         bare = [image for image in self.images if image not in described] if described else []
         if bare:
             left_out.add("images that nothing describes, beside others that have captions or metadata", *bare)
@@ -73,30 +78,54 @@ class Described:
         return {"identity": members_identity(self._infos, [*members, *files]), "described_by": files or None}
 
 
-def read(
-    fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], overrides: Mapping[str, str], unread: LeftOut
-) -> pl.DataFrame:
+class Found(NamedTuple):
+    """What describes some images, in their order: values of tables and of JSON files, and texts of caption files."""
+
+    entries: list[Mapping[str, Any]]
+    beside: list[Mapping[str, Any]]
+    texts: list[list[str]]
+
+
+def read(place: Place, entry: Mapping[str, Any], source: Source, unread: LeftOut) -> pl.DataFrame:
     """The images of one part, normalised; `locator` is the path below the folder.
 
-    A value is that of a table of metadata, else of the JSON beside the image; a text is else that of a caption file.
+    A value is that of a table of metadata, else of the JSON beside the image; the texts are those of both, then of
+    caption files.
 
     Args:
         entry: the shard's row of the registry: `members`, `described_by`, `source_row`.
+        source: overrides of columns, and the encoding.
         unread: counts captions and JSON files that cannot be read.
     """
-    members, files = list(entry["members"]), list(entry["described_by"] or ())
-    tables = [file for file in files if is_metadata(file)]
-    names = Names(base, members, others=lambda path: fs.exists(f"{base}/{path}"))
-    entries = folder_metadata.records(fs, base, tables, names) if tables else {}
-    rows = from_records([entries.get(member, {}) for member in members], overrides, entry["source_row"])
-    beside = captions_beside.by_image(members, (file for file in files if file not in tables))
-    if beside:
-        found = [captions_beside.described(fs, base, beside.get(member, ()), unread) for member in members]
-        own = from_records([columns for columns, _ in found], overrides, entry["source_row"])
-        texts = pl.Series("text", [text for _, text in found], dtype=pl.String)
-        text = pl.coalesce(_filled(rows["text"]), _filled(own["text"]), texts)
-        rows = pl.DataFrame([rows[name].fill_null(own[name]) for name in rows.columns]).with_columns(text=text)
-    return rows.with_columns(locator=pl.Series(members, dtype=pl.String))
+    found = _found(place, entry, source, unread, entry["rows"])
+    rows = from_records(found.entries, source.columns, entry["source_row"])
+    own = from_records(found.beside, source.columns, entry["source_row"])
+    texts = (texts_in(rows), texts_in(own), found.texts)
+    rows = with_texts(pl.DataFrame([rows[name].fill_null(own[name]) for name in rows.columns]), *texts)
+    return rows.with_columns(locator=pl.Series(entry["members"], dtype=pl.String))
+
+
+def left_out(place: Place, entry: Mapping[str, Any], source: Source) -> list[str]:
+    """Columns of what describes a part's first images that nothing is made of, and whose values look like captions."""
+    if not entry["described_by"]:
+        return []
+    found = _found(place, entry, source, LeftOut(), PROBE_ROWS)
+    records = [*found.entries, *found.beside]
+    names = {name for record in records for name in record}
+    return texts_left_out({name: [record.get(name) for record in records] for name in names}, source.columns)
+
+
+def _found(place: Place, entry: Mapping[str, Any], source: Source, unread: LeftOut, rows: int) -> Found:
+    """What describes the first images of a part."""
+    files = entry["described_by"] or ()
+    beside = captions_beside.by_image(entry["members"], filter(is_named_for_image, files))
+    captions = {file for those in beside.values() for file in those}
+    members = entry["members"][:rows]
+    tables = [file for file in files if file not in captions]
+    names = Names(place.base, members, others=lambda path: place.fs.exists(f"{place.base}/{path}"))
+    entries = folder_metadata.records(place, tables, names, source) if tables else {}
+    read = [captions_beside.described(place, beside.get(image, ()), source.encoding, unread) for image in members]
+    return Found([entries.get(image, {}) for image in members], [values for values, _ in read], [t for _, t in read])
 
 
 def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max_bytes: int) -> Iterator[Fetched]:
@@ -110,8 +139,3 @@ def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max
 
 def _any_below(members: Iterable[str], folder: str) -> bool:
     return not folder or any(member.startswith(f"{folder}/") for member in members)
-
-
-def _filled(texts: pl.Series) -> pl.Expr:
-    """The texts, and null for what is empty."""
-    return pl.lit(texts.set(texts == "", None))

@@ -133,6 +133,22 @@ def normalise(table: pl.DataFrame, first_source_row: int, height: int) -> pl.Dat
     return pl.DataFrame(columns).with_columns(pl.col("alt_texts").fill_null([]))
 
 
+def texts_in(rows: pl.DataFrame) -> list[list[str]]:
+    """The texts of each row: `text`, then `alt_texts`."""
+    return [[] if text is None else [text, *others] for text, others in rows.select("text", "alt_texts").iter_rows()]
+
+
+def with_texts(rows: pl.DataFrame, *found: Sequence[Sequence[str]]) -> pl.DataFrame:
+    """Rows with the texts that several sources have for each: the first that is not blank, and all others.
+
+    Args:
+        rows: columns of `source_rows`.
+        found: of each source, in the order in which they count, the texts of each row.
+    """
+    texts = _series([row_texts(cells) for cells in zip(*found, strict=True)], TEXTS).list
+    return rows.with_columns(text=texts.first(), alt_texts=texts.slice(1))
+
+
 def with_problems(rows: pl.DataFrame, unreadable: Sequence[bool]) -> pl.DataFrame:
     """Say of rows that are to be fetched why they cannot be: they were not read, or have no url.
 
