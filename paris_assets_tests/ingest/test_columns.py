@@ -6,14 +6,8 @@ import math
 import polars as pl
 import pytest
 
-from paris_assets.ingest.lists.columns import (
-    SourceError,
-    check_records,
-    find_columns,
-    from_records,
-    normalise,
-    our_columns,
-)
+from paris_assets.ingest.lists.columns import SourceError, find_columns, normalise, our_columns
+from paris_assets.ingest.lists.records import check_records, from_records
 from paris_assets.ingest.schema import SOURCE_ROWS
 
 COLUMNS = SOURCE_ROWS.polars()

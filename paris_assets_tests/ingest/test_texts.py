@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest.lists.columns import from_records
+from paris_assets.ingest.lists.records import from_records
 from paris_assets.ingest.lists.texts import looks_like_text
 from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register

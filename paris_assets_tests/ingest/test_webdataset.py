@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from paris_assets.config import Source
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists.columns import SourceError
@@ -53,7 +54,7 @@ def test_parts_read_alone_are_the_whole(kind: int, size: int) -> None:
     rows, bodies = [], []
     for first, count, offset, _ in webdataset.cut(tar, "x.tar", size):
         entry = {"file": "x.tar", "offset": offset, "rows": count, "source_row": first}
-        table = webdataset.read(tar, "x.tar", entry, {}, LeftOut())
+        table = webdataset.read(tar, "x.tar", entry, Source(), LeftOut())
         assert table["source_row"].to_list() == list(range(first, first + count))
         rows += table.select("url", "text", "source_width", "locator").rows()
         bodies += list(webdataset.read_images(tar, "x.tar", entry, 10_000))
@@ -92,7 +93,9 @@ def test_a_file_that_is_no_tar_is_named() -> None:
 
 def test_json_that_does_not_parse_gives_nulls_and_keeps_the_image() -> None:
     tar = _tar([("1.jpg", b"a"), ("1.json", b"{"), ("2.jpg", b"b"), ("2.json", b'{"url": "u"}')])
-    rows = webdataset.read(tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}, {}, LeftOut())
+    rows = webdataset.read(
+        tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}, Source(), LeftOut()
+    )
     assert rows.select("url", "locator").rows() == [(None, "x.tar:1.jpg"), ("u", "x.tar:2.jpg")]
 
 
@@ -106,7 +109,7 @@ def test_a_column_that_no_sample_has_is_named() -> None:
 def test_a_tar_with_fewer_samples_than_registered_is_named() -> None:
     entry = {"file": "x.tar", "offset": 0, "rows": 3, "source_row": 0}
     with pytest.raises(SourceError, match=r"x\.tar: 3 rows were registered at byte 0: 2"):
-        webdataset.read(_tar([("1.jpg", b"a"), ("2.jpg", b"b")]), "x.tar", entry, {}, LeftOut())
+        webdataset.read(_tar([("1.jpg", b"a"), ("2.jpg", b"b")]), "x.tar", entry, Source(), LeftOut())
 
 
 @pytest.mark.parametrize("kept", [0, 100, 512, 700, 1024, 1500, 2048, 2050])
@@ -129,7 +132,7 @@ def test_a_member_whose_name_is_no_utf8_stops_nothing(kind: int) -> None:
     tar = _tar([("caf\udce9.jpg", b"a"), ("caf\udce9.txt", b"t"), ("z.jpg", b"b")], kind)
     entry = {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}
     assert [part[1] for part in webdataset.cut(tar, "x.tar", 10)] == [2]
-    rows = webdataset.read(tar, "x.tar", entry, {}, LeftOut())
+    rows = webdataset.read(tar, "x.tar", entry, Source(), LeftOut())
     assert rows.select("text", "locator").rows() == [("t", r"x.tar:caf\xe9.jpg"), (None, "x.tar:z.jpg")]
     assert [fetched.body for fetched in webdataset.read_images(tar, "x.tar", entry, 10)] == [b"a", b"b"]
 
@@ -172,7 +175,7 @@ def _read(tar: io.BytesIO, size: int = 100) -> tuple[list[tuple[str, str | None]
     rows, bodies, left_out = list[tuple[str, str | None]](), list[bytes | None](), LeftOut()
     for first, count, offset, found in webdataset.cut(tar, "x.tar", size):
         entry = {"file": "x.tar", "offset": offset, "rows": count, "source_row": first}
-        table = webdataset.read(tar, "x.tar", entry, {}, left_out)
+        table = webdataset.read(tar, "x.tar", entry, Source(), left_out)
         rows += [
             (locator.removeprefix("x.tar:"), text) for locator, text in table.select("locator", "text").iter_rows()
         ]

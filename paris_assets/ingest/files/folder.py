@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from itertools import islice
+from typing import Any, cast
 
 import polars as pl
 from fsspec import AbstractFileSystem
@@ -17,7 +18,8 @@ from paris_assets.ingest.files.listing import Listing
 from paris_assets.ingest.files.names import is_named_for_image
 from paris_assets.ingest.files.places import Place
 from paris_assets.ingest.files.source_file import members_identity
-from paris_assets.ingest.lists.columns import from_records, texts_in, texts_left_out, with_texts
+from paris_assets.ingest.lists.columns import texts_in, with_texts
+from paris_assets.ingest.lists.records import from_records, unused_texts
 
 PROBE_ROWS = 100
 
@@ -78,14 +80,6 @@ class Described:
         return {"identity": members_identity(self._infos, [*members, *files]), "described_by": files or None}
 
 
-class Found(NamedTuple):
-    """What describes some images, in their order: values of tables and of JSON files, and texts of caption files."""
-
-    entries: list[Mapping[str, Any]]
-    beside: list[Mapping[str, Any]]
-    texts: list[list[str]]
-
-
 def read(place: Place, entry: Mapping[str, Any], source: Source, unread: LeftOut) -> pl.DataFrame:
     """The images of one part, normalised; `locator` is the path below the folder.
 
@@ -97,35 +91,37 @@ def read(place: Place, entry: Mapping[str, Any], source: Source, unread: LeftOut
         source: overrides of columns, and the encoding.
         unread: counts captions and JSON files that cannot be read.
     """
-    found = _found(place, entry, source, unread, entry["rows"])
-    rows = from_records(found.entries, source.columns, entry["source_row"])
-    own = from_records(found.beside, source.columns, entry["source_row"])
-    texts = (texts_in(rows), texts_in(own), found.texts)
+    members: list[str] = entry["members"]
+    beside, tables = _described_by(entry)
+    names = Names(place.base, members, others=lambda path: place.fs.exists(f"{place.base}/{path}"))
+    entries = folder_metadata.records(place, tables, names, source) if tables else {}
+    found = [captions_beside.described(place, beside.get(image, ()), source.encoding, unread) for image in members]
+    rows = from_records([entries.get(image, {}) for image in members], source.columns, entry["source_row"])
+    own = from_records([columns for columns, _ in found], source.columns, entry["source_row"])
+    texts = (texts_in(rows), texts_in(own), [texts for _, texts in found])
     rows = with_texts(pl.DataFrame([rows[name].fill_null(own[name]) for name in rows.columns]), *texts)
-    return rows.with_columns(locator=pl.Series(entry["members"], dtype=pl.String))
+    return rows.with_columns(locator=pl.Series(members, dtype=pl.String))
 
 
 def left_out(place: Place, entry: Mapping[str, Any], source: Source) -> list[str]:
-    """Columns of what describes a part's first images that nothing is made of, and whose values look like captions."""
-    if not entry["described_by"]:
-        return []
-    found = _found(place, entry, source, LeftOut(), PROBE_ROWS)
-    records = [*found.entries, *found.beside]
-    names = {name for record in records for name in record}
-    return texts_left_out({name: [record.get(name) for record in records] for name in names}, source.columns)
+    """Columns of the first entries of what describes a part that nothing is made of, and whose values look like
+    captions."""
+    beside, tables = _described_by(entry)
+    records: list[Mapping[str, Any]] = []
+    for table in tables:
+        first = islice(folder_metadata.entries_of(place, table, source.encoding), PROBE_ROWS)
+        records += [columns for images in first for _, columns in images[:1]]
+    for files in islice(beside.values(), PROBE_ROWS):
+        records.append(captions_beside.described(place, files, source.encoding, LeftOut())[0])
+    return unused_texts(records, source.columns)
 
 
-def _found(place: Place, entry: Mapping[str, Any], source: Source, unread: LeftOut, rows: int) -> Found:
-    """What describes the first images of a part."""
+def _described_by(entry: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """(image -> the captions and JSON beside it, tables) of what describes a part."""
     files = entry["described_by"] or ()
     beside = captions_beside.by_image(entry["members"], filter(is_named_for_image, files))
     captions = {file for those in beside.values() for file in those}
-    members = entry["members"][:rows]
-    tables = [file for file in files if file not in captions]
-    names = Names(place.base, members, others=lambda path: place.fs.exists(f"{place.base}/{path}"))
-    entries = folder_metadata.records(place, tables, names, source) if tables else {}
-    read = [captions_beside.described(place, beside.get(image, ()), source.encoding, unread) for image in members]
-    return Found([entries.get(image, {}) for image in members], [values for values, _ in read], [t for _, t in read])
+    return beside, [file for file in files if file not in captions]
 
 
 def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max_bytes: int) -> Iterator[Fetched]:

@@ -22,7 +22,8 @@ from paris_assets.ingest.files.names import PARQUET, is_metadata, kind_in_words,
 from paris_assets.ingest.files.places import Place
 from paris_assets.ingest.lists import text_tables
 from paris_assets.ingest.lists.column_names import key
-from paris_assets.ingest.lists.columns import SourceError, check_records, names_of
+from paris_assets.ingest.lists.columns import SourceError, names_of
+from paris_assets.ingest.lists.records import check_records
 
 FILES = (
     "file_name", "file_names", "file", "filename", "filenames", "file_path", "filepath", "path", "image", "images",
@@ -126,8 +127,9 @@ def _images_of(
             ranks |= dict.fromkeys(images, rank)
     if number and not ranks:
         raise SourceError(
-            f"{place.base}/{table} names no image of the folder: it has {number} entries such as {lost!r}, the folder "
-            f"images such as {min(names.exact)!r}; name them relative to {table}"
+            f"{place.base}/{table} names no image of the folder: it has {number} entries"
+            f"{f' such as {lost!r}' if lost else ', none of which can be read'}, the folder images such as "
+            f"{min(names.exact)!r}; name them relative to {table}"
         )
     if not number:
         left_out.add("tables without entries", table)
@@ -135,13 +137,12 @@ def _images_of(
 
 
 def _require_files(place: Place, table: str, names: Names, encoding: str) -> None:
-    """Raises SourceError for a table none of whose first rows names a file."""
-    rows = [*islice(_rows(place, table, encoding), PROBE_ROWS)]
-    columns = dict.fromkeys(name for row in rows for name in row or ())
-    if rows and not any(_file_columns(row or {}) for row in rows):
+    """Raises SourceError for a table without a column that names files."""
+    columns = _columns(place, table, encoding)
+    if columns and not _file_columns(columns):
         raise SourceError(
             f"{place.base} holds more than one kind of file: {len(names.exact)} images ({min(names.exact)} ...) and "
-            f"{table}, which describes none of them: none of its columns {[*columns]} names files "
+            f"{table}, which describes none of them: none of its columns {columns} names files "
             f"({', '.join(FILES[:4])}, image ...). Name one so, or give a file, a subfolder or a glob"
         )
 
@@ -159,14 +160,28 @@ def _has_texts(record: Record, source: Source) -> bool:
     return bool(names_of("text", record, source.columns))
 
 
+def _columns(place: Place, table: str, encoding: str) -> list[str]:
+    """Names in the header of a table, or in its first rows."""
+    if kind_of(table) != PARQUET:
+        with place.open(table) as handle:
+            if named := _layout(handle, table, encoding).columns():
+                return named
+    rows = islice(_rows(place, table, encoding), PROBE_ROWS)
+    return [*dict.fromkeys(name for row in rows for name in row or ())]
+
+
+def _layout(handle: Any, table: str, encoding: str) -> text_tables.Layout:
+    kind = kind_of(table)
+    return text_tables.layout_of(handle, table, "csv" if kind == "txt" else kind, encoding)
+
+
 def _rows(place: Place, table: str, encoding: str) -> Iterator[Mapping[str, Any] | None]:
     """Each row of a table; None for one that cannot be read."""
-    kind = kind_of(table)
     with place.open(table) as handle:
-        if kind == PARQUET:
+        if kind_of(table) == PARQUET:
             yield from _parquet_rows(handle)
             return
-        layout = text_tables.layout_of(handle, table, "csv" if kind == "txt" else kind, encoding)
+        layout = _layout(handle, table, encoding)
         for record in text_tables.records(handle, table, layout):
             yield text_tables.parse(text_tables.text_of(record), layout)
 

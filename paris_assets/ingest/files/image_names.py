@@ -20,8 +20,10 @@ def _none(_path: str) -> bool:
 
 @dataclass
 class Names:
-    """Images by the names that a table may give them: as they are; else by names that are `alike`, with or without the
-    folders that they lie in, or in a usual one beside the table; else without their extension, which then names every image of that stem.
+    """Images by the names that a table may give them.
+
+    As they are; else by names that are `alike`, with or without the folders that they lie in, or in a usual one beside
+    the table; else without their extension, which then names every image of that stem.
 
     Attributes:
         base: the folder.

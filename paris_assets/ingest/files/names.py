@@ -49,9 +49,14 @@ def stem_of(file: str) -> str:
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
+def composed(path: str) -> str:
+    """The same for names that differ in how letters are composed (NFC, NFD)."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
+
+
 def alike(path: str) -> str:
     """The same for names that differ in how letters are composed (NFC, NFD), or in small and capital letters."""
-    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+    return path.lower() if path.isascii() else composed(path).casefold()
 
 
 def is_named_for_image(file: str) -> bool:

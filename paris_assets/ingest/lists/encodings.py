@@ -26,6 +26,13 @@ MARKS = {
     b"\x84\x31\x95\x33": "gb18030",
 }
 COMMON = ("cp1251", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1252", "cp1250")
+FEW_BYTES = 8  # tell nothing of an encoding
+# What files begin with that are no text, whatever they are called.
+CONTENTS = {
+    b"\x1f\x8b": "gzip (.gz)", b"BZh9": "bzip2 (.bz2)", b"\xfd7zXZ\0": "xz (.xz)", b"\x28\xb5\x2f\xfd": "zstd (.zst)",
+    b"PK\x03\x04": "a zip archive, as Excel's .xlsx is", b"PAR1": "Parquet (.parquet)", b"%PDF-": "PDF",
+    b"SQLite format 3\0": "SQLite", b"ARROW1": "Arrow", b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
+}  # fmt: skip
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _UNREADABLE = "paris_assets.unreadable"  # bytes that an encoding does not know stay such that UTF-8 does not know them
@@ -40,14 +47,21 @@ def encoding_of(handle: IO[bytes], where: str, named: str = AUTO) -> str:
         named: `source.encoding` of the profile.
 
     Raises:
-        SourceError: it is neither UTF-8 nor UTF-16 or UTF-32, and nothing is named.
+        SourceError: it is no text, or neither UTF-8 nor UTF-16 or UTF-32, and nothing is named.
     """
     handle.seek(0)
     head = handle.read(HEAD_BYTES)
+    if content := other_content(head):
+        raise SourceError(f"{where} is no text but {content} by its content: name it so, or convert it")
     marked = next((codec for mark, codec in MARKS.items() if head.startswith(mark)), None)
     if marked is not None or named != AUTO:
         return marked or codecs.lookup(named).name
     return _with_zeros(head) or _utf8(head, where)
+
+
+def other_content(start: bytes) -> str:
+    """In words, what a file that begins so is, if it is no text; empty where nothing tells."""
+    return next((content for mark, content in CONTENTS.items() if start.startswith(mark)), "")
 
 
 def decoded(content: bytes, named: str = AUTO) -> str:
@@ -94,8 +108,8 @@ def not_utf8(where: str, place: str, line: bytes) -> SourceError:
 
 def _with_zeros(head: bytes) -> str:
     """UTF-16 or UTF-32 without a mark, which have zeros, as other texts do not."""
-    sample = head[: len(head) // 4 * 4][:4096] or head[: len(head) // 2 * 2]
-    if 0 not in sample:
+    sample = head[: len(head) // 4 * 4][:4096]
+    if 0 not in sample or len(sample) < FEW_BYTES:
         return ""
     zeros = [sample[place::4].count(0) * 4 for place in range(4)]
     most = 0.9 * len(sample)

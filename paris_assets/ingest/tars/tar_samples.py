@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 from paris_assets.ingest.files import signatures
 from paris_assets.ingest.files.left_out import LeftOut
-from paris_assets.ingest.files.names import CAPTIONS, extension_of, leftover, stem_of
+from paris_assets.ingest.files.names import CAPTIONS, composed, extension_of, leftover, stem_of
 from paris_assets.ingest.tars.tar_members import members
 
 MOST_MEMBERS = 32  # of one sample; more are names with dots, of which each is a sample of its own
@@ -56,11 +56,11 @@ class Sample:
         return [name for name, info in self.members if id(info) not in used]
 
     def _of(self, extensions: tuple[str, ...]) -> list[tuple[str, Info]]:
-        return [(stem_of(name), info) for name, info in self.members if extension_of(name) in extensions]
+        return [(composed(stem_of(name)), info) for name, info in self.members if extension_of(name) in extensions]
 
     def _own(self, image: str, found: list[tuple[str, Info]]) -> list[Info]:
         """The members of the image's own name, else of the key; where there is no other image, then all others."""
-        wanted = (stem_of(image), image, self.key)
+        wanted = (composed(stem_of(image)), composed(image), self.key)
         own = next(filter(None, ([info for stem, info in found if stem == name] for name in wanted)), [])
         others = [info for _, info in found if info not in own] if len(self.images) == 1 else []
         return own + others
@@ -164,9 +164,9 @@ def _is_image(handle: IO[bytes], name: str, info: Info) -> bool:
 
 
 def _key(name: str) -> str:
-    """WebDataset's: the path up to the first dot of the file name."""
+    """WebDataset's: the path up to the first dot of the file name; letters in one form."""
     folder, slash, file = name.rpartition("/")
-    return folder + slash + file.partition(".")[0]
+    return composed(folder + slash + file.partition(".")[0])
 
 
 def _is_full(sample: Sample, name: str) -> bool:

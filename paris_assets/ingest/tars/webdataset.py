@@ -19,15 +19,9 @@ from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.files.captions_beside import MAX_BYTES, caption, json_object
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.names import kind_in_words
-from paris_assets.ingest.lists.columns import (
-    SourceError,
-    check_records,
-    from_records,
-    texts_in,
-    texts_left_out,
-    with_texts,
-)
+from paris_assets.ingest.lists.columns import SourceError, texts_in, with_texts
 from paris_assets.ingest.lists.encodings import AUTO
+from paris_assets.ingest.lists.records import check_records, from_records, unused_texts
 from paris_assets.ingest.tars.tar_samples import Links, Row, Sample, content_of, samples
 
 PROBE_SAMPLES = 100
@@ -79,9 +73,7 @@ def cut(handle: IO[bytes], where: str, rows_per_shard: int) -> Iterator[Part]:
         yield Part(first, rows, offset, _json(left_out))
 
 
-def read(
-    handle: IO[bytes], where: str, entry: Mapping[str, Any], source: Source, unread: LeftOut
-) -> pl.DataFrame:
+def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], source: Source, unread: LeftOut) -> pl.DataFrame:
     """The rows of one part, normalised: columns from the JSON member, texts from the text members, then from the JSON.
 
     `locator` is `tar:member`, or `tar:key` for a sample without image. A JSON member that is no object gives nulls.
@@ -108,8 +100,7 @@ def left_out(handle: IO[bytes], where: str, entry: Mapping[str, Any], source: So
     """Keys of the JSON of a part's first rows that nothing is made of, and whose values look like captions."""
     links, first = Links(handle, where), islice(_rows(handle, where, entry), PROBE_SAMPLES)
     records = [_described(handle, links, row, source.encoding, LeftOut()) for row in first]
-    names = {name for record in records for name in record}
-    return texts_left_out({name: [record.get(name) for record in records] for name in names}, source.columns)
+    return unused_texts(records, source.columns)
 
 
 def read_images(handle: IO[bytes], where: str, entry: Mapping[str, Any], max_bytes: int) -> Iterator[Fetched]:
