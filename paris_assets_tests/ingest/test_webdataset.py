@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
 import tarfile
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -305,6 +307,54 @@ def test_members_whose_names_do_not_tell_are_looked_into() -> None:
         ".heic files in tars": 1, "files of other programs in tars": 1, "files without extension in tars": 1,
         "hidden files in tars": 2,
     }  # fmt: skip
+
+
+def test_members_that_are_neither_image_nor_describe_one_are_no_rows() -> None:
+    names = ["README.md", "a.cls", "b.jpg", "c.tar", "d.json", "metadata.jsonl"]
+    rows, _, left_out = _read(_tar([(name, b"{}") for name in names]), 1)
+    assert rows == [("b.jpg", None), ("d", None)]
+    assert left_out == {f".{kind} files in tars": 1 for kind in ("cls", "jsonl", "md", "tar")}
+
+
+def test_every_text_of_a_sample_is_kept() -> None:
+    jsons = [json.dumps({"caption": "of JSON", "alt_text": "of txt"}), json.dumps(["one", "two"]), '"three"', "{}"]
+    members = [("1.jpg", "1"), ("1.txt", "of txt"), ("1.json", jsons[0]), ("2.jpg", "2"), ("2.json", jsons[1]),
+               ("3.jpg", "3"), ("3.json", jsons[2]), ("4.jpg", "4"), ("4.json", jsons[3]), ("4.short.txt", "short"),
+               ("4.long.txt", "long")]  # fmt: skip
+    tar = _tar([(name, content.encode()) for name, content in members])
+    entry = {"file": "x.tar", "offset": 0, "rows": 4, "source_row": 0}
+    rows = webdataset.read(tar, "x.tar", entry, Source(), LeftOut())
+    assert rows.select("text", "alt_texts").rows() == [
+        ("of txt", ["of JSON"]), ("one", ["two"]), ("three", []), ("short", ["long"])
+    ]  # fmt: skip
+    assert _read(tar)[2] == {}
+
+
+def test_names_whose_letters_are_composed_otherwise_are_one_sample() -> None:
+    apart, composed = (unicodedata.normalize(form, "é") for form in ("NFD", "NFC"))
+    rows, _, _ = _read(_tar([(f"{apart}.jpg", b"1"), (f"{composed}.txt", b"words")]))
+    assert rows == [(f"{apart}.jpg", "words")]
+
+
+def test_keys_that_look_like_texts_and_are_not_used_are_named() -> None:
+    described = [{"meine_worte": "ein Hund am Strand", "error_message": "no such host", "label": "dog"}] * 2
+    tar = _tar([(f"{n}.{kind}", content) for n, words in enumerate(described)
+                for kind, content in (("jpg", b"1"), ("json", json.dumps(words).encode()))])  # fmt: skip
+    entry = {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}
+    assert webdataset.left_out(tar, "x.tar", entry, Source()) == ["meine_worte"]
+    assert webdataset.left_out(tar, "x.tar", entry, Source(columns={"text": "meine_worte"})) == []
+
+
+def test_texts_in_an_encoding_that_is_named() -> None:
+    tar = _tar([("1.jpg", b"1"), ("1.txt", "слово".encode("cp1251"))])
+    entry = {"file": "x.tar", "offset": 0, "rows": 1, "source_row": 0}
+    assert webdataset.read(tar, "x.tar", entry, Source(encoding="cp1251"), LeftOut())["text"].to_list() == ["слово"]
+
+
+def test_a_tar_that_is_something_else_is_called_what_it_is() -> None:
+    packed = io.BytesIO(gzip.compress(_tar([("1.jpg", b"1")]).getvalue()))
+    with pytest.raises(SourceError, match=r"x\.tar cannot be read as a tar .* gzip \(\.gz\) by its content"):
+        list(webdataset.cut(packed, "x.tar", 10))
 
 
 def test_text_that_is_no_utf8_is_counted_and_not_guessed() -> None:

@@ -8,7 +8,7 @@ import re
 
 from paris_assets.ingest.lists.columns import SourceError
 
-BRACES = re.compile(r"\{(-?\d+\.\.-?\d+|[^{}]*,[^{}]*)\}")
+BRACES = re.compile(r"\{(-?\d+\.\.-?\d+|[^{}/]*,[^{}/]*)\}")
 MOST_NAMES = 1_000_000
 
 
@@ -19,7 +19,7 @@ def is_pattern(path: str) -> bool:
 
 def as_glob(pattern: str) -> str:
     """A glob that matches all that a pattern does, and perhaps more."""
-    return BRACES.sub("*", pattern)
+    return re.sub(r"[*\0]*\0[*\0]*", "*", BRACES.sub("\0", pattern))  # `**` would be all folders
 
 
 def names(pattern: str) -> list[str]:

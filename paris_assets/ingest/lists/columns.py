@@ -155,7 +155,7 @@ def _texts(table: pl.DataFrame) -> pl.Series:
     table = table.with_columns(pl.col(name).dt.to_string() for name, kind in table.schema.items() if kind.is_temporal())
     flat = [name for name, kind in table.schema.items() if not kind.is_nested()]
     table = table.with_columns(pl.col(flat).cast(pl.String))
-    if table.width == 1 and flat and not table.to_series().str.contains(r"""^[\[{]["']""").any():
+    if table.width == 1 and flat and not table.to_series().str.contains(r"""^[\[{]["'{]""").any():
         return table.select(pl.concat_list(pl.all().alias("text"))).to_series()
     cells = zip(*(column.to_list() for column in table), strict=True)
     return arrow_series([row_texts(row) for row in cells], TEXTS)

@@ -36,7 +36,7 @@ class Dialect:
         header: whether the first record names the columns.
         quoted: whether fields may stand in double quotes, over several lines.
         escaped: whether a backslash takes its meaning from the sign after it.
-        spaced: whether blanks may stand before a field in quotes.
+        spaced: whether blanks may stand before a field, in quotes or not.
     """
 
     delimiter: str
@@ -74,6 +74,7 @@ def fields(text: str, dialect: Dialect) -> list[str | None]:
         found = [_unescaped(field) for field in _between(dialect.delimiter).findall(text)]
     else:
         found = _quoted_fields(text, dialect) if dialect.quoted and '"' in text else text.split(dialect.delimiter)
+        found = [field.lstrip(" ") for field in found] if dialect.spaced else found
     return [None if field == NULL else field for field in found] if NULL in text else found  # type: ignore[return-value]
 
 

@@ -119,8 +119,8 @@ def _with_zeros(head: bytes) -> str:
     upper = [sum(byte < 0x20 for byte in sample[half::2]) for half in (0, 1)]
     lower = [len(CONTROL.findall(sample[half::2])) for half in (1, 0)]
     least = (0.25 if len(sample) >= 64 else 0.6) * len(sample) / 2
-    fits = [high > least and low < 0.025 * len(sample) for high, low in zip(upper, lower, strict=True)]
-    return "" if fits[0] == fits[1] else "utf-16-be" if fits[0] else "utf-16-le"
+    fits = [high > least and low < 0.6 * high for high, low in zip(upper, lower, strict=True)]
+    return "utf-16-be" if fits[0] else "utf-16-le" if fits[1] else ""
 
 
 def _utf8(head: bytes, where: str) -> str:

@@ -60,11 +60,12 @@ def cut(handle: IO[bytes], where: str, rows_per_shard: int) -> Iterator[Part]:
     first, rows, offset, filled = 0, 0, 0, False
     for sample in samples(handle, where, left_out=left_out):
         whole.add(sample)
-        if filled:
+        found = len(sample.rows())
+        if filled and found:
             yield Part(first, rows, offset, _json(left_out.take()))
             first, rows, filled = first + rows, 0, False
         offset = offset if rows else sample.offset
-        rows += len(sample.rows())
+        rows += found
         filled = rows >= rows_per_shard
         for name in sample.unused():
             left_out.add(f"{kind_in_words(name)} in tars", name)
