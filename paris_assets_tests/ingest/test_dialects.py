@@ -59,6 +59,7 @@ def test_what_separates_fields_is_found(delimiter: str, header: bool, newline: s
         ("txt", f"{ONE}\tsome words\n{TWO}\n", [(ONE, "some words"), (TWO, None)]),
         ("csv", f'url, text\n{ONE}, "a, b"\n{TWO}, "a ""red"" one,\non two lines"\n{THREE}, plain\n',
          [(ONE, "a, b"), (TWO, 'a "red" one,\non two lines'), (THREE, "plain")]),  # by hand
+        ("csv", f'url,text\n{ONE},"first\n\\"second\\" line"\n{TWO},b\n', [(ONE, 'first\n"second" line'), (TWO, "b")]),
         ("csv", f"url,text\n{ONE},'tis a dog\n{TWO},a cat\n", [(ONE, "'tis a dog"), (TWO, "a cat")]),
         ("csv", f"url,text\n{ONE},a,b\n{TWO}\n{THREE},c,,\n", [None, (TWO, None), (THREE, "c")]),
     ],

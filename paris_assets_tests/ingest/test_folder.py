@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
@@ -19,6 +21,8 @@ from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.sources import entry_of, images_of, left_out_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
+
+A, B = picture(1), picture(2)
 
 
 def write(base: Path, files: Mapping[str, bytes | str]) -> None:
@@ -109,6 +113,11 @@ COMPOSED, APART = unicodedata.normalize("NFC", "café.jpg"), unicodedata.normali
         ("a.jpg", "a.JPG"),
         ("Photo.jpg", "photo.JPG"),
         ("back\\slash.jpg", "back\\slash.jpg"),
+        ("sub/a.jpg", "/mnt/other/photos/sub/a.jpg"),
+        ("sub/a.jpg", "D:\\other\\sub\\a.jpg"),
+        ("images/a.jpg", "a.jpg"),
+        ("a.jpg", " a.jpg"),
+        ("a.jpg", "a"),
     ],
 )
 @pytest.mark.parametrize("key", ["file_name", "file", "image", "path", "filename"])
@@ -119,6 +128,14 @@ def test_an_entry_names_its_image_in_all_usual_ways(
     write(base, {file: picture(1), "metadata.jsonl": json.dumps({key: given, "text": "words"})})
     assert texts_of(base, root) == {file: "words"}
     assert not left_out(base, root)
+
+
+@pytest.mark.parametrize("given", ["images/a.jpg", "a.jpg", "../images/a.jpg"])
+def test_a_table_in_a_folder_of_its_own_names_images_from_above_it(tmp_path: Path, root: Location, given: str) -> None:
+    write(
+        tmp_path, {"images/a.jpg": picture(1), "b.jpg": picture(2), "lists/captions.csv": f"file,text\n{given},words\n"}
+    )
+    assert texts_of(tmp_path, root, rows_per_shard=1) == {"b.jpg": None, "images/a.jpg": "words"}
 
 
 def test_the_full_path_names_an_image_too(tmp_path: Path, root: Location) -> None:
@@ -172,7 +189,6 @@ def test_metadata_of_other_images_is_refused_and_names_both_sides(tmp_path: Path
         register(Source(path=str(tmp_path)), None, root)
 
 
-A, B = picture(1), picture(2)
 LONG = "words " * 40_000
 TABLES: dict[str, tuple[dict[str, bytes | str], dict[str, str | None]]] = {
     "captions.csv": ({"captions.csv": "filename,caption\na.jpg,one\nb.jpg,two\n"}, {"a.jpg": "one", "b.jpg": "two"}),
@@ -216,10 +232,43 @@ def test_any_table_that_names_files_describes_the_images_beside_it(
     assert left_out(tmp_path, root) == ({kind: (1, without)} if without else {})
 
 
-def test_parquet_with_images_of_its_own_describes_others_by_their_path(tmp_path: Path, root: Location) -> None:
-    write(tmp_path, {"a.jpg": A})
+@pytest.mark.parametrize("encoding", ["auto", "cp1251"])
+def test_parquet_describes_images_whatever_its_types(tmp_path: Path, root: Location, encoding: str) -> None:
+    stored = ["слово".encode("utf-8" if encoding == "auto" else encoding), b"\xff\x98", b"c"]
+    table = {
+        "file_name": pa.array(["a.jpg", "b.jpg", "c.jpg"]).dictionary_encode(),
+        "text": pa.array(stored, pa.binary()).view(pa.string()),
+        "captions": pa.array([[("de", "zwei"), ("en", "one")], None, None], pa.map_(pa.string(), pa.string())),
+        "vector": [b"\xff\x98", b"", b""],
+    }
+    pq.write_table(pa.table(table), tmp_path / "metadata.parquet")
+    write(tmp_path, {"a.jpg": A, "b.jpg": B, "c.jpg": picture(3)})
+    rows = rows_of(tmp_path, root, encoding=encoding)
+    assert rows.select("text", "alt_texts").rows() == [("слово", ["one", "zwei"]), (None, []), ("c", [])]
+    said = left_out_of(register(Source(path=str(tmp_path), encoding=encoding), None, root)).as_dict()
+    assert said["entries of metadata.parquet that cannot be read"] == {"count": 1, "names": ["entry 2"]}
+
+
+KEYED = [
+    {"a.jpg": "one", "b.jpg": "two"},
+    {"a.jpg": ["one"], "b.jpg": ["two"], "c.jpg": ["gone"]},
+    {"/else/where/a": {"caption": "one", "tags": "x"}, "/else/where/b": {"caption": "two"}},  # kohya
+]
+
+
+@pytest.mark.parametrize("described", KEYED)
+def test_json_by_the_names_of_images_describes_them(tmp_path: Path, root: Location, described: dict[str, Any]) -> None:
+    write(tmp_path, {"a.jpg": A, "b.jpg": B, "captions.json": json.dumps(described)})
+    assert texts_of(tmp_path, root) == {"a.jpg": "one", "b.jpg": "two"}
+    kind = "entries of captions.json without an image"
+    assert left_out(tmp_path, root) == ({kind: (1, ["c.jpg"])} if "c.jpg" in described else {})
+
+
+def test_parquet_with_images_of_its_own_is_another_source(tmp_path: Path, root: Location) -> None:
+    write(tmp_path, {"assets/logo.png": A})
     pl.DataFrame({"image": [{"bytes": B, "path": "a.jpg"}], "text": ["one"]}).write_parquet(tmp_path / "m.parquet")
-    assert texts_of(tmp_path, root) == {"a.jpg": "one"}
+    with pytest.raises(SourceError, match=r"more than one kind.*logo.*m\.parquet, which holds images of its own.*glob"):
+        register(Source(path=str(tmp_path)), None, root)
 
 
 def test_several_entries_for_an_image_are_its_texts(tmp_path: Path, root: Location) -> None:

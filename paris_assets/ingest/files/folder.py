@@ -31,7 +31,8 @@ class Described:
         self.images = listing.files
         self._infos = {**listing.files, **listing.beside, **listing.tables}
         self._beside = captions_beside.by_image(listing.files, listing.beside)
-        self._tables = [*listing.tables]
+        self._tables = listing.tables
+        self._described = dict[str, set[str]]()  # by each of the tables that are some
 
     def check(self, place: Place, source: Source, left_out: LeftOut) -> None:
         """Whether what describes the images can be read and fits them; counts what does not.
@@ -43,9 +44,8 @@ class Described:
         described = set(self._beside)
         if self._tables:
             names = Names(place.base, self.images)
-            found = folder_metadata.check(place, self._tables, names, source, left_out)
-            self._tables = [*found]
-            described = described.union(*found.values())
+            self._described = folder_metadata.check(place, self._tables, names, source, left_out)
+            described = described.union(*self._described.values())
         bare = [image for image in self.images if image not in described] if described else []
         if bare:
             left_out.add("images that nothing describes, beside others that have captions or metadata", *bare)
@@ -74,7 +74,7 @@ class Described:
     def _of(self, shard: Iterable[str]) -> dict[str, Any]:
         """The files that describe a shard, and a hash that changes when one of its files does."""
         members = list(shard)
-        tables = [table for table in self._tables if _any_below(members, table.rpartition("/")[0])]
+        tables = [table for table, images in self._described.items() if not images.isdisjoint(members)]
         captions = {file for member in members for file in self._beside.get(member, ())} if self._beside else set()
         files = [*tables, *sorted(captions)]
         return {"identity": members_identity(self._infos, [*members, *files]), "described_by": files or None}
@@ -131,7 +131,3 @@ def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max
             body = cast(bytes, file.read(max_bytes + 1))
         too_large = len(body) > max_bytes
         yield Fetched.local(source_row, None, "too_large") if too_large else Fetched.local(source_row, body)
-
-
-def _any_below(members: Iterable[str], folder: str) -> bool:
-    return not folder or any(member.startswith(f"{folder}/") for member in members)

@@ -1,8 +1,8 @@
 """What tables say of the images of a folder: `metadata.jsonl` as `datasets` has it, or any other that names files.
 
-A table has one of the formats that lists have, and describes the images of its own folder and below; of two, the one
-nearest to the image counts. It names an image, relative to itself, in the first of the columns `FILES` that is filled.
-Several entries for one image are one, with the texts of all.
+A table has one of the formats that lists have. It names an image, relative to itself, in the first of the columns
+`FILES` that is filled. Of two tables the one in the deeper folder counts, which is nearer to the image. Several entries
+for one image are one, with the texts of all.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from paris_assets.config import Source
+from paris_assets.ingest.files import captions_beside
 from paris_assets.ingest.files.image_names import Names
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.names import PARQUET, is_metadata, kind_in_words, kind_of
 from paris_assets.ingest.files.places import Place
-from paris_assets.ingest.lists import text_tables
+from paris_assets.ingest.lists import parquet_tables, text_tables
 from paris_assets.ingest.lists.column_names import key
 from paris_assets.ingest.lists.columns import SourceError, names_of
 from paris_assets.ingest.lists.records import check_records
@@ -95,6 +93,9 @@ def entries_of(place: Place, table: str, encoding: str) -> Iterator[list[tuple[s
     Raises:
         SourceError: the table cannot be read.
     """
+    if _is_keyed(table, _columns(place, table, encoding)):
+        yield from _by_name(place, table, encoding)
+        return
     for row in _rows(place, table, encoding):
         record = row or {}
         for name in _file_columns(record):
@@ -137,13 +138,20 @@ def _images_of(
 
 
 def _require_files(place: Place, table: str, names: Names, encoding: str) -> None:
-    """Raises SourceError for a table without a column that names files."""
+    """Raises SourceError for a table without a column that names files, or with images of its own."""
     columns = _columns(place, table, encoding)
+    why = ""
+    if kind_of(table) == PARQUET:
+        with place.open(table) as handle:
+            why = "holds images of its own" if parquet_tables.holds_images(handle, table) else ""
+    elif _is_keyed(table, columns):
+        return
     if columns and not _file_columns(columns):
+        why = why or f"describes none of them: none of its columns {columns} names files ({', '.join(FILES[:4])} ...)"
+    if why:
         raise SourceError(
             f"{place.base} holds more than one kind of file: {len(names.exact)} images ({min(names.exact)} ...) and "
-            f"{table}, which describes none of them: none of its columns {columns} names files "
-            f"({', '.join(FILES[:4])}, image ...). Name one so, or give a file, a subfolder or a glob"
+            f"{table}, which {why}. Give a file, a subfolder or a glob"
         )
 
 
@@ -175,34 +183,28 @@ def _layout(handle: Any, table: str, encoding: str) -> text_tables.Layout:
     return text_tables.layout_of(handle, table, "csv" if kind == "txt" else kind, encoding)
 
 
+def _is_keyed(table: str, columns: list[str]) -> bool:
+    """Whether a table can only be JSON of the form `{"a.jpg": "a caption"}`."""
+    return kind_of(table) == "json" and not _file_columns(columns)
+
+
+def _by_name(place: Place, table: str, encoding: str) -> Iterator[list[tuple[str, Record]]]:
+    """Entries of a JSON object by the names of images: captions, or objects as kohya writes them."""
+    with place.open(table) as handle:
+        described = captions_beside.json_object(handle.read(), table, encoding, LeftOut())
+    for file, value in described.items():
+        yield [(file, value if isinstance(value, dict) else {"captions": value})]
+
+
 def _rows(place: Place, table: str, encoding: str) -> Iterator[Mapping[str, Any] | None]:
     """Each row of a table; None for one that cannot be read."""
     with place.open(table) as handle:
         if kind_of(table) == PARQUET:
-            yield from _parquet_rows(handle)
+            yield from parquet_tables.records(handle, table, encoding)
             return
         layout = _layout(handle, table, encoding)
         for record in text_tables.records(handle, table, layout):
             yield text_tables.parse(text_tables.text_of(record), layout)
-
-
-def _parquet_rows(handle: Any) -> Iterator[Record | None]:
-    """Rows without the images that they may hold."""
-    file = pq.ParquetFile(handle)
-    columns = [column for field in file.schema_arrow for column in _without_bytes(field)]
-    try:
-        for batch in file.iter_batches(1024, columns=columns):
-            yield from batch.to_pylist()
-    except UnicodeDecodeError as error:
-        raise SourceError(f"a table that describes images has text that is no UTF-8: {error}") from error
-
-
-def _without_bytes(field: pa.Field) -> list[str]:
-    """The column, or those of its fields, that hold no bytes."""
-    if "binary" not in str(field.type):
-        return [field.name]
-    inner = list(field.type) if pa.types.is_struct(field.type) else []
-    return [f"{field.name}.{each.name}" for each in inner if "binary" not in str(each.type)]
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +13,7 @@ USUAL = (
     "images", "image", "imgs", "img", "photos", "pictures", "jpegimages", "flicker8k_dataset", "flickr30k_images",
 )  # fmt: skip
 """Folders that lists name though they lie in them, or do not name though they lie beside them."""
+ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 BY_STEM = 1_000  # further from the exact name than any other
 
 
@@ -22,8 +25,9 @@ def _none(_path: str) -> bool:
 class Names:
     """Images by the names that a table may give them.
 
-    As they are; else by names that are `alike`, with or without the folders that they lie in, or in a usual one beside
-    the table; else without their extension, which then names every image of that stem.
+    As they are, relative to the table or to a folder that it lies in; else by names that are `alike`, with or without
+    the folders that they lie in, or in a usual one beside the table; a full path of another machine by any of its ends;
+    else without their extension, which then names every image of that stem.
 
     Attributes:
         base: the folder.
@@ -48,10 +52,7 @@ class Names:
     def find(self, folder: str, given: str) -> tuple[int, list[str]] | None:
         """(how far from the exact name, images) for what a table in a folder of the source calls `given`."""
         tried: list[str] = []
-        literal = f"{folder}/{given}" if folder else given
-        name = given if literal in self.exact else given.strip().replace("\\", "/")
-        for rank, shorter in enumerate(self._shorter(folder, name)):
-            path = _normal(f"{folder}/{shorter}" if folder else shorter)
+        for rank, path in enumerate(self._paths(folder, given)):
             tried.append(path)
             found = path if path in self.exact else self.alike.get(alike(path))
             if found is not None:
@@ -62,18 +63,29 @@ class Names:
             return None
         return BY_STEM, self.stems[alike(stems)]
 
+    def _paths(self, folder: str, given: str) -> Iterator[str]:
+        """Paths that may be meant, the likeliest first."""
+        literal = f"{folder}/{given}" if folder else given
+        name = given if literal in self.exact else given.strip().replace("\\", "/")
+        while True:
+            yield from (
+                _normal(f"{folder}/{shorter}" if folder else shorter) for shorter in self._shorter(folder, name)
+            )
+            if not folder:
+                return
+            folder = folder.rpartition("/")[0]
+
     def _shorter(self, folder: str, name: str) -> Iterator[str]:
         yield name
         parts = _normal(name).split("/")
         above = f"{self.base}/{folder}".strip("/").split("/")
+        full = ABSOLUTE.match(name) is not None
         for count in range(1, len(parts)):
-            if parts[:count] == above[-count:] or (count == 1 and parts[0].lower() in USUAL):
+            if full or parts[:count] == above[-count:] or (count == 1 and parts[0].lower() in USUAL):
                 yield "/".join(parts[count:])
         yield from (f"{folder}/{name}" for folder in USUAL)
 
 
 def _normal(path: str) -> str:
-    """The path without `.` and empty parts."""
-    if "/" not in path:
-        return path
-    return "/".join(part for part in path.split("/") if part not in ("", "."))
+    """The path without `.`, `..` and empty parts."""
+    return posixpath.normpath("/" + path.lstrip("/"))[1:] if "/" in path else path

@@ -99,10 +99,14 @@ def _joined(line: bytes, handle: IO[bytes], ahead: deque[bytes], dialect: Dialec
     ways = (dialect.escaped, not dialect.escaped) if b'\\"' in line else (dialect.escaped,)
     if any(complete(dialect.delimiter, escaped, dialect.spaced)(line) for escaped in ways):
         return line
-    for escaped in ways:
+    escapes = len(ways) > 1
+    for escaped in (dialect.escaped, not dialect.escaped):
+        if escaped != dialect.escaped and not escapes:
+            break
         taken: list[bytes] = []
         if _read(_from(line, handle, ahead, taken, escaped), dialect, LONGEST_LINE) is not None:
             return line + b"".join(taken)
+        escapes = escapes or any(b'\\"' in more for more in taken)
         ahead.extendleft(reversed(taken))
     return line
 

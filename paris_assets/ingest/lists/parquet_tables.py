@@ -116,6 +116,31 @@ def left_out(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides:
     return texts_left_out(columns, overrides)
 
 
+def records(handle: IO[bytes], where: str, encoding: str = AUTO) -> Iterator[dict[str, Any] | None]:
+    """The rows of a whole file without images, as mappings; None for one with a text that is none.
+
+    Args:
+        encoding: `source.encoding` of the profile: of texts that are stored as bytes.
+
+    Raises:
+        SourceError: two columns of one name.
+    """
+    file, codec = pq.ParquetFile(handle), "utf-8" if encoding == AUTO else encoding
+    schema = _schema(file, where)
+    texts = {name for name, kind in schema.items() if pl.Binary not in leaves(kind)}
+    for batch in file.iter_batches(BATCH_ROWS):
+        frame = _frame(_readable(pa.Table.from_batches([batch])))
+        for row in frame.iter_rows(named=True):
+            values = {name: _text(value, codec) for name, value in row.items()}
+            lost = [name for name, value in values.items() if value is _NO_TEXT]
+            yield None if texts.intersection(lost) else values | dict.fromkeys(lost)
+
+
+def holds_images(handle: IO[bytes], where: str) -> bool:
+    """Whether a table embeds images; reads its footer only."""
+    return IMAGE in find_columns(_schema(pq.ParquetFile(handle), where), {}, where, needs_image=False)
+
+
 def _decoded(table: pl.DataFrame, needed: Container[str], codec: str, unreadable: np.ndarray) -> pl.DataFrame:
     """Bytes as text; those that are none are null, and mark their row where it needs them."""
     for name, kind in table.schema.items():
