@@ -126,7 +126,7 @@ def _images_of(
             elif ranks.get(images[0], rank) != rank or (images[0] in ranks and not _has_texts(record, source)):
                 left_out.add(f"further entries of {table} for one image", file)
             ranks |= dict.fromkeys(images, rank)
-    if number and not ranks:
+    if not ranks and (number or kind_of(table) == "json"):
         raise SourceError(
             f"{place.base}/{table} names no image of the folder: it has {number} entries"
             f"{f' such as {lost!r}' if lost else ', none of which can be read'}, the folder images such as "
