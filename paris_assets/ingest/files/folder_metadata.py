@@ -93,7 +93,7 @@ def entries_of(place: Place, table: str, encoding: str) -> Iterator[list[tuple[s
     Raises:
         SourceError: the table cannot be read.
     """
-    if _is_keyed(table, _columns(place, table, encoding)):
+    if kind_of(table) == "json" and not _file_columns(_columns(place, table, encoding)):
         yield from _by_name(place, table, encoding)
         return
     for row in _rows(place, table, encoding):
@@ -139,14 +139,11 @@ def _images_of(
 
 def _require_files(place: Place, table: str, names: Names, encoding: str) -> None:
     """Raises SourceError for a table without a column that names files, or with images of its own."""
-    columns = _columns(place, table, encoding)
-    why = ""
+    columns, why = _columns(place, table, encoding), ""
     if kind_of(table) == PARQUET:
         with place.open(table) as handle:
             why = "holds images of its own" if parquet_tables.holds_images(handle, table) else ""
-    elif _is_keyed(table, columns):
-        return
-    if columns and not _file_columns(columns):
+    if columns and not _file_columns(columns) and kind_of(table) != "json":
         why = why or f"describes none of them: none of its columns {columns} names files ({', '.join(FILES[:4])} ...)"
     if why:
         raise SourceError(
@@ -170,10 +167,11 @@ def _has_texts(record: Record, source: Source) -> bool:
 
 def _columns(place: Place, table: str, encoding: str) -> list[str]:
     """Names in the header of a table, or in its first rows."""
-    if kind_of(table) != PARQUET:
-        with place.open(table) as handle:
-            if named := _layout(handle, table, encoding).columns():
-                return named
+    with place.open(table) as handle:
+        is_parquet = kind_of(table) == PARQUET
+        named = parquet_tables.names(handle) if is_parquet else _layout(handle, table, encoding).columns()
+    if named:
+        return named
     rows = islice(_rows(place, table, encoding), PROBE_ROWS)
     return [*dict.fromkeys(name for row in rows for name in row or ())]
 
@@ -183,13 +181,8 @@ def _layout(handle: Any, table: str, encoding: str) -> text_tables.Layout:
     return text_tables.layout_of(handle, table, "csv" if kind == "txt" else kind, encoding)
 
 
-def _is_keyed(table: str, columns: list[str]) -> bool:
-    """Whether a table can only be JSON of the form `{"a.jpg": "a caption"}`."""
-    return kind_of(table) == "json" and not _file_columns(columns)
-
-
 def _by_name(place: Place, table: str, encoding: str) -> Iterator[list[tuple[str, Record]]]:
-    """Entries of a JSON object by the names of images: captions, or objects as kohya writes them."""
+    """Entries of a JSON object by the names of images: `{"a.jpg": "a caption"}`, or objects as kohya writes them."""
     with place.open(table) as handle:
         described = captions_beside.json_object(handle.read(), table, encoding, LeftOut())
     for file, value in described.items():

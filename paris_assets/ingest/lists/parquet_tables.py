@@ -27,6 +27,7 @@ from paris_assets.ingest.lists.texts import leaves
 
 BATCH_ROWS = 65_536
 BATCH_IMAGES = 64
+BATCH_RECORDS = 1024
 PROBE_ROWS = 100
 _NO_TEXT = object()
 
@@ -34,6 +35,11 @@ _NO_TEXT = object()
 def count_rows(handle: IO[bytes]) -> int:
     """Number of rows, from the footer."""
     return pq.ParquetFile(handle).metadata.num_rows
+
+
+def names(handle: IO[bytes]) -> list[str]:
+    """Names of the columns, from the footer."""
+    return pq.ParquetFile(handle).schema_arrow.names
 
 
 def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[str, str]) -> list[tuple[int, int]]:
@@ -128,7 +134,7 @@ def records(handle: IO[bytes], where: str, encoding: str = AUTO) -> Iterator[dic
     file, codec = pq.ParquetFile(handle), "utf-8" if encoding == AUTO else encoding
     schema = _schema(file, where)
     texts = {name for name, kind in schema.items() if pl.Binary not in leaves(kind)}
-    for batch in file.iter_batches(BATCH_ROWS):
+    for batch in file.iter_batches(BATCH_RECORDS):
         frame = _frame(_readable(pa.Table.from_batches([batch])))
         for row in frame.iter_rows(named=True):
             values = {name: _text(value, codec) for name, value in row.items()}
