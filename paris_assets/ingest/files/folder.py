@@ -95,11 +95,12 @@ def read(place: Place, entry: Mapping[str, Any], source: Source, unread: LeftOut
     beside, tables = _described_by(entry)
     names = Names(place.base, members, others=lambda path: place.fs.exists(f"{place.base}/{path}"))
     entries = folder_metadata.records(place, tables, names, source) if tables else {}
-    found = [captions_beside.described(place, beside.get(image, ()), source.encoding, unread) for image in members]
     rows = from_records([entries.get(image, {}) for image in members], source.columns, entry["source_row"])
-    own = from_records([columns for columns, _ in found], source.columns, entry["source_row"])
-    texts = (texts_in(rows), texts_in(own), [texts for _, texts in found])
-    rows = with_texts(pl.DataFrame([rows[name].fill_null(own[name]) for name in rows.columns]), *texts)
+    if beside:
+        found = [captions_beside.described(place, beside.get(image, ()), source.encoding, unread) for image in members]
+        own = from_records([columns for columns, _ in found], source.columns, entry["source_row"])
+        texts = (texts_in(rows), texts_in(own), [texts for _, texts in found])
+        rows = with_texts(pl.DataFrame([rows[name].fill_null(own[name]) for name in rows.columns]), *texts)
     return rows.with_columns(locator=pl.Series(members, dtype=pl.String))
 
 
