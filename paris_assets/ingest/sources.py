@@ -90,7 +90,7 @@ def register(source: Source, known: pl.DataFrame | None, root: Location, write: 
     if listing.kind == IMAGE:
         _require_all(place, listing, known)
         described = folder.Described(listing)
-        described.check(place, source.columns, left_out)
+        described.check(place, source, left_out)
         known, parts = described.parts(known, source.rows_per_shard)
     else:
         known = known_files.refresh(place, listing.files, known, root, write, source.encoding)
@@ -156,15 +156,15 @@ def read_rows(source: Source, entry: Mapping[str, Any], root: Location, unread: 
         return source_lists.read(root, entry, source.columns)
     place, unread = locate(source.path), LeftOut() if unread is None else unread
     if entry["members"] is not None:
-        return folder.read(place.fs, place.base, entry, source.columns, unread)
+        return folder.read(place, entry, source, unread)
     with place.open(entry["file"]) as handle:
         if kind_of(entry["file"]) == TAR:
-            return webdataset.read(handle, entry["file"], entry, source.columns, unread)
+            return webdataset.read(handle, entry["file"], entry, source, unread)
         return parquet_tables.read(handle, entry["file"], entry, source.columns, source.encoding)
 
 
 def texts_left_out(source: Source, entry: Mapping[str, Any], root: Location) -> list[str]:
-    """Columns of a shard of a table that nothing is made of, and whose values look like captions.
+    """Columns of a shard that nothing is made of, and whose values look like captions.
 
     Args:
         entry: the shard's row of the registry.
@@ -172,9 +172,12 @@ def texts_left_out(source: Source, entry: Mapping[str, Any], root: Location) -> 
     """
     if entry["list"] is not None:
         return source_lists.left_out(root, entry, source.columns)
-    if kind_of(entry["file"]) != "parquet":
-        return []
-    with locate(source.path).open(entry["file"]) as handle:
+    place = locate(source.path)
+    if entry["members"] is not None:
+        return folder.left_out(place, entry, source)
+    with place.open(entry["file"]) as handle:
+        if kind_of(entry["file"]) == TAR:
+            return webdataset.left_out(handle, entry["file"], entry, source)
         return parquet_tables.left_out(handle, entry["file"], entry, source.columns)
 
 

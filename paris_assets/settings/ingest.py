@@ -30,13 +30,13 @@ class Source(Section):
     path: Annotated[SamplePath, AfterValidator(refuse_credentials)] = Field(
         default="sample:photos.parquet",
         validate_default=True,
-        description="table, glob, folder, tars or URL of the source; `sample:` is the list that the package brings",
+        description="table, pattern, folder, tars or URL of the source; `sample:` is the list that the package brings",
     )
     rows_per_shard: int = Field(default=10_000, ge=1, description="source rows per image shard; fixed at registration")
     encoding: Annotated[str, AfterValidator(_known_codec)] = Field(
         default="auto",
-        description="of text lists, and of texts stored as bytes: `auto` (a byte-order mark, UTF-16, UTF-8), or a name "
-        "that Python knows, such as `cp1251`; a byte-order mark goes before it",
+        description="of text lists, captions in files and texts stored as bytes: `auto` (a byte-order mark, UTF-16, "
+        "UTF-8), or a name that Python knows, such as `cp1251`; a byte-order mark goes before it",
     )
     columns: dict[str, str] = Field(default_factory=dict, description="our column -> the source's, before aliases")
 

@@ -6,14 +6,8 @@ import math
 import polars as pl
 import pytest
 
-from paris_assets.ingest.lists.columns import (
-    SourceError,
-    check_records,
-    find_columns,
-    from_records,
-    normalise,
-    our_columns,
-)
+from paris_assets.ingest.lists.columns import SourceError, find_columns, normalise, our_columns
+from paris_assets.ingest.lists.records import check_records, from_records
 from paris_assets.ingest.schema import SOURCE_ROWS
 
 COLUMNS = SOURCE_ROWS.polars()
@@ -110,7 +104,9 @@ def test_an_override_goes_before_the_aliases() -> None:
         ({"URL": pl.String()}, {"image": "URL"}, ["URL", "bytes"]),
         ({"URL": pl.String(), "boxes": pl.List(pl.Float32)}, {"text": "boxes"}, ["boxes", "no texts"]),
         ({"URL": pl.String(), "sizes": pl.List(pl.Int64)}, {"source_width": "sizes"}, ["sizes", "lists"]),
-        ({"url": pl.Struct({"href": pl.String})}, {}, ["url", "image_url"]),
+        ({"url": pl.Struct({"href": pl.String})}, {}, ["url", "image_url", "'url' holds objects"]),
+        ({"url": pl.List(pl.String)}, {}, ["'url' holds lists"]),
+        ({"image": pl.String(), "text": pl.String()}, {}, ["'image' holds no bytes", "names image files", "folder"]),
     ],
 )
 def test_errors_name_what_is_there_and_what_is_needed(

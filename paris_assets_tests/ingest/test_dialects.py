@@ -57,6 +57,10 @@ def test_what_separates_fields_is_found(delimiter: str, header: bool, newline: s
         ("txt", f"{ONE}\r\n\r\n{TWO}", [(ONE, None), (TWO, None)]),  # as img2dataset takes them
         ("txt", "http://a.example/a,b;c|d.jpg\n", [("http://a.example/a,b;c|d.jpg", None)]),
         ("txt", f"{ONE}\tsome words\n{TWO}\n", [(ONE, "some words"), (TWO, None)]),
+        ("csv", f'url, text\n{ONE}, "a, b"\n{TWO}, "a ""red"" one,\non two lines"\n{THREE}, plain\n',
+         [(ONE, "a, b"), (TWO, 'a "red" one,\non two lines'), (THREE, "plain")]),  # by hand
+        ("csv", f'url,text\n{ONE},"first\n\\"second\\" line"\n{TWO},b\n', [(ONE, 'first\n"second" line'), (TWO, "b")]),
+        ("csv", f"url,text\n{ONE},'tis a dog\n{TWO},a cat\n", [(ONE, "'tis a dog"), (TWO, "a cat")]),
         ("csv", f"url,text\n{ONE},a,b\n{TWO}\n{THREE},c,,\n", [None, (TWO, None), (THREE, "c")]),
     ],
 )  # fmt: skip
@@ -88,6 +92,8 @@ def test_escapes_that_the_first_mib_does_not_show() -> None:
         (f"url,caption\n1,{ONE},a b\n2,{TWO},c\n", ["names 2 columns", "rows have 3"]),  # R's row names
         (f"url,caption,caption\n{ONE},a,b\n", ["more than one column 'caption'"]),
         (f"'url','caption'\n'{ONE}','a b'\n", ["single quotes"]),
+        (f"url,caption\n{ONE},'a b'\n{TWO},'c'\n", ["single quotes"]),
+        (f"url,caption\n{ONE},'a, b'\n{TWO},'c, d'\n", ["single quotes"]),
         (f"{ONE} foo bar\n{TWO} bar baz\n", ["no header", "names of the columns"]),
         (f"url,text\r{ONE},a\r", [r"end in \n"]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from pathlib import Path
 
@@ -37,6 +38,28 @@ def _read(path: Path, content: bytes, root: Location, encoding: str = "auto") ->
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_unicode_is_recognised(tmp_path: Path, root: Location, codec: str, mark: str) -> None:
     assert _read(tmp_path / "l.csv", (mark + _list(RUSSIAN)).encode(codec), root) == [(URL, RUSSIAN, None)]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", [RUSSIAN * 200, CHINESE * 20, "สวัสดีครับ" * 90, "a" * 900])
+def test_utf16_without_a_mark_is_recognised_whatever_its_script(
+    tmp_path: Path, root: Location, codec: str, text: str
+) -> None:
+    assert _read(tmp_path / "l.csv", _list(text).encode(codec), root) == [(URL, text, None)]
+
+
+@pytest.mark.parametrize("text", ["nul\0s", "\0" * 9 + " and words", "1\t2\t3\0"])
+def test_nuls_alone_make_no_utf16(tmp_path: Path, root: Location, text: str) -> None:
+    assert _read(tmp_path / "l.csv", _list(text).encode(), root) == [(URL, text, None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(gzip.compress(b"url\n", mtime=0), "gzip"), (b"PAR1\x15", "Parquet"), (b"PK\x03\x04\x14\0", "zip archive.*Excel")],
+)
+def test_what_is_no_text_is_called_what_it_is(tmp_path: Path, root: Location, content: bytes, said: str) -> None:
+    with pytest.raises(SourceError, match=rf"l\.csv is no text but .*{said}.* by its content"):
+        _read(tmp_path / "l.csv", content, root)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import unicodedata
 from collections.abc import Mapping
@@ -9,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists.columns import SourceError
+from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.sources import entry_of, images_of, left_out_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
+
+A, B = picture(1), picture(2)
 
 
 def write(base: Path, files: Mapping[str, bytes | str]) -> None:
@@ -52,18 +58,28 @@ BROKEN_LINES = [
     "[]",
     '{"text": "no file"}',
     "7",
-    '{"file": ["a.jpg"]}',
-    '{"file": [], "file_name": "a.jpg"}',
-    '{"file": 7}',
+    '{"file": [[]]}',
+    '{"file": {"bytes": 1}}',
+    '{"file": true}',
     '{"file_name": null}',
     '{"file": "a.jpg", "text": ' + "[" * 100_000,
 ]
 
 
 @pytest.mark.parametrize("line", BROKEN_LINES)
-def test_a_broken_line_of_the_metadata_is_named(tmp_path: Path, root: Location, line: str) -> None:
-    write(tmp_path, {"a.jpg": picture(1), "metadata.jsonl": f'{{"file": "a.jpg"}}\n\n{line}\n'})
-    with pytest.raises(SourceError, match=r"metadata\.jsonl, line 3"):
+def test_a_broken_entry_of_the_metadata_is_counted_and_costs_no_other(
+    tmp_path: Path, root: Location, line: str
+) -> None:
+    lines = ['{"file": "a.jpg", "text": "words"}', "", line, '{"file": "b.jpg", "text": "more"}']
+    write(tmp_path, {"a.jpg": picture(1), "b.jpg": picture(2), "metadata.jsonl": "\n".join(lines)})
+    assert texts_of(tmp_path, root) == {"a.jpg": "words", "b.jpg": "more"}
+    assert left_out(tmp_path, root) == {"entries of metadata.jsonl that cannot be read": (1, ["entry 2"])}
+
+
+@pytest.mark.parametrize("line", [line for line in BROKEN_LINES if line != "[]"])
+def test_metadata_without_an_entry_that_can_be_read_is_refused(tmp_path: Path, root: Location, line: str) -> None:
+    write(tmp_path, {"a.jpg": picture(1), "metadata.jsonl": f"{line}\n"})
+    with pytest.raises(SourceError, match=r"metadata\.jsonl"):
         register(Source(path=str(tmp_path)), None, root)
 
 
@@ -97,6 +113,11 @@ COMPOSED, APART = unicodedata.normalize("NFC", "café.jpg"), unicodedata.normali
         ("a.jpg", "a.JPG"),
         ("Photo.jpg", "photo.JPG"),
         ("back\\slash.jpg", "back\\slash.jpg"),
+        ("sub/a.jpg", "/mnt/other/photos/sub/a.jpg"),
+        ("sub/a.jpg", "D:\\other\\sub\\a.jpg"),
+        ("images/a.jpg", "a.jpg"),
+        ("a.jpg", " a.jpg"),
+        ("a.jpg", "a"),
     ],
 )
 @pytest.mark.parametrize("key", ["file_name", "file", "image", "path", "filename"])
@@ -107,6 +128,14 @@ def test_an_entry_names_its_image_in_all_usual_ways(
     write(base, {file: picture(1), "metadata.jsonl": json.dumps({key: given, "text": "words"})})
     assert texts_of(base, root) == {file: "words"}
     assert not left_out(base, root)
+
+
+@pytest.mark.parametrize("given", ["images/a.jpg", "a.jpg", "../images/a.jpg"])
+def test_a_table_in_a_folder_of_its_own_names_images_from_above_it(tmp_path: Path, root: Location, given: str) -> None:
+    write(
+        tmp_path, {"images/a.jpg": picture(1), "b.jpg": picture(2), "lists/captions.csv": f"file,text\n{given},words\n"}
+    )
+    assert texts_of(tmp_path, root, rows_per_shard=1) == {"b.jpg": None, "images/a.jpg": "words"}
 
 
 def test_the_full_path_names_an_image_too(tmp_path: Path, root: Location) -> None:
@@ -143,7 +172,8 @@ def test_metadata_in_csv_with_other_separators(tmp_path: Path, root: Location, s
 
 
 def test_both_sides_that_do_not_match_are_counted(tmp_path: Path, root: Location) -> None:
-    lines = [{"file": name, "text": name} for name in ("a.jpg", "gone.jpg", "a.jpg", "lost.jpg")]
+    lines: list[dict[str, Any]] = [{"file": name, "text": name} for name in ("a.jpg", "gone.jpg", "lost.jpg")]
+    lines.append({"file": "a.jpg", "width": 3})
     write(tmp_path, {"a.jpg": picture(1), "b.jpg": picture(2), "c.jpg": picture(3)})
     write(tmp_path, {"metadata.jsonl": "\n".join(map(json.dumps, lines))})
     assert left_out(tmp_path, root) == {
@@ -159,6 +189,185 @@ def test_metadata_of_other_images_is_refused_and_names_both_sides(tmp_path: Path
         register(Source(path=str(tmp_path)), None, root)
 
 
+LONG = "words " * 40_000
+TABLES: dict[str, tuple[dict[str, bytes | str], dict[str, str | None]]] = {
+    "captions.csv": ({"captions.csv": "filename,caption\na.jpg,one\nb.jpg,two\n"}, {"a.jpg": "one", "b.jpg": "two"}),
+    "Excel's, in UTF-16": (
+        {"list.csv": "File Name\tText\r\na.jpg\tодин\r\nb.jpg\tдва\r\n".encode("utf-16")},
+        {"a.jpg": "один", "b.jpg": "два"},
+    ),
+    "Excel's, with sep=": ({"l.csv": "sep=;\r\nfile;text\r\na.jpg;one, 1\r\n"}, {"a.jpg": "one, 1", "b.jpg": None}),
+    "a field of 200 KB": ({"l.csv": f'file,text\na.jpg,"{LONG}"\n'}, {"a.jpg": LONG, "b.jpg": None}),
+    "compressed": (
+        {"metadata.jsonl.gz": gzip.compress(b'{"file_name": "a.jpg", "text": "one"}\n')},
+        {"a.jpg": "one", "b.jpg": None},
+    ),
+    "tsv and ndjson": (
+        {"x.tsv": "file\ttext\na.jpg\tone\n", "y.ndjson": '{"image_path": "b.jpg", "prompt": "two"}'},
+        {"a.jpg": "one", "b.jpg": "two"},
+    ),
+    "a JSON array": ({"data.json": '[{"image": "a.jpg", "text": "one"}]'}, {"a.jpg": "one", "b.jpg": None}),
+    "a column as datasets allows": ({"m.csv": "target_file_name,text\na.jpg,one\n"}, {"a.jpg": "one", "b.jpg": None}),
+    "names without extension": ({"m.csv": "id,text\na,one\nB,two\n"}, {"a.jpg": "one", "b.jpg": "two"}),
+    "several images of one entry": (
+        {"metadata.jsonl": '{"file_names": ["a.jpg", "b.jpg"], "text": "both"}'}, {"a.jpg": "both", "b.jpg": "both"},
+    ),
+    "images as datasets stores them": (
+        {"metadata.jsonl": '{"image": {"path": "b.jpg", "bytes": null}, "text": "two"}'},
+        {"a.jpg": None, "b.jpg": "two"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("size", [1, 10])
+def test_any_table_that_names_files_describes_the_images_beside_it(
+    tmp_path: Path, root: Location, name: str, size: int
+) -> None:
+    files, texts = TABLES[name]
+    write(tmp_path, {"a.jpg": A, "b.jpg": B, **files})
+    assert texts_of(tmp_path, root, rows_per_shard=size) == texts
+    without = [image for image, text in texts.items() if text is None]
+    kind = "images that nothing describes, beside others that have captions or metadata"
+    assert left_out(tmp_path, root) == ({kind: (1, without)} if without else {})
+
+
+@pytest.mark.parametrize("encoding", ["auto", "cp1251"])
+def test_parquet_describes_images_whatever_its_types(tmp_path: Path, root: Location, encoding: str) -> None:
+    stored = ["слово".encode("utf-8" if encoding == "auto" else encoding), b"\xff\x98", b"c"]
+    table = {
+        "file_name": pa.array(["a.jpg", "b.jpg", "c.jpg"]).dictionary_encode(),
+        "text": pa.array(stored, pa.binary()).view(pa.string()),
+        "captions": pa.array([[("de", "zwei"), ("en", "one")], None, None], pa.map_(pa.string(), pa.string())),
+        "vector": [b"\xff\x98", b"", b""],
+    }
+    pq.write_table(pa.table(table), tmp_path / "metadata.parquet")
+    write(tmp_path, {"a.jpg": A, "b.jpg": B, "c.jpg": picture(3)})
+    rows = rows_of(tmp_path, root, encoding=encoding)
+    assert rows.select("text", "alt_texts").rows() == [("слово", ["one", "zwei"]), (None, []), ("c", [])]
+    said = left_out_of(register(Source(path=str(tmp_path), encoding=encoding), None, root)).as_dict()
+    assert said["entries of metadata.parquet that cannot be read"] == {"count": 1, "names": ["entry 2"]}
+
+
+KEYED = [
+    {"a.jpg": "one", "b.jpg": "two"},
+    {"a.jpg": ["one"], "b.jpg": ["two"], "c.jpg": ["gone"]},
+    {"/else/where/a": {"caption": "one", "tags": "x"}, "/else/where/b": {"caption": "two"}},  # kohya
+]
+
+
+@pytest.mark.parametrize("described", KEYED)
+def test_json_by_the_names_of_images_describes_them(tmp_path: Path, root: Location, described: dict[str, Any]) -> None:
+    write(tmp_path, {"a.jpg": A, "b.jpg": B, "captions.json": json.dumps(described)})
+    assert texts_of(tmp_path, root) == {"a.jpg": "one", "b.jpg": "two"}
+    kind = "entries of captions.json without an image"
+    assert left_out(tmp_path, root) == ({kind: (1, ["c.jpg"])} if "c.jpg" in described else {})
+
+
+def test_parquet_with_images_of_its_own_is_another_source(tmp_path: Path, root: Location) -> None:
+    write(tmp_path, {"assets/logo.png": A})
+    pl.DataFrame({"image": [{"bytes": B, "path": "a.jpg"}], "text": ["one"]}).write_parquet(tmp_path / "m.parquet")
+    with pytest.raises(SourceError, match=r"more than one kind.*logo.*m\.parquet, which holds images of its own.*glob"):
+        register(Source(path=str(tmp_path)), None, root)
+
+
+def test_several_entries_for_an_image_are_its_texts(tmp_path: Path, root: Location) -> None:
+    """As Flickr8k has them, with its folder of images beside the table."""
+    lines = ["image,caption", "a.jpg,first", "b.jpg,other", "a.jpg,second", "a.jpg,first", "a.jpg,third"]
+    write(tmp_path, {"Images/a.jpg": A, "Images/b.jpg": B, "captions.txt": "\n".join(lines)})
+    rows = rows_of(tmp_path, root)
+    assert rows.select("locator", "text", "alt_texts").rows() == [
+        ("Images/a.jpg", "first", ["second", "third"]),
+        ("Images/b.jpg", "other", []),
+    ]
+    assert not left_out(tmp_path, root)
+
+
+def test_two_tables_describe_an_image_together(tmp_path: Path, root: Location) -> None:
+    write(tmp_path, {"a.jpg": A, "1.csv": "file,text,width\na.jpg,one,7\n", "2.csv": "file,height,width\na.jpg,5,9\n"})
+    rows = rows_of(tmp_path, root, columns={"source_height": "height"})
+    assert rows.select("text", "source_width", "source_height").rows() == [("one", 7, 5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.csv", "who,when\nme,now\n"),
+        ("list.csv", "url,text\nhttp://a/1.jpg,one\n"),
+        ("metadata.csv", "a.jpg,one\n"),
+    ],
+)
+def test_a_table_that_names_no_files_is_refused_beside_images(
+    tmp_path: Path, root: Location, name: str, content: str
+) -> None:
+    write(tmp_path, {"a.jpg": A, name: content})
+    with pytest.raises(SourceError, match=rf"more than one kind.*{name}.*none of its columns.*names files.*file_name"):
+        register(Source(path=str(tmp_path)), None, root)
+
+
+def test_json_and_text_that_are_no_tables_are_counted(tmp_path: Path, root: Location) -> None:
+    coco = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"image_id": 1, "caption": "c"}]}
+    write(
+        tmp_path, {"a.jpg": A, "coco.json": json.dumps(coco), "config.json": "{}", "gone.json": '[{"file": "c.jpg"}]'}
+    )
+    write(tmp_path, {"classes.txt": "cat\ndog\n", "empty.csv": "file,text\n", "broken.json": "{"})
+    assert left_out(tmp_path, root) == {
+        ".json files": (4, ["broken.json", "coco.json", "config.json"]),
+        ".txt files": (1, ["classes.txt"]),
+        "tables without entries": (1, ["empty.csv"]),
+    }
+
+
+def test_captions_of_images_that_are_not_there_are_not_looked_into(
+    tmp_path: Path, root: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a.jpg": A, **{f"{number}.json": '[{"file": "a.jpg", "text": "t"}]' for number in range(40)}})
+    assert texts_of(tmp_path, root) == {"a.jpg": None}
+    assert left_out(tmp_path, root)[".json files"][0] == 40
+
+
+def test_every_text_of_an_image_is_kept(tmp_path: Path, root: Location) -> None:
+    files = {"a.txt": "of txt", "a.caption": "of caption", "a.json": '{"caption": "of JSON", "alt": "of txt"}'}
+    write(tmp_path, {"a.jpg": A, **files, "metadata.csv": "file,text\na.jpg,of table\n"})
+    row = rows_of(tmp_path, root).row(0, named=True)
+    assert (row["text"], row["alt_texts"]) == ("of table", ["of JSON", "of txt", "of caption"])
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ('"one"', ["one"]),
+        ('["one", "two"]', ["one", "two"]),
+        ('{"captions": {"de": "zwei", "en": "one"}}', ["one", "zwei"]),
+    ],
+)
+def test_json_beside_an_image_may_be_nothing_but_texts(
+    tmp_path: Path, root: Location, content: str, texts: list[str]
+) -> None:
+    write(tmp_path, {"a.jpg": A, "a.json": content})
+    row = rows_of(tmp_path, root).row(0, named=True)
+    assert [row["text"], *row["alt_texts"]] == texts
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "metadata.csv"])
+def test_captions_in_an_encoding_that_is_named(tmp_path: Path, root: Location, name: str) -> None:
+    content = {"a.txt": "слово", "a.json": '{"text": "слово"}', "metadata.csv": "file,text\na.jpg,слово\n"}[name]
+    write(tmp_path, {"a.jpg": A, name: content.encode("cp1251")})
+    assert texts_of(tmp_path, root, encoding="cp1251") == {"a.jpg": "слово"}
+
+
+@pytest.mark.parametrize("files", [{"a.json": "{}"}, {"metadata.csv": "file,meine_worte\na.jpg,ein Hund am Strand\n"}])
+def test_columns_that_look_like_texts_and_are_not_used_are_named(
+    tmp_path: Path, root: Location, files: dict[str, str]
+) -> None:
+    words = {"meine_worte": "ein Hund am Strand", "error_message": "an error here", "key": "0"}
+    write(tmp_path, {"a.jpg": A, **{name: content.replace("{}", json.dumps(words)) for name, content in files.items()}})
+    source = Source(path=str(tmp_path))
+    registry = register(source, None, root)
+    read = RegisteredSource(source, lambda shard: entry_of(registry, shard), root)
+    assert read.reading("00000") == {"unused_text_columns": ["meine_worte"]}
+
+
 @pytest.mark.parametrize(
     ("files", "text"),
     [
@@ -171,6 +380,8 @@ def test_metadata_of_other_images_is_refused_and_names_both_sides(tmp_path: Path
         ({"a.txt": b"\xef\xbb\xbfcaf\xc3\xa9"}, "café"),
         ({"a.txt": "café".encode("utf-16")}, "café"),
         ({"a.txt": b"\xfe\xff" + "café".encode("utf-16-be")}, "café"),
+        ({"a.txt": "a red café".encode("utf-16-le")}, "a red café"),
+        ({"a.txt": b"nul\0s are kept\x07"}, "nul\0s are kept\x07"),
         ({"a.txt": "of the text", "a.json": '{"caption": "of the JSON"}'}, "of the JSON"),
         ({"a.txt": "of the text", "a.json": '{"caption": "", "key": "0"}'}, "of the text"),
         ({"a.txt": "of the text", "a.json": '{"caption": null}'}, "of the text"),

@@ -115,6 +115,7 @@ def test_rows_of_every_shape(content: str, rows: list[dict[str, Any]], chunk: in
     ("content", "words"),
     [
         ('{"url": ["u", "v"], "caption": ["a"]}', ["l.json", "by columns of different lengths", "'caption': 1"]),
+        ('{"urls": ["u", "v"], "caption": "of both"}', ["l.json", "list of urls", "'caption'", "one object per url"]),
         ('{"images": [{"url": "u"}], "annotations": [{"caption": "a"}]}', ["'images'", "'annotations'", "join"]),
     ],
 )

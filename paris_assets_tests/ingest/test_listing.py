@@ -175,9 +175,10 @@ def test_a_text_of_urls_is_a_list(tmp_path: Path, root: Location, text: str) -> 
 
 
 def test_an_unusable_folder_says_what_is_in_it(tmp_path: Path) -> None:
-    write(tmp_path, "notes.txt", "a.npy", "b.tar.gz", ".hidden")
+    write(tmp_path, "notes.txt", "a.npy", "b.tar.gz", ".hidden", "c.zip")
     with pytest.raises(
-        SourceError, match=r"no source at .*nothing else than 1 \.npy files \(a\.npy\), 1 \.txt.*hidden"
+        SourceError,
+        match=r"no source at .*nothing else than 1 \.npy files \(a\.npy\), 1 \.txt.*1 \.zip archives \(unpack.*hidden",
     ):
         list_files(locate(str(tmp_path)))
 
@@ -205,6 +206,49 @@ def test_patterns_stay_patterns(tmp_path: Path) -> None:
     assert found(tmp_path / "a[12]/*.jpg")[0] == ["a1/x.jpg", "a2/x.jpg"]
     assert found(tmp_path / "a?")[0] == ["a1/x.jpg", "a2/x.jpg"]  # of folders alone, what is in them
     assert found(tmp_path / "**/x.jpg")[0] == ["a1/x.jpg", "a2/x.jpg", "b/x.jpg"]
+
+
+BRACES = [
+    ("t-{0..2}.jpg", ["t-0.jpg", "t-1.jpg", "t-2.jpg"]),
+    ("t-{2..1}.jpg", ["t-1.jpg", "t-2.jpg"]),
+    ("t-{000..012}.jpg", ["t-010.jpg", "t-012.jpg"]),
+    ("{s,t-1}/x.jpg", ["s/x.jpg"]),
+    ("{s,t}*/{x,y}.jpg", ["s/x.jpg", "tt/y.jpg"]),
+    ("t-{0,1}{0,2}.jpg", ["t-10.jpg"]),
+    ("t-{a}.jpg", []),
+]
+
+
+@pytest.mark.parametrize(("pattern", "files"), BRACES)
+@pytest.mark.parametrize("remote", [False, True])
+def test_braces_stand_for_what_they_do_in_a_shell(tmp_path: Path, pattern: str, files: list[str], remote: bool) -> None:
+    names = ["t-0.jpg", "t-1.jpg", "t-2.jpg", "t-10.jpg", "t-010.jpg", "t-012.jpg", "t-013.jpg", "s/x.jpg", "tt/y.jpg"]
+    write(tmp_path, *names, content=picture(1))
+    start = f"{tmp_path}"
+    if remote:
+        start = f"memory://{tmp_path.name}"
+        fsspec.filesystem("memory").put(str(tmp_path), f"/{tmp_path.name}", recursive=True)
+    if not files:
+        with pytest.raises(SourceError, match="no source at"):
+            list_files(locate(f"{start}/{pattern}"))
+        return
+    assert found(f"{start}/{pattern}")[0] == files
+
+
+def test_names_in_braces_that_are_not_there_are_counted(tmp_path: Path) -> None:
+    write(tmp_path, "t-08.jpg", content=picture(1))
+    listing = list_files(locate(f"{tmp_path}/t-{{08..10}}.jpg"))
+    assert [*listing.files] == ["t-08.jpg"]
+    kind = "names in the braces of the pattern that are not there"
+    assert listing.left_out.as_dict() == {kind: {"count": 2, "names": ["t-09.jpg", "t-10.jpg"]}}
+    write(tmp_path, "t-{08..10}.jpg", content=picture(2))
+    assert found(f"{tmp_path}/t-{{08..10}}.jpg") == (["t-{08..10}.jpg"], {})
+
+
+@pytest.mark.parametrize("pattern", ["{0..9999999}", "{0..999}{0..999}{0..9}"])
+def test_braces_beyond_all_measure_are_refused(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(SourceError, match=r"stands for \d+ names"):
+        list_files(locate(f"{tmp_path}/{pattern}.jpg"))
 
 
 def test_remote_files_of_unknown_kind_cost_few_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

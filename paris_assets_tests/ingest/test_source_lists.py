@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from paris_assets.errors import MissingInput
 from paris_assets.ingest.lists import source_lists, text_tables
-from paris_assets.ingest.lists.columns import SourceError, from_records, with_problems
+from paris_assets.ingest.lists.columns import SourceError, with_problems
+from paris_assets.ingest.lists.records import from_records
 from paris_assets.storage.checksum import DamagedFile, intact
 from paris_assets.storage.location import Location
 

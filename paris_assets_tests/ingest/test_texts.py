@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
-from paris_assets.ingest.lists.columns import from_records
+from paris_assets.ingest.lists.records import from_records
 from paris_assets.ingest.lists.texts import looks_like_text
 from paris_assets.ingest.registered import RegisteredSource
 from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
@@ -38,6 +38,14 @@ ROWS: dict[str, tuple[dict[str, Any], str | None, list[str]]] = {
     "null first": ({"TEXT": None, "text": "a dog"}, "a dog", []),
     "only blank ones": ({"text": " ", "caption": ""}, " ", []),
     "a JSON array in a text": ({"captions": '["a dog", "a cat"]'}, "a dog", ["a cat"]),
+    "Python's list in a text": ({"captions": "['a dog', \"a cat's\"]"}, "a dog", ["a cat's"]),
+    "numpy's array in a text": ({"captions": "['a dog' 'a cat'\n \"a cat's\"]"}, "a dog", ["a cat", "a cat's"]),
+    "an object in a text": ({"caption": '{"de": "ein Hund", "en": "a dog"}'}, "a dog", ["ein Hund"]),
+    "Python's objects in a text": ({"sentences": "{'raw': 'a dog', 'sentid': 1}"}, "a dog", []),
+    "objects in a list in a text": ({"sentences": '[{"raw": "a"}, {"raw": "b"}]'}, "a", ["b"]),
+    "what only looks like Python": ({"text": "['so', 3]"}, "['so', 3]", []),
+    "an object without texts": ({"text": '{"x": 1}'}, '{"x": 1}', []),
+    "braces": ({"text": "{so} it [is]"}, "{so} it [is]", []),
     "brackets that are no array": ({"text": '["odd" text]'}, '["odd" text]', []),
     "an empty list": ({"caption": []}, None, []),
 }
@@ -103,6 +111,33 @@ def test_columns_that_look_like_texts_and_are_not_used_are_named(tmp_path: Path,
     registry = register(source, None, root)
     read = RegisteredSource(source, lambda shard: entry_of(registry, shard), root)
     assert read.reading("00000") == {"unused_text_columns": ["beschreibung", "stories"]}
+
+
+def test_no_number_is_no_text() -> None:
+    rows = from_records([{"caption": float("nan")}, {"caption": float("inf")}, {"caption": 7}], {}, 0)
+    assert rows["text"].to_list() == [None, None, "7"]
+
+
+def test_a_table_of_img2dataset_gives_its_images_and_asks_again_for_those_that_failed(
+    tmp_path: Path, root: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, str]] = []
+    monkeypatch.setattr("paris_assets.ingest.sources.fetch_images", lambda urls, *_: asked.extend(urls) or iter(()))
+    columns = {
+        "jpg": [BODY, None], "url": ["http://a/0.jpg", "http://a/1.jpg"], "caption": ["one", "two"],
+        "status": ["success", "failed_to_download"], "error_message": [None, "HTTP Error 404: Not Found"],
+        "exif": ['{"Image Make": "Canon Inc"}', None], "original_width": [640, None], "width": [256, None],
+    }  # fmt: skip
+    pl.DataFrame(columns).write_parquet(tmp_path / "00000.parquet")
+    (tmp_path / "00000_stats.json").write_text("{}")
+    source = Source(path=str(tmp_path))
+    registry = register(source, None, root)
+    read = RegisteredSource(source, lambda shard: entry_of(registry, shard), root)
+    rows = read.rows("00000")
+    assert rows.select("text", "source_width", "problem").rows() == [("one", 640, None), ("two", None, None)]
+    assert [(each.source_row, each.body) for each in read.images("00000", rows, Ingest(), None)] == [(0, BODY)]
+    assert asked == [(1, "http://a/1.jpg")]
+    assert read.reading("00000") == {}
 
 
 def test_what_looks_like_text() -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
 import tarfile
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from paris_assets.config import Source
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists.columns import SourceError
@@ -53,7 +56,7 @@ def test_parts_read_alone_are_the_whole(kind: int, size: int) -> None:
     rows, bodies = [], []
     for first, count, offset, _ in webdataset.cut(tar, "x.tar", size):
         entry = {"file": "x.tar", "offset": offset, "rows": count, "source_row": first}
-        table = webdataset.read(tar, "x.tar", entry, {}, LeftOut())
+        table = webdataset.read(tar, "x.tar", entry, Source(), LeftOut())
         assert table["source_row"].to_list() == list(range(first, first + count))
         rows += table.select("url", "text", "source_width", "locator").rows()
         bodies += list(webdataset.read_images(tar, "x.tar", entry, 10_000))
@@ -92,7 +95,9 @@ def test_a_file_that_is_no_tar_is_named() -> None:
 
 def test_json_that_does_not_parse_gives_nulls_and_keeps_the_image() -> None:
     tar = _tar([("1.jpg", b"a"), ("1.json", b"{"), ("2.jpg", b"b"), ("2.json", b'{"url": "u"}')])
-    rows = webdataset.read(tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}, {}, LeftOut())
+    rows = webdataset.read(
+        tar, "x.tar", {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}, Source(), LeftOut()
+    )
     assert rows.select("url", "locator").rows() == [(None, "x.tar:1.jpg"), ("u", "x.tar:2.jpg")]
 
 
@@ -106,7 +111,7 @@ def test_a_column_that_no_sample_has_is_named() -> None:
 def test_a_tar_with_fewer_samples_than_registered_is_named() -> None:
     entry = {"file": "x.tar", "offset": 0, "rows": 3, "source_row": 0}
     with pytest.raises(SourceError, match=r"x\.tar: 3 rows were registered at byte 0: 2"):
-        webdataset.read(_tar([("1.jpg", b"a"), ("2.jpg", b"b")]), "x.tar", entry, {}, LeftOut())
+        webdataset.read(_tar([("1.jpg", b"a"), ("2.jpg", b"b")]), "x.tar", entry, Source(), LeftOut())
 
 
 @pytest.mark.parametrize("kept", [0, 100, 512, 700, 1024, 1500, 2048, 2050])
@@ -129,7 +134,7 @@ def test_a_member_whose_name_is_no_utf8_stops_nothing(kind: int) -> None:
     tar = _tar([("caf\udce9.jpg", b"a"), ("caf\udce9.txt", b"t"), ("z.jpg", b"b")], kind)
     entry = {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}
     assert [part[1] for part in webdataset.cut(tar, "x.tar", 10)] == [2]
-    rows = webdataset.read(tar, "x.tar", entry, {}, LeftOut())
+    rows = webdataset.read(tar, "x.tar", entry, Source(), LeftOut())
     assert rows.select("text", "locator").rows() == [("t", r"x.tar:caf\xe9.jpg"), (None, "x.tar:z.jpg")]
     assert [fetched.body for fetched in webdataset.read_images(tar, "x.tar", entry, 10)] == [b"a", b"b"]
 
@@ -172,7 +177,7 @@ def _read(tar: io.BytesIO, size: int = 100) -> tuple[list[tuple[str, str | None]
     rows, bodies, left_out = list[tuple[str, str | None]](), list[bytes | None](), LeftOut()
     for first, count, offset, found in webdataset.cut(tar, "x.tar", size):
         entry = {"file": "x.tar", "offset": offset, "rows": count, "source_row": first}
-        table = webdataset.read(tar, "x.tar", entry, {}, left_out)
+        table = webdataset.read(tar, "x.tar", entry, Source(), left_out)
         rows += [
             (locator.removeprefix("x.tar:"), text) for locator, text in table.select("locator", "text").iter_rows()
         ]
@@ -302,6 +307,54 @@ def test_members_whose_names_do_not_tell_are_looked_into() -> None:
         ".heic files in tars": 1, "files of other programs in tars": 1, "files without extension in tars": 1,
         "hidden files in tars": 2,
     }  # fmt: skip
+
+
+def test_members_that_are_neither_image_nor_describe_one_are_no_rows() -> None:
+    names = ["README.md", "a.cls", "b.jpg", "c.tar", "d.json", "metadata.jsonl"]
+    rows, _, left_out = _read(_tar([(name, b"{}") for name in names]), 1)
+    assert rows == [("b.jpg", None), ("d", None)]
+    assert left_out == {f".{kind} files in tars": 1 for kind in ("cls", "jsonl", "md", "tar")}
+
+
+def test_every_text_of_a_sample_is_kept() -> None:
+    jsons = [json.dumps({"caption": "of JSON", "alt_text": "of txt"}), json.dumps(["one", "two"]), '"three"', "{}"]
+    members = [("1.jpg", "1"), ("1.txt", "of txt"), ("1.json", jsons[0]), ("2.jpg", "2"), ("2.json", jsons[1]),
+               ("3.jpg", "3"), ("3.json", jsons[2]), ("4.jpg", "4"), ("4.json", jsons[3]), ("4.short.txt", "short"),
+               ("4.long.txt", "long")]  # fmt: skip
+    tar = _tar([(name, content.encode()) for name, content in members])
+    entry = {"file": "x.tar", "offset": 0, "rows": 4, "source_row": 0}
+    rows = webdataset.read(tar, "x.tar", entry, Source(), LeftOut())
+    assert rows.select("text", "alt_texts").rows() == [
+        ("of txt", ["of JSON"]), ("one", ["two"]), ("three", []), ("short", ["long"])
+    ]  # fmt: skip
+    assert _read(tar)[2] == {}
+
+
+def test_names_whose_letters_are_composed_otherwise_are_one_sample() -> None:
+    apart, composed = (unicodedata.normalize(form, "é") for form in ("NFD", "NFC"))
+    rows, _, _ = _read(_tar([(f"{apart}.jpg", b"1"), (f"{composed}.txt", b"words")]))
+    assert rows == [(f"{apart}.jpg", "words")]
+
+
+def test_keys_that_look_like_texts_and_are_not_used_are_named() -> None:
+    described = [{"meine_worte": "ein Hund am Strand", "error_message": "no such host", "label": "dog"}] * 2
+    tar = _tar([(f"{n}.{kind}", content) for n, words in enumerate(described)
+                for kind, content in (("jpg", b"1"), ("json", json.dumps(words).encode()))])  # fmt: skip
+    entry = {"file": "x.tar", "offset": 0, "rows": 2, "source_row": 0}
+    assert webdataset.left_out(tar, "x.tar", entry, Source()) == ["meine_worte"]
+    assert webdataset.left_out(tar, "x.tar", entry, Source(columns={"text": "meine_worte"})) == []
+
+
+def test_texts_in_an_encoding_that_is_named() -> None:
+    tar = _tar([("1.jpg", b"1"), ("1.txt", "слово".encode("cp1251"))])
+    entry = {"file": "x.tar", "offset": 0, "rows": 1, "source_row": 0}
+    assert webdataset.read(tar, "x.tar", entry, Source(encoding="cp1251"), LeftOut())["text"].to_list() == ["слово"]
+
+
+def test_a_tar_that_is_something_else_is_called_what_it_is() -> None:
+    packed = io.BytesIO(gzip.compress(_tar([("1.jpg", b"1")]).getvalue()))
+    with pytest.raises(SourceError, match=r"x\.tar cannot be read as a tar .* gzip \(\.gz\) by its content"):
+        list(webdataset.cut(packed, "x.tar", 10))
 
 
 def test_text_that_is_no_utf8_is_counted_and_not_guessed() -> None:

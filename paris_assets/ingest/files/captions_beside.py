@@ -5,19 +5,17 @@ Of `a.jpg` these are `a.json` and `a.jpg.json`, `a.txt`, `a.text`, `a.caption`, 
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterable
 from typing import Any, cast
 
-from fsspec import AbstractFileSystem
-
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.names import alike, extension_of, stem_of
+from paris_assets.ingest.files.places import Place
 from paris_assets.ingest.files.source_file import reached
+from paris_assets.ingest.lists.encodings import AUTO, decoded
 
 MAX_BYTES = 1 << 20  # of a caption or JSON; more is no description
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 def by_image(images: Iterable[str], files: Iterable[str]) -> dict[str, list[str]]:
@@ -46,46 +44,47 @@ def by_image(images: Iterable[str], files: Iterable[str]) -> dict[str, list[str]
     return {image: files for image, files in found.items() if files}
 
 
-def described(
-    fs: AbstractFileSystem, base: str, files: Iterable[str], unread: LeftOut
-) -> tuple[dict[str, Any], str | None]:
-    """(columns and values of the JSON files, first caption) of the files beside one image.
+def described(place: Place, files: Iterable[str], encoding: str, unread: LeftOut) -> tuple[dict[str, Any], list[str]]:
+    """(columns and values of the JSON files, captions) of the files beside one image.
 
     What cannot be read is counted and gives nothing.
     """
     columns: dict[str, Any] = {}
-    text: str | None = None
+    texts: list[str] = []
     for file in files:
-        with reached(fs, f"{base}/{file}"):
-            content = cast(bytes, fs.cat_file(f"{base}/{file}", 0, MAX_BYTES))
+        path = f"{place.base}/{file}"
+        with reached(place.fs, path):
+            content = cast(bytes, place.fs.cat_file(path, 0, MAX_BYTES))
         if extension_of(file) == "json":
-            columns = {**json_object(content, file, unread), **columns}
+            columns = {**json_object(content, file, encoding, unread), **columns}
         else:
-            text = text or caption(content, file, unread)
-    return columns, text
+            texts += caption(content, file, encoding, unread)
+    return columns, texts
 
 
-def caption(content: bytes, name: str, unread: LeftOut) -> str | None:
-    """The caption in a text file, all of its lines, without space at its ends; None for an empty one.
+def caption(content: bytes, name: str, encoding: str, unread: LeftOut) -> list[str]:
+    """The caption in a text file, all of its lines, without space at its ends; none for an empty one.
 
-    A byte-order mark says what it is written in, and without one it is UTF-8; what is neither is counted, as nobody
-    knows which letters are meant.
+    What is not in the encoding that the profile names, or no Unicode where it names none, is counted, as nobody knows
+    which letters are meant.
     """
-    mark, encoding = next(((mark, name) for mark, name in _MARKS if content.startswith(mark)), (b"", "utf-8"))
     try:
-        return content[len(mark) :].decode(encoding).strip() or None
+        text = decoded(content, encoding).strip()
     except UnicodeDecodeError:
-        unread.add("captions that are no UTF-8", name)
-        return None
+        unread.add(f"captions that are no {'UTF-8' if encoding == AUTO else encoding}", name)
+        return []
+    return [text] if text else []
 
 
-def json_object(content: bytes, name: str, unread: LeftOut) -> dict[str, Any]:
-    """The columns of a JSON file; none, and counted, for one that is no object."""
+def json_object(content: bytes, name: str, encoding: str, unread: LeftOut) -> dict[str, Any]:
+    """The columns of a JSON file, which may be nothing but texts; none, and counted, for any other."""
     try:
-        value = json.loads(content)
+        value = json.loads(decoded(content, encoding))
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         return value
+    if isinstance(value, str) or (value and isinstance(value, list) and all(isinstance(text, str) for text in value)):
+        return {"captions": value}
     unread.add("JSON files that hold no object", name)
     return {}

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, cast
 
 import polars as pl
 from fsspec import AbstractFileSystem
 
+from paris_assets.config import Source
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.files import captions_beside, folder_metadata
-from paris_assets.ingest.files.folder_metadata import Names
+from paris_assets.ingest.files.image_names import Names
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.listing import Listing
-from paris_assets.ingest.files.names import is_metadata
+from paris_assets.ingest.files.names import is_named_for_image
 from paris_assets.ingest.files.places import Place
 from paris_assets.ingest.files.source_file import members_identity
-from paris_assets.ingest.lists.columns import from_records
+from paris_assets.ingest.lists.columns import texts_in, with_texts
+from paris_assets.ingest.lists.records import from_records, unused_texts
+
+PROBE_ROWS = 100
 
 
 class Described:
@@ -24,21 +29,23 @@ class Described:
 
     def __init__(self, listing: Listing) -> None:
         self.images = listing.files
-        self._infos = {**listing.files, **listing.beside}
+        self._infos = {**listing.files, **listing.beside, **listing.tables}
         self._beside = captions_beside.by_image(listing.files, listing.beside)
-        self._tables = [file for file in listing.beside if is_metadata(file)]
+        self._tables = listing.tables
+        self._described = dict[str, set[str]]()  # by each of the tables that are some
 
-    def check(self, place: Place, overrides: Mapping[str, str], left_out: LeftOut) -> None:
+    def check(self, place: Place, source: Source, left_out: LeftOut) -> None:
         """Whether what describes the images can be read and fits them; counts what does not.
 
         Raises:
-            SourceError: an entry of a table that cannot be read, a table that describes none of the images, or one
-                without the columns that the profile names.
+            SourceError: a table that cannot be read or describes none of the images, or no column that the profile
+                names.
         """
         described = set(self._beside)
         if self._tables:
             names = Names(place.base, self.images)
-            described |= folder_metadata.check(place.fs, place.base, self._tables, names, overrides, left_out)
+            self._described = folder_metadata.check(place, self._tables, names, source, left_out)
+            described = described.union(*self._described.values())
         bare = [image for image in self.images if image not in described] if described else []
         if bare:
             left_out.add("images that nothing describes, beside others that have captions or metadata", *bare)
@@ -67,36 +74,55 @@ class Described:
     def _of(self, shard: Iterable[str]) -> dict[str, Any]:
         """The files that describe a shard, and a hash that changes when one of its files does."""
         members = list(shard)
-        tables = [table for table in self._tables if _any_below(members, table.rpartition("/")[0])]
+        tables = [table for table, images in self._described.items() if not images.isdisjoint(members)]
         captions = {file for member in members for file in self._beside.get(member, ())} if self._beside else set()
         files = [*tables, *sorted(captions)]
         return {"identity": members_identity(self._infos, [*members, *files]), "described_by": files or None}
 
 
-def read(
-    fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], overrides: Mapping[str, str], unread: LeftOut
-) -> pl.DataFrame:
+def read(place: Place, entry: Mapping[str, Any], source: Source, unread: LeftOut) -> pl.DataFrame:
     """The images of one part, normalised; `locator` is the path below the folder.
 
-    A value is that of a table of metadata, else of the JSON beside the image; a text is else that of a caption file.
+    A value is that of a table of metadata, else of the JSON beside the image; the texts are those of both, then of
+    caption files.
 
     Args:
         entry: the shard's row of the registry: `members`, `described_by`, `source_row`.
+        source: overrides of columns, and the encoding.
         unread: counts captions and JSON files that cannot be read.
     """
-    members, files = list(entry["members"]), list(entry["described_by"] or ())
-    tables = [file for file in files if is_metadata(file)]
-    names = Names(base, members, others=lambda path: fs.exists(f"{base}/{path}"))
-    entries = folder_metadata.records(fs, base, tables, names) if tables else {}
-    rows = from_records([entries.get(member, {}) for member in members], overrides, entry["source_row"])
-    beside = captions_beside.by_image(members, (file for file in files if file not in tables))
+    members: list[str] = entry["members"]
+    beside, tables = _described_by(entry)
+    names = Names(place.base, members, others=lambda path: place.fs.exists(f"{place.base}/{path}"))
+    entries = folder_metadata.records(place, tables, names, source) if tables else {}
+    rows = from_records([entries.get(image, {}) for image in members], source.columns, entry["source_row"])
     if beside:
-        found = [captions_beside.described(fs, base, beside.get(member, ()), unread) for member in members]
-        own = from_records([columns for columns, _ in found], overrides, entry["source_row"])
-        texts = pl.Series("text", [text for _, text in found], dtype=pl.String)
-        text = pl.coalesce(_filled(rows["text"]), _filled(own["text"]), texts)
-        rows = pl.DataFrame([rows[name].fill_null(own[name]) for name in rows.columns]).with_columns(text=text)
+        found = [captions_beside.described(place, beside.get(image, ()), source.encoding, unread) for image in members]
+        own = from_records([columns for columns, _ in found], source.columns, entry["source_row"])
+        texts = (texts_in(rows), texts_in(own), [texts for _, texts in found])
+        rows = with_texts(pl.DataFrame([rows[name].fill_null(own[name]) for name in rows.columns]), *texts)
     return rows.with_columns(locator=pl.Series(members, dtype=pl.String))
+
+
+def left_out(place: Place, entry: Mapping[str, Any], source: Source) -> list[str]:
+    """Columns of the first entries of what describes a part that nothing is made of, and whose values look like
+    captions."""
+    beside, tables = _described_by(entry)
+    records: list[Mapping[str, Any]] = []
+    for table in tables:
+        first = islice(folder_metadata.entries_of(place, table, source.encoding), PROBE_ROWS)
+        records += [columns for images in first for _, columns in images[:1]]
+    for files in islice(beside.values(), PROBE_ROWS):
+        records.append(captions_beside.described(place, files, source.encoding, LeftOut())[0])
+    return unused_texts(records, source.columns)
+
+
+def _described_by(entry: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """(image -> the captions and JSON beside it, tables) of what describes a part."""
+    files = entry["described_by"] or ()
+    beside = captions_beside.by_image(entry["members"], filter(is_named_for_image, files))
+    captions = {file for those in beside.values() for file in those}
+    return beside, [file for file in files if file not in captions]
 
 
 def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max_bytes: int) -> Iterator[Fetched]:
@@ -106,12 +132,3 @@ def read_images(fs: AbstractFileSystem, base: str, entry: Mapping[str, Any], max
             body = cast(bytes, file.read(max_bytes + 1))
         too_large = len(body) > max_bytes
         yield Fetched.local(source_row, None, "too_large") if too_large else Fetched.local(source_row, body)
-
-
-def _any_below(members: Iterable[str], folder: str) -> bool:
-    return not folder or any(member.startswith(f"{folder}/") for member in members)
-
-
-def _filled(texts: pl.Series) -> pl.Expr:
-    """The texts, and null for what is empty."""
-    return pl.lit(texts.set(texts == "", None))

@@ -1,203 +1,228 @@
-"""What tables of metadata say of the images of a folder: `metadata.jsonl`, `.csv` or `.parquet`, as in `datasets`.
+"""What tables say of the images of a folder: `metadata.jsonl` as `datasets` has it, or any other that names files.
 
-Each describes the images of its own folder and below; of two, the one nearest to the image counts. The image is named
-by `file`, `file_name`, `filename`, `path`, `image` or `image_path`, relative to the table.
+A table has one of the formats that lists have. It names an image, relative to itself, in the first of the columns
+`FILES` that is filled. Of two tables the one in the deeper folder counts, which is nearer to the image. Several entries
+for one image are one, with the texts of all.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from fsspec import AbstractFileSystem
-
+from paris_assets.config import Source
+from paris_assets.ingest.files import captions_beside
+from paris_assets.ingest.files.image_names import Names
 from paris_assets.ingest.files.left_out import LeftOut
-from paris_assets.ingest.files.names import alike
-from paris_assets.ingest.files.source_file import reached
-from paris_assets.ingest.lists.columns import SourceError, check_records
+from paris_assets.ingest.files.names import PARQUET, is_metadata, kind_in_words, kind_of
+from paris_assets.ingest.files.places import Place
+from paris_assets.ingest.lists import parquet_tables, text_tables
+from paris_assets.ingest.lists.column_names import key
+from paris_assets.ingest.lists.columns import SourceError, names_of
+from paris_assets.ingest.lists.records import check_records
 
-NAMES = ("file", "file_name", "filename", "path", "image", "image_path")
-USUAL = ("images", "image", "imgs", "img")  # folders that lists name though they lie in them
-EXPECTED = "expected an object with `file` and `text`"
+FILES = (
+    "file_name", "file_names", "file", "filename", "filenames", "file_path", "filepath", "path", "image", "images",
+    "image_path", "image_file", "image_filename", "image_file_name", "image_name", "img", "img_path", "img_name",
+    "photo", "picture", "image_id", "photo_id", "name", "key", "id",
+)  # fmt: skip
+PROBE_ROWS = 100
 Record = dict[str, Any]
 
 
-def _none(_path: str) -> bool:
-    return False
-
-
-@dataclass
-class Names:
-    """Images by the names that a table may give them: as they are; else by names that are `alike`, with or without the
-    folders that they lie in.
-
-    Attributes:
-        base: the folder.
-        images: paths below it.
-        others: whether there is another image of this path, where `images` are only some of the folder's.
-    """
-
-    base: str
-    images: Iterable[str]
-    others: Callable[[str], bool] = _none
-    exact: set[str] = field(init=False)
-    alike: dict[str, str | None] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.exact, self.alike = set(self.images), {}
-        for image in self.images:
-            key = alike(image)
-            self.alike[key] = image if self.alike.get(key, image) == image else None  # two are alike: neither is meant
-
-    def find(self, folder: str, given: str) -> tuple[int, str] | None:
-        """(how far from the exact name, image) for what a table in a folder of the source calls `given`."""
-        tried: list[str] = []
-        literal = f"{folder}/{given}" if folder else given
-        name = given if literal in self.exact else given.replace("\\", "/")
-        for rank, shorter in enumerate(self._shorter(folder, name)):
-            path = _normal(f"{folder}/{shorter}" if folder else shorter)
-            tried.append(path)
-            found = path if path in self.exact else self.alike.get(alike(path))
-            if found is not None:
-                taken = any(self.others(path) for path in tried if path != found)
-                return None if taken else (2 * rank + (found != path), found)
-        return None
-
-    def _shorter(self, folder: str, name: str) -> Iterator[str]:
-        yield name
-        parts = _normal(name).split("/")
-        above = f"{self.base}/{folder}".strip("/").split("/")
-        for count in range(1, len(parts)):
-            if parts[:count] == above[-count:] or (count == 1 and parts[0].lower() in USUAL):
-                yield "/".join(parts[count:])
-
-
-def check(
-    fs: AbstractFileSystem,
-    base: str,
-    tables: Iterable[str],
-    names: Names,
-    overrides: Mapping[str, str],
-    left_out: LeftOut,
-) -> set[str]:
-    """Read every table through: its columns must be there, and it must describe an image of the folder.
+def check(place: Place, tables: Iterable[str], names: Names, source: Source, left_out: LeftOut) -> dict[str, set[str]]:
+    """Read every table through: it must name files, and one of the folder's images.
 
     Args:
-        tables: paths below the base.
-        left_out: counts entries without an image, and further entries for one image.
+        tables: paths below the place's base.
+        source: overrides of columns, and the encoding.
+        left_out: counts entries that cannot be read or have no image, further entries without a text for one image,
+            and JSON and text files that are no such tables.
 
     Returns:
-        The images that have an entry.
+        The tables, each with the images that it describes.
 
     Raises:
-        SourceError: a line that cannot be read, no such column, or none of the entries names an image.
+        SourceError: a table that cannot be read, names no files or none of the images, or no column of this name.
     """
-    described: set[str] = set()
+    found: dict[str, set[str]] = {}
+    columns: dict[str, None] = {}
     for table in tables:
-        columns: dict[str, None] = {}
-        entries, lost, own = 0, "", set[str]()
-        folder = table.rpartition("/")[0]
-        for given, record in entries_of(fs, f"{base}/{table}"):
-            columns |= dict.fromkeys(record)
-            entries += 1
-            found = names.find(folder, given)
-            if found is None:
-                lost = lost or given
-                left_out.add(f"entries of {table} without an image", given)
-            elif found[1] in own:
-                left_out.add(f"further entries of {table} for one image", given)
-            own |= {found[1]} if found else set()
-        if entries and not own:
-            raise SourceError(
-                f"{base}/{table} names no image of the folder: it has {entries} entries such as {lost!r}, the folder "
-                f"images such as {min(names.exact)!r}; name them relative to {table}"
-            )
-        check_records([columns], overrides, f"{base}/{table}", needs_image=False)
-        described |= own
-    return described
+        others = LeftOut()
+        try:
+            found[table] = _images_of(place, table, names, source, others, columns)
+        except SourceError:
+            if is_metadata(table) or kind_of(table) not in ("json", "txt"):
+                raise
+            left_out.add(kind_in_words(table), table)
+        else:
+            left_out.include(others.as_dict())
+    if found:
+        check_records([columns], source.columns, f"{place.base}/{next(iter(found))}", needs_image=False)
+    return found
 
 
-def records(fs: AbstractFileSystem, base: str, tables: Iterable[str], names: Names) -> dict[str, Record]:
+def records(place: Place, tables: Iterable[str], names: Names, source: Source) -> dict[str, Record]:
     """Image -> columns and values, for the images that have an entry.
 
-    An entry in a nearer folder goes before one farther up, an exact name before one that is alike, a later line before
-    an earlier one.
+    An entry in a nearer folder goes before one farther up, an exact name before one that is alike. Of entries that are
+    as near, the first one's values count, and the texts of all.
     """
-    best: dict[str, tuple[tuple[int, int], Record]] = {}
+    best: dict[str, tuple[tuple[int, int], list[Record]]] = {}
     for table in tables:
         folder = table.rpartition("/")[0]
         depth = len(folder.split("/")) if folder else 0
-        for given, record in entries_of(fs, f"{base}/{table}"):
-            found = names.find(folder, given)
-            if found is None:
-                continue
-            distance = (-depth, found[0])
-            if found[1] not in best or distance <= best[found[1]][0]:
-                best[found[1]] = (distance, record)
-    return {image: record for image, (_, record) in best.items()}
+        for entry in entries_of(place, table, source.encoding):
+            for file, record in entry:
+                rank, images = names.find(folder, file) or (0, [])
+                for image in images:
+                    distance = (-depth, rank)
+                    if image not in best or distance < best[image][0]:
+                        best[image] = (distance, [record])
+                    elif distance == best[image][0]:
+                        best[image][1].append(record)
+    return {image: _joined(those, source.columns) for image, (_, those) in best.items()}
 
 
-def entries_of(fs: AbstractFileSystem, path: str) -> Iterator[tuple[str, Record]]:
-    """(name of the image, columns and values) of each entry of a table, one in memory at a time.
+def entries_of(place: Place, table: str, encoding: str) -> Iterator[list[tuple[str, Record]]]:
+    """(name of an image, columns and values) for each image of each entry of a table, one entry in memory at a time;
+    nothing for an entry that cannot be read, or names no file.
 
     Raises:
-        SourceError: an entry that cannot be read, or names no file.
+        SourceError: the table cannot be read.
     """
-    with reached(fs, path):
-        opened: Any = fs.open(path, "rb")
-    number = 0
-    with opened as handle:
-        rows = {"jsonl": _json_lines, "csv": _csv_lines, "parquet": _parquet_rows}[path.rpartition(".")[2].lower()]
-        try:
-            for number, record in rows(handle):
-                name = next((key for key in NAMES if record.get(key) not in (None, "")), "")
-                file = record.pop(name, None)
-                if not isinstance(file, str):
-                    raise SourceError(f"{path}, line {number}: {EXPECTED}")
-                yield file, record
-        except (csv.Error, UnicodeDecodeError, pa.ArrowException) as error:
-            raise SourceError(f"{path}, after line {number}: {EXPECTED} ({error})") from error
+    if kind_of(table) == "json" and not _file_columns(_columns(place, table, encoding)):
+        yield from _by_name(place, table, encoding)
+        return
+    for row in _rows(place, table, encoding):
+        record = row or {}
+        for name in _file_columns(record):
+            if files := _files(record[name]):
+                others = {other: value for other, value in record.items() if other != name}
+                yield [(file, others) for file in files]
+                break
+        else:
+            yield []
 
 
-def _json_lines(handle: Any) -> Iterator[tuple[int, Record]]:
-    """A line that holds no object gives an empty one, which names no file."""
-    for number, line in enumerate(handle, 1):
-        text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        if text.strip():
-            try:
-                record = json.loads(text)
-            except (ValueError, RecursionError):
-                record = {}
-            yield number, record if isinstance(record, dict) else {}
+def _images_of(
+    place: Place, table: str, names: Names, source: Source, left_out: LeftOut, columns: dict[str, None]
+) -> set[str]:
+    """The images that a table describes; its columns are noted."""
+    _require_files(place, table, names, source.encoding)
+    ranks: dict[str, int] = {}
+    lost, folder, number = "", table.rpartition("/")[0], 0
+    for number, entry in enumerate(entries_of(place, table, source.encoding), 1):
+        if not entry:
+            left_out.add(f"entries of {table} that cannot be read", f"entry {number}")
+        for file, record in entry:
+            columns |= dict.fromkeys(record)
+            rank, images = names.find(folder, file) or (0, [])
+            if not images:
+                lost = lost or file
+                left_out.add(f"entries of {table} without an image", file)
+            elif ranks.get(images[0], rank) != rank or (images[0] in ranks and not _has_texts(record, source)):
+                left_out.add(f"further entries of {table} for one image", file)
+            ranks |= dict.fromkeys(images, rank)
+    if not ranks and (number or kind_of(table) == "json"):
+        raise SourceError(
+            f"{place.base}/{table} names no image of the folder: it has {number} entries"
+            f"{f' such as {lost!r}' if lost else ', none of which can be read'}, the folder images such as "
+            f"{min(names.exact)!r}; name them relative to {table}"
+        )
+    if not number:
+        left_out.add("tables without entries", table)
+    return set(ranks)
 
 
-def _csv_lines(handle: Any) -> Iterator[tuple[int, Record]]:
-    text = io.TextIOWrapper(handle, "utf-8-sig", newline="")
-    header = text.readline()
-    separator = max(",;\t|", key=header.count)
-    reader = csv.DictReader(chain([header], text), delimiter=separator)
-    for record in reader:
-        yield reader.line_num, {name: value for name, value in record.items() if name is not None}
+def _require_files(place: Place, table: str, names: Names, encoding: str) -> None:
+    """Raises SourceError for a table without a column that names files, or with images of its own."""
+    columns, why = _columns(place, table, encoding), ""
+    if kind_of(table) == PARQUET:
+        with place.open(table) as handle:
+            why = "holds images of its own" if parquet_tables.holds_images(handle, table) else ""
+    if columns and not _file_columns(columns) and kind_of(table) != "json":
+        why = why or f"describes none of them: none of its columns {columns} names files ({', '.join(FILES[:4])} ...)"
+    if why:
+        raise SourceError(
+            f"{place.base} holds more than one kind of file: {len(names.exact)} images ({min(names.exact)} ...) and "
+            f"{table}, which {why}. Give a file, a subfolder or a glob"
+        )
 
 
-def _parquet_rows(handle: Any) -> Iterator[tuple[int, Record]]:
-    number = 0
-    for batch in pq.ParquetFile(handle).iter_batches(1024):
-        for record in batch.to_pylist():
-            number += 1
-            yield number, record
+def _joined(entries: list[Record], overrides: Mapping[str, str]) -> Record:
+    """Several entries for one image as one."""
+    if len(entries) == 1:
+        return entries[0]
+    values = {name: value for entry in reversed(entries) for name, value in entry.items()}
+    texts = {name: [entry[name] for entry in entries if name in entry] for name in names_of("text", values, overrides)}
+    return values | texts
 
 
-def _normal(path: str) -> str:
-    """The path without `.` and empty parts."""
-    if "/" not in path:
-        return path
-    return "/".join(part for part in path.split("/") if part not in ("", "."))
+def _has_texts(record: Record, source: Source) -> bool:
+    return bool(names_of("text", record, source.columns))
+
+
+def _columns(place: Place, table: str, encoding: str) -> list[str]:
+    """Names in the header of a table, or in its first rows."""
+    with place.open(table) as handle:
+        is_parquet = kind_of(table) == PARQUET
+        named = parquet_tables.names(handle) if is_parquet else _layout(handle, table, encoding).columns()
+    if named:
+        return named
+    rows = islice(_rows(place, table, encoding), PROBE_ROWS)
+    return [*dict.fromkeys(name for row in rows for name in row or ())]
+
+
+def _layout(handle: Any, table: str, encoding: str) -> text_tables.Layout:
+    kind = kind_of(table)
+    return text_tables.layout_of(handle, table, "csv" if kind == "txt" else kind, encoding)
+
+
+def _by_name(place: Place, table: str, encoding: str) -> Iterator[list[tuple[str, Record]]]:
+    """Entries of a JSON object by the names of images: `{"a.jpg": "a caption"}`, or objects as kohya writes them."""
+    with place.open(table) as handle:
+        described = captions_beside.json_object(handle.read(), table, encoding, LeftOut())
+    for file, value in described.items():
+        yield [(file, value if isinstance(value, dict) else {"captions": value})]
+
+
+def _rows(place: Place, table: str, encoding: str) -> Iterator[Mapping[str, Any] | None]:
+    """Each row of a table; None for one that cannot be read."""
+    with place.open(table) as handle:
+        if kind_of(table) == PARQUET:
+            yield from parquet_tables.records(handle, table, encoding)
+            return
+        layout = _layout(handle, table, encoding)
+        for record in text_tables.records(handle, table, layout):
+            yield text_tables.parse(text_tables.text_of(record), layout)
+
+
+@lru_cache(maxsize=4096)
+def _place(name: str) -> int | None:
+    """Place among the columns that name files; also those that end so, as in `datasets`."""
+    letters = key(name)
+    if letters in _PLACES:
+        return _PLACES[letters]
+    return len(_PLACES) if letters.endswith(("filename", "filenames")) else None
+
+
+def _file_columns(names: Iterable[str]) -> list[str]:
+    places = [(place, name) for name in names if (place := _place(name)) is not None]
+    return [name for _, name in sorted(places)]
+
+
+def _files(value: Any) -> list[str]:
+    """The files that a value names: one, a list, or images as `datasets` has them."""
+    if isinstance(value, str):
+        return [value] if value.strip() else []
+    if isinstance(value, Mapping):
+        return _files(value.get("path"))
+    if isinstance(value, list):
+        return [file for item in value for file in _files(item)]
+    return [str(value)] if isinstance(value, int) and not isinstance(value, bool) else []
+
+
+_PLACES = {key(name): place for place, name in reversed(list(enumerate(FILES)))}

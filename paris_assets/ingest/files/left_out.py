@@ -21,9 +21,13 @@ class LeftOut:
         """The sum of what `as_dict` gave."""
         total = cls()
         for kinds in found:
-            for kind, those in kinds.items():
-                total.add(kind, *those["names"], count=those["count"])
+            total.include(kinds)
         return total
+
+    def include(self, kinds: Mapping[str, Any]) -> None:
+        """Count what `as_dict` of another gave."""
+        for kind, those in kinds.items():
+            self.add(kind, *those["names"], count=those["count"])
 
     def add(self, kind: str, *names: str, count: int | None = None) -> None:
         """Count one thing for each name, or `count` of which these are some."""

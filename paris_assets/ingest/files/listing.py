@@ -10,7 +10,6 @@ from typing import cast
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.looked_into import images_among
 from paris_assets.ingest.files.names import (
-    CAPTIONS,
     IMAGE,
     PARQUET,
     TAR,
@@ -18,6 +17,7 @@ from paris_assets.ingest.files.names import (
     extension_of,
     hidden_table,
     is_metadata,
+    is_named_for_image,
     is_stats,
     kind_in_words,
     kind_of,
@@ -31,6 +31,7 @@ from paris_assets.ingest.lists import text_tables
 from paris_assets.ingest.lists.columns import SourceError
 
 OPEN_ENDED = (*text_tables.FORMATS, TAR)
+MOST_DOCUMENTS, LARGEST_DOCUMENT = 32, 64 << 20  # JSON and texts beside images that are looked into, and their bytes
 QUIET_S = 60.0  # a file whose end nothing marks is taken as whole when it has not changed for so long
 TABLE, JSON, TEXT, LINKED = "table", "JSON file", "list of urls", "linked folders elsewhere"
 Files = dict[str, Info]
@@ -43,13 +44,15 @@ class Listing:
     Attributes:
         kind: `image`, `tar` or `table`.
         files: those that become rows, with what the listing says of each.
-        beside: those that describe images: captions, JSON and tables of metadata.
+        beside: captions and JSON with the name of an image.
+        tables: those that may describe images of a folder; JSON and texts among them may turn out to be no tables.
         left_out: all else.
     """
 
     kind: str
     files: Files
     beside: Files = field(default_factory=dict)
+    tables: Files = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
@@ -76,6 +79,7 @@ def list_files(place: Place, known: Collection[str] = ()) -> Listing:
         for file in images_among(place, groups[""], known, left_out):
             groups[IMAGE][file] = groups[""].pop(file)
     beside = _beside(groups) if groups[IMAGE] else {}
+    tables = _tables(groups) if groups[IMAGE] and not groups[TAR] else {}
     kind = _only_kind(place, groups, left_out)
     files = dict(sorted(groups.pop(kind).items()))
     for group in (TEXT, JSON, ""):
@@ -83,13 +87,14 @@ def list_files(place: Place, known: Collection[str] = ()) -> Listing:
             left_out.add(kind_in_words(file), file)
     if groups[LINKED]:
         left_out.add(LINKED, *groups[LINKED])
-    for file in sorted([*files, *beside]):
+    for file in sorted([*files, *beside, *tables]):
         if not _is_text(file):
             raise SourceError(f"{f'{place.base}/{file}'!a}: the name is no UTF-8: rename the file")
     if kind == IMAGE:
-        _refuse_links_out({**files, **beside}, place)
+        _refuse_links_out({**files, **beside, **tables}, place)
     files = _without_second_names(files, place, known, left_out)
-    return Listing(kind if kind in (IMAGE, TAR) else TABLE, files, dict(sorted(beside.items())), left_out)
+    kind = kind if kind in (IMAGE, TAR) else TABLE
+    return Listing(kind, files, dict(sorted(beside.items())), dict(sorted(tables.items())), left_out)
 
 
 def half_written(path: str, known: Collection[str]) -> list[str]:
@@ -150,14 +155,23 @@ def _without_tables_of_shards(groups: dict[str, Files], left_out: LeftOut) -> No
 
 
 def _beside(groups: dict[str, Files]) -> Files:
-    """Take out what describes images: tables of metadata, and captions and JSON with an image's name."""
+    """Take out captions and JSON with an image's name."""
     images = {alike(name) for file in groups[IMAGE] for name in (file, stem_of(file))}
     found: Files = {}
-    for group in (TABLE, TEXT, JSON, ""):
+    for group in (TEXT, JSON, ""):
         for file in list(groups[group]):
-            named = extension_of(file) in (*CAPTIONS, "json") and alike(stem_of(file)) in images
-            if named or (group == TABLE and is_metadata(file)):
+            if is_named_for_image(file) and alike(stem_of(file)) in images:
                 found[file] = groups[group].pop(file)
+    return found
+
+
+def _tables(groups: dict[str, Files]) -> Files:
+    """Take out tables beside images; JSON and texts, if they are few: many are those of images that are not there."""
+    found, groups[TABLE] = groups[TABLE], {}
+    others = {file: group for group in (JSON, TEXT) for file in groups[group]}
+    if len(others) <= MOST_DOCUMENTS:
+        small = [file for file, group in others.items() if (groups[group][file]["size"] or 0) <= LARGEST_DOCUMENT]
+        found = found | {file: groups[others[file]].pop(file) for file in small}
     return found
 
 

@@ -18,6 +18,7 @@ _KINDS = {
     **dict.fromkeys(signatures.EXTENSIONS, IMAGE), "parquet": PARQUET, "pq": PARQUET, "tar": TAR,
     **{name: name for name in text_tables.FORMATS},
 }  # fmt: skip
+_ARCHIVES = ("zip", "7z", "rar")
 _STATS = re.compile(r"\d+_stats\.json")
 _UNFINISHED = ("part", "partial", "crdownload", "download", "tmp", "temp", "incomplete", "aria2", "swp", "lock")
 _PROGRAMS = re.compile(
@@ -48,13 +49,23 @@ def stem_of(file: str) -> str:
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
+def composed(path: str) -> str:
+    """The same for names that differ in how letters are composed (NFC, NFD)."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
+
+
 def alike(path: str) -> str:
     """The same for names that differ in how letters are composed (NFC, NFD), or in small and capital letters."""
-    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+    return path.lower() if path.isascii() else composed(path).casefold()
+
+
+def is_named_for_image(file: str) -> bool:
+    """Whether a file describes an image if it has its name."""
+    return extension_of(file) in (*CAPTIONS, "json")
 
 
 def is_metadata(file: str) -> bool:
-    """Whether a table describes the images of its folder."""
+    """Whether a table is there to describe the images of its folder."""
     return file.rpartition("/")[2].lower() in METADATA
 
 
@@ -65,6 +76,8 @@ def kind_in_words(file: str) -> str:
     if is_compressed_tar(file):
         return "compressed tars (unpack them to have them read)"
     extension = extension_of(file)
+    if extension in _ARCHIVES:
+        return f".{extension} archives (unpack them to have them read)"
     return f".{extension} files" if extension.isalnum() else "files without extension"
 
 

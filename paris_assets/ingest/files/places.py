@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import io
 import lzma
 import os
@@ -20,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import infer_compression
 
 from paris_assets.ingest.files.names import COMPRESSIONS, kind_of
+from paris_assets.ingest.files.patterns import is_pattern
 from paris_assets.ingest.files.source_file import reached, unreachable
 from paris_assets.ingest.lists import text_tables
 from paris_assets.ingest.lists.columns import SourceError
@@ -81,7 +81,7 @@ def _naming(path: str) -> Iterator[None]:
 
 
 def locate(path: str) -> Place:
-    """The place of a local path, a glob or an fsspec URL, without listing it. What exists is itself before it is a
+    """The place of a local path, a pattern or an fsspec URL, without listing it. What exists is itself before it is a
     pattern, and so are the folders that a pattern begins with.
 
     Raises:
@@ -91,11 +91,11 @@ def locate(path: str) -> Place:
     fs, inner = (LocalFileSystem(), os.path.abspath(local)) if local is not None else _remote(path)
     with reached(fs, inner):
         is_file = fs.isfile(inner)
-        is_pattern = not is_file and glob.has_magic(inner) and not fs.isdir(inner)
+        stands_for_others = not is_file and is_pattern(inner) and not fs.isdir(inner)
     if is_file:
         base, _, file = inner.rpartition("/")
         return Place(fs, base, file=file)
-    if is_pattern:
+    if stands_for_others:
         return Place(fs, _fixed(inner, local is not None), pattern=inner)
     return Place(fs, inner.rstrip("/"))
 
@@ -112,6 +112,6 @@ def _fixed(pattern: str, local: bool) -> str:
     does not exist."""
     parts = pattern.split("/")
     for index, part in enumerate(parts):
-        if glob.has_magic(part) and not (local and os.path.isdir("/".join(parts[: index + 1]))):
+        if is_pattern(part) and not (local and os.path.isdir("/".join(parts[: index + 1]))):
             return "/".join(parts[:index])
     return pattern

@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import heapq
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fnmatch import translate as glob_regex
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
+from paris_assets.ingest.files import patterns
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.names import leftover
 from paris_assets.ingest.files.places import Place
@@ -33,9 +36,9 @@ def found_files(place: Place, left_out: LeftOut) -> dict[str, Info]:
     """
     if not isinstance(place.fs, LocalFileSystem):
         with reached(place.fs, place.pattern or f"{place.base}/{place.file or ''}"):
-            return _remote(place)
+            return _remote(place, left_out)
     if place.file or place.pattern:
-        paths = [place.file] if place.file else _matching(place)
+        paths = [place.file] if place.file else _matching(place, left_out)
         infos = ((path, _info(f"{place.base}/{path}", left_out, path)) for path in paths)
         found: dict[str, Info] = {path: info for path, info in infos if info}
         files = {path: info for path, info in found.items() if info["type"] != "directory"}
@@ -43,22 +46,39 @@ def found_files(place: Place, left_out: LeftOut) -> dict[str, Info]:
     return dict(_below(place.base, "", left_out)) if _is_there(place.base) else {}
 
 
-def _remote(place: Place) -> dict[str, Info]:
+def _remote(place: Place, left_out: LeftOut) -> dict[str, Info]:
     fs: Any = place.fs
     if place.file:
         found = {f"{place.base}/{place.file}": fs.info(f"{place.base}/{place.file}")}
     else:
-        found = fs.glob(place.pattern, detail=True) if place.pattern else fs.find(place.base, detail=True)
+        matching = place.pattern and patterns.as_glob(place.pattern)
+        found = fs.glob(matching, detail=True) if matching else fs.find(place.base, detail=True)
+        chosen = _chosen(place.pattern, found, left_out) if place.pattern else found
+        found = {path: found[path] for path in chosen}
     files = {str(path): info for path, info in found.items() if info["type"] == "file"}
     # Web servers' listings have no sizes.
     asked = {path: fs.info(path) if info["size"] is None else info for path, info in files.items()}
     return {path[len(place.base) + 1 :]: info for path, info in asked.items()}
 
 
-def _matching(place: Place) -> list[str]:
+def _matching(place: Place, left_out: LeftOut) -> list[str]:
     """What a local pattern matches; the existing folders that it begins with may hold the letters of patterns."""
     pattern = (place.pattern or "")[len(place.base.rstrip("/")) + 1 :]
-    return sorted(set(glob.glob(pattern, root_dir=place.base or "/", recursive=True)))
+    found = glob.glob(patterns.as_glob(pattern), root_dir=place.base or "/", recursive=True)
+    return sorted(_chosen(pattern, found, left_out))
+
+
+def _chosen(pattern: str, found: Iterable[str], left_out: LeftOut) -> set[str]:
+    """Those of the found paths that the braces of a pattern stand for; counts names that are not there."""
+    names = patterns.names(pattern)
+    if names == [pattern]:
+        return set(found)
+    plain = {name for name in names if not glob.has_magic(name)}
+    globs = [re.compile(glob_regex(name.replace("**/", "*"))) for name in names if name not in plain]
+    chosen = {path for path in found if path in plain or any(each.match(path) for each in globs)}
+    if missing := [name for name in names if name in plain and name not in chosen]:
+        left_out.add("names in the braces of the pattern that are not there", *missing)
+    return chosen
 
 
 def _is_there(base: str) -> bool:

@@ -9,13 +9,14 @@ import polars as pl
 import pyarrow as pa
 
 from paris_assets.errors import UserError
-from paris_assets.ingest.lists.column_names import ALIASES, IMAGE, rank
-from paris_assets.ingest.lists.texts import is_text, looks_like_text, may_hold_texts, row_texts
+from paris_assets.ingest.lists.column_names import ALIASES, IMAGE, key, rank
+from paris_assets.ingest.lists.texts import looks_like_text, may_hold_texts, row_texts
 from paris_assets.ingest.schema import SOURCE_ROWS
 
 # Between slashes, of either kind and number, and the host; clients drop spaces and control characters before it all.
 USER = r"^([\s\x00-\x20]*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)[^/?#\\]*@"
 TEXTS = pa.list_(pa.string())
+NO_CAPTIONS = ("errormessage", "exif")  # columns of img2dataset that hold words
 EXACT = 2**53  # beyond it a float is no longer a certain integer
 UNREADABLE_ROW, NO_URL, NO_IMAGE = "unreadable_row", "no_url", "no_image"  # values of `problem`
 
@@ -52,8 +53,8 @@ def find_columns(
     if needs_image and not found["url"] and not found[IMAGE]:
         raise SourceError(
             f"{where} has columns {list(schema)}; needed: a url ({', '.join(ALIASES['url'][:4])} ...) or image bytes "
-            f"({', '.join(ALIASES[IMAGE][:3])} ...). Name the right one with source.columns, such as "
-            "`--set 'source.columns={url: link}'`"
+            f"({', '.join(ALIASES[IMAGE][:3])} ...){_other_kinds(schema)}. Name the right one with source.columns, as "
+            "in `--set 'source.columns={url: link}'`; a table that names image files is read with its folder"
         )
     return {ours: names for ours, names in found.items() if names}
 
@@ -64,32 +65,6 @@ def names_of(ours: str, names: Iterable[str], overrides: Mapping[str, str]) -> l
         return [name for name in names if name == overrides[ours]]
     ranked = sorted((place, name) for name in names if (place := rank(ours, name)) is not None)
     return [name for _, name in ranked]
-
-
-def check_records(
-    records: Iterable[Mapping[str, Any]], overrides: Mapping[str, str], where: str, needs_image: bool = True
-) -> None:
-    """`find_columns` for the first rows of a source whose rows are mappings with keys of their own (JSON)."""
-    names = dict.fromkeys(name for record in records for name in record)
-    find_columns(dict.fromkeys(names, pl.String()), overrides, where, needs_image)
-
-
-def from_records(
-    records: Sequence[Mapping[str, Any]], overrides: Mapping[str, str], first_source_row: int
-) -> pl.DataFrame:
-    """`normalise` for rows that are mappings with keys of their own (JSON).
-
-    Each row is read by its own keys, so that it does not matter which rows share its shard; a row without any of ours
-    is a row of nulls. `problem` is null: whoever knows whether there is an image says so.
-    """
-    present = {name for record in records for name in record}
-    columns = {}
-    for ours in ALIASES:
-        if ours != IMAGE and (names := names_of(ours, present, overrides)):
-            values = ([record[name] for name in names if name in record] for record in records)
-            read = {"url": _address, "text": _row_texts}.get(ours, _cell)
-            columns[ours] = _series([read(row) for row in values], TEXTS if ours == "text" else pa.string())
-    return normalise(pl.DataFrame(columns), first_source_row, len(records))
 
 
 def our_columns(table: pl.DataFrame, found: Mapping[str, list[str]]) -> pl.DataFrame:
@@ -133,6 +108,22 @@ def normalise(table: pl.DataFrame, first_source_row: int, height: int) -> pl.Dat
     return pl.DataFrame(columns).with_columns(pl.col("alt_texts").fill_null([]))
 
 
+def texts_in(rows: pl.DataFrame) -> list[list[str]]:
+    """The texts of each row: `text`, then `alt_texts`."""
+    return [[] if text is None else [text, *others] for text, others in rows.select("text", "alt_texts").iter_rows()]
+
+
+def with_texts(rows: pl.DataFrame, *found: Sequence[Sequence[str]]) -> pl.DataFrame:
+    """Rows with the texts that several sources have for each: the first that is not blank, and all others.
+
+    Args:
+        rows: columns of `source_rows`.
+        found: of each source, in the order in which they count, the texts of each row.
+    """
+    texts = arrow_series([row_texts(cells) for cells in zip(*found, strict=True)], TEXTS).list
+    return rows.with_columns(text=texts.first(), alt_texts=texts.slice(1))
+
+
 def with_problems(rows: pl.DataFrame, unreadable: Sequence[bool]) -> pl.DataFrame:
     """Say of rows that are to be fetched why they cannot be: they were not read, or have no url.
 
@@ -155,7 +146,8 @@ def texts_left_out(
     """
     captions = set(names_of("text", table if usable is None else usable, overrides))
     taken = {name for ours in ALIASES if ours != "text" for name in names_of(ours, table, overrides)}
-    return sorted(name for name in set(table) - captions - taken if looks_like_text(table[name]))
+    others = (name for name in set(table) - captions - taken if key(name) not in NO_CAPTIONS)
+    return sorted(name for name in others if looks_like_text(table[name]))
 
 
 def _texts(table: pl.DataFrame) -> pl.Series:
@@ -163,13 +155,14 @@ def _texts(table: pl.DataFrame) -> pl.Series:
     table = table.with_columns(pl.col(name).dt.to_string() for name, kind in table.schema.items() if kind.is_temporal())
     flat = [name for name, kind in table.schema.items() if not kind.is_nested()]
     table = table.with_columns(pl.col(flat).cast(pl.String))
-    if table.width == 1 and flat and not table.to_series().str.starts_with('["').any():
+    if table.width == 1 and flat and not table.to_series().str.contains(r"""^[\[{]["'{]""").any():
         return table.select(pl.concat_list(pl.all().alias("text"))).to_series()
     cells = zip(*(column.to_list() for column in table), strict=True)
-    return _series([row_texts(row) for row in cells], TEXTS)
+    return arrow_series([row_texts(row) for row in cells], TEXTS)
 
 
-def _series(values: list[Any], kind: pa.DataType) -> pl.Series:
+def arrow_series(values: list[Any], kind: pa.DataType) -> pl.Series:
+    """Values of one type as a column."""
     return pl.Series(pa.array(values, kind))  # polars itself takes five times as long for lists
 
 
@@ -187,6 +180,17 @@ def _check_overrides(schema: Mapping[str, pl.DataType], overrides: Mapping[str, 
         raise SourceError(f"source.columns: {nested} of {where} hold {held}")
 
 
+def _other_kinds(schema: Mapping[str, pl.DataType]) -> str:
+    """In words, the columns with the name of an address or image that hold something else."""
+    named = [name for ours in ("url", IMAGE) for name in names_of(ours, schema, {})]
+    held = [f"{name!r} holds {_kind_in_words(schema[name])}" for name in dict.fromkeys(named)]
+    return f"; {' and '.join(held)}" if held else ""
+
+
+def _kind_in_words(kind: pl.DataType) -> str:
+    return ("lists" if kind == pl.List else "objects") if kind.is_nested() else "no bytes"
+
+
 def _fits(ours: str, kind: pl.DataType) -> bool:
     """Whether a column's type can be one of ours."""
     if ours == IMAGE:
@@ -198,27 +202,6 @@ def _holds_bytes(kind: pl.DataType) -> bool:
     if isinstance(kind, pl.Struct):
         return any(field.name == "bytes" and field.dtype == pl.Binary for field in kind.fields)
     return kind == pl.Binary
-
-
-def _cell(values: Sequence[Any]) -> str | None:
-    """The first value as text that reads back as the same value; null for what is no text or number."""
-    value = values[0] if values else None
-    if isinstance(value, str):
-        return value if is_text(value) else None
-    return repr(value) if isinstance(value, int | float) else None
-
-
-def _address(values: Sequence[Any]) -> str | None:
-    """The first value that is not blank; without one, the first that is a text."""
-    first = _cell(values)
-    if len(values) < 2 or (first or "").strip():
-        return first
-    texts = [first, *(_cell([value]) for value in values[1:])]
-    return next((text for text in texts if text and text.strip()), first)
-
-
-def _row_texts(values: Sequence[Any]) -> list[str]:
-    return row_texts([repr(value) if isinstance(value, int | float) else value for value in values])
 
 
 def _convert(values: pl.Series, kind: pl.DataType) -> pl.Series:

@@ -36,6 +36,7 @@ class Dialect:
         header: whether the first record names the columns.
         quoted: whether fields may stand in double quotes, over several lines.
         escaped: whether a backslash takes its meaning from the sign after it.
+        spaced: whether blanks may stand before a field, in quotes or not.
     """
 
     delimiter: str
@@ -44,6 +45,7 @@ class Dialect:
     header: bool = True
     quoted: bool = True
     escaped: bool = False
+    spaced: bool = False
 
     def said(self) -> str:
         """What is not plain about it, in words; empty for a list as its name says."""
@@ -72,6 +74,7 @@ def fields(text: str, dialect: Dialect) -> list[str | None]:
         found = [_unescaped(field) for field in _between(dialect.delimiter).findall(text)]
     else:
         found = _quoted_fields(text, dialect) if dialect.quoted and '"' in text else text.split(dialect.delimiter)
+        found = [field.lstrip(" ") for field in found] if dialect.spaced else found
     return [None if field == NULL else field for field in found] if NULL in text else found  # type: ignore[return-value]
 
 
@@ -94,12 +97,16 @@ def _records(handle: IO[bytes], where: str, dialect: Dialect, start: int) -> Ite
 def _joined(line: bytes, handle: IO[bytes], ahead: deque[bytes], dialect: Dialect) -> bytes:
     """The record that a line with quotes begins; the line alone if no record comes of it (a quote without partner)."""
     ways = (dialect.escaped, not dialect.escaped) if b'\\"' in line else (dialect.escaped,)
-    if any(complete(dialect.delimiter, escaped)(line) for escaped in ways):
+    if any(complete(dialect.delimiter, escaped, dialect.spaced)(line) for escaped in ways):
         return line
-    for escaped in ways:
+    escapes = len(ways) > 1
+    for escaped in (dialect.escaped, not dialect.escaped):
+        if escaped != dialect.escaped and not escapes:
+            break
         taken: list[bytes] = []
-        if _read(_from(line, handle, ahead, taken, escaped), dialect.delimiter, LONGEST_LINE) is not None:
+        if _read(_from(line, handle, ahead, taken, escaped), dialect, LONGEST_LINE) is not None:
             return line + b"".join(taken)
+        escapes = escapes or any(b'\\"' in more for more in taken)
         ahead.extendleft(reversed(taken))
     return line
 
@@ -117,24 +124,25 @@ def _from(line: bytes, handle: IO[bytes], ahead: deque[bytes], taken: list[bytes
 
 def _quoted_fields(text: str, dialect: Dialect) -> list[str]:
     for escaped in (dialect.escaped, not dialect.escaped) if '\\"' in text else (dialect.escaped,):
-        found = strict(_rfc(text) if escaped else text, dialect.delimiter)
+        found = strict(_rfc(text) if escaped else text, dialect)
         if found is not None:
             return found
     return text.split(dialect.delimiter)
 
 
-def strict(text: str, delimiter: str) -> list[str] | None:
+def strict(text: str, dialect: Dialect) -> list[str] | None:
     """Fields of a record as RFC 4180 says; null if it is none."""
-    return _read([text], delimiter, len(text))
+    return _read([text], dialect, len(text))
 
 
-def _read(lines: Iterable[str], delimiter: str, longest: int) -> list[str] | None:
+def _read(lines: Iterable[str], dialect: Dialect, longest: int) -> list[str] | None:
     """Fields of the record that lines begin with; null if they begin with none."""
     before = csv.field_size_limit()
     if longest > before:  # for the whole process, so it is put back
         csv.field_size_limit(longest)
     try:
-        return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
+        delimiter, spaced = dialect.delimiter, dialect.spaced
+        return next(csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced, strict=True), [])
     except csv.Error:
         return None
     finally:
@@ -143,11 +151,11 @@ def _read(lines: Iterable[str], delimiter: str, longest: int) -> list[str] | Non
 
 
 @lru_cache
-def complete(delimiter: str, escaped: bool) -> Callable[[bytes], object]:
+def complete(delimiter: str, escaped: bool, spaced: bool = False) -> Callable[[bytes], object]:
     """Match of a line that is one record."""
     sign = re.escape(delimiter.encode("latin-1"))
     within = rb'[^"\\]|\\.|""' if escaped else rb'[^"]|""'
-    field = rb'(?:"(?:%s)*+"|(?!")[^%s\r\n]*+)' % (within, sign)
+    field = rb'%s(?:"(?:%s)*+"|(?!")[^%s\r\n]*+)' % (b" *+" if spaced else b"", within, sign)
     return re.compile(rb"%s(?:%s%s)*+\r?\n?" % (field, sign, field), re.DOTALL).fullmatch
 
 

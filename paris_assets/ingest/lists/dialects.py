@@ -84,6 +84,7 @@ def _names(line: str, delimiters: str) -> bool:
 def _sniffed(head: bytes, where: str, plain: Dialect, kind: str) -> tuple[Dialect, float]:
     """The dialect if this sign separates fields, and the share of rows that then have an address where all have it."""
     lines = head.split(b"\n")[plain.skipped :]
+    plain = replace(plain, spaced=_spaced(lines, plain))
     dialect = replace(plain, escaped=_escapes(lines, plain))
     if kind != "csv" and not _quotes(head, where, plain):
         dialect = replace(dialect, quoted=False, escaped=bool(NULL_FIELD.search(head)))
@@ -113,10 +114,12 @@ def _check(dialect: Dialect, head: bytes, where: str) -> None:
     """Whether the header fits the first rows."""
     if dialect.header and all(re.fullmatch("'.+'", name) for name in dialect.columns) and dialect.columns:
         raise SourceError(f"{where} has its fields in single quotes: write double quotes, or none")
+    rows = [fields(as_text(record), dialect) for record in _first(head, where, dialect)]
+    if len(rows) > 1 and any(_single_quoted(rows, place) for place in range(min(map(len, rows)))):
+        raise SourceError(f"{where} has fields in single quotes: write double quotes, or none")
     twice = [name for name, count in Counter(dialect.columns).items() if name and count > 1]
     if twice:
         raise SourceError(f"{where} has more than one column {twice[0]!r}: write it with one of that name")
-    rows = [fields(as_text(record), dialect) for record in _first(head, where, dialect)]
     widths = [max((place for place, field in enumerate(row, 1) if (field or "").strip()), default=0) for row in rows]
     if widths and min(widths) > len(dialect.columns):
         raise SourceError(
@@ -125,16 +128,29 @@ def _check(dialect: Dialect, head: bytes, where: str) -> None:
         )
 
 
+def _single_quoted(rows: list[list[str | None]], place: int) -> bool:
+    """Whether all values of a column begin with a single quote, and some end with one, be it after a comma."""
+    texts = [[(value or "").strip() for value in row[place:]] for row in rows]
+    return all(row[0].startswith("'") for row in texts) and any(text.endswith("'") for row in texts for text in row)
+
+
 def _first(head: bytes, where: str, dialect: Dialect) -> list[bytes]:
     return [*islice(records(io.BytesIO(head), where, dialect), PROBE_ROWS)]
 
 
 def _escapes(lines: Iterable[bytes], plain: Dialect) -> bool:
     """Whether more lines are a record only if a backslash escapes quotes than only if it does not."""
-    escaped, plainly = complete(plain.delimiter, True), complete(plain.delimiter, False)
+    escaped, plainly = (complete(plain.delimiter, escapes, plain.spaced) for escapes in (True, False))
     found = [(bool(escaped(line)), bool(plainly(line))) for line in lines if b'\\"' in line]
     votes = [with_escapes for with_escapes, without in found if with_escapes != without]
     return sum(votes) * 2 > len(votes)
+
+
+def _spaced(lines: Iterable[bytes], plain: Dialect) -> bool:
+    """Whether fields in quotes have blanks before them, and none is without."""
+    sign = plain.delimiter.encode("latin-1")
+    quoted = [line for line in lines if sign + b' "' in line]
+    return bool(quoted) and not any(sign + b'"' in line for line in lines) and plain.delimiter != "\t"
 
 
 def _quotes(head: bytes, where: str, plain: Dialect) -> bool:
@@ -145,7 +161,7 @@ def _quotes(head: bytes, where: str, plain: Dialect) -> bool:
     for record in _first(head, where, replace(plain, header=False)):
         text = as_text(record).removeprefix(MARK).rstrip("\r\n")
         begun = sum(field.startswith('"') for field in text.split(plain.delimiter))
-        parsed = strict(text, plain.delimiter) if begun else None
+        parsed = strict(text, plain) if begun else None
         if begun and parsed is None:
             return False
         needed |= bool(parsed) and (len(parsed) < len(text.split(plain.delimiter)) or '""' in text or "\n" in text)

@@ -26,6 +26,14 @@ MARKS = {
     b"\x84\x31\x95\x33": "gb18030",
 }
 COMMON = ("cp1251", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1252", "cp1250")
+FEW_BYTES = 8  # tell nothing of an encoding
+# What files begin with that are no text, whatever they are called.
+CONTENTS = {
+    b"\x1f\x8b": "gzip (.gz)", b"BZh9": "bzip2 (.bz2)", b"\xfd7zXZ\0": "xz (.xz)", b"\x28\xb5\x2f\xfd": "zstd (.zst)",
+    b"PK\x03\x04": "a zip archive, as Excel's .xlsx is", b"PAR1": "Parquet (.parquet)", b"%PDF-": "PDF",
+    b"SQLite format 3\0": "SQLite", b"ARROW1": "Arrow", b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
+}  # fmt: skip
+CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _UNREADABLE = "paris_assets.unreadable"  # bytes that an encoding does not know stay such that UTF-8 does not know them
 codecs.register_error(_UNREADABLE, lambda error: ("\udcff", getattr(error, "end")))  # noqa: B009  # of every codec
@@ -39,14 +47,37 @@ def encoding_of(handle: IO[bytes], where: str, named: str = AUTO) -> str:
         named: `source.encoding` of the profile.
 
     Raises:
-        SourceError: it is neither UTF-8 nor UTF-16 or UTF-32, and nothing is named.
+        SourceError: it is no text, or neither UTF-8 nor UTF-16 or UTF-32, and nothing is named.
     """
     handle.seek(0)
     head = handle.read(HEAD_BYTES)
+    if content := other_content(head):
+        raise SourceError(f"{where} is no text but {content} by its content: name it so, or convert it")
     marked = next((codec for mark, codec in MARKS.items() if head.startswith(mark)), None)
     if marked is not None or named != AUTO:
         return marked or codecs.lookup(named).name
     return _with_zeros(head) or _utf8(head, where)
+
+
+def other_content(start: bytes) -> str:
+    """In words, what a file that begins so is, if it is no text; empty where nothing tells."""
+    return next((content for mark, content in CONTENTS.items() if start.startswith(mark)), "")
+
+
+def decoded(content: bytes, named: str = AUTO) -> str:
+    """A short text, such as a caption in a file of its own, in its encoding.
+
+    Args:
+        named: `source.encoding` of the profile; a byte-order mark and the zeros of UTF-16 go before it.
+
+    Raises:
+        UnicodeDecodeError: it is not in the encoding that is named, or is no UTF-8 and none is.
+    """
+    mark, codec = next(((mark, codec) for mark, codec in MARKS.items() if content.startswith(mark)), (b"", ""))
+    if codec != UTF8 and mark:
+        return content.decode(codec).removeprefix("\ufeff")
+    codec = codec or _with_zeros(content) or (UTF8 if named == AUTO else named)
+    return content[len(mark) :].decode(codec)
 
 
 def as_utf8(handle: IO[bytes], codec: str) -> Any:
@@ -76,18 +107,20 @@ def not_utf8(where: str, place: str, line: bytes) -> SourceError:
 
 
 def _with_zeros(head: bytes) -> str:
-    """UTF-16 or UTF-32 without a mark: addresses are ASCII, so that a large part of their bytes is zero."""
+    """UTF-16 or UTF-32 without a mark, which have zeros, as other texts do not."""
     sample = head[: len(head) // 4 * 4][:4096]
-    zeros = [sample[place::4].count(0) * 4 for place in range(4)]
-    most, few = 0.9 * len(sample), 0.05 * len(sample)
-    if 0 not in sample:
+    if 0 not in sample or len(sample) < FEW_BYTES:
         return ""
+    zeros = [sample[place::4].count(0) * 4 for place in range(4)]
+    most = 0.9 * len(sample)
     if min(zeros[2:]) > most or min(zeros[:2]) > most:
         return "utf-32-le" if zeros[3] > zeros[0] or zeros[2] > most > zeros[0] else "utf-32-be"
-    even, odd = (zeros[0] + zeros[2]) / 2, (zeros[1] + zeros[3]) / 2
-    if max(even, odd) > 0.25 * len(sample) and min(even, odd) < few:
-        return "utf-16-le" if odd > even else "utf-16-be"
-    return ""
+    # The upper half of letters is small in every script but those of East Asia: 0 of ASCII, 4 of Cyrillic.
+    upper = [sum(byte < 0x20 for byte in sample[half::2]) for half in (0, 1)]
+    lower = [len(CONTROL.findall(sample[half::2])) for half in (1, 0)]
+    least = (0.25 if len(sample) >= 64 else 0.6) * len(sample) / 2
+    fits = [high > least and low < 0.6 * high for high, low in zip(upper, lower, strict=True)]
+    return "utf-16-be" if fits[0] else "utf-16-le" if fits[1] else ""
 
 
 def _utf8(head: bytes, where: str) -> str:

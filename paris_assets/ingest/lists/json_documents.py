@@ -145,6 +145,8 @@ def _by_columns(handle: IO[bytes], where: str) -> Iterator[bytes]:
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{where} is JSON by columns that cannot be read ({error}): {advice}") from error
     listed = {name: values for name, values in columns.items() if isinstance(values, list | dict)}
+    if single := [name for name in columns if name not in listed and rank("text", name) is not None]:
+        raise SourceError(f"{where} has a list of urls and one {single[0]!r}: write one object per url, with its text")
     if len({len(values) for values in listed.values()}) > 1 or len({type(values) for values in listed.values()}) > 1:
         lengths = {name: len(values) for name, values in listed.items()}
         raise SourceError(f"{where} is JSON by columns of different lengths ({lengths}): {advice}")

@@ -27,6 +27,7 @@ from paris_assets.ingest.lists.texts import leaves
 
 BATCH_ROWS = 65_536
 BATCH_IMAGES = 64
+BATCH_RECORDS = 1024
 PROBE_ROWS = 100
 _NO_TEXT = object()
 
@@ -34,6 +35,11 @@ _NO_TEXT = object()
 def count_rows(handle: IO[bytes]) -> int:
     """Number of rows, from the footer."""
     return pq.ParquetFile(handle).metadata.num_rows
+
+
+def names(handle: IO[bytes]) -> list[str]:
+    """Names of the columns, from the footer."""
+    return pq.ParquetFile(handle).schema_arrow.names
 
 
 def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[str, str]) -> list[tuple[int, int]]:
@@ -114,6 +120,31 @@ def left_out(handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides:
     values = pa.Table.from_batches(list(batches(file, probe, texts, PROBE_ROWS)))
     columns = {name: _frame(_readable(values.select([name])))[name].to_list() for name in texts}
     return texts_left_out(columns, overrides)
+
+
+def records(handle: IO[bytes], where: str, encoding: str = AUTO) -> Iterator[dict[str, Any] | None]:
+    """The rows of a whole file without images, as mappings; None for one with a text that is none.
+
+    Args:
+        encoding: `source.encoding` of the profile: of texts that are stored as bytes.
+
+    Raises:
+        SourceError: two columns of one name.
+    """
+    file, codec = pq.ParquetFile(handle), "utf-8" if encoding == AUTO else encoding
+    schema = _schema(file, where)
+    texts = {name for name, kind in schema.items() if pl.Binary not in leaves(kind)}
+    for batch in file.iter_batches(BATCH_RECORDS):
+        frame = _frame(_readable(pa.Table.from_batches([batch])))
+        for row in frame.iter_rows(named=True):
+            values = {name: _text(value, codec) for name, value in row.items()}
+            lost = [name for name, value in values.items() if value is _NO_TEXT]
+            yield None if texts.intersection(lost) else values | dict.fromkeys(lost)
+
+
+def holds_images(handle: IO[bytes], where: str) -> bool:
+    """Whether a table embeds images; reads its footer only."""
+    return IMAGE in find_columns(_schema(pq.ParquetFile(handle), where), {}, where, needs_image=False)
 
 
 def _decoded(table: pl.DataFrame, needed: Container[str], codec: str, unreadable: np.ndarray) -> pl.DataFrame:

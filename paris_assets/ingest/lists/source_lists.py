@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 
 from paris_assets.errors import MissingInput
 from paris_assets.ingest.lists import text_tables
-from paris_assets.ingest.lists.columns import SourceError, from_records, texts_left_out, with_problems
+from paris_assets.ingest.lists.columns import SourceError, with_problems
 from paris_assets.ingest.lists.encodings import AUTO, not_utf8
 from paris_assets.ingest.lists.parquet_tables import batches
+from paris_assets.ingest.lists.records import from_records, unused_texts
 from paris_assets.ingest.lists.text_tables import Layout
 from paris_assets.storage.checksum import DamagedFile, seal, sealed_footer
 from paris_assets.storage.location import Location
@@ -107,9 +108,7 @@ def check(root: Location, entry: Mapping[str, Any], overrides: Mapping[str, str]
 
 def left_out(root: Location, entry: Mapping[str, Any], overrides: Mapping[str, str]) -> list[str]:
     """Columns of a part's first rows that nothing is made of, and whose values look like captions."""
-    rows = [row or {} for row in _first_rows(root, entry, entry["first_row"])[1]]
-    names = {name for row in rows for name in row}
-    return texts_left_out({name: [row.get(name) for row in rows] for name in names}, overrides)
+    return unused_texts([row or {} for row in _first_rows(root, entry, entry["first_row"])[1]], overrides)
 
 
 def said(root: Location, path: str) -> str:

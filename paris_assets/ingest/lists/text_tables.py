@@ -13,10 +13,11 @@ from itertools import islice
 from typing import IO, Any
 
 from paris_assets.ingest.lists import delimited, dialects, json_documents
-from paris_assets.ingest.lists.columns import SourceError, check_records, names_of
+from paris_assets.ingest.lists.columns import SourceError, names_of
 from paris_assets.ingest.lists.delimited import MARK, Dialect
 from paris_assets.ingest.lists.dialects import PROBE_ROWS
 from paris_assets.ingest.lists.encodings import AUTO, UTF8, as_utf8, encoding_of
+from paris_assets.ingest.lists.records import check_records
 from paris_assets.ingest.lists.texts import is_text
 
 FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json", "txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,11 @@ from paris_assets.ingest.lists.column_names import key, rank
 LANGUAGE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")
 LAST = 10_000
 OF_OBJECTS = ("raw", "value", "content", "en", "eng", "english")  # fields that are texts within a caption only
+OPENINGS = ('["', "['", '{"', "{'", "[{")
+LONGEST = 1 << 20
+_STRING = r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+\""""
+STRING = re.compile(_STRING, re.DOTALL)
+STRINGS = re.compile(rf"\[\s*(?:{_STRING})(?:[\s,]+(?:{_STRING}))*+\s*\]", re.DOTALL)
 WORDS = re.compile(r"\w\s+\w|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]{4}")
 
 
@@ -26,20 +32,24 @@ def row_texts(cells: Sequence[Any]) -> list[str]:
     Returns:
         Those that are not blank, each once. Without one, the first of all as it stands, if there is any.
     """
-    if len(cells) == 1 and isinstance(cells[0], str) and cells[0].isascii() and cells[0][:1] != "[":
+    if len(cells) == 1 and isinstance(cells[0], str) and cells[0].isascii() and cells[0][:1] not in "[{":
         return [cells[0]]  # as nearly every row of most lists
     texts = [text for cell in cells for text in texts_of(cell)]
     return list(dict.fromkeys(text for text in texts if text.strip())) or texts[:1]
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Each text that a cell holds: itself, those of a list (a JSON array in a text, too), those of an object's fields.
+    """Each text that a cell holds: itself, those of a list, those of an object's fields; lists and objects in a text,
+    too, as JSON and as Python writes them (pandas does in CSV).
 
     Of an object these are the fields with the name of a caption; else its languages, English first; else its only text.
     """
     if isinstance(value, str):
-        listed = _json_array(value)
-        yield from filter(is_text, [value] if listed is None else listed)
+        held = _written_out(value)
+        if held is not None:
+            yield from texts_of(held)
+        elif is_text(value):
+            yield value
     elif isinstance(value, Mapping):
         for name in _fields(value):
             yield from texts_of(value[name])
@@ -97,14 +107,25 @@ def _rank_within(name: str) -> int | None:
     return place
 
 
-def _json_array(text: str) -> list[str] | None:
-    if not text.startswith('["') or not text.rstrip().endswith('"]'):
+def _written_out(text: str) -> list[Any] | Mapping[str, Any] | None:
+    """The texts or objects with texts that a text is the JSON, Python's `repr` or numpy's `str` of."""
+    if text[:2] not in OPENINGS or text.rstrip()[-1:] not in ("]", "}") or len(text) > LONGEST:
         return None
     try:
-        listed = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
+        value = _of_python(text.strip())
+    items = value if isinstance(value, list) else [value]
+    return value if all(isinstance(item, str) or (isinstance(item, dict) and _fields(item)) for item in items) else None
+
+
+def _of_python(text: str) -> Any:
+    try:
+        if STRINGS.fullmatch(text):  # numpy sets no commas, and Python would join what none separates
+            return [ast.literal_eval(item) for item in STRING.findall(text)]
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
-    return listed if all(isinstance(item, str) for item in listed) else None
 
 
 def _every_text(value: Any) -> Iterator[str]:

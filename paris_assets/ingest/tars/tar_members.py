@@ -8,6 +8,7 @@ from typing import IO
 
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists.columns import SourceError
+from paris_assets.ingest.lists.encodings import other_content
 
 MAX_HEADER_BYTES = 1 << 20  # of what describes one member
 CHUNK_BYTES = 1 << 20
@@ -49,7 +50,10 @@ def members(
         except SourceError:
             raise
         except BROKEN as error:
-            raise SourceError(f"{where} cannot be read as a tar at byte {offset}: {error}") from error
+            handle.seek(0)
+            content = other_content(handle.read(tarfile.BLOCKSIZE))
+            found = f"it is {content} by its content" if content else f"{error}"
+            raise SourceError(f"{where} cannot be read as a tar at byte {offset}: {found}") from error
 
 
 def _of_one(handle: IO[bytes]) -> Iterator[tarfile.TarInfo]:

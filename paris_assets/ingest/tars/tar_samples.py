@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 from paris_assets.ingest.files import signatures
 from paris_assets.ingest.files.left_out import LeftOut
-from paris_assets.ingest.files.names import CAPTIONS, extension_of, leftover, stem_of
+from paris_assets.ingest.files.names import CAPTIONS, composed, extension_of, leftover, stem_of
 from paris_assets.ingest.tars.tar_members import members
 
 MOST_MEMBERS = 32  # of one sample; more are names with dots, of which each is a sample of its own
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
     name: str
     image: Info | None
-    text: Info | None
+    texts: list[Info]
     json: Info | None
 
 
@@ -42,27 +42,28 @@ class Sample:
     images: list[tuple[str, Info]] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
-        """A row for each image; one for a sample without."""
+        """A row for each image; one for a sample without that is described, and none for other members."""
         texts, jsons = self._of(CAPTIONS), self._of(("json",))
         if not self.images:
-            first = [next((info for _, info in found), None) for found in (texts, jsons)]
-            return [Row(self.key, None, *first)]
-        return [Row(name, image, self._best(name, texts), self._best(name, jsons)) for name, image in self.images]
+            described = [Row(self.key, None, [info for _, info in texts], next((info for _, info in jsons), None))]
+            return described if texts or jsons else []
+        own = ((name, image, self._own(name, texts), self._own(name, jsons)) for name, image in self.images)
+        return [Row(name, image, texts, next(iter(jsons), None)) for name, image, texts, jsons in own]
 
     def unused(self) -> list[str]:
         """Names of members that no row is made of."""
-        used = {id(info) for row in self.rows() for info in row[1:]}
+        used = {id(info) for row in self.rows() for info in (row.image, row.json, *row.texts)}
         return [name for name, info in self.members if id(info) not in used]
 
     def _of(self, extensions: tuple[str, ...]) -> list[tuple[str, Info]]:
-        return [(stem_of(name), info) for name, info in self.members if extension_of(name) in extensions]
+        return [(composed(stem_of(name)), info) for name, info in self.members if extension_of(name) in extensions]
 
-    def _best(self, image: str, found: list[tuple[str, Info]]) -> Info | None:
-        """The member of the image's own name, else of the key, else the first one where there is no other image."""
-        for wanted in (stem_of(image), image, self.key):
-            if own := next((info for stem, info in found if stem == wanted), None):
-                return own
-        return found[0][1] if found and len(self.images) == 1 else None
+    def _own(self, image: str, found: list[tuple[str, Info]]) -> list[Info]:
+        """The members of the image's own name, else of the key; where there is no other image, then all others."""
+        wanted = (composed(stem_of(image)), composed(image), self.key)
+        own = next(filter(None, ([info for stem, info in found if stem == name] for name in wanted)), [])
+        others = [info for _, info in found if info not in own] if len(self.images) == 1 else []
+        return own + others
 
 
 def samples(handle: IO[bytes], where: str, offset: int = 0, left_out: LeftOut | None = None) -> Iterator[Sample]:
@@ -163,9 +164,9 @@ def _is_image(handle: IO[bytes], name: str, info: Info) -> bool:
 
 
 def _key(name: str) -> str:
-    """WebDataset's: the path up to the first dot of the file name."""
+    """WebDataset's: the path up to the first dot of the file name; letters in one form."""
     folder, slash, file = name.rpartition("/")
-    return folder + slash + file.partition(".")[0]
+    return composed(folder + slash + file.partition(".")[0])
 
 
 def _is_full(sample: Sample, name: str) -> bool:

@@ -14,11 +14,14 @@ from typing import IO, Any, NamedTuple
 
 import polars as pl
 
+from paris_assets.config import Source
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.files.captions_beside import MAX_BYTES, caption, json_object
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.names import kind_in_words
-from paris_assets.ingest.lists.columns import SourceError, check_records, from_records
+from paris_assets.ingest.lists.columns import SourceError, texts_in, with_texts
+from paris_assets.ingest.lists.encodings import AUTO
+from paris_assets.ingest.lists.records import check_records, from_records, unused_texts
 from paris_assets.ingest.tars.tar_samples import Links, Row, Sample, content_of, samples
 
 PROBE_SAMPLES = 100
@@ -41,7 +44,8 @@ def check(handle: IO[bytes], where: str, overrides: Mapping[str, str]) -> None:
     """
     first = [row for sample in islice(samples(handle, where), PROBE_SAMPLES) for row in sample.rows()]
     links = Links(handle, where)
-    check_records([_described(handle, links, row, LeftOut()) for row in first], overrides, where, needs_image=False)
+    described = [_described(handle, links, row, AUTO, LeftOut()) for row in first]
+    check_records(described, overrides, where, needs_image=False)
 
 
 def cut(handle: IO[bytes], where: str, rows_per_shard: int) -> Iterator[Part]:
@@ -56,11 +60,12 @@ def cut(handle: IO[bytes], where: str, rows_per_shard: int) -> Iterator[Part]:
     first, rows, offset, filled = 0, 0, 0, False
     for sample in samples(handle, where, left_out=left_out):
         whole.add(sample)
-        if filled:
+        found = len(sample.rows())
+        if filled and found:
             yield Part(first, rows, offset, _json(left_out.take()))
             first, rows, filled = first + rows, 0, False
         offset = offset if rows else sample.offset
-        rows += len(sample.rows())
+        rows += found
         filled = rows >= rows_per_shard
         for name in sample.unused():
             left_out.add(f"{kind_in_words(name)} in tars", name)
@@ -69,14 +74,13 @@ def cut(handle: IO[bytes], where: str, rows_per_shard: int) -> Iterator[Part]:
         yield Part(first, rows, offset, _json(left_out))
 
 
-def read(
-    handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str], unread: LeftOut
-) -> pl.DataFrame:
-    """The rows of one part, normalised: columns from the JSON member, text from the text member if there is one.
+def read(handle: IO[bytes], where: str, entry: Mapping[str, Any], source: Source, unread: LeftOut) -> pl.DataFrame:
+    """The rows of one part, normalised: columns from the JSON member, texts from the text members, then from the JSON.
 
     `locator` is `tar:member`, or `tar:key` for a sample without image. A JSON member that is no object gives nulls.
 
     Args:
+        source: overrides of columns, and the encoding.
         unread: counts texts and JSON members that cannot be read.
 
     Raises:
@@ -84,14 +88,20 @@ def read(
     """
     records, texts, locators, links = [], [], [], Links(handle, where)
     for row in _rows(handle, where, entry):
-        records.append(_described(handle, links, row, unread))
-        texts.append(_text(handle, links, row, unread))
+        records.append(_described(handle, links, row, source.encoding, unread))
+        texts.append(_texts(handle, links, row, source.encoding, unread))
         locators.append(f"{entry['file']}:{row.name}")
     if len(records) < entry["rows"]:
         raise SourceError(f"{where}: {entry['rows']} rows were registered at byte {entry['offset']}: {len(records)}")
-    rows = from_records(records, overrides, entry["source_row"])
-    beside = pl.Series("text", texts, dtype=pl.String)
-    return rows.with_columns(beside.fill_null(rows["text"]), locator=pl.Series(locators, dtype=pl.String))
+    rows = from_records(records, source.columns, entry["source_row"])
+    return with_texts(rows, texts, texts_in(rows)).with_columns(locator=pl.Series(locators, dtype=pl.String))
+
+
+def left_out(handle: IO[bytes], where: str, entry: Mapping[str, Any], source: Source) -> list[str]:
+    """Keys of the JSON of a part's first rows that nothing is made of, and whose values look like captions."""
+    links, first = Links(handle, where), islice(_rows(handle, where, entry), PROBE_SAMPLES)
+    records = [_described(handle, links, row, source.encoding, LeftOut()) for row in first]
+    return unused_texts(records, source.columns)
 
 
 def read_images(handle: IO[bytes], where: str, entry: Mapping[str, Any], max_bytes: int) -> Iterator[Fetched]:
@@ -140,15 +150,16 @@ class _Whole:
             raise SourceError(f"{self._where}: none of {self._samples} samples holds an image")
 
 
-def _described(handle: IO[bytes], links: Links, row: Row, unread: LeftOut) -> dict[str, Any]:
+def _described(handle: IO[bytes], links: Links, row: Row, encoding: str, unread: LeftOut) -> dict[str, Any]:
     """The JSON member of a row; empty without one that can be read."""
     member = row.json and links.follow(row.json)
-    return json_object(content_of(handle, member, MAX_BYTES), member.name, unread) if member else {}
+    return json_object(content_of(handle, member, MAX_BYTES), member.name, encoding, unread) if member else {}
 
 
-def _text(handle: IO[bytes], links: Links, row: Row, unread: LeftOut) -> str | None:
-    member = row.text and links.follow(row.text)
-    return caption(content_of(handle, member, MAX_BYTES), member.name, unread) if member else None
+def _texts(handle: IO[bytes], links: Links, row: Row, encoding: str, unread: LeftOut) -> list[str]:
+    found = [member for text in row.texts if (member := links.follow(text))]
+    contents = ((content_of(handle, member, MAX_BYTES), member.name) for member in found)
+    return [text for content, name in contents for text in caption(content, name, encoding, unread)]
 
 
 def _json(left_out: LeftOut) -> str | None:
