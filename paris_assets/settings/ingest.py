@@ -63,4 +63,6 @@ class Ingest(Section):
     )
     user_agent: str = tuning("paris_assets", "User-Agent header", pattern=r"^[^\x00-\x1f\x7f]*$")
     serve: SamplePath | None = tuning(None, "folder that a loopback web server serves while images are fetched")
-    resolve: dict[str, str] = tuning({}, "host name -> `serve` or `127.0.0.1:port`: the only private addresses allowed")
+    resolve: dict[str, str] = tuning(
+        {}, "name or address of a host -> `serve` or `127.0.0.1:port`: the only private addresses allowed"
+    )

@@ -73,6 +73,9 @@ def test_only_what_may_not_be_sent_is_quoted(written: str, sent: str) -> None:
         ("http://134744072", "http://8.8.8.8"),
         ("http://①.1", "http://1.0.0.1"),
         ("http://[2606:4700:0::1111]:81", "http://[2606:4700::1111]:81"),
+        ("http://[2606:4700::1%25eth0]", "http://[2606:4700::1]"),
+        ("http://010.8.8.8", "http://8.8.8.8"),
+        ("http://βόλος.example", "http://xn--nxasmm1c.example"),
     ],
 )
 def test_a_host_in_every_spelling_that_browsers_take(written: str, origin: str) -> None:
