@@ -36,8 +36,8 @@ _EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 
 # What Pillow raises on damaged files, over its formats.
 _DAMAGE = (
-    OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, RuntimeError,
-    struct.error, zlib.error,
+    AssertionError, EOFError, IndexError, KeyError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError,
+    ValueError, struct.error, zlib.error,
 )  # fmt: skip
 
 _ORIENTATION = 0x0112

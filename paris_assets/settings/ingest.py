@@ -56,7 +56,9 @@ class Ingest(Section):
     timeout_s: float = tuning(10.0, "seconds for one attempt, connection and body together", gt=0)
     retries: int = tuning(2, "further attempts after a transient failure (timeout, connection, 429, 5xx)", ge=0)
     backoff_s: float = tuning(0.5, "wait before the first retry; doubled for each further one", ge=0)
-    max_wait_s: float = tuning(30.0, "longest Retry-After that is waited for; a longer one ends the attempts", ge=0)
+    max_wait_s: float = tuning(
+        30.0, "longest Retry-After that is waited for; a longer one ends a row, of two rows in turn their host", ge=0
+    )
     concurrency: int = tuning(64, "requests in flight per shard", ge=1)
     concurrency_per_host: int = tuning(
         6, "requests in flight per host and shard at most; fewer for one that answers 429 or 503", ge=1

@@ -48,6 +48,11 @@ def test_the_one_transparent_colour_of_a_png(
     assert row(png(width, depth, colour_type, [packed], key(*transparent))) == expected
 
 
+def test_a_palette_that_is_missing_is_damage() -> None:
+    with pytest.raises(Undecodable, match="bytes give no pixels"):
+        decode_rgb(png(2, 8, 3, [b"\0\1"]))
+
+
 def test_partly_transparent_palette_entries() -> None:
     palette = chunk(b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 255]))
     data = png(3, 8, 3, [b"\0\1\2"], palette, chunk(b"tRNS", b"\0\x80"))
