@@ -97,6 +97,13 @@ def test_what_names_nothing_to_fetch_is_refused(written: str) -> None:
         parse_url(written)
 
 
+def test_a_url_that_no_server_reads_is_refused() -> None:
+    assert len(parse_url("http://a.example/" + "é" * 100_000).target) == 600_001
+    for text in ("http://a.example/" + "a" * 1_000_000, "http://a.example/?" + "é" * 200_000):
+        with pytest.raises(BadUrl, match="characters are no url"):
+            parse_url(text)
+
+
 @pytest.mark.parametrize(
     ("location", "leads_to"),
     [

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from paris_assets.ingest.web.addresses import host_of
 
 PORTS = {"http": 80, "https": 443}
+MAX_TARGET = 1_000_000  # characters; no server reads more, and libcurl takes no more than 8 million
 # What browsers quote (https://url.spec.whatwg.org/#percent-encoded-bytes); all else is sent as written.
 _QUOTED_IN_PATH = re.compile(rb'[\x00-\x20"<>`{}\x7f-\xff]')
 _QUOTED_IN_QUERY = re.compile(rb'[\x00-\x20"<>\x7f-\xff]')
@@ -114,7 +115,10 @@ def _sent(target: str) -> str:
     except UnicodeEncodeError as error:
         raise BadUrl(f"{target!r} is no text") from error
     path = _without_dots(_QUOTED_IN_PATH.sub(_percent, path))
-    return (path + mark + _QUOTED_IN_QUERY.sub(_percent, query)).decode("ascii")
+    sent = (path + mark + _QUOTED_IN_QUERY.sub(_percent, query)).decode("ascii")
+    if len(sent) > MAX_TARGET:
+        raise BadUrl(f"{len(sent)} characters are no url that a server reads")
+    return sent
 
 
 def _percent(found: re.Match[bytes]) -> bytes:
