@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from paris_assets.images import jpeg
+from paris_assets.images import jpeg, png
 from paris_assets.images.icc import SRGB, coded_profile, gamma, matrix_profile, srgb
 
 _OUTPUT = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
@@ -59,7 +58,7 @@ def profile_of(image: Image.Image, data: bytes) -> bytes | None:
     """
     if image.format in ("JPEG", "MPO"):
         return jpeg.colour_profile(jpeg.head(data))
-    coded = _png_chunk(data, b"cICP") if image.format == "PNG" else None
+    coded = png.chunk(data, b"cICP") if image.format == "PNG" else None
     if coded and len(coded) == 4:
         return coded_profile(coded[0], coded[1])
     if profile := image.info.get("icc_profile"):
@@ -107,16 +106,3 @@ def _measured_profile(power: float | None, chromaticities: tuple[float, ...] | N
     if not bent and (chromaticities is None or np.allclose(chromaticities, SRGB, atol=0.002)):
         return None
     return matrix_profile(chromaticities or SRGB, gamma(1 / power) if bent and power else srgb)
-
-
-def _png_chunk(data: bytes, name: bytes) -> bytes | None:
-    """The content of a chunk that stands before the pixels of a PNG."""
-    return next((content for kind, content in _png_chunks(data) if kind == name), None)
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    position = 8
-    while position + 8 <= len(data) and data[position + 4 : position + 8] != b"IDAT":
-        end = position + 8 + int.from_bytes(data[position : position + 4])
-        yield data[position + 4 : position + 8], data[position + 8 : end]
-        position = end + 4

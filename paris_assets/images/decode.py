@@ -19,7 +19,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageFile, PngImagePlugin
 
-from paris_assets.images import jpeg
+from paris_assets.images import jpeg, png
 from paris_assets.images.colour import MAX_PROFILE_BYTES, is_srgb, to_srgb
 from paris_assets.images.errors import NotAnImage, Undecodable
 from paris_assets.images.pixels import on_white
@@ -32,8 +32,8 @@ _EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 
 # What Pillow raises on damaged files, over its formats.
 _DAMAGE = (
-    OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, RuntimeError,
-    struct.error, zlib.error,
+    AssertionError, EOFError, IndexError, KeyError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError,
+    ValueError, struct.error, zlib.error,
 )  # fmt: skip
 
 _ORIENTATION = 0x0112
@@ -151,12 +151,22 @@ def _set_limits_of_pillow() -> None:
 def _open(data: bytes) -> ImageFile.ImageFile:
     _set_limits_of_pillow()
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = _identified(data)
         _check_sides(image)
         _check_tile(image)
     except _DAMAGE as error:
         raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
     return image
+
+
+def _identified(data: bytes) -> ImageFile.ImageFile:
+    if not data.startswith(png.SIGNATURE):
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    data = png.without_rest(data)
+    try:
+        return Image.open(io.BytesIO(data), formats=("PNG",))
+    except _DAMAGE:
+        return Image.open(io.BytesIO(png.pixels_only(data)), formats=("PNG",))
 
 
 def _check_sides(image: Image.Image) -> None:

@@ -66,6 +66,8 @@ def _advice(shard: str, reasons: pl.Series) -> str:
     failed = reasons.drop_nulls()
     if failed.str.contains(TRANSIENT).sum() * 2 >= failed.len():
         return f"Once the hosts answer: `paris run --retry transient --shards {shard}`."
+    if (failed == "private_address").sum() * 2 >= failed.len():
+        return "Their hosts lie in a private network: `--set ingest.resolve.HOST=ADDRESS:PORT` allows one of your own."
     if (failed == "opt_out").sum() * 2 >= failed.len():
         return "The hosts want no use of them: lower checks.min_fetched; ingest.disallowed_header_directives decides."
     return "The list is out of date: mend it, or lower checks.min_fetched; docs/running.md says what the reasons mean."

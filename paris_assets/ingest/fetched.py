@@ -14,6 +14,15 @@ def is_transient(reason: str) -> bool:
     return re.search(TRANSIENT, reason) is not None
 
 
+def how_to_allow(hosts: list[str]) -> str:
+    """What to do about hosts that were refused as `private_address`; at least one."""
+    first = f"[{hosts[0]}]" if ":" in hosts[0] else hosts[0]
+    return (
+        f"{', '.join(hosts)}: in a private network, or leading there, which a list may not. For a host of your own: "
+        f"`paris run --force --select raw_images --set 'ingest.resolve.{first}=\"ADDRESS:PORT\"'`"
+    )
+
+
 @dataclass(frozen=True)
 class Fetched:
     """What became of one source row; `body` is None unless `status` is `ok`."""

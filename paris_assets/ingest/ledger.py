@@ -18,6 +18,7 @@ from paris_assets.images.reader import ImageTars, ShardImages, tar_path
 from paris_assets.images.tars import write_tar
 from paris_assets.ingest.fetched import TRANSIENT, Fetched
 from paris_assets.ingest.schema import RAW_IMAGES
+from paris_assets.ingest.web.urls import parse_url
 from paris_assets.storage.output import Output
 
 _OUTCOME = pl.Schema(
@@ -75,6 +76,8 @@ def fetched_images(
         output.rejects |= dict(failed.group_by("reason").len().iter_rows())
         output.facts["fetched_bytes"] = int(ledger["size_bytes"].sum())
         output.facts["kept"] = ledger.height - failed.height
+        if hosts := _private_hosts(failed):
+            output.facts["private_hosts"] = hosts
         output.files[tar_path(shard)] = local
         yield ledger
 
@@ -163,6 +166,12 @@ def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> dict[str, Any]
     sha256 = hashlib.sha256(body).hexdigest()
     spool.add(sha256[:32], header.extension, body)
     return row | {"image_id": sha256[:32], "status": "ok", "reason": None, "sha256": sha256}
+
+
+def _private_hosts(failed: pl.DataFrame, most: int = 5) -> list[str]:
+    """Some hosts of the rows that were refused for where they lie, or lead."""
+    urls = failed.filter(pl.col("reason") == "private_address")["url"].unique()
+    return sorted({parse_url(url).host for url in urls})[:most]
 
 
 def _check_complete(rows: pl.DataFrame, results: pl.DataFrame) -> None:

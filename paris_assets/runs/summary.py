@@ -14,6 +14,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.flow import account
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
+from paris_assets.ingest.fetched import how_to_allow
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.runs.run import RunReport
 
@@ -88,6 +89,9 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     unread = _unread(catalog)
     if unread:
         console.print(f"could not be read: {unread.in_words()}", markup=False, soft_wrap=True, highlight=False)
+    hosts = _private_hosts(catalog)
+    if hosts:
+        console.print(f"refused: {how_to_allow(hosts)}", markup=False, soft_wrap=True, highlight=False)
     checks = [check for task in report.tasks for check in task.failed_checks]
     for check in checks:
         console.print(f"check {check}", style="yellow", markup=False)
@@ -122,6 +126,12 @@ def _unread(catalog: Catalog) -> LeftOut:
     """What describes rows of the source and gave nothing."""
     records = [catalog.record("source_rows", shard) for shard in catalog.shards()]
     return LeftOut.of(record.facts.get("unread", {}) for record in records if record)
+
+
+def _private_hosts(catalog: Catalog) -> list[str]:
+    """Hosts whose rows were refused because they lie, or lead, in a private network."""
+    records = [catalog.record("raw_images", shard) for shard in catalog.shards()]
+    return sorted({host for record in records if record for host in record.facts.get("private_hosts", [])})[:5]
 
 
 def _stages(rows: list[AssetSummary]) -> Table:

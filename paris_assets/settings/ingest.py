@@ -56,11 +56,15 @@ class Ingest(Section):
     timeout_s: float = tuning(10.0, "seconds for one attempt, connection and body together", gt=0)
     retries: int = tuning(2, "further attempts after a transient failure (timeout, connection, 429, 5xx)", ge=0)
     backoff_s: float = tuning(0.5, "wait before the first retry; doubled for each further one", ge=0)
-    max_wait_s: float = tuning(30.0, "longest Retry-After that is waited for; a longer one ends the attempts", ge=0)
+    max_wait_s: float = tuning(
+        30.0, "longest Retry-After that is waited for; a longer one ends a row, of two rows in turn their host", ge=0
+    )
     concurrency: int = tuning(64, "requests in flight per shard", ge=1)
     concurrency_per_host: int = tuning(
         6, "requests in flight per host and shard at most; fewer for one that answers 429 or 503", ge=1
     )
     user_agent: str = tuning("paris_assets", "User-Agent header", pattern=r"^[^\x00-\x1f\x7f]*$")
     serve: SamplePath | None = tuning(None, "folder that a loopback web server serves while images are fetched")
-    resolve: dict[str, str] = tuning({}, "host name -> `serve` or `127.0.0.1:port`: the only private addresses allowed")
+    resolve: dict[str, str] = tuning(
+        {}, "name or address of a host -> `serve` or `127.0.0.1:port`: the only private addresses allowed"
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from paris_assets.images.decode import Undecodable, decode_rgb
+from paris_assets.images.decode import Undecodable, decode_rgb, read_header
 from paris_assets_tests.images.files import bmp32, chunk, encode, png
 
 WHITE = [255, 255, 255]
@@ -46,6 +47,43 @@ def test_the_one_transparent_colour_of_a_png(
 ) -> None:
     expected = [[level] * 3 if isinstance(level, int) else level for level in shown]
     assert row(png(width, depth, colour_type, [packed], key(*transparent))) == expected
+
+
+def test_a_palette_that_is_missing_is_damage() -> None:
+    with pytest.raises(Undecodable, match="bytes give no pixels"):
+        decode_rgb(png(2, 8, 3, [b"\0\1"]))
+
+
+PIXEL = [100, 150, 200]
+UNSOUND = {
+    "checksum": chunk(b"tEXt", b"k\0v")[:-4] + b"\0\0\0\0",
+    "short gamma": chunk(b"gAMA", b"\0"),
+    "short primaries": chunk(b"cHRM", bytes(9)),
+    "short sRGB": chunk(b"sRGB", b""),
+    "profile packed in no known way": chunk(b"iCCP", b"name\0\1" + zlib.compress(b"x" * 200)),
+    "profile that is not packed": chunk(b"iCCP", b"name\0\0plain"),
+    "long text": chunk(b"zTXt", b"workflow\0\0" + zlib.compress(bytes(5_000_000))),
+}
+
+
+@pytest.mark.parametrize("kind", UNSOUND)
+def test_what_is_unsound_beside_the_pixels_of_a_png_hides_them_not(kind: str) -> None:
+    before = png(1, 8, 2, [bytes(PIXEL)], UNSOUND[kind])
+    plain = png(1, 8, 2, [bytes(PIXEL)])
+    for data in (before, plain[:-12] + UNSOUND[kind] + plain[-12:], before + b"rest"):
+        assert row(data) == [PIXEL]
+        assert read_header(data).width == 1
+
+
+def test_what_a_png_needs_for_its_pixels_must_be_sound() -> None:
+    data = png(1, 8, 2, [bytes(PIXEL)])
+    assert row(data[:-12]) == [PIXEL]  # an end mark is none of it
+    with pytest.raises(Undecodable):
+        decode_rgb(data[:-26])
+    with pytest.raises(Undecodable):
+        decode_rgb(data[:29] + b"\0\0\0\0" + data[33:])
+    with pytest.raises(Undecodable):
+        decode_rgb(png(1, 8, 2, [bytes(PIXEL)], key(1)))
 
 
 def test_partly_transparent_palette_entries() -> None:

@@ -78,8 +78,19 @@ def test_routes_are_known_by_the_names_that_are_asked_for() -> None:
         "xn--mnchen-3ya.example": ("::1", 80),
     }
     assert parse_routes(names, "127.0.0.1:4321") == routes
-    with pytest.raises(ValueError, match=r"ingest\.resolve"):
-        parse_routes({"a b": "127.0.0.1:99"}, None)
+
+
+def test_an_address_is_a_host_in_each_of_its_spellings() -> None:
+    for name in ("127.0.0.1", "127.1", "2130706433", "127.0.0.1."):
+        assert parse_routes({name: "127.0.0.1:99"}, None) == {"127.0.0.1": ("127.0.0.1", 99)}
+    for name in ("::1", "[::1]", "[0::0:1]"):
+        assert parse_routes({name: "[::1]:99"}, None) == {"::1": ("::1", 99)}
+
+
+@pytest.mark.parametrize("name", ["a b", "", "127.0.0.1:80", "[::1]:80", "[a]", "http://photos.example"])
+def test_what_is_no_host_is_no_key_of_resolve(name: str) -> None:
+    with pytest.raises(ValueError, match=r"ingest\.resolve: .* is no host: give its name or its address, no port"):
+        parse_routes({name: "127.0.0.1:99"}, None)
 
 
 @pytest.mark.parametrize("name", ["localhost", "photos.localhost", "a.b.localhost"])

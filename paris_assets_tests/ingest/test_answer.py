@@ -56,7 +56,8 @@ def test_a_body_that_is_not_wanted_is_not_read() -> None:
     for line in (b"HTTP/1.1 404 Gone", b""):
         assert endless.header_line(line) is None
     assert endless.chunk(b"gone") == 0
-    assert endless.cut
+    assert endless.is_settled
+    assert whole.is_settled
     assert not whole.body + endless.body
 
 
@@ -105,6 +106,14 @@ def test_gzip_is_read_as_browsers_read_it(body: bytes) -> None:
     assert decoded(_answer("Content-Encoding: gzip", body=body), 10**6) == BODY
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "br, x-gzip"])
+def test_a_picture_is_in_no_coding_whatever_its_header_says(coding: str) -> None:
+    picture = b"\xff\xd8\xff\xe0" + BODY
+    assert decoded(_answer(f"Content-Encoding: {coding}", body=picture), 10**6) == picture
+    if coding.endswith("gzip"):
+        assert decoded(_answer(f"Content-Encoding: {coding}", body=gzip.compress(picture)), 10**6) == picture
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
 def test_a_broken_coding_has_an_error_of_its_own(coding: str) -> None:
     with pytest.raises(BadEncoding, match=coding):
@@ -132,6 +141,15 @@ def test_retry_after_reads_seconds_and_dates() -> None:
         (["NoImageAI"], True),
         (["all, noindex"], True),
         (["nofollow", "noimageindex"], True),
+        (["noai, max-image-preview: large"], True),
+        (["max-snippet: 0, noai"], True),
+        (["unavailable_after: Wednesday, 25-Jun-30 15:00:00 PST, noai"], True),
+        (["noai, googlebot: nofollow"], True),
+        (["googlebot: nofollow, paris_assets: noai"], True),
+        (["paris_assets: nofollow, googlebot: noai, noimageai"], False),
+        (["*: noai"], True),
+        (["img2dataset: noai"], False),
+        (["googlebot: nofollow", "noai"], True),
         (["paris_assets: noai"], True),
         (["Paris_Assets: nofollow, noai"], True),
         (["googlebot: noai"], False),

@@ -118,6 +118,16 @@ def test_a_host_that_asks_to_come_back_in_an_hour_is_left_alone() -> None:
     assert sum(attempts == 0 for _, attempts in reasons) >= 184
 
 
+def test_a_row_that_is_sent_away_for_an_hour_takes_no_other_with_it() -> None:
+    def answer(peer: socket.socket, request: bytes) -> None:
+        later = response(b"", "503 Busy", "Retry-After: 3600")
+        peer.sendall(later if b" /7 " in request or b" /70 " in request else GOOD)
+
+    with serving(answer) as server:
+        results = {fetched.source_row: fetched for fetched in _rows(server, 100, max_wait_s=0.3, retries=2)}
+    assert {row: fetched.attempts for row, fetched in results.items() if fetched.status != "ok"} == {7: 1, 70: 1}
+
+
 def test_what_a_final_answer_asks_to_wait_closes_no_host() -> None:
     gone = response(b"", "404 Not Found", "Retry-After: 3600")
     with serving(Crowd(lambda _, number: gone if number == 3 else GOOD)) as server:

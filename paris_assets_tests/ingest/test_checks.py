@@ -91,6 +91,7 @@ def test_a_source_without_texts_is_none_with_lost_ones(store: MadeUpRoot) -> Non
     [
         ("http_503", "--retry transient"),
         ("opt_out", "ingest.disallowed_header_directives"),
+        ("private_address", "ingest.resolve"),
         ("http_404", "out of date"),
         ("no_url", "out of date"),
         ("bad_answer", "docs/running.md"),

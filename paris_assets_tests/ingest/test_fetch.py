@@ -198,6 +198,15 @@ def test_the_mapped_name_does_not_open_the_loopback_address(server: FolderServer
     assert _one(server, f"http://{server.address}/ok.jpg").reason == "private_address"
 
 
+def test_an_address_of_ones_own_is_allowed_by_name_in_each_spelling_and_with_any_port(server: FolderServer) -> None:
+    allowed = {"127.0.0.1": server.address, "::1": server.address}
+    for url in (f"http://{server.address}/ok.jpg", "http://2130706433/ok.jpg", "http://[::1]:99/ok.jpg"):
+        assert _one(server, url, resolve=allowed).body == BODY
+    for url in ("http://127.0.0.2/ok.jpg", "http://[::ffff:127.0.0.1]/ok.jpg", "http://localhost/ok.jpg"):
+        assert _one(server, url, resolve=allowed).reason == "private_address"
+    assert _one(server, "http://[::1]/ok.jpg", resolve={"[::1]": "serve"}).body == BODY
+
+
 def test_a_body_that_ends_early_is_a_connection_failure() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -226,6 +226,12 @@ def test_a_compressed_answer_counts_as_what_it_becomes(coding: str) -> None:
         (b"HTTP/1.1 -12 OK\r\n\r\n", "bad_answer", None),
         (b"no answer at all\r\n\r\n", "bad_answer", None),
         (b"", "connection", None),
+        (b"HTTP/1.1 200 OK\r\n", "connection", 200),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n", "connection", 200),
+        (b"HTTP/1.1 302 Found\r\nLocation: /b.jpg\r\n", "connection", 302),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\nmore", "http_101", 101),
+        (b"HTTP/1.1 404 Gone\r\nContent-Length: 1000\r\n\r\nshort", "http_404", 404),
+        (b"HTTP/1.1 404 Gone\r\nTransfer-Encoding: chunked\r\n\r\nno chunk", "http_404", 404),
     ],
 )
 def test_an_answer_that_cannot_be_read_is_no_image(content: bytes, reason: str, http_status: int | None) -> None:

@@ -56,6 +56,17 @@ def test_a_silent_host_is_probed_and_then_given_up() -> None:
     assert host.closed == "http_429"
 
 
+def test_two_rows_in_turn_that_are_sent_away_close_a_host_and_one_does_not() -> None:
+    host = Host(8, limited=True)
+    for row in (3, 3, 4):
+        host.answered()
+        host.sent_away(_job(row), "http_503")
+        host.sent_away(_job(row), "http_503")  # the same row again
+        assert host.closed is None
+    host.sent_away(_job(5), "http_429")
+    assert host.closed == "http_429"
+
+
 def test_the_own_server_is_never_given_up() -> None:
     host, alone = Host(8, limited=False), _job(0)
     alone.send(0.0, at_once=1)

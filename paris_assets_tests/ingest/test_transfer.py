@@ -133,6 +133,13 @@ def test_a_redirect_in_raw_latin_1_is_followed_to_its_bytes() -> None:
         assert fetch(server, max_redirects=1).body == b"picture"
 
 
+@pytest.mark.parametrize("rest", [b"Content-Length: 99\r\n\r\nshort", b"Transfer-Encoding: chunked\r\n\r\nno chunk"])
+def test_a_redirect_whose_own_body_breaks_off_is_followed(rest: bytes) -> None:
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /b.jpg\r\n" + rest
+    with serving(lambda peer, request: peer.sendall(response() if b"GET /b.jpg " in request else moved)) as server:
+        assert fetch(server).body == b"picture"
+
+
 @pytest.mark.parametrize(("directives", "reason"), [(["noai"], "opt_out"), (["noindex"], None), ([], None)])
 def test_images_that_opt_out_are_left_where_they_are(directives: list[str], reason: str | None) -> None:
     with serving(replies(response(b"picture", "200 OK", "X-Robots-Tag: noai"))) as server:

@@ -73,6 +73,9 @@ def test_only_what_may_not_be_sent_is_quoted(written: str, sent: str) -> None:
         ("http://134744072", "http://8.8.8.8"),
         ("http://①.1", "http://1.0.0.1"),
         ("http://[2606:4700:0::1111]:81", "http://[2606:4700::1111]:81"),
+        ("http://[2606:4700::1%25eth0]", "http://[2606:4700::1]"),
+        ("http://010.8.8.8", "http://8.8.8.8"),
+        ("http://βόλος.example", "http://xn--nxasmm1c.example"),
     ],
 )
 def test_a_host_in_every_spelling_that_browsers_take(written: str, origin: str) -> None:
@@ -92,6 +95,13 @@ def test_a_host_in_every_spelling_that_browsers_take(written: str, origin: str) 
 def test_what_names_nothing_to_fetch_is_refused(written: str) -> None:
     with pytest.raises(BadUrl):
         parse_url(written)
+
+
+def test_a_url_that_no_server_reads_is_refused() -> None:
+    assert len(parse_url("http://a.example/" + "é" * 100_000).target) == 600_001
+    for text in ("http://a.example/" + "a" * 1_000_000, "http://a.example/?" + "é" * 200_000):
+        with pytest.raises(BadUrl, match="characters are no url"):
+            parse_url(text)
 
 
 @pytest.mark.parametrize(

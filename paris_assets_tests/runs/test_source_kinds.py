@@ -13,6 +13,7 @@ from paris_assets.dag.tables import Tables
 from paris_assets.definitions import open_catalog
 from paris_assets.images.reader import ImageTars
 from paris_assets.storage.files import LocalFiles
+from paris_assets_tests.ingest.servers import replies, response, serving
 from paris_assets_tests.runs.conftest import SAMPLE
 
 PHOTOS = sorted((SAMPLE / "images").iterdir())[:6]
@@ -114,3 +115,22 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     said = capfd.readouterr().err
     assert "nothing to do" in said
     assert line in said
+
+
+def test_an_address_of_ones_own_is_refused_until_it_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    photo, root = PHOTOS[0].read_bytes(), tmp_path / "root"
+    with serving(replies(response(photo))) as server:
+        urls = [f"http://127.0.0.1:{server.port}/a.jpg", "http://10.1.2.3/b.jpg"]
+        pl.DataFrame({"url": urls}).write_parquet(tmp_path / "rows.parquet")
+        command = ["run", "--root", str(root), "--select", "source_rows,raw_images"]
+        assert main([*command, "--source", str(tmp_path / "rows.parquet")]) == 0
+        said = capfd.readouterr().err
+        assert "refused: 10.1.2.3, 127.0.0.1: in a private network" in said
+        assert "ingest.resolve.10.1.2.3=" in said
+        assert server.requests == []
+        allowed = ["--force", "--set", f"ingest.resolve.127.0.0.1=127.0.0.1:{server.port}"]
+        assert main([*command, *allowed]) == 0
+    assert "refused: 10.1.2.3: in" in capfd.readouterr().err
+    ledger = Tables(open_catalog(str(root))).read("raw_images", "00000")
+    assert ledger["reason"].to_list() == [None, "private_address"]
+    assert ledger["size_bytes"].to_list() == [len(photo), None]

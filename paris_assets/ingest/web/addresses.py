@@ -89,6 +89,23 @@ def ascii_host(text: str) -> str:
     return name
 
 
+def host_of(text: str) -> str:
+    """The host that is written so, in the one spelling by which it is known here: its ASCII name, or its address (an
+    IPv6 one is written in brackets and known without).
+
+    Raises:
+        ValueError: no host is written so.
+    """
+    if text.startswith("["):
+        address = literal_address(text)
+        if address is None:
+            raise ValueError(f"{text!r} is no IPv6 address")
+        return str(address)
+    name = ascii_host(text)
+    address = literal_address(name)
+    return name if address is None else str(address)
+
+
 def _ascii_label(label: str) -> str:
     # Not `idna.alabel`: it refuses what browsers take, such as symbols and `_` beside other letters.
     return label if label.isascii() else "xn--" + label.encode("punycode").decode()
@@ -106,14 +123,14 @@ def check_host(host: str) -> None:
 
 
 def parse_routes(resolve: Mapping[str, str], server: str | None) -> dict[str, tuple[str, int]]:
-    """The profile's `ingest.resolve` as host name -> (address, port).
+    """The profile's `ingest.resolve` as host, as `host_of` gives it, -> (address, port).
 
     Args:
-        resolve: host name -> `serve` or `address:port`, as curl's `--connect-to`.
+        resolve: name or address of a host -> `serve` or `address:port`, as curl's `--connect-to`.
         server: `address:port` of the loopback web server, for the hosts mapped to `serve`.
 
     Raises:
-        ProfileError: `serve` without a server, or a target that is not `address:port`.
+        ProfileError: `serve` without a server, a target that is not `address:port`, or no host.
     """
     routes: dict[str, tuple[str, int]] = {}
     for name, target in resolve.items():
@@ -122,19 +139,24 @@ def parse_routes(resolve: Mapping[str, str], server: str | None) -> dict[str, tu
         address, _, port = (server if target == "serve" and server else target).rpartition(":")
         if literal_address(address) is None or not port.isdigit():
             raise ProfileError(f"ingest.resolve: {name}: {target!r} is neither `serve` nor `address:port`")
-        routes[_route_name(name)] = (address.strip("[]"), int(port))
+        routes[routed_host(name)] = (address.strip("[]"), int(port))
     return routes
 
 
-def _route_name(name: str) -> str:
+def routed_host(name: str) -> str:
+    """The host that a key of `ingest.resolve` means; an IPv6 address may lack its brackets.
+
+    Raises:
+        ProfileError: it is no host.
+    """
     try:
-        return ascii_host(name)
+        return host_of(f"[{name}]" if name.count(":") > 1 and not name.startswith("[") else name)
     except ValueError as error:
-        raise ProfileError(f"ingest.resolve: {error}") from error
+        raise ProfileError(f"ingest.resolve: {name!r} is no host: give its name or its address, no port") from error
 
 
 class PublicResolver:
-    """Resolves names to public addresses only; names in `routes` go where the profile says."""
+    """Resolves names to public addresses only; hosts in `routes` go where the profile says."""
 
     def __init__(self, routes: Mapping[str, tuple[str, int]], keep_s: float = 60.0) -> None:
         self.routes = routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
@@ -10,7 +11,12 @@ from email.utils import parsedate_to_datetime
 
 import pyarrow as pa
 
+from paris_assets.ingest.files.signatures import PROBE_BYTES, is_image
+
 GZIP = b"\x1f\x8b"
+SWITCHING = 101  # the one interim answer that no other follows
+# What an agent of an `X-Robots-Tag` is called: no directive that has a value of its own, nor a part of a date.
+_AGENT = re.compile(r"(?!unavailable_after$|max-)\S+")
 
 
 class BadEncoding(ValueError):
@@ -28,15 +34,20 @@ class Answer:
     def __init__(self, max_bytes: int, wanted: Callable[[Answer], bool]) -> None:
         self.status: int | None = None
         self.body = bytearray()
-        self.cut = self.too_large = False
+        self.complete = self.too_large = False
         self._max_bytes, self._wanted = max_bytes, wanted
         self._fields: list[tuple[str, bytes]] = []
-        self._complete = self._collects = False
+        self._collects = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no more of the body is needed: a failure to send it changes nothing."""
+        return self.too_large or (self.complete and not self._collects)
 
     def header_line(self, line: bytes) -> int | None:
         """Take one line of the header, as it was sent; 0 ends the transfer."""
         text = line.rstrip(b"\r\n")
-        if self._complete:
+        if self.complete:
             return None
         if text[:5].upper() == b"HTTP/":
             self.status, self._fields = _status(text), []
@@ -46,22 +57,19 @@ class Answer:
         elif text:
             name, _, value = text.partition(b":")
             self._fields.append((name.strip().lower().decode("latin-1"), value.strip()))
-        elif self.status is not None and self.status >= 200:
-            self._complete, self._collects = True, self._wanted(self)
-            if self._collects and self._length() > self._max_bytes:
-                self.cut = self.too_large = True
-                return 0
-        return None
+        elif self.status is not None and (self.status >= 200 or self.status == SWITCHING):
+            self.complete, self._collects = True, self._wanted(self)
+            self.too_large = self._collects and self._length() > self._max_bytes
+        return 0 if self.too_large else None
 
     def chunk(self, data: bytes) -> int | None:
         """Take a part of the body; 0 ends the transfer."""
         if not self._collects:
             # What is here already costs nothing and leaves a connection that can be used again.
-            self.cut = self._length() != len(data)
-            return 0 if self.cut else None
+            return None if self._length() == len(data) else 0
         self.body += data
-        self.cut = self.too_large = len(self.body) > self._max_bytes
-        return 0 if self.cut else None
+        self.too_large = len(self.body) > self._max_bytes
+        return 0 if self.too_large else None
 
     def first(self, name: str) -> bytes | None:
         """The value of the first field of a name, in lower case, or None."""
@@ -84,8 +92,8 @@ def _status(line: bytes) -> int | None:
 def decoded(answer: Answer, max_bytes: int) -> bytes:
     """The body without the content codings of its header, at most `max_bytes` + 1 of it.
 
-    No coding was asked for, yet some servers use one. Names that are none (`utf-8`, `none`) are passed over as in
-    browsers, and so is gzip where the body is not.
+    No coding was asked for, yet some servers use one, and others name one that they do not use. Names that are none
+    (`utf-8`, `none`) are passed over as in browsers, and so is every coding where the body is a picture as it is.
 
     Raises:
         BadEncoding: the body cannot be decoded.
@@ -93,6 +101,8 @@ def decoded(answer: Answer, max_bytes: int) -> bytes:
     body = bytes(answer.body)
     names = b",".join(answer.all("content-encoding")).decode("latin-1").lower().split(",")
     for name in reversed([name.strip() for name in names]):
+        if is_image(body[:PROBE_BYTES]):
+            break
         try:
             body = _decoded(body, name.removeprefix("x-"), max_bytes + 1)
         except (zlib.error, OSError) as error:
@@ -140,11 +150,15 @@ def retry_after_s(answer: Answer) -> float:
 def opted_out(answer: Answer, directives: Collection[str], agents: Collection[str]) -> bool:
     """Whether an `X-Robots-Tag` holds one of the directives, for all or for one of the user agents; all in lower case.
 
-    As img2dataset reads it: one agent at most per field, `agent: directive, directive`.
+    As img2dataset reads it, `agent: directive, directive`, and as Google describes it: several agents may share a
+    field, each for what follows it, and `*` is every agent.
     """
     for value in answer.all("x-robots-tag"):
-        agent, colon, rest = value.decode("latin-1").lower().partition(":")
-        given = {part.strip() for part in (rest if colon else agent).split(",")}
-        if (not colon or agent.strip() in agents) and not given.isdisjoint(directives):
-            return True
+        concerned = True
+        for part in value.decode("latin-1").lower().split(","):
+            name, colon, directive = map(str.strip, part.partition(":"))
+            if colon and _AGENT.fullmatch(name):
+                concerned, name = name == "*" or name in agents, directive
+            if concerned and name in directives:
+                return True
     return False

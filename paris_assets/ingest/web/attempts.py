@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from paris_assets.config import Ingest
 from paris_assets.ingest.fetched import Fetched
-from paris_assets.ingest.web.addresses import ascii_host
+from paris_assets.ingest.web.addresses import routed_host
 from paris_assets.ingest.web.hosts import PROBES, Host, Hosts, Job
 from paris_assets.ingest.web.request import Failure, request, target
 from paris_assets.ingest.web.transfer import Transfers
@@ -33,7 +33,7 @@ class Attempts:
         transfers: Transfers,
         done: Callable[[Fetched], None],
     ) -> None:
-        served = {ascii_host(name) for name, place in settings.resolve.items() if place == "serve"}
+        served = {routed_host(name) for name, place in settings.resolve.items() if place == "serve"}
         self._hosts = Hosts(settings.concurrency_per_host, served)
         self._urls: Iterator[tuple[int, str | None]] | None = urls
         self._settings, self._transfers, self._done = settings, transfers, done
@@ -103,7 +103,8 @@ class Attempts:
             host.refused(job, asyncio.get_running_loop().time())
         too_long = limits and failure.wait_s > self._settings.max_wait_s
         if too_long:
-            host.close(failure.reason)
+            host.sent_away(job, failure.reason)
+            self._hosts.pause(host, self._settings.max_wait_s / PROBES)
         elif limits and (failure.wait_s or not crowded):
             self._hosts.pause(host, wait_s)
         if failure.reason in ("timeout", "connection") or (limits and not crowded):

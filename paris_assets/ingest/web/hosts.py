@@ -82,13 +82,14 @@ class Host:
     good: int = 0
     misses: int = 0
     probes: int = 0
+    away_row: int | None = None
 
     def __post_init__(self) -> None:
         self.limit = self.most
 
     def answered(self) -> None:
         """It gave an answer, whichever, that is no refusal."""
-        self.misses, self.probes, self.good = 0, 0, self.good + 1
+        self.misses, self.probes, self.away_row, self.good = 0, 0, None, self.good + 1
         if self.good >= GOOD_ANSWERS and self.limit < self.most:
             self.limit, self.good = self.limit + 1, 0
 
@@ -108,6 +109,12 @@ class Host:
         if self.probes > PROBES:
             self.close(reason)
         return silent
+
+    def sent_away(self, job: Job, reason: str) -> None:
+        """It asks to wait longer than anyone does. Of two rows in turn, that is the host; of one, it may be the row."""
+        if self.away_row not in (None, job.source_row):
+            self.close(reason)
+        self.away_row = job.source_row
 
     def close(self, reason: str) -> None:
         """Ask no more of it."""

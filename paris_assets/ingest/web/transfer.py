@@ -73,7 +73,6 @@ class Transfers:
             BadUrl: the host is none that libcurl takes.
             OSError: the name does not resolve.
         """
-        check_host(url.host)
         answer = Answer(max_bytes, wanted)
         places = await self._places(url)
         curl = self._idle.pop() if self._idle else self._handle()
@@ -84,8 +83,10 @@ class Transfers:
         except pycurl.error as error:
             if refused:
                 raise refused[0] from error
-            if not answer.cut:
+            if not answer.is_settled:
                 raise _failure(error, answer) from error
+        if not answer.complete:
+            raise ConnectionFailed("the answer ends within its header", answer)
         for option in (pycurl.HEADERFUNCTION, pycurl.WRITEFUNCTION):
             curl.setopt(option, _nothing)  # an idle handle holds no body
         self._idle.append(curl)  # not where it was given up: libcurl lets go of it a moment later
@@ -95,7 +96,8 @@ class Transfers:
         """Values of CONNECT_TO and RESOLVE that lead to the checked addresses of a host."""
         if url.host in self._resolver.routes:
             address, port = self._resolver.routes[url.host]
-            return [f"{url.host}:{url.port}:{_bracketed(address)}:{port}"], []
+            return [f"{_bracketed(url.host)}:{url.port}:{_bracketed(address)}:{port}"], []
+        check_host(url.host)
         if literal_address(url.host) is not None:
             return [], []
         addresses = ",".join(map(_bracketed, await self._resolver.resolve(url.host)))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from paris_assets.ingest.web.addresses import ascii_host, literal_address
+from paris_assets.ingest.web.addresses import host_of
 
 PORTS = {"http": 80, "https": 443}
+MAX_TARGET = 1_000_000  # characters; no server reads more, and libcurl takes no more than 8 million
 # What browsers quote (https://url.spec.whatwg.org/#percent-encoded-bytes); all else is sent as written.
 _QUOTED_IN_PATH = re.compile(rb'[\x00-\x20"<>`{}\x7f-\xff]')
 _QUOTED_IN_QUERY = re.compile(rb'[\x00-\x20"<>\x7f-\xff]')
@@ -100,21 +101,11 @@ def _absolute(scheme: str, rest: str) -> Url:
     port = int(found[2] or PORTS[scheme])
     if not 0 < port < 65536:
         raise BadUrl(f"{port} is no port")
-    return Url(scheme, _host(found[1]), port, _sent(rest[2 + len(authority) :]))
-
-
-def _host(text: str) -> str:
-    if text.startswith("["):
-        address = literal_address(text)
-        if address is None:
-            raise BadUrl(f"{text} is no IPv6 address")
-        return str(address)
     try:
-        name = ascii_host(text)
+        host = host_of(found[1])
     except ValueError as error:
         raise BadUrl(str(error)) from error
-    address = literal_address(name)
-    return name if address is None else str(address)
+    return Url(scheme, host, port, _sent(rest[2 + len(authority) :]))
 
 
 def _sent(target: str) -> str:
@@ -124,7 +115,10 @@ def _sent(target: str) -> str:
     except UnicodeEncodeError as error:
         raise BadUrl(f"{target!r} is no text") from error
     path = _without_dots(_QUOTED_IN_PATH.sub(_percent, path))
-    return (path + mark + _QUOTED_IN_QUERY.sub(_percent, query)).decode("ascii")
+    sent = (path + mark + _QUOTED_IN_QUERY.sub(_percent, query)).decode("ascii")
+    if len(sent) > MAX_TARGET:
+        raise BadUrl(f"{len(sent)} characters are no url that a server reads")
+    return sent
 
 
 def _percent(found: re.Match[bytes]) -> bytes:
