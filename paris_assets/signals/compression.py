@@ -29,7 +29,7 @@ class Compression:
 
     - `bits_per_pixel`: 8 x bytes of the file over its pixels. To be compared within one `format` only.
     - `jpeg_quality`: 1 to 100, the quality of libjpeg whose luma table is nearest to the file's, by the sum of absolute
-      differences of its steps; exact for files by libjpeg and its kin (Pillow, ImageMagick, OpenCV), an estimate for
+      logarithms of the ratios of its steps; exact for files by libjpeg and its kin (Pillow, ImageMagick, OpenCV), an estimate for
       encoders with tables of their own (Photoshop, cameras, mozjpeg). Of the last encoding alone: a picture that was
       damaged before and then saved well has a high one. Null for other formats.
     - `chroma_subsampling`: of a JPEG, as J:a:b; `4:0:0` is grey, `other` what has no such name. Null for other formats.
@@ -61,7 +61,7 @@ def jpeg_quality(head: list[jpeg.Segment]) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _nearest_quality(steps: tuple[int, ...]) -> int:
-    return int(_QUALITIES[np.abs(_STEPS - np.array(steps)).sum(axis=1).argmin()])
+    return int(_QUALITIES[np.abs(np.log(_STEPS / np.array(steps).clip(1))).sum(axis=1).argmin()])
 
 
 def chroma_subsampling(head: list[jpeg.Segment]) -> str | None:

@@ -48,9 +48,7 @@ class Signal(Protocol):
     measure: Callable[..., Mapping[str, Sequence[Any] | np.ndarray]]
 
 
-def call(
-    signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]
-) -> Mapping[str, Sequence[Any] | np.ndarray]:
+def call(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> Mapping[str, Sequence[Any] | np.ndarray]:
     """What a signal measures of a batch, given what it reads."""
     given = {FILES: files}
     return signal.measure(*(given.get(name, rgb) for name in _reads(signal)))
