@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import simplejpeg
 
@@ -55,15 +55,15 @@ def colour_profile(head: list[Segment]) -> bytes | None:
     return b"".join(numbered[number][_PROFILE_HEAD:] for number in sorted(numbered))
 
 
-def components(head: list[Segment]) -> list[tuple[int, int, int]]:
+def components(head: Sequence[Segment]) -> list[tuple[int, int, int]]:
     """Of each component of the frame: horizontal and vertical sampling factor, and the number of its quantisation table
     (ITU-T T.81, B.2.2); empty where there is no frame that is quantised."""
     frame = _frame(head, _QUANTISED_FRAMES)
     return [(frame[i] >> 4, frame[i] & 15, frame[i + 1]) for i in range(7, len(frame) - 1, 3)]
 
 
-def quantisation_tables(head: list[Segment]) -> dict[int, tuple[int, ...]]:
-    """Number of a table -> its 64 steps in zigzag order (ITU-T T.81, B.2.4.1); a table that is cut short is left out."""
+def quantisation_tables(head: Sequence[Segment]) -> dict[int, tuple[int, ...]]:
+    """Number of a table -> its 64 steps in zigzag order (ITU-T T.81, B.2.4.1); one that is cut short is left out."""
     tables: dict[int, tuple[int, ...]] = {}
     for content in (content for marker, content in head if marker == _DQT):
         while content:
@@ -110,7 +110,7 @@ def _segments(data: bytes) -> Iterator[Segment]:
         yield marker[0], data[marker.end() + 2 : position]
 
 
-def _frame(segments: list[Segment], kinds: tuple[bytes, ...]) -> bytes:
+def _frame(segments: Sequence[Segment], kinds: tuple[bytes, ...]) -> bytes:
     """The content of the frame's head (SOF) where it is of these kinds, else empty."""
     return next((content for marker, content in segments if marker in kinds), b"")
 

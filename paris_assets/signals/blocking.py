@@ -15,10 +15,11 @@ STEEPEST = 0.05  # of the lines of each kind: edges of a frame, of a page
 class Blocking:
     """`blocking`: (b - o) / (b + o) averaged over both axes; about 0 without artefacts, towards 1 with them.
 
-    b is the mean absolute difference of neighbouring luma across block borders (7|8, 15|16, ...), o across the middles of
-    blocks (3|4, 11|12, ...): what else repeats every 2 or 4 lines, as in enlarged pictures, is the same at both. Each
-    without the steepest 5 % of its lines, so that the straight edge of a frame counts for neither. Null for images of less
-    than 9 pixels on a side. A grid that does not start at the corner (a cropped JPEG that was saved again) is not seen.
+    b is the mean absolute difference of neighbouring luma across block borders (7|8, 15|16, ...), o across the
+    middles of blocks (3|4, 11|12, ...): what else repeats every 2 or 4 lines, as in enlarged pictures, is the same at
+    both. Each without the steepest 5 % of its lines, so that the straight edge of a frame counts for neither. Null for
+    images of less than 9 pixels on a side. A grid that does not start at the corner (a cropped JPEG that was saved
+    again) is not seen.
     """
 
     schema = {"blocking": pl.Float64}

@@ -22,8 +22,8 @@ class Collage:
     """`gutters`: how many bars of one tone go straight through the whole picture, from side to side.
 
     A bar's lines deviate by less than 4 levels of luma and differ by less than 8; it is at most 6 % of the side that it
-    divides, at least 10 % of it away from the frame or edge, and between lines with content. Pictures that adjoin without
-    a bar are not seen, nor bars that end within the picture.
+    divides, at least 10 % of it away from the frame or edge, and between lines with content. Pictures that adjoin
+    without a bar are not seen, nor bars that end within the picture.
     """
 
     schema = {"gutters": pl.Int16}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +22,14 @@ _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)  #
 _STEPS = ((_LUMA * _SCALES[:, None] + 50) // 100).clip(1, 255)
 
 # Sampling factors of luma over those of chroma, as J:a:b.
-_SUBSAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1", (4, 2): "4:1:0"}
+_SUBSAMPLING: dict[tuple[float, float], str] = {
+    (1, 1): "4:4:4",
+    (2, 1): "4:2:2",
+    (2, 2): "4:2:0",
+    (1, 2): "4:4:0",
+    (4, 1): "4:1:1",
+    (4, 2): "4:1:0",
+}
 
 
 class Compression:
@@ -29,15 +37,15 @@ class Compression:
 
     - `bits_per_pixel`: 8 x bytes of the file over its pixels. To be compared within one `format` only.
     - `jpeg_quality`: 1 to 100, the quality of libjpeg whose luma table is nearest to the file's, by the sum of absolute
-      logarithms of the ratios of its steps; exact for files by libjpeg and its kin (Pillow, ImageMagick, OpenCV), an estimate for
-      encoders with tables of their own (Photoshop, cameras, mozjpeg). Of the last encoding alone: a picture that was
-      damaged before and then saved well has a high one. Null for other formats.
+      logarithms of the ratios of its steps; exact for files by libjpeg and its kin (Pillow, ImageMagick, OpenCV), an
+      estimate for encoders with tables of their own (Photoshop, cameras, mozjpeg). Of the last encoding alone: a
+      picture that was damaged before and then saved well has a high one. Null for other formats.
     - `chroma_subsampling`: of a JPEG, as J:a:b; `4:0:0` is grey, `other` what has no such name. Null for other formats.
     """
 
     schema = {"bits_per_pixel": pl.Float64, "jpeg_quality": pl.Int16, "chroma_subsampling": pl.String}
 
-    def measure(self, rgb: list[np.ndarray], files: list[ImageFile]) -> dict[str, list[float | str | None]]:
+    def measure(self, rgb: list[np.ndarray], files: list[ImageFile]) -> dict[str, Sequence[float | str | None]]:
         """See `Signal.measure`."""
         sizes = [pixels.shape[0] * pixels.shape[1] for pixels in rgb]
         heads = [file.blocks if file.data[:2] == b"\xff\xd8" else [] for file in files]
@@ -48,7 +56,7 @@ class Compression:
         }
 
 
-def jpeg_quality(head: list[jpeg.Segment]) -> int | None:
+def jpeg_quality(head: Sequence[jpeg.Segment]) -> int | None:
     """The quality of libjpeg, 1 to 100, that is nearest to a JPEG's luma table; None without such a table.
 
     Args:
@@ -64,7 +72,7 @@ def _nearest_quality(steps: tuple[int, ...]) -> int:
     return int(_QUALITIES[np.abs(np.log(_STEPS / np.array(steps).clip(1))).sum(axis=1).argmin()])
 
 
-def chroma_subsampling(head: list[jpeg.Segment]) -> str | None:
+def chroma_subsampling(head: Sequence[jpeg.Segment]) -> str | None:
     """Chroma subsampling of a JPEG as J:a:b; None without a frame.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -45,7 +46,7 @@ class Degradation:
     - `shadows`, `highlights`: shares of pixels whose luma is within 3 levels of black, of white.
     """  # noqa: E501
 
-    schema = dict.fromkeys(
+    schema: Mapping[str, type[pl.DataType]] = dict.fromkeys(
         ("blur", "noise", "colour_cast", "exposure", "contrast", "shadows", "highlights"), pl.Float64
     )
 

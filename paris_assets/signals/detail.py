@@ -17,11 +17,12 @@ MOST_SOFT = 64.0  # of a ramp, whose steps over 8 pixels are eight times those o
 class Detail:
     """Null where an image is too small or too flat to tell.
 
-    - `texture`: share of the energy of diagonal one-pixel steps without a direction within 8 x 8 pixels (structure tensor),
-      of the luma at a short side of 256 to 511 pixels (block means; smaller images as they are). 0 for lines
+    - `texture`: share of the energy of diagonal one-pixel steps without a direction within 8 x 8 pixels (structure
+      tensor), of the luma at a short side of 256 to 511 pixels (block means; smaller images as they are). 0 for lines
       and edges, towards 1 for noise, foliage and fabrics.
     - `upscaled`: energy of steps over 8 native pixels against that over 1, without noise's (`edges.step_energies`):
-      about 8 for sharp photographs, 14 when enlarged twice, 30 when four times, 64 at most. Blur cannot be told from it.
+      about 8 for sharp photographs, 14 when enlarged twice, 30 when four times, 64 at most. Blur cannot be told from
+      it.
     """
 
     schema = {"texture": pl.Float64, "upscaled": pl.Float64}

@@ -24,7 +24,7 @@ def _products(first: np.ndarray, second: np.ndarray, third: np.ndarray, fourth: 
         a, b, c, d = first[start:stop], second[start:stop], third[start:stop], fourth[start:stop]
         for x in range(len(a)):
             total = add_product(total, np.int32(b[x]) - np.int32(a[x]), np.int32(d[x]) - np.int32(c[x]))
-        whole += total
+        whole += int(total)
     return whole
 
 
@@ -32,8 +32,8 @@ def _products(first: np.ndarray, second: np.ndarray, third: np.ndarray, fourth: 
 def step_energies(grey: np.ndarray, stride: int) -> np.ndarray:
     """Mean energy of steps over 1, 2, 3 and 8 pixels of (H, W) uint8, both more than 9: (4,) float64, grey levels^2.
 
-    The energy of a step is its product with the step beside it, at a right angle to its direction: edges are longer than
-    two pixels, so theirs count in full, while noise, which is another in each pixel, cancels.
+    The energy of a step is its product with the step beside it, at a right angle to its direction: edges are longer
+    than two pixels, so theirs count in full, while noise, which is another in each pixel, cancels.
 
     Args:
         grey: luma.

@@ -163,7 +163,8 @@ def area_means(plane: np.ndarray, side: int) -> np.ndarray:
 
 @compiled
 def line_sums(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """R, G, B, luma, (4, H, W) uint8 -> their sums and that of luma squared, of each row (H, 5) and column (W, 5) int64."""
+    """R, G, B, luma, (4, H, W) uint8 -> their sums and that of luma squared, of each row (H, 5) and column (W, 5)
+    int64."""
     _, height, width = planes.shape
     rows, columns = np.zeros((height, 5), np.int64), np.zeros((5, width), np.int64)
     for plane in range(4):

@@ -46,7 +46,8 @@ class Provenance:
       is no sign that a camera made it, as sites take such data off.
     - `declared_generated`: whether there is one.
     - `software`: EXIF's Software tag or a PNG's text of that name, cut at 200 characters.
-    - `c2pa`: whether there is a C2PA manifest (cameras and editors sign as well as generators; no signature is checked).
+    - `c2pa`: whether there is a C2PA manifest (cameras and editors sign as well as generators; no signature is
+      checked).
     - `orientation`: EXIF's, 1 to 8, as it was applied before anything was measured; 1 in a TIFF.
 
     JPEG, PNG and WebP are read for all of these, other formats for their orientation.

@@ -44,8 +44,15 @@ class Signal(Protocol):
             It gives for each column of `schema` one value per image, in their order.
     """
 
-    schema: Mapping[str, DataType]
-    measure: Callable[..., Mapping[str, Sequence[Any] | np.ndarray]]
+    @property
+    def schema(self) -> Mapping[str, DataType]:
+        """See above."""
+        ...
+
+    @property
+    def measure(self) -> Callable[..., Mapping[str, Sequence[Any] | np.ndarray]]:
+        """See above."""
+        ...
 
 
 def call(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> Mapping[str, Sequence[Any] | np.ndarray]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from itertools import product
 
 import numpy as np
-import scipy.stats
 from PIL import Image, ImageFilter
+from scipy.stats import rankdata
 
 from paris_assets.images.file import ImageFile
 from paris_assets.signals.signal import Signal, call
@@ -19,8 +19,8 @@ Damage = Callable[[np.ndarray, float], bytes]
 
 
 def clean(photo: Image.Image, side: int) -> np.ndarray:
-    """A photograph as pixels of any short side: at half size nothing is left of its JPEG, and its mirror images fill the
-    rest, so that a larger picture has more of the same pixels."""
+    """A photograph as pixels of any short side: at half size nothing is left of its JPEG, and its mirror images fill
+    the rest, so that a larger picture has more of the same pixels."""
     pixels = np.asarray(photo.reduce(2))
     missing = [max(0, wanted - had) for wanted, had in zip((side, side * 4 // 3), pixels.shape[:2], strict=True)]
     tiled = np.pad(pixels, (*((0, lost) for lost in missing), (0, 0)), mode="symmetric")
@@ -111,21 +111,26 @@ def climbed(signals: list[Signal], ladder: str, photos: list[Image.Image], side:
     return {name: np.stack([row[name] for row in rows if name in row]) for name in rows[0]}
 
 
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation, ties at their mean rank."""
+    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+
+
 def own(values: np.ndarray) -> float:
     """The least, over photos, rank correlation of a signal with the level, (photos, levels)."""
     rows = [row for row in values if len(set(row[np.isfinite(row)])) > 1]
     told = [np.isfinite(row) for row in rows]
-    ranks = [scipy.stats.spearmanr(np.flatnonzero(ok), row[ok]).statistic for row, ok in zip(rows, told, strict=True)]
+    ranks = [spearman(np.flatnonzero(ok), row[ok]) for row, ok in zip(rows, told, strict=True)]
     return min(map(abs, ranks)) if len(ranks) == len(values) else 0.0
 
 
 def pooled(values: np.ndarray) -> float:
-    """Rank correlation of a signal with the level over all photos: what a bound on the signal would see of the damage."""
+    """Rank correlation of a signal with the level over all photos: what a bound would see of the damage."""
     levels = np.tile(np.arange(values.shape[1]), len(values))
     told = np.isfinite(values.ravel())
     if len(set(values.ravel()[told])) < 2:
         return 0.0
-    return float(scipy.stats.spearmanr(levels[told], values.ravel()[told]).statistic)
+    return spearman(levels[told], values.ravel()[told])
 
 
 def sample(count: int) -> list[Image.Image]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from paris_assets.signals.compression import Compression
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
 
 
-def compression(picture: Image.Image, kind: str = "JPEG", **options: object) -> dict[str, object]:
+def compression(picture: Image.Image, kind: str = "JPEG", **options: object) -> dict[str, Any]:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     files = [ImageFile(buffer.getvalue())]
