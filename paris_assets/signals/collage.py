@@ -43,10 +43,9 @@ def _bars(lines: Lines) -> int:
     flat = np.concatenate([[False], flat_lines(lines, FLAT), [False]]).astype(np.int8)
     starts, stops = np.flatnonzero(np.diff(flat) == 1), np.flatnonzero(np.diff(flat) == -1)
     least = max(4, round(LEAST_PART * len(lines)))
-    return sum(
-        start - first >= least and last - stop >= least and _is_bar(lines, start, stop)
-        for start, stop in zip(starts, stops, strict=True)
-    )
+    runs = zip(starts.tolist(), stops.tolist(), strict=True)
+    inside = [(start, stop) for start, stop in runs if start - first >= least and last - stop >= least]
+    return sum(_is_bar(lines, start, stop) for start, stop in inside)
 
 
 def _is_bar(lines: Lines, start: int, stop: int) -> bool:

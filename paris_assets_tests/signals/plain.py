@@ -72,8 +72,8 @@ def texture(grey: np.ndarray) -> float:
     return isotropic / whole
 
 
-def area_means(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W, 3) -> (height, width, 3) float64."""
+def area_means(plane: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W) -> (height, width) float64."""
 
     def shares(size: int, out: int) -> np.ndarray:
         edges = np.arange(out + 1)[:, None] * size / out
@@ -81,8 +81,7 @@ def area_means(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
         overlap = np.minimum(edges[1:], places + 1) - np.maximum(edges[:-1], places)
         return overlap.clip(0) * out / size
 
-    rows, columns = shares(rgb.shape[0], height), shares(rgb.shape[1], width)
-    return np.einsum("ij,jkc,lk->ilc", rows, rgb.astype(np.float64), columns, optimize=True)
+    return shares(plane.shape[0], height) @ plane @ shares(plane.shape[1], width).T
 
 
 def hsv_saturation(rgb: np.ndarray) -> np.ndarray:

@@ -104,13 +104,12 @@ def test_sums_of_samples(rgb: list[np.ndarray]) -> None:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3), (3, 1), (9, 8), (256, 300)])
 def test_area_means(rgb: list[np.ndarray], height: int, width: int) -> None:
     """Of what is made much smaller, weights of 14 bits are the less exact."""
-    for pixels in rgb:
-        rows, columns = min(height, pixels.shape[0]), min(width, pixels.shape[1])
-        weights = (complexity.area_weights(size, out) for size, out in zip(pixels.shape, (rows, columns), strict=False))
-        found = complexity.area_reduced(pixels, *(part for pair in weights for part in pair)).astype(np.float64)
-        assert np.abs(found - plain.area_means(pixels, rows, columns)).max() < (
-            0.6 if max(pixels.shape[0] / rows, pixels.shape[1] / columns) < 20 else 2
-        ), pixels.shape
+    for grey in copies.greys(rgb):
+        rows, columns = min(height, grey.shape[0]), min(width, grey.shape[1])
+        weights = (complexity.area_weights(size, out) for size, out in zip(grey.shape, (rows, columns), strict=True))
+        found = complexity.area_reduced(grey, *(part for pair in weights for part in pair)).astype(np.float64)
+        most = 0.6 if max(grey.shape[0] / rows, grey.shape[1] / columns) < 20 else 2
+        assert np.abs(found - plain.area_means(grey, rows, columns)).max() < most, grey.shape
 
 
 def test_measures_of_samples(rgb: list[np.ndarray]) -> None:
