@@ -76,8 +76,8 @@ def area_weights(size: int, out: int) -> tuple[np.ndarray, np.ndarray]:
     """How `out` <= `size` values are means of areas.
 
     Returns:
-        The first value of each, (out,) uint64 (no place is looked at from the end), and weights from there on, (taps, out)
-        int32, whose sums are 2^14.
+        The first value of each, (out,) uint64 (no place is looked at from the end), and weights from there on,
+        (taps, out) int32, whose sums are 2^14.
     """
     taps = min(size // out + 2, size)
     firsts, weights = np.zeros(out, np.uint64), np.zeros((taps, out), np.int32)

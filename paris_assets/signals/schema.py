@@ -1,5 +1,7 @@
 """The tables of this stage."""
 
+import math
+
 import polars as pl
 
 from paris_assets.storage.schema import Schema
@@ -41,6 +43,30 @@ MEASURED = {
         _PIXELS,
     ),
 }
+RANGES = {
+    "entropy": (0, 8),
+    "blocking": (-1, 1),
+    "blur": (0, 16),
+    "noise": (0, 640),  # Immerkaer's of black and white in turn
+    "colour_cast": (0, 200),
+    "exposure": (0, 1),
+    "contrast": (0, 0.5),
+    "shadows": (0, 1),
+    "highlights": (0, 1),
+    "bits_per_pixel": (0, math.inf),
+    "jpeg_quality": (1, 100),
+    "orientation": (1, 8),
+    "flat_sides": (0, 4),
+    "frame_share": (0, 1),
+    "gutters": (0, 64),
+    "saturation": (0, 1),
+    "saturated_share": (0, 1),
+    "chroma_deviation": (0, 256),
+    "complexity": (0, 64),
+    "texture": (0, 1),
+    "upscaled": (0, 64),
+}
+"""What a column can hold, by its definition."""
 IMAGE_SIGNALS = Schema(
     {
         "image_id": (pl.String, "image", "raw_images.image_id"),
