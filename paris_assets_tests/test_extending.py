@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ import pytest
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import open_catalog
 from paris_assets.images.decode import decode_rgb
+from paris_assets.images.file import ImageFile
 from paris_assets.runs.inspect import print_history
 from paris_assets_tests.fixtures import small_world
 
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.long
 
 PROJECT = Path(__file__).parents[1]
 PAGE = (PROJECT / "docs" / "extending.md").read_text()
-OWN = {"my_signals.py": "Saturation", "my_rules.py": "Banner", "my_embedder.py": "Tiny"}
+OWN = {"my_signals.py": ("Saturation", "Comments"), "my_rules.py": ("Banner",), "my_embedder.py": ("Tiny",)}
 CHEAP = [
     "source.rows_per_shard",
     "captions.captioner",
@@ -110,6 +112,14 @@ def test_a_signal_adds_its_column(place: Place) -> None:
         assert saturation == pytest.approx((rgb.max(2) - rgb.min(2)).mean(), abs=1e-9)
 
 
+def test_a_signal_on_bytes_adds_its_column(place: Place) -> None:
+    assert set(tables(place, "image_signals")["comments"].drop_nulls()) == {0}
+    with_comment = b"\xff\xd8\xff\xfe\0\5abc" + small_world.rows(1)[0][1][2:]  # type: ignore[index]
+    scope: dict[str, Any] = {}
+    exec(blocks()["my_signals.py"], scope)
+    assert scope["Comments"]().measure([ImageFile(with_comment)]) == {"comments": [1]}
+
+
 def test_a_rule_rejects_with_its_name_and_what_it_saw(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = tables(place, "raw_images").filter(pl.col("status") == "ok").select("image_id", "source_row")
     seen = tables(place, "filtered_images").join(ledger, on="image_id")
@@ -129,7 +139,8 @@ def test_the_embedders_width_goes_through_to_the_router(place: Place) -> None:
 def test_the_manifest_holds_the_version_of_each_class(place: Place) -> None:
     expected = {
         f"{file.removesuffix('.py')}:{name}": hashlib.sha256((place.folder / file).read_bytes()).hexdigest()
-        for file, name in OWN.items()
+        for file, names in OWN.items()
+        for name in names
     }
     code = manifest(place)["code"]
     assert {path: version for path, version in code.items() if path.startswith("my_")} == expected

@@ -47,11 +47,18 @@ _MAX_SCANS = 64
 
 @dataclass(frozen=True)
 class Header:
-    """What the start of a file says. `width` and `height` are pixels after EXIF orientation."""
+    """What the start of a file says.
+
+    Attributes:
+        width, height: pixels after EXIF orientation.
+        format: `jpeg`, `png`, ...
+        orientation: EXIF's (tag 0x0112), 1 to 8; 1 where there is none.
+    """
 
     width: int
     height: int
     format: str
+    orientation: int = 1
 
     @property
     def extension(self) -> str:
@@ -67,10 +74,11 @@ def read_header(data: bytes) -> Header:
     """
     image = _open(data)
     width, height = image.size
-    if _orientation(image) >= 5:
+    orientation = _orientation(image)
+    if orientation >= 5:
         width, height = height, width
     name = image.format or ""
-    return Header(width, height, _NAMES.get(name, name.lower()))
+    return Header(width, height, _NAMES.get(name, name.lower()), orientation)
 
 
 def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_000_000) -> np.ndarray:

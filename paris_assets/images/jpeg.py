@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import simplejpeg
 
@@ -16,6 +16,8 @@ _PROFILE_HEAD = len(_PROFILE) + 2  # the part's number and how many there are
 _APP1, _METADATA = b"\xff\xe1", (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")
 _SEQUENTIAL_FRAMES = (b"\xff\xc0", b"\xff\xc1")
 _HUFFMAN_FRAMES = (*_SEQUENTIAL_FRAMES, b"\xff\xc2")
+_QUANTISED_FRAMES = (*_HUFFMAN_FRAMES, b"\xff\xc9", b"\xff\xca")
+_DQT = b"\xff\xdb"
 _COEFFICIENTS = 64
 
 
@@ -53,6 +55,26 @@ def colour_profile(head: list[Segment]) -> bytes | None:
     return b"".join(numbered[number][_PROFILE_HEAD:] for number in sorted(numbered))
 
 
+def components(head: Sequence[Segment]) -> list[tuple[int, int, int]]:
+    """Of each component of the frame: horizontal and vertical sampling factor, and the number of its quantisation table
+    (ITU-T T.81, B.2.2); empty where there is no frame that is quantised."""
+    frame = _frame(head, _QUANTISED_FRAMES)
+    return [(frame[i] >> 4, frame[i] & 15, frame[i + 1]) for i in range(7, len(frame) - 1, 3)]
+
+
+def quantisation_tables(head: Sequence[Segment]) -> dict[int, tuple[int, ...]]:
+    """Number of a table -> its 64 steps in zigzag order (ITU-T T.81, B.2.4.1); one that is cut short is left out."""
+    tables: dict[int, tuple[int, ...]] = {}
+    for content in (content for marker, content in head if marker == _DQT):
+        while content:
+            size = 2 if content[0] >> 4 else 1
+            steps, number = content[1 : 1 + 64 * size], content[0] & 15
+            if len(steps) == 64 * size:
+                tables[number] = tuple(int.from_bytes(steps[i : i + size]) for i in range(0, len(steps), size))
+            content = content[1 + 64 * size :]
+    return tables
+
+
 def scan_count(data: bytes) -> int:
     """Scans of the first image in a JPEG file; neither its thumbnails nor what follows it count."""
     return sum(marker == SCAN for marker, _ in _segments(data))
@@ -88,7 +110,7 @@ def _segments(data: bytes) -> Iterator[Segment]:
         yield marker[0], data[marker.end() + 2 : position]
 
 
-def _frame(segments: list[Segment], kinds: tuple[bytes, ...]) -> bytes:
+def _frame(segments: Sequence[Segment], kinds: tuple[bytes, ...]) -> bytes:
     """The content of the frame's head (SOF) where it is of these kinds, else empty."""
     return next((content for marker, content in segments if marker in kinds), b"")
 

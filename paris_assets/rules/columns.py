@@ -24,6 +24,7 @@ FILE_COLUMNS = {
     "size_bytes": pl.Int64,
     "width": pl.Int32,
     "height": pl.Int32,
+    "format": pl.String,
 }
 SOURCE_SCORES = ("aesthetic", "similarity", "punsafe", "pwatermark")
 

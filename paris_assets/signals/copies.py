@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from paris_assets.images.resize import resized as pillow_resized
-from paris_assets.signals import kernels, lanczos
+from paris_assets.signals import edges, kernels, lanczos
 
 SAMPLE_SIDE = 128
 LONG = 8192  # pixels; the weights of longer sides would fill memory
@@ -40,6 +40,35 @@ def histograms(rgb: list[np.ndarray]) -> np.ndarray:
     return _remembered(
         "histograms", rgb, lambda: np.stack([kernels.histograms(planes.reshape(4, -1)) for planes in samples(rgb)])
     )
+
+
+def step_energies(rgb: list[np.ndarray]) -> np.ndarray:
+    """(N, 4) float64: mean energy of steps of luma over 1, 2, 3 and 8 pixels at native size (`edges.step_energies`), of
+    up to 128 pairs of rows; NaN for images of less than 10 pixels on a side."""
+    return _remembered("step_energies", rgb, lambda: np.stack([_step_energies(grey) for grey in greys(rgb)]))
+
+
+def _step_energies(grey: np.ndarray) -> np.ndarray:
+    if min(grey.shape) < 10:
+        return np.full(len(edges.LAGS), np.nan)
+    stride = -(-grey.shape[0] // SAMPLE_SIDE) | 1  # odd, so that every row of a JPEG's blocks has its turn
+    return edges.step_energies(grey, stride)
+
+
+def line_moments(rgb: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each row, and of each column of each sample: mean R, G and B and deviation of luma, (h, 4) and (w, 4)."""
+    return _remembered("line_moments", rgb, lambda: [_line_moments(planes) for planes in samples(rgb)])
+
+
+def _line_moments(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = kernels.line_sums(planes)
+    return _moments(rows, planes.shape[2]), _moments(columns, planes.shape[1])
+
+
+def _moments(sums: np.ndarray, count: int) -> np.ndarray:
+    means = sums / count
+    deviation = np.sqrt(np.maximum(means[:, 4] - means[:, 3] ** 2, 0))
+    return np.column_stack([means[:, :3], deviation])
 
 
 def resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:

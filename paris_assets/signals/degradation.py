@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
+import scipy.special
 
 from paris_assets.signals import kernels
-from paris_assets.signals.copies import greys, histograms, samples
+from paris_assets.signals.copies import greys, histograms, samples, step_energies
+from paris_assets.signals.edges import BLOCK, LAGS, noise_blocks
 
 CLIPPED = 3  # levels next to black and white that count as clipped
-BLUR_SIDE = 256
-NOISE_SIDE = 384
+NOISE_BLOCK_ROWS = 20
+NOISE_FLOOR = 2.0  # grey levels that quantisation, compression and fine texture make alone
+QUIET_SHARE = 0.05
+QUIET_RATIO = 0.864  # of the quietest 5 % of blocks of white noise to its deviation
+BRIGHTNESS = (32, 223)  # mean levels between which noise is not cut off
+MOST_BLUR = 16.0
+LEAST_ENERGY = 1.0  # grey levels^2 over 8 pixels; flatter images have no edges to judge by
+IMMERKAER = math.sqrt(math.pi / 2) / 6
 CAST_STEP = 4  # of the sample
 CURVE_STEPS = 4096
 
@@ -23,19 +32,21 @@ _CURVE = np.where(_LIGHT > (6 / 29) ** 3, np.cbrt(_LIGHT), _LIGHT / (3 * (6 / 29
 
 
 class Degradation:
-    """Null where an image is too small to tell.
+    """Null where an image is too small, or too flat, to tell.
 
-    - `blur`: variance of the 4-neighbour Laplacian of the luma (Pech-Pacheco et al. 2000), after reduction by the
-      whole factor that leaves a short side of 256 to 511 pixels (smaller images as they are). Low means blurred.
-    - `noise`: standard deviation of additive noise in grey levels (Immerkaer 1996, "Fast noise variance estimation"),
-      on the central 384 x 384 pixels of the luma at native size; fine texture counts as noise.
+    - `blur`: standard deviation, in native pixels, of the Gaussian that makes a level or upright edge as soft as this
+      picture's edges are: by the energy of steps over 8 pixels against that over 2 (`edges.step_energies`, without noise's). 0 is
+      as sharp as pixels allow, 16 the most that is told. Enlarging blurs.
+    - `noise`: standard deviation of additive noise in grey levels (Immerkaer 1996, "Fast noise variance estimation"), in
+      the quietest 5 % of blocks of 16 x 16 native pixels that are neither flat nor nearly black or white; 0 below 2,
+      which compression and texture make alone. Images without eight such blocks are measured as a whole.
     - `colour_cast`: distance of the mean colour from grey over the spread of colours, both in the a, b plane of CIELAB
       (the equivalent circle of Gasparini and Schettini 2004); spreads below 1, the just noticeable difference, count as 1.
     - `exposure`, `contrast`: mean and standard deviation of the luma, 0 to 1.
     - `shadows`, `highlights`: shares of pixels whose luma is within 3 levels of black, of white.
     """  # noqa: E501
 
-    schema = dict.fromkeys(
+    schema: Mapping[str, type[pl.DataType]] = dict.fromkeys(
         ("blur", "noise", "colour_cast", "exposure", "contrast", "shadows", "highlights"), pl.Float64
     )
 
@@ -44,32 +55,60 @@ class Degradation:
         grey = greys(rgb)
         tones = zip(*map(_tones, histograms(rgb)[:, 3].astype(np.float64)), strict=True)
         return {
-            "blur": [laplacian_variance(luma) for luma in grey],
+            "blur": [edge_width(energies) for energies in step_energies(rgb)],
             "noise": [noise_sigma(luma) for luma in grey],
             "colour_cast": [colour_cast(planes[:3]) for planes in samples(rgb)],
             **dict(zip(("exposure", "contrast", "shadows", "highlights"), map(list, tones), strict=True)),
         }
 
 
-def laplacian_variance(grey: np.ndarray) -> float | None:
-    """Variance of the 4-neighbour Laplacian of (H, W) uint8 luma at a short side of 256 to 511 pixels."""
-    factor = min(grey.shape) // BLUR_SIDE
-    if factor > 1:
-        grey = kernels.reduced(grey, factor)
-    if min(grey.shape) < 3:
+def edge_width(energies: np.ndarray) -> float | None:
+    """The blur of `Degradation` from `edges.step_energies`, (4,); None where there are no edges."""
+    fine, coarse = energies[LAGS.index(2)], energies[LAGS.index(8)]
+    if not coarse >= LEAST_ENERGY:
         return None
-    total, squares = kernels.laplacian_moments(grey)
-    count = (grey.shape[0] - 2) * (grey.shape[1] - 2)
-    return squares / count - (total / count) ** 2
+    return float(np.interp(coarse / max(fine, 1e-9), _RATIOS, _WIDTHS))
+
+
+def _step_energy(lag: int, width: np.ndarray) -> np.ndarray:
+    """Energy of steps over so many pixels of a straight edge that a Gaussian of this deviation softens.
+
+    The integral of (F(x + k) - F(x))^2 for a normal distribution F is E|X - X' + k| - E|X - X'|.
+    """
+    away = 2 * width / math.sqrt(math.pi) * np.exp(-((lag / (2 * width)) ** 2)) + lag * scipy.special.erf(
+        lag / (2 * width)
+    )
+    return away - 2 * width / math.sqrt(math.pi)
+
+
+_WIDTHS = np.linspace(0, MOST_BLUR, 801)
+_RATIOS = _step_energy(8, _WIDTHS.clip(0.02)) / _step_energy(2, _WIDTHS.clip(0.02))
 
 
 def noise_sigma(grey: np.ndarray) -> float | None:
-    """Immerkaer's estimate of the noise's standard deviation, grey levels, from the centre of (H, W) uint8 luma."""
-    top, left = (max(0, (side - NOISE_SIDE) // 2) for side in grey.shape)
-    centre = grey[top : top + NOISE_SIDE, left : left + NOISE_SIDE]
-    if min(centre.shape) < 3:
+    """The noise of `Degradation`, grey levels, of (H, W) uint8 luma; None below 3 pixels on a side."""
+    if min(grey.shape) < 3:
         return None
-    return math.sqrt(math.pi / 2) / 6 * kernels.noise_sum(centre) / ((centre.shape[0] - 2) * (centre.shape[1] - 2))
+    sigma = _quiet_sigma(grey) if min(grey.shape) >= BLOCK + 2 else None
+    sigma = _whole_sigma(grey) if sigma is None else sigma
+    return sigma if sigma > NOISE_FLOOR else 0.0
+
+
+def _quiet_sigma(grey: np.ndarray) -> float | None:
+    """By the quietest blocks; None where too few can be used."""
+    responses, levels = noise_blocks(grey, math.ceil((grey.shape[0] - 2) // BLOCK / NOISE_BLOCK_ROWS))
+    low, high = (level * BLOCK**2 for level in BRIGHTNESS)
+    usable = responses[(responses > 0) & (levels > low) & (levels < high)]
+    if len(usable) < 8:
+        return None
+    quiet = int(QUIET_SHARE * len(usable))
+    return IMMERKAER * float(np.partition(usable, quiet)[quiet]) / BLOCK**2 / QUIET_RATIO
+
+
+def _whole_sigma(grey: np.ndarray) -> float:
+    levels = grey.astype(np.int32)
+    rows = levels[:-2] - 2 * levels[1:-1] + levels[2:]
+    return IMMERKAER * float(np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]).mean())
 
 
 def colour_cast(planes: np.ndarray) -> float:

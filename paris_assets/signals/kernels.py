@@ -9,7 +9,6 @@ import numpy as np
 
 from paris_assets.compiled import add_product, compiled
 
-CHUNK = 1024  # squares of steps of this many pixels fit 32 bits
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 WHITE = XYZ.sum(axis=1)  # D65
 
@@ -88,44 +87,6 @@ def reduced(grey: np.ndarray, factor: int) -> np.ndarray:
 
 
 @compiled
-def laplacian_moments(grey: np.ndarray) -> tuple[int, int]:
-    """Sum and sum of squares of the 4-neighbour Laplacian of (H, W) uint8, borders left out."""
-    height, width = grey.shape
-    values = np.empty(width, np.int32)
-    first, second = 0, 0
-    for y in range(1, height - 1):
-        above, row, below = grey[y - 1], grey[y], grey[y + 1]
-        for x in range(1, width - 1):
-            values[x] = np.int32(above[x]) + below[x] + row[x - 1] + row[x + 1] - 4 * np.int32(row[x])
-        for start in range(1, width - 1, CHUNK):
-            total, squares = np.int32(0), np.int32(0)
-            for value in values[start : min(start + CHUNK, width - 1)]:
-                total = add_product(total, value, np.int32(1))
-                squares = add_product(squares, value, value)
-            first += total
-            second += squares
-    return int(first), int(second)
-
-
-@compiled
-def noise_sum(grey: np.ndarray) -> int:
-    """Sum of absolute responses of (H, W) uint8 to Immerkaer's kernel (1 -2 1; -2 4 -2; 1 -2 1), borders left out."""
-    height, width = grey.shape
-    columns = np.empty(width, np.int32)
-    total = 0
-    for y in range(1, height - 1):
-        above, row, below = grey[y - 1], grey[y], grey[y + 1]
-        for x in range(width):
-            columns[x] = np.int32(above[x]) + below[x] - 2 * np.int32(row[x])
-        line = np.int32(0)
-        for x in range(1, width - 1):
-            response = np.int32(columns[x - 1] + columns[x + 1] - 2 * columns[x])
-            line = add_product(line, np.int32(abs(response)), np.int32(1))
-        total += line
-    return int(total)
-
-
-@compiled
 def steps_down(grey: np.ndarray) -> np.ndarray:
     """(H, W) uint8 -> (H - 1,) int64: summed absolute steps from each row to the next."""
     height, width = grey.shape
@@ -198,3 +159,51 @@ def area_means(plane: np.ndarray, side: int) -> np.ndarray:
                 total += sums[x]
             means[i, j] = total / ((bottom - top) * (right - left))
     return means
+
+
+@compiled
+def line_sums(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """R, G, B, luma, (4, H, W) uint8 -> their sums and that of luma squared, of each row (H, 5) and column (W, 5)
+    int64."""
+    _, height, width = planes.shape
+    rows, columns = np.zeros((height, 5), np.int64), np.zeros((5, width), np.int64)
+    for plane in range(4):
+        for y in range(height):
+            row, total = planes[plane, y], 0
+            for x in range(width):
+                total += row[x]
+                columns[plane, x] += row[x]
+            rows[y, plane] = total
+    for y in range(height):
+        row, total = planes[3, y], 0
+        for x in range(width):
+            square = np.int64(row[x]) * np.int64(row[x])
+            total += square
+            columns[4, x] += square
+        rows[y, 4] = total
+    return rows, columns.T.copy()
+
+
+@compiled
+def colour_sums(planes: np.ndarray, saturated: int) -> np.ndarray:
+    """Of R, G, B, luma, (4, N) uint8: (261,) int64.
+
+    The first 256 are the summed ranges (largest less smallest of R, G, B) of pixels by their largest value; then the
+    number of pixels whose range is more than `saturated` percent of it, and the sums of blue - luma, red - luma
+    and of the squares of each.
+    """
+    sums = np.zeros(261, np.int64)
+    reds, greens, blues, lumas = planes[0], planes[1], planes[2], planes[3]
+    count, cb, cr, cb_squares, cr_squares = 0, 0, 0, 0, 0
+    for i in range(planes.shape[1]):
+        red, green, blue, luma = np.int64(reds[i]), np.int64(greens[i]), np.int64(blues[i]), np.int64(lumas[i])
+        high = max(red, green, blue)
+        spread = high - min(red, green, blue)
+        sums[high] += spread
+        count += 100 * spread > saturated * high
+        cb += blue - luma
+        cr += red - luma
+        cb_squares += (blue - luma) * (blue - luma)
+        cr_squares += (red - luma) * (red - luma)
+    sums[256], sums[257], sums[258], sums[259], sums[260] = count, cb, cr, cb_squares, cr_squares
+    return sums

@@ -1,7 +1,8 @@
-"""All CPU measurements of an image from one decode, on every core."""
+"""All CPU measurements of an image from one read and one decode, on every core."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections import deque
@@ -11,12 +12,14 @@ from itertools import islice
 
 import numpy as np
 import polars as pl
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from paris_assets.config import Signals
 from paris_assets.images.decode import Undecodable, decode_rgb
+from paris_assets.images.file import ImageFile
 from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
-from paris_assets.signals.signal import DataType, Signal, SignalError, load_signals
+from paris_assets.signals.signal import DataType, Signal, SignalError, call, load_signals
 
 BATCH_IMAGES = 16
 BATCH_PIXELS = 16_000_000  # decoded pixels that a thread holds before it measures them
@@ -33,10 +36,17 @@ def signal_problem(settings: Signals) -> str | None:
     """Why these signals cannot be used, or None; those that are not of this package are tried on a small picture."""
     try:
         own = [signal for signal in load_signals(settings.measures) if not type(signal).__module__.startswith(SHIPPED)]
-        _measured({0: np.zeros((64, 64, 3), np.uint8)}, own)
+        _measured({0: np.zeros((64, 64, 3), np.uint8)}, [ImageFile(_small_picture())], own)
     except SignalError as error:
         return str(error)
     return None
+
+
+def _small_picture() -> bytes:
+    """A black JPEG of 64 x 64 pixels."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[pl.DataFrame]:
@@ -93,7 +103,12 @@ def _measured_batches(
 def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[Signal]) -> pl.DataFrame:
     errors: list[str | None] = [None] * len(batch)
     decoded: dict[int, np.ndarray] = {}
-    measured = [_measured({}, signals)]
+    measured = [_measured({}, [], signals)]
+
+    def measure_decoded() -> None:
+        measured.append(_measured(decoded, [ImageFile(batch[row][1]) for row in decoded], signals))
+        decoded.clear()
+
     for row, (_, data) in enumerate(batch):
         try:
             # The profile's own limit on pixels was applied when the image was fetched.
@@ -101,9 +116,8 @@ def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[Signal]) ->
         except Undecodable as error:
             errors[row] = str(error)
         if sum(pixels.size for pixels in decoded.values()) >= 3 * BATCH_PIXELS:
-            measured.append(_measured(decoded, signals))
-            decoded = {}
-    measured.append(_measured(decoded, signals))
+            measure_decoded()
+    measure_decoded()
     rows = pl.DataFrame(
         {"image_id": [image_id for image_id, _ in batch], "error": errors},
         schema={"image_id": pl.String, "error": pl.String},
@@ -113,7 +127,7 @@ def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[Signal]) ->
     return joined.select("image_id", *columns, pl.col("error").is_not_null().alias("undecodable"), "error")
 
 
-def _measured(decoded: dict[int, np.ndarray], signals: Sequence[Signal]) -> pl.DataFrame:
+def _measured(decoded: dict[int, np.ndarray], files: list[ImageFile], signals: Sequence[Signal]) -> pl.DataFrame:
     """Every signal of the decoded images, with the `row` of each in its batch."""
     rgb = list(decoded.values())
     columns = [pl.Series("row", list(decoded), pl.UInt32)]
@@ -121,14 +135,14 @@ def _measured(decoded: dict[int, np.ndarray], signals: Sequence[Signal]) -> pl.D
         if not rgb:
             columns.extend(pl.Series(name, [], dtype) for name, dtype in signal.schema.items())
             continue
-        columns.extend(_signal_columns(signal, rgb))
+        columns.extend(_signal_columns(signal, rgb, files))
     return pl.DataFrame(columns)
 
 
-def _signal_columns(signal: Signal, rgb: list[np.ndarray]) -> list[pl.Series]:
+def _signal_columns(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> list[pl.Series]:
     path = f"{type(signal).__module__}:{type(signal).__name__}"
     try:
-        values = signal.measure(rgb)
+        values = call(signal, rgb, files)
         lengths = {name: len(column) for name, column in values.items()}
         if set(values) == set(signal.schema) and set(lengths.values()) <= {len(rgb)}:
             return [pl.Series(name, values[name], dtype) for name, dtype in signal.schema.items()]

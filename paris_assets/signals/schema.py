@@ -1,5 +1,7 @@
 """The tables of this stage."""
 
+import math
+
 import polars as pl
 
 from paris_assets.storage.schema import Schema
@@ -8,8 +10,8 @@ _PIXELS = "raw_images.image_id"  # which names the bytes that everything here is
 MEASURED = {
     "entropy": (pl.Float64, "mean Shannon entropy of R, G, B, bits (0-8)", _PIXELS),
     "blocking": (pl.Float64, "JPEG blocking: (b-o)/(b+o) over 8x8 block boundaries", _PIXELS),
-    "blur": (pl.Float64, "variance of the Laplacian; small is blurred", _PIXELS),
-    "noise": (pl.Float64, "Immerkaer's noise deviation, grey levels", _PIXELS),
+    "blur": (pl.Float64, "deviation of the Gaussian that makes edges so soft, native pixels (0-16)", _PIXELS),
+    "noise": (pl.Float64, "Immerkaer's noise deviation in the quietest blocks, grey levels; 0 below 2", _PIXELS),
     "colour_cast": (pl.Float64, "distance of the mean chroma over its spread", _PIXELS),
     "exposure": (pl.Float64, "mean luminance, 0-1", _PIXELS),
     "contrast": (pl.Float64, "deviation of the luminance, 0-1", _PIXELS),
@@ -18,7 +20,53 @@ MEASURED = {
     "phash": (pl.UInt64, "64-bit perceptual hash (imagehash.phash)", _PIXELS),
     "dhash": (pl.UInt64, "64-bit difference hash (imagehash.dhash)", _PIXELS),
     "thumbnail": (pl.Array(pl.UInt8, 384), "16 x 16 luma, 8 x 8 Cb, 8 x 8 Cr: verifies near-duplicates", _PIXELS),
+    "bits_per_pixel": (pl.Float64, "8 x bytes of the file over its pixels", _PIXELS),
+    "jpeg_quality": (pl.Int16, "libjpeg's quality nearest to the luma table, 1-100; null for other formats", _PIXELS),
+    "chroma_subsampling": (pl.String, "of a JPEG, as J:a:b; null for other formats", _PIXELS),
+    "generator": (pl.String, "what in the file states that a model made the picture, as where:what", _PIXELS),
+    "declared_generated": (pl.Boolean, "the file states that a model made the picture", _PIXELS),
+    "software": (pl.String, "EXIF's Software, or a PNG's", _PIXELS),
+    "c2pa": (pl.Boolean, "the file holds a C2PA manifest", _PIXELS),
+    "orientation": (pl.Int8, "EXIF orientation that was applied, 1-8", _PIXELS),
+    "flat_sides": (pl.Int8, "sides whose outer 2 % are of one colour, 0-4", _PIXELS),
+    "frame_share": (pl.Float64, "share of the area in lines of these sides' colour, 0-1", _PIXELS),
+    "gutters": (pl.Int16, "bars of one tone straight through the picture", _PIXELS),
+    "saturation": (pl.Float64, "mean saturation of HSV, 0-1", _PIXELS),
+    "saturated_share": (pl.Float64, "share of pixels with a saturation above 0.95", _PIXELS),
+    "chroma_deviation": (pl.Float64, "root of the variances of Cb and Cr, levels", _PIXELS),
+    "greyscale": (pl.Boolean, "chroma_deviation below 2", _PIXELS),
+    "complexity": (pl.Float64, "bits per pixel as a JPEG of quality 75 at a short side of 256", _PIXELS),
+    "texture": (pl.Float64, "share of fine edge energy without a direction, 0-1", _PIXELS),
+    "upscaled": (
+        pl.Float64,
+        "energy of steps over 8 pixels by that over 1, 1-64; large is enlarged or blurred",
+        _PIXELS,
+    ),
 }
+RANGES = {
+    "entropy": (0, 8),
+    "blocking": (-1, 1),
+    "blur": (0, 16),
+    "noise": (0, 640),  # Immerkaer's of black and white in turn
+    "colour_cast": (0, 200),
+    "exposure": (0, 1),
+    "contrast": (0, 0.5),
+    "shadows": (0, 1),
+    "highlights": (0, 1),
+    "bits_per_pixel": (0, math.inf),
+    "jpeg_quality": (1, 100),
+    "orientation": (1, 8),
+    "flat_sides": (0, 4),
+    "frame_share": (0, 1),
+    "gutters": (0, 64),
+    "saturation": (0, 1),
+    "saturated_share": (0, 1),
+    "chroma_deviation": (0, 256),
+    "complexity": (0, 64),
+    "texture": (0, 1),
+    "upscaled": (0, 64),
+}
+"""What a column can hold, by its definition."""
 IMAGE_SIGNALS = Schema(
     {
         "image_id": (pl.String, "image", "raw_images.image_id"),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 
 from paris_assets.errors import UserError
+from paris_assets.images.file import ImageFile
 from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
 DataType = pl.DataType | type[pl.DataType]
+FILES = "files"
 RESERVED = ("image_id", "undecodable", "error", *FILE_COLUMNS)
 
 
@@ -22,28 +25,50 @@ class SignalError(UserError, ValueError):
 
 @runtime_checkable
 class Signal(Protocol):
-    """Measurements of decoded images. To add your own, write such a class anywhere and name it in the profile.
+    """Measurements of images. To add your own, write such a class anywhere and name it in the profile.
 
     An instance is made once, without arguments, and used by several threads at once: keep no state between calls.
-    A value must depend on its own image alone, so that results are the same however images are batched.
+    A value must depend on its own image alone, so that results are the same however images are batched. Every file is
+    read and decoded once for all signals; what cannot be decoded is given to none.
 
     Attributes:
         schema: the columns that this signal adds, and their types. Use None for a value that cannot be computed
             (an image too small, say), never a default.
+        measure: measures a batch. Its parameters are what it reads: `measure(self, rgb)`, `measure(self, files)` or
+            `measure(self, rgb, files)`.
+
+            - `rgb` (or any other name): images as (H, W, 3) uint8, of different sizes, to be read only. Widen before
+              arithmetic: uint8 wraps.
+            - `files`: their `ImageFile`: `data`, the bytes as fetched; `header` and `blocks`, read from them on demand.
+
+            It gives for each column of `schema` one value per image, in their order.
     """
 
-    schema: Mapping[str, DataType]
-
-    def measure(self, rgb: list[np.ndarray]) -> Mapping[str, Sequence[Any] | np.ndarray]:
-        """Measure a batch.
-
-        Args:
-            rgb: images as (H, W, 3) uint8, of different sizes, to be read only. Widen before arithmetic: uint8 wraps.
-
-        Returns:
-            For each column of `schema` one value per image, in the order of `rgb`.
-        """
+    @property
+    def schema(self) -> Mapping[str, DataType]:
+        """See above."""
         ...
+
+    @property
+    def measure(self) -> Callable[..., Mapping[str, Sequence[Any] | np.ndarray]]:
+        """See above."""
+        ...
+
+
+def call(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> Mapping[str, Sequence[Any] | np.ndarray]:
+    """What a signal measures of a batch, given what it reads."""
+    given = {FILES: files}
+    return signal.measure(*(given.get(name, rgb) for name in _reads(signal)))
+
+
+def _reads(signal: Signal) -> list[str]:
+    """Parameters of `measure` that want a value."""
+    try:
+        parameters = inspect.signature(signal.measure).parameters.values()
+    except (TypeError, ValueError):  # compiled code does not always tell
+        return ["rgb"]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [each.name for each in parameters if each.kind in positional and each.default is each.empty] or ["rgb"]
 
 
 def load_signals(paths: Sequence[str]) -> list[Signal]:
@@ -73,6 +98,9 @@ def _load(path: str) -> Signal:
         raise SignalError(f"signals.measures: {path} cannot be made without arguments: {in_words(error)}") from error
     if not isinstance(signal, Signal) or not isinstance(signal.schema, Mapping):
         raise SignalError(f"signals.measures: {path} lacks `schema` or `measure` (see paris_assets/signals/signal.py)")
+    reads = _reads(signal)
+    if len(set(reads) - {FILES}) > 1 or len(reads) > len(set(reads)):
+        raise SignalError(f"signals.measures: {path}: measure reads {', '.join(reads)}; there are rgb and files")
     for column, dtype in signal.schema.items():
         if not isinstance(dtype, pl.DataType | type(pl.DataType)):
             raise SignalError(

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from paris_assets import compiled
-from paris_assets.signals import blocking, copies, degradation, kernels, perceptual_hash
+from paris_assets.signals import (
+    blocking,
+    colour,
+    complexity,
+    copies,
+    degradation,
+    detail,
+    edges,
+    kernels,
+    perceptual_hash,
+)
 from paris_assets_tests.fixtures.photographs import photographs
 from paris_assets_tests.signals import plain
 
@@ -64,9 +74,42 @@ def test_measures_of_luma(rgb: list[np.ndarray]) -> None:
     large = [grey for grey in copies.greys(rgb) if min(grey.shape) > 8]
     assert len(large) > 20
     for grey in large:
-        assert degradation.laplacian_variance(grey) == pytest.approx(plain.laplacian_variance(grey), rel=1e-9, abs=1e-9)
         assert degradation.noise_sigma(grey) == pytest.approx(plain.noise_sigma(grey), rel=1e-12)
         assert blocking.blocking(grey) == pytest.approx(plain.blocking(grey), rel=1e-12, abs=1e-12)
+        if min(grey.shape) > 9:
+            assert edges.step_energies(grey, 3) == pytest.approx(plain.step_energies(grey, 3), rel=1e-12, abs=1e-9)
+
+
+def test_texture(rgb: list[np.ndarray]) -> None:
+    small = [grey for grey in copies.greys(rgb) if 9 <= min(grey.shape) < 512 and max(grey.shape) < 600]
+    assert len(small) > 10
+    for grey in small:
+        assert detail.texture(grey) == pytest.approx(plain.texture(grey), rel=1e-9, abs=1e-9)
+
+
+def test_sums_of_samples(rgb: list[np.ndarray]) -> None:
+    for planes in copies.samples(rgb):
+        levels = planes.astype(np.int64)
+        rows, columns = kernels.line_sums(planes)
+        assert (rows[:, :4] == levels.sum(axis=2).T).all()
+        assert (columns[:, :4] == levels.sum(axis=1).T).all()
+        assert (rows[:, 4] == (levels[3] ** 2).sum(axis=1)).all()
+        assert (columns[:, 4] == (levels[3] ** 2).sum(axis=0)).all()
+        saturation, share, _ = colour.colour(planes)
+        expected = plain.hsv_saturation(planes[:3, :: colour.STEP, :: colour.STEP].transpose(1, 2, 0))
+        assert saturation == pytest.approx(expected.mean(), abs=1e-12)
+        assert share == pytest.approx((expected > 0.95).mean(), abs=1e-12)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3), (3, 1), (9, 8), (256, 300)])
+def test_area_means(rgb: list[np.ndarray], height: int, width: int) -> None:
+    """Of what is made much smaller, weights of 14 bits are the less exact."""
+    for grey in copies.greys(rgb):
+        rows, columns = min(height, grey.shape[0]), min(width, grey.shape[1])
+        weights = (complexity.area_weights(size, out) for size, out in zip(grey.shape, (rows, columns), strict=True))
+        found = complexity.area_reduced(grey, *(part for pair in weights for part in pair)).astype(np.float64)
+        most = 0.6 if max(grey.shape[0] / rows, grey.shape[1] / columns) < 20 else 2
+        assert np.abs(found - plain.area_means(grey, rows, columns)).max() < most, grey.shape
 
 
 def test_measures_of_samples(rgb: list[np.ndarray]) -> None:
@@ -79,8 +122,10 @@ def test_measures_of_samples(rgb: list[np.ndarray]) -> None:
 
 def test_sums_of_large_extremes_do_not_overflow() -> None:
     checks = (np.indices((70, 70_000)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    assert kernels.laplacian_moments(checks)[1] == 68 * 69_998 * 1020**2
-    assert kernels.noise_sum(checks) == 68 * 69_998 * 2040
+    assert edges.step_energies(checks, 1).tolist() == [-2 * 255**2, 0, -2 * 255**2, 0]  # the row below is the opposite
+    assert set(edges.noise_blocks(checks, 1)[0].tolist()) == {256 * 2040}
+    stripes = np.repeat(checks[:1], 70, axis=0)
+    assert edges.structure(stripes) == (0, 2 * 64 * 69_992 * 255**2)
     assert (kernels.steps_down(checks) == 70_000 * 255).all()
     assert (kernels.steps_across(checks) == 70 * 255).all()
 
