@@ -25,6 +25,7 @@ from paris_assets.dag.jobs import nightly, stage_jobs
 from paris_assets.dag.records import Records
 from paris_assets.dag.run_config import profile_resource
 from paris_assets.dag.s3 import open_location, s3_resource
+from paris_assets.dag.step_output import STEP_OUTPUT, step_output
 from paris_assets.dag.tables import Tables
 from paris_assets.demo.resource import loopback_server
 from paris_assets.experts import assets as experts_assets
@@ -132,6 +133,7 @@ def build_definitions(
             "io_manager": tables,  # in place of Dagster's own, which pickles: nothing here is handed on in that way
         },
         executor=dg.in_process_executor,
+        loggers={"console": dg.colored_console_logger, STEP_OUTPUT: step_output},
     )
 
 

@@ -84,6 +84,14 @@ def record_metadata(location: Location, record: Record) -> Shown:
     return shown
 
 
+def in_words(record: Record, seconds: float) -> str:
+    """A line on a table that has just been made: rows in and out, rejects by reason, how long it took."""
+    entered = record.counts.get("rows_in", record.rows)
+    rejects = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.rejects.items()))
+    said = f"{table_path(record.asset, record.shard)}: {entered:,} rows in, {record.rows:,} rows written, {seconds:.1f} s"
+    return f"{said}; rejected: {rejects}" if rejects else said
+
+
 def kept_metadata(location: Location, record: Record) -> Shown:
     """What an unpartitioned table on this disk shows that was made before: pictures, pages and rows."""
     if location.remote:  # each file would be a request

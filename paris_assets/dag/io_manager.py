@@ -14,13 +14,14 @@ from paris_assets.dag.commit import Keeps, Partition, commit
 from paris_assets.dag.display import (
     COLUMNS,
     LINEAGE,
+    in_words,
     kept_metadata,
     output_metadata,
     record_metadata,
     sample_rows,
     table_schema,
 )
-from paris_assets.dag.records import ALL, Record
+from paris_assets.dag.records import ALL, Record, table_path
 from paris_assets.dag.tables import Tables
 from paris_assets.errors import BrokenInvariant
 from paris_assets.storage.output import Output
@@ -101,6 +102,7 @@ class TableIOManager(dg.IOManager):
             record = kept
             shown |= kept_metadata(self._catalog.location, record) if shard == ALL else {}
         self._listener(asset, shard, "made" if made else "kept")
+        context.log.info(in_words(record, shown["seconds"]) if made else f"{table_path(asset, shard)} is up to date: left as it is")
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
         context.add_output_metadata({**record_metadata(self._catalog.location, record), **shown})
 
