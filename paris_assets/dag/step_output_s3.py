@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
@@ -16,9 +17,7 @@ class StepOutputOnS3(S3ComputeLogManager):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> StepOutputOnS3:
         """Dagster's entry point."""
-        manager = cls(inst_data=inst_data, **config_value)
-        manager._folder = config_value["local_dir"]
-        return manager
+        return cls(inst_data=inst_data, **config_value)
 
     @property
     def local_manager(self) -> StepOutput:
@@ -27,4 +26,4 @@ class StepOutputOnS3(S3ComputeLogManager):
 
     @cached_property
     def _captured(self) -> StepOutput:
-        return StepOutput(self._folder)
+        return StepOutput(str(Path(super().local_manager.get_captured_local_path(["any"], "out")).parent))
