@@ -127,9 +127,9 @@ def build_definitions(
     totals = total_checks(graph) if journal is None else []
     looks = look(checks, LAST_ASSET if LAST_ASSET in graph else None)
     tables = _io_manager(TableIOManager(resources["tables_of_checks"], listener))
-    shown = _shown(graph, instance)
+    said = _said(graph, instance)
     return dg.Definitions(
-        assets=[asset.define(catalog.profile, graph, shown[asset.name]) for asset in ASSETS if asset.name in graph],
+        assets=[asset.define(catalog.profile, graph, said[asset.name]) for asset in ASSETS if asset.name in graph],
         asset_checks=[*(check.define() for check in checks), *standing_checks(graph), *totals, *gathered],
         jobs=[*stage_jobs([asset for asset in ASSETS if asset.name in graph]), looks],
         schedules=[nightly(looks)],
@@ -145,21 +145,15 @@ def build_definitions(
     )
 
 
-def _shown(graph: Graph, instance: dg.DagsterInstance | None) -> dict[str, dict[str, Any]]:
-    """What the page of each asset shows beside the shard that was made last: links to what people read, where `paris
-    dev` serves it, and totals."""
+def _said(graph: Graph, instance: dg.DagsterInstance | None) -> dict[str, str]:
+    """What the page of an asset says above the figures of the shard that was made last: totals, and links to what people
+    read, where `paris dev` serves it."""
     address, totals = os.environ.get(PAGES), last_totals(instance, graph) if instance else {}
-    return {
-        asset.name: {
-            **(
-                {name: dg.MetadataValue.url(f"{address}/{path}") for name, path in asset.pages.items()}
-                if address
-                else {}
-            ),
-            **({"over all shards": dg.MetadataValue.text(totals[asset.name])} if asset.name in totals else {}),
-        }
-        for asset in ASSETS
-    }
+    said = {}
+    for asset in ASSETS:
+        links = [f"[{name}]({address}/{path})" for name, path in asset.pages.items() if address]
+        said[asset.name] = "\n\n".join([*links, *([totals[asset.name]] if asset.name in totals else [])])
+    return said
 
 
 def _io_manager(tables: TableIOManager) -> dg.IOManagerDefinition:

@@ -82,7 +82,7 @@ def cluster_assignments(
     settings=["seed", "clusters"],
     data_files=["analysis/cluster_*"],
     optional_inputs=READS_TEXT,
-    pages={"open the report": "analysis/cluster_report.html"},
+    pages={"Open the report": "analysis/cluster_report.html"},
 )
 def cluster_report(
     images: ImageTars,

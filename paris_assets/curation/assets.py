@@ -59,7 +59,7 @@ def duplicate_groups(
     from paris_assets.curation.shown import sample_copies
 
     output = grouped(source_rows, raw_images, image_signals, filtered_images, profile.duplicates)
-    output.samples = Samples(sample_copies, lambda image_id: images.anywhere(raw_images)(image_id))
+    output.samples = Samples(sample_copies, lambda image_id: images.anywhere(raw_images)(image_id), columns=2)
     return output
 
 

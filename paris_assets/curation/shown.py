@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-IMAGES = 10
+IMAGES = 9
 
 
 def sample_verdicts(filtered: pl.LazyFrame) -> pl.DataFrame:
@@ -22,13 +22,13 @@ def sample_copies(groups: pl.LazyFrame) -> pl.DataFrame:
     both = pairs.join(keepers, on="group_id", how="inner", maintain_order="left").collect()
     kept = both.select("image_id", words=pl.lit("kept"), pair=pl.int_range(pl.len()), place=0)
     dropped = both.select(
-        image_id="copy", words=pl.format("copy, {} bits away", "bits"), pair=pl.int_range(pl.len()), place=1
+        image_id="copy", words=pl.format("copy: pHash {} bits away", "bits"), pair=pl.int_range(pl.len()), place=1
     )
     return pl.concat([kept, dropped]).sort("pair", "place").select("image_id", "words")
 
 
 def sample_curated(curated: pl.LazyFrame) -> pl.DataFrame:
-    """``image_id`` and ``words`` of ten images: the text of their source."""
+    """``image_id`` and ``words`` of nine images: the text of their source."""
     return curated.select("image_id", words=pl.col("text").fill_null("no text")).head(IMAGES).collect()
 
 

@@ -114,11 +114,11 @@ class TableAsset:
         version = f"{code_version(self.body, sorted(modules))} {columns}"
         return hashlib.sha256(version.encode()).hexdigest()[:16]
 
-    def define(self, profile: Profile, graph: Graph, shown: Mapping[str, Any] | None = None) -> dg.AssetsDefinition:
+    def define(self, profile: Profile, graph: Graph, said: str = "") -> dg.AssetsDefinition:
         """The Dagster asset of one profile.
 
         Args:
-            shown: what else its page shows, whatever was made last.
+            said: Markdown that its page shows below the description.
         """
         spec, read = graph[self.name], self.inputs(profile, frozenset(graph))
         resources = [
@@ -140,7 +140,7 @@ class TableAsset:
 
         return dg.asset(
             name=self.name,
-            description=inspect.getdoc(self.body),
+            description=f"{inspect.getdoc(self.body)}\n\n{said}".rstrip(),
             ins={name: dg.AssetIn(key=name) for name in read},
             deps=[name for name in spec.inputs if name not in read],
             required_resource_keys={"catalog", *resources},
@@ -150,7 +150,6 @@ class TableAsset:
             tags={"stage": self.group, "compute": self.pool or "cpu"},
             code_version=spec.code_version,
             metadata={
-                **(shown or {}),
                 COLUMNS: table_schema(self.schema),
                 LINEAGE: column_lineage(self.schema, spec.inputs),
             },

@@ -11,7 +11,7 @@ import polars as pl
 from paris_assets.dag import pictures
 from paris_assets.dag.records import Record, table_path
 from paris_assets.storage.location import Location
-from paris_assets.storage.output import Output
+from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.schema import Schema
 
 COLUMNS = "dagster/column_schema"
@@ -143,19 +143,39 @@ def kept_metadata(location: Location, record: Record, instance: dg.DagsterInstan
     drawn = {path: location.read(path) for path in files if path.endswith(".png")}
     page = next((path for path in files if path.endswith(".html")), None)
     output = Output(pictures=drawn, links={"report": page} if page else {})
-    return {**output_metadata(location, output, instance, record), **sample_rows(location, record)}
+    return {**output_metadata(location, output, instance, record), **first_rows(location, record)}
 
 
-def sample_rows(location: Location, record: Record) -> Shown:
+def first_rows(location: Location, record: Record) -> Shown:
     """The first rows of a table on this disk, as far as they are text and numbers."""
     if location.remote or record.rows == 0:
         return {}
     table = pl.scan_parquet(location.uri(table_path(record.asset, record.shard)))
-    plain = [name for name, kind in table.collect_schema().items() if kind == pl.String or kind.is_numeric()]
+    return _rows("first rows", table.head(SAMPLE_ROWS))
+
+
+def _rows(label: str, table: pl.LazyFrame) -> Shown:
+    kinds = table.collect_schema().items()
+    plain = [name for name, kind in kinds if kind in (pl.String, pl.Boolean) or kind.is_numeric()]
     plain.sort(key=lambda name: name == "image_id")  # which is long and says little, last
-    rows = table.select(plain[:SAMPLE_COLUMNS]).head(SAMPLE_ROWS).collect().iter_rows(named=True)
+    rows = table.select(plain[-SAMPLE_COLUMNS:]).collect().iter_rows(named=True)
     records = [dg.TableRecord({name: _short(value) for name, value in row.items()}) for row in rows]
-    return {"first rows": dg.MetadataValue.table(records)} if plain else {}
+    return {label: dg.MetadataValue.table(records)} if plain else {}
+
+
+def sample_metadata(location: Location, samples: Samples | None, instance: dg.DagsterInstance, record: Record) -> Shown:
+    """A few images of a table on this disk and their rows, or its first rows where it shows no images."""
+    if samples is None or location.remote or record.rows == 0:  # each image would be a request
+        return first_rows(location, record)
+    table = pl.scan_parquet(location.uri(table_path(record.asset, record.shard)))
+    chosen = samples.choose(table)
+    if chosen.is_empty():
+        return first_rows(location, record)
+    picture = pictures.of_samples(samples, chosen)
+    value = pictures.shown(instance, record.asset, f"images {record.shard}", picture)
+    rows = chosen.lazy().select("image_id").unique(maintain_order=True).head(SAMPLE_ROWS)
+    rows = rows.join(table, on="image_id", how="left", maintain_order="left")
+    return {**({"images": value} if value else {}), **_rows("rows of these images", rows)}
 
 
 def _short(value: Any) -> Any:
@@ -165,16 +185,13 @@ def _short(value: Any) -> Any:
 
 
 def output_metadata(location: Location, output: Output, instance: dg.DagsterInstance, record: Record) -> Shown:
-    """Pictures, the first ten of many, with where the whole ones lie; images of the table; links."""
+    """Pictures, of many the first ten, and links to pages."""
     found: Shown = {}
-    if output.samples is not None and not location.remote and record.rows:  # each image would be a request
-        table = pl.scan_parquet(location.uri(table_path(record.asset, record.shard)))
-        picture = pictures.of_samples(output.samples, table)
-        found["images"] = picture and pictures.shown(instance, record.asset, f"images {record.shard}", picture)
     for path, png in list(output.pictures.items())[:MAX_PICTURES]:
         name = path.rpartition("/")[2]
-        found[name] = pictures.shown(instance, record.asset, name.removesuffix(".png"), pictures.of_png(png))
+        value = pictures.shown(instance, record.asset, name.removesuffix(".png"), pictures.of_png(png))
+        found |= {name: value} if value else {}
     for name, path in output.links.items():
         uri = location.uri(path)
         found[name] = dg.MetadataValue.url(uri) if location.remote else dg.MetadataValue.path(uri)
-    return {name: value for name, value in found.items() if value is not None}
+    return found

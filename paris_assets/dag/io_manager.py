@@ -18,7 +18,7 @@ from paris_assets.dag.display import (
     kept_metadata,
     output_metadata,
     record_metadata,
-    sample_rows,
+    sample_metadata,
     table_schema,
 )
 from paris_assets.dag.records import ALL, Record
@@ -109,9 +109,10 @@ class TableIOManager(dg.IOManager):
     def _figures(self, record: Record, making: Making, seconds: float, instance: dg.DagsterInstance) -> dict[str, Any]:
         spent = seconds + making.seconds
         rate = (record.counts.get("rows_in") or record.rows) / max(spent, 1e-9)
-        pictures = output_metadata(self._catalog.location, making.output, instance, record)
-        rows = sample_rows(self._catalog.location, record)
-        return {**pictures, **rows, "seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1)}
+        location = self._catalog.location
+        pictures = output_metadata(location, making.output, instance, record)
+        samples = sample_metadata(location, making.output.samples, instance, record)
+        return {**pictures, **samples, "seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1)}
 
 
 @contextmanager

@@ -54,15 +54,16 @@ def of_png(png: bytes) -> bytes:
     return small_jpeg(Image.open(io.BytesIO(png)), MAX_BYTES)
 
 
-def of_samples(samples: Samples, table: pl.LazyFrame) -> bytes | None:
-    """A small JPEG of a few images of a table with what it says of them, or None where it has none to show."""
+def of_samples(samples: Samples, chosen: pl.DataFrame) -> bytes:
+    """A small JPEG of a few images with what their table says of them.
+
+    Args:
+        chosen: (n >= 1) ``image_id`` and ``words``.
+    """
     from paris_assets.images.sheet import sheet, small_jpeg
 
-    chosen = samples.choose(table)
-    if chosen.is_empty():
-        return None
     images = [_bytes(samples, image_id) for image_id in chosen["image_id"]]
-    return small_jpeg(sheet(images, chosen["words"].fill_null("").to_list()), MAX_BYTES)
+    return small_jpeg(sheet(images, chosen["words"].fill_null("").to_list(), samples.columns), MAX_BYTES)
 
 
 def _bytes(samples: Samples, image_id: str) -> bytes | None:

@@ -11,24 +11,25 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from paris_assets.images.decode import decode_rgb
 from paris_assets.images.errors import NotAnImage, Undecodable
 
-TILE, GAP, COLUMNS, LINES, LINE = 132, 10, 5, 2, 14
+TILE, GAP, LINES, LINE = 118, 8, 2, 14
 INK, PAPER, EMPTY = "#1c1b1a", "#ffffff", "#d9d5d0"
 QUALITIES = (82, 70, 55, 40, 25)
 
 
-def sheet(images: Sequence[bytes | None], words: Sequence[str]) -> Image.Image:
-    """The middle squares of images in five columns, each with two lines of words below.
+def sheet(images: Sequence[bytes | None], words: Sequence[str], columns: int) -> Image.Image:
+    """The middle squares of images, each with two lines of words below; 3 columns are 386 pixels wide.
 
     Args:
         images: (n >= 1) file bytes; None, and what gives no pixels, is a grey tile.
         words: (n).
+        columns: how many images stand side by side.
     """
-    step, rows = TILE + GAP, -(-len(images) // COLUMNS)
-    width = GAP + min(len(images), COLUMNS) * step
+    step, rows = TILE + GAP, -(-len(images) // columns)
+    width = GAP + min(len(images), columns) * step
     canvas = Image.new("RGB", (width, GAP + rows * (step + LINES * LINE)), PAPER)
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(11)
     for place, (data, said) in enumerate(zip(images, words, strict=True)):
-        x, y = GAP + place % COLUMNS * step, GAP + place // COLUMNS * (step + LINES * LINE)
+        x, y = GAP + place % columns * step, GAP + place // columns * (step + LINES * LINE)
         canvas.paste(_tile(data), (x, y))
         for number, line in enumerate(_lines(said, font)):
             pen.text((x, y + TILE + 2 + number * LINE), line, INK, font)
@@ -36,15 +37,16 @@ def sheet(images: Sequence[bytes | None], words: Sequence[str]) -> Image.Image:
 
 
 def small_jpeg(picture: Image.Image, max_bytes: int) -> bytes:
-    """A JPEG of at most ``max_bytes``, smaller and coarser where it has to be.
+    """A JPEG of at most ``max_bytes`` and 480 pixels wide, which is what a column of Dagster's tables has room for;
+    smaller and coarser where it has to be.
 
     Raises:
         ValueError: not even 50 pixels wide.
     """
     picture = picture.convert("RGB")
-    for side in (900, 700, 500, 350, 200, 100, 50):
-        picture.thumbnail((side, side))
-        for quality in QUALITIES[: 2 if side > 100 else None]:
+    for width in (480, 350, 250, 150, 100, 50):
+        picture.thumbnail((width, 4 * width))
+        for quality in QUALITIES[: 2 if width > 100 else None]:
             file = io.BytesIO()
             picture.save(file, "JPEG", quality=quality)
             if file.tell() <= max_bytes:

@@ -21,12 +21,14 @@ class Samples:
     """A few images of a partition, to be looked at.
 
     Attributes:
-        choose: the table as it was written -> (n <= 10) ``image_id`` and ``words``, what is said below each image.
+        choose: the table as it was written -> (n < 10) ``image_id`` and ``words``, what is said below each image.
         read: image_id -> file bytes.
+        columns: how many stand side by side.
     """
 
     choose: Callable[[pl.LazyFrame], pl.DataFrame]
     read: Callable[[str], bytes]
+    columns: int = 3
 
 
 @dataclass
