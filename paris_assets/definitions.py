@@ -146,8 +146,8 @@ def build_definitions(
 
 
 def _said(graph: Graph, instance: dg.DagsterInstance | None) -> dict[str, str]:
-    """What the page of an asset says above the figures of the shard that was made last: totals, and links to what people
-    read, where `paris dev` serves it."""
+    """What the page of an asset says above the figures of the last shard: totals, and links to what people read, where
+    `paris dev` serves it."""
     address, totals = os.environ.get(PAGES), last_totals(instance, graph) if instance else {}
     said = {}
     for asset in ASSETS:
