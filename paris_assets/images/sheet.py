@@ -37,14 +37,14 @@ def sheet(images: Sequence[bytes | None], words: Sequence[str], columns: int) ->
 
 
 def small_jpeg(picture: Image.Image, max_bytes: int) -> bytes:
-    """A JPEG of at most ``max_bytes`` and 480 pixels wide, which is what a column of Dagster's tables has room for;
+    """A JPEG of at most ``max_bytes`` and 400 pixels wide, which is what a column of Dagster's tables has room for;
     smaller and coarser where it has to be.
 
     Raises:
         ValueError: not even 50 pixels wide.
     """
     picture = picture.convert("RGB")
-    for width in (480, 350, 250, 150, 100, 50):
+    for width in (400, 300, 200, 100, 50):
         picture.thumbnail((width, 4 * width))
         for quality in QUALITIES[: 2 if width > 100 else None]:
             file = io.BytesIO()

@@ -44,7 +44,7 @@ def open_ui(url: str, port: int) -> NoReturn:
     # `dg dev`, which Dagster would have instead, wants a project of its own layout.
     quiet = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"}
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
-    pages = {PAGES: start_file_server(catalog.location.url, port + 1)}
+    pages = {PAGES: start_file_server(catalog.location.url, (port + 1) % (1 << 16))}
     given = {**patience, **quiet, **os.environ, **child_environment(), **pages}
     environment = {**given, "PARIS_ROOT": catalog.location.url}
     dagster = [sys.executable, "-m", "dagster", "dev", "-m", "paris_assets.definitions", "--port", str(port)]

@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import pytest
@@ -14,17 +16,19 @@ from paris_assets.runs.execution import execute, open_instance
 from paris_assets.storage.location import Location
 
 
-@pytest.fixture(autouse=True)
-def _streams(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of a process, on which pytest listens."""
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        monkeypatch.setattr(sys, name, open(number, "w", buffering=1, closefd=False))
-
-
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     with open_instance(Location(tmp_path)) as instance:
         yield instance
+
+
+@contextmanager
+def streams_of_a_process() -> Iterator[None]:
+    """Standard output and error on which capfd listens, in place of pytest's own."""
+    with ExitStack() as stack:
+        out, err = (stack.enter_context(open(number, "w", buffering=1, closefd=False)) for number in (1, 2))
+        with mock.patch.multiple(sys, stdout=out, stderr=err):
+            yield
 
 
 def job(fails: bool) -> dg.JobDefinition:
@@ -56,18 +60,19 @@ def tabs(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str]:
 def test_the_tabs_hold_what_a_step_says_and_the_terminal_nothing(
     instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = execute(job(fails=False), instance, {})
+    with streams_of_a_process():
+        run = execute(job(fails=False), instance, {})
+        print("after it")
     out, err = tabs(instance, run.run_id)
     assert out == "written by a library\n"
     (line,) = err.splitlines()
     assert line.endswith(" INFO paint: mixed 3 colours")
-    assert capfd.readouterr() == ("", "")
-    print("after it")
-    assert capfd.readouterr().out == "after it\n", "the terminal is there again"
+    assert capfd.readouterr() == ("after it\n", "")
 
 
 def test_the_cause_of_a_failure_is_in_the_tab(instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]) -> None:
-    run = execute(job(fails=True), instance, {}, raise_on_error=False)
+    with streams_of_a_process():
+        run = execute(job(fails=True), instance, {}, raise_on_error=False)
     _, err = tabs(instance, run.run_id)
     assert "ERROR paint: " in err
     assert "ValueError: the brush broke" in err

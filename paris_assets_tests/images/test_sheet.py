@@ -53,10 +53,10 @@ def test_a_picture_is_made_as_small_as_it_has_to_be(draw: Callable[[], Image.Ima
     found = Image.open(io.BytesIO(data))
     assert len(data) <= 50_000
     assert found.format == "JPEG"
-    assert found.width <= 480
+    assert found.width <= 400
 
 
 def test_an_easy_picture_stays_as_wide_as_the_column() -> None:
     picture = Image.new("RGB", (1000, 500), "white")
     ImageDraw.Draw(picture).line((0, 0, 1000, 500), "black", 5)
-    assert Image.open(io.BytesIO(small_jpeg(picture, 50_000))).size == (480, 240)
+    assert Image.open(io.BytesIO(small_jpeg(picture, 50_000))).size == (400, 200)
