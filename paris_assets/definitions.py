@@ -25,6 +25,7 @@ from paris_assets.dag.jobs import nightly, stage_jobs
 from paris_assets.dag.records import Records
 from paris_assets.dag.run_config import profile_resource
 from paris_assets.dag.s3 import open_location, s3_resource
+from paris_assets.dag.step_output import STEP_OUTPUT, step_output
 from paris_assets.dag.tables import Tables
 from paris_assets.demo.resource import loopback_server
 from paris_assets.experts import assets as experts_assets
@@ -38,7 +39,7 @@ from paris_assets.latents import checks as latents_checks
 from paris_assets.models.registry import Models
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.standing import standing_checks, standing_keys
-from paris_assets.planning.totals import total_checks
+from paris_assets.planning.totals import last_totals, total_checks
 from paris_assets.planning.unchecked import look
 from paris_assets.profiles import load_profile
 from paris_assets.sensors import SENSORS
@@ -48,6 +49,8 @@ from paris_assets.storage.files import LocalFiles
 from paris_assets.storage.location import Location
 
 DEFAULT_ROOT = "data/runs/demo"
+PAGES = "PARIS_PAGES"
+"""Variable that holds the address at which `paris dev` serves what a root publishes for people to read."""
 ASSETS = assets_of(
     ingest_assets,
     signals_assets,
@@ -100,7 +103,11 @@ def _silent(_asset: str, _shard: str, _event: str) -> None:
 
 
 def build_definitions(
-    root: str | Catalog, profile: Profile | None = None, listener: Listener = _silent, journal: Path | None = None
+    root: str | Catalog,
+    profile: Profile | None = None,
+    listener: Listener = _silent,
+    journal: Path | None = None,
+    instance: dg.DagsterInstance | None = None,
 ) -> dg.Definitions:
     """The project under one root.
 
@@ -110,6 +117,7 @@ def build_definitions(
         listener: told of every partition that starts and ends.
         journal: a local file in which the processes of one `paris run` tell each other which tables they have verified.
             Where it is given, what speaks of all shards is left out: the command ends with a look at all of them.
+        instance: Dagster's, of which pages show what was last counted over all shards.
     """
     catalog = root if isinstance(root, Catalog) else open_catalog(root, profile)
     graph, resources = catalog.graph, resources_of(catalog, journal)
@@ -119,8 +127,9 @@ def build_definitions(
     totals = total_checks(graph) if journal is None else []
     looks = look(checks, LAST_ASSET if LAST_ASSET in graph else None)
     tables = _io_manager(TableIOManager(resources["tables_of_checks"], listener))
+    said = _said(graph, instance)
     return dg.Definitions(
-        assets=[asset.define(catalog.profile, graph) for asset in ASSETS if asset.name in graph],
+        assets=[asset.define(catalog.profile, graph, said[asset.name]) for asset in ASSETS if asset.name in graph],
         asset_checks=[*(check.define() for check in checks), *standing_checks(graph), *totals, *gathered],
         jobs=[*stage_jobs([asset for asset in ASSETS if asset.name in graph]), looks],
         schedules=[nightly(looks)],
@@ -132,7 +141,19 @@ def build_definitions(
             "io_manager": tables,  # in place of Dagster's own, which pickles: nothing here is handed on in that way
         },
         executor=dg.in_process_executor,
+        loggers={"console": dg.colored_console_logger, STEP_OUTPUT: step_output},
     )
+
+
+def _said(graph: Graph, instance: dg.DagsterInstance | None) -> dict[str, str]:
+    """What the page of an asset says above the figures of the last shard: totals, and links to what people read, where
+    `paris dev` serves it."""
+    address, totals = os.environ.get(PAGES), last_totals(instance, graph) if instance else {}
+    said = {}
+    for asset in ASSETS:
+        links = [f"[{name}]({address}/{path})" for name, path in asset.pages.items() if address]
+        said[asset.name] = "\n\n".join([*links, *([totals[asset.name]] if asset.name in totals else [])])
+    return said
 
 
 def _io_manager(tables: TableIOManager) -> dg.IOManagerDefinition:
@@ -200,9 +221,12 @@ def __getattr__(name: str) -> Any:
     # Built when Dagster asks for it: whoever imports this module for another root must not open the default one.
     if name != "defs":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if not os.environ.get("DAGSTER_HOME"):
-        logging.getLogger(__name__).warning(ANOTHER_HOME, os.environ.get("PARIS_ROOT", DEFAULT_ROOT))
-    return globals().setdefault(name, build_definitions(os.environ.get("PARIS_ROOT", DEFAULT_ROOT)))
+    root, instance = os.environ.get("PARIS_ROOT", DEFAULT_ROOT), None
+    if os.environ.get("DAGSTER_HOME"):
+        instance = dg.DagsterInstance.get()
+    else:
+        logging.getLogger(__name__).warning(ANOTHER_HOME, root)
+    return globals().setdefault(name, build_definitions(root, instance=instance))
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,5 @@
 """What Dagster shows of every asset, of a run, and of a run with something wrong."""
 
-import base64
 import io
 import os
 import re
@@ -8,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -18,13 +18,14 @@ from PIL import Image
 
 from paris_assets.captions.checks import captions_differ
 from paris_assets.cli import main
-from paris_assets.dag.display import MAX_PICTURES, output_metadata
+from paris_assets.dag.display import MAX_PICTURES, facts_metadata, output_metadata
 from paris_assets.dag.failed_checks import FailedCheck, failed_checks, summary
 from paris_assets.definitions import asset_graph, build_definitions, open_catalog
 from paris_assets.planning.unchecked import LOOK
 from paris_assets.profiles import load_profile
+from paris_assets.runs import dev
 from paris_assets.runs.command import run_command
-from paris_assets.runs.execution import QUIET, open_instance
+from paris_assets.runs.execution import open_instance
 from paris_assets.runs.look import say_unfinished
 from paris_assets.runs.progress import open_console
 from paris_assets.runs.run import Request
@@ -40,6 +41,7 @@ COLUMNS = {
     for name, spec in SPECS.items()
 }
 LINEAGE = {name: spec.metadata["dagster/column_lineage"].deps_by_column for name, spec in SPECS.items()}
+SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 NAMES = sorted(asset_graph(load_profile("demo")))
 
 
@@ -169,26 +171,94 @@ def test_rejects_are_shown_by_reason(instance: dg.DagsterInstance) -> None:
     assert found["kept_share"] == pytest.approx(17 / 20)
 
 
+PICTURE = re.compile(r"!\[[^]]*\]\(/logs/([^?)]+)\?\w+\)")
+
+
+def pictures(instance: dg.DagsterInstance, name: str) -> dict[str, bytes]:
+    """Pictures of the latest materialisation by label, from where Dagster's webserver sends them."""
+    found = {}
+    for label, value in metadata(instance, name).items():
+        if isinstance(value, str) and (address := PICTURE.fullmatch(value)):
+            assert len(value) < 1000, "longer Markdown is behind a link"
+            *key, ending = address[1].split("/")
+            manager: Any = instance.compute_log_manager
+            found[label] = Path(manager.get_captured_local_path(key, ending)).read_bytes()
+    return found
+
+
 def test_pictures_stay_small_and_the_page_is_named(instance: dg.DagsterInstance) -> None:
-    found = metadata(instance, "cluster_report")
-    pictures = [value for value in found.values() if isinstance(value, str) and "data:image" in value]
-    assert len(pictures) == 5
-    assert all(len(picture) < 50_000 for picture in pictures)
-    assert found["report"].endswith("analysis/cluster_report.html")
-    assert len(metadata(instance, "latent_report")["vae_reconstruction_samples.png"]) < 50_000
+    found = pictures(instance, "cluster_report")
+    grids = [f"cluster_{number}_grid.png" for number in range(3)]
+    assert sorted(found) == sorted(["cluster_map.png", "cluster_sizes.png", *grids])
+    found |= pictures(instance, "latent_report")
+    assert "vae_reconstruction_samples.png" in found
+    for picture in found.values():
+        assert len(picture) <= 50_000
+        assert Image.open(io.BytesIO(picture)).format == "JPEG"
+    assert metadata(instance, "cluster_report")["report"].endswith("analysis/cluster_report.html")
 
 
-def test_a_picture_that_does_not_compress_is_made_small(tmp_path: Path) -> None:
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8))
+@pytest.mark.parametrize("name", ["captions", "filtered_images", "duplicate_groups", "curated_images"])
+def test_images_are_shown_with_their_rows(instance: dg.DagsterInstance, root: Path, name: str) -> None:
+    (picture,) = pictures(instance, name).values()
+    assert len(picture) <= 50_000
+    assert Image.open(io.BytesIO(picture)).width > 200
+    found = metadata(instance, name)
+    assert next(label for label in found if not label.startswith("dagster/")) == "images", "at the top"
+    shown = [record.data["image_id"] for record in found["rows of these images"].records]
+    assert set(shown) <= set(rows(root, name)["image_id"])
+    if name == "filtered_images":
+        assert found["rows of these images"].records[0].data["kept"] is False, "what was rejected comes first"
+
+
+def test_of_many_pictures_the_first_are_shown(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     file = io.BytesIO()
-    noise.save(file, "PNG")
-    pictures = {f"analysis/{number}.png": file.getvalue() for number in range(MAX_PICTURES + 3)}
-    found = output_metadata(Location(tmp_path), Output(pictures=pictures))
-    assert len(found) == MAX_PICTURES
-    shown = found["0.png"].value
-    assert len(shown) < 50_000
-    encoded = shown.partition("base64,")[2].rstrip(")")
-    assert Image.open(io.BytesIO(base64.b64decode(encoded))).format == "JPEG"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)).save(file, "PNG")
+    drawn = {f"analysis/{number}.png": file.getvalue() for number in range(MAX_PICTURES + 3)}
+    record: Any = SimpleNamespace(asset="made_up", shard="all")
+    found = output_metadata(Location(tmp_path), Output(pictures=drawn), instance, record)
+    assert list(found) == [f"{number}.png" for number in range(MAX_PICTURES)]
+
+
+def test_what_settings_decide_is_text_and_so_not_plotted(instance: dg.DagsterInstance) -> None:
+    found = metadata(instance, "cluster_report")
+    assert (found["k"], found["stability_seeds"]) == ("3", "2")
+    assert isinstance(found["silhouette"], float)
+    assert found["images_per_cluster"] == ", ".join(str(size) for size in sorted(sizes_of(found), reverse=True))
+    assert metadata(instance, "latents")["scaling_factor"] == "1"
+    assert isinstance(metadata(instance, "filtered_images")["rows_kept"], int)
+
+
+def sizes_of(found: dict[str, Any]) -> list[int]:
+    return [int(size) for size in found["images_per_cluster"].split(", ")]
+
+
+def test_facts_are_shown_on_one_line() -> None:
+    models = {"captioner": {"implementation": "blip2", "revision": None, "sha256": "ab" * 32, "batch": 8}}
+    found = facts_metadata({"models": models, "shards": [f"{n:05d}" for n in range(1100)], "made_from": {}, "seed": 7})
+    assert {name: value.value for name, value in found.items()} == {
+        "models": "captioner: implementation: blip2; sha256: abababababab; batch: 8",
+        "shards": ", ".join(f"{n:05d}" for n in range(10))
+        + ", ..., "
+        + ", ".join(f"{n:05d}" for n in range(1090, 1100))
+        + " (1,100 in all)",
+        "seed": "7",
+    }
+
+
+def test_a_page_says_what_is_held_by_all_shards_and_where_the_report_is(
+    instance: dg.DagsterInstance, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARIS_PAGES", "http://127.0.0.1:3001")
+    shown = {
+        spec.key.to_user_string(): spec.description or ""
+        for spec in build_definitions(str(root), instance=instance).resolve_all_asset_specs()
+    }
+    doc = SPECS["raw_images"].description
+    counted = r"Over 2 of 2 shards 40 rows in and 24 out; rejected: http_404 12, not_an_image 4\. Counted .{17} UTC\."
+    assert re.fullmatch(re.escape(f"{doc}\n\n") + counted, shown["raw_images"])
+    assert shown["cluster_report"].endswith("[Open the report](http://127.0.0.1:3001/analysis/cluster_report.html)")
+    assert shown["duplicate_groups"] == SPECS["duplicate_groups"].description
 
 
 def test_what_is_wrong_is_said_in_one_place(instance: dg.DagsterInstance) -> None:
@@ -241,6 +311,7 @@ def test_a_root_that_dagster_does_not_know_is_shown_as_it_is(
     moved = Path(shutil.copytree(root, tmp_path / "root"))
     shutil.rmtree(moved / ".dagster")
     monkeypatch.setattr(os, "execve", lambda *_: None)
+    monkeypatch.setattr(dev, "start_file_server", lambda *_: "http://127.0.0.1:3001")
     for _ in range(2):
         main(["dev", "--root", str(moved), "--port", str(free_port())])
     tables = sum(len(list((moved / name).glob("*.parquet"))) for name in NAMES)
@@ -259,20 +330,19 @@ def test_a_root_that_dagster_does_not_know_is_shown_as_it_is(
         said = latest_evaluation(instance, "pipeline_manifest", "no_failed_checks").description or ""
         assert said.startswith("2 checks fail, 1 of them with an error")
         assert [run.job_name for run in instance.get_runs()] == [LOOK]
-        shown = metadata(instance, "cluster_report")
-        assert sum("data:image" in str(value) for value in shown.values()) >= 5, "the pictures are there again"
-        assert shown["report"].endswith("analysis/cluster_report.html")
+        assert len(pictures(instance, "cluster_report")) >= 5, "the pictures are there again"
+        assert metadata(instance, "cluster_report")["report"].endswith("analysis/cluster_report.html")
 
 
 def test_an_asset_of_shards_has_its_totals_and_first_rows(instance: dg.DagsterInstance, root: Path) -> None:
     found = latest_evaluation(instance, "raw_images", "all_shards")
     assert found.description == ("Over 2 of 2 shards 40 rows in and 24 out; rejected: http_404 12, not_an_image 4.")
     assert {name: value.value for name, value in found.metadata.items()}["rejected http_404, all shards"] == 12
-    (first, *others) = metadata(instance, "captions")["first rows"].records
+    shown = metadata(instance, "text_embeddings")["first rows"]
+    (first, *others) = shown.records
     assert len(others) == 4
-    expected = rows(root, "captions").row(0, named=True)
-    assert first.data["image_id"] in set(rows(root, "captions")["image_id"])
-    assert first.data.keys() <= expected.keys()
+    assert first.data["image_id"] in set(rows(root, "text_embeddings")["image_id"])
+    assert shown.schema.columns[-1].name == "image_id"
 
 
 def test_internals_are_not_shown(instance: dg.DagsterInstance) -> None:
@@ -347,7 +417,7 @@ def test_a_failure_is_not_buried_by_those_of_another_shard() -> None:
     job = dg.GraphDefinition("judge", node_defs=[dg.op(judge)]).to_job()
     with dg.DagsterInstance.ephemeral() as instance:
         for shard in ["00000", *["00001"] * 4]:
-            job.execute_in_process(instance=instance, run_config=QUIET, tags={"shard": shard})
+            job.execute_in_process(instance=instance, run_config=SILENT, tags={"shard": shard})
         (found,) = failed_checks(instance, [key])
         assert (found.shards, found.evaluation.description) == (["00000", "00001"], "Shard 00000")
 

@@ -18,6 +18,7 @@ import paris_assets
 from paris_assets.cli import A_BUG, main
 from paris_assets.errors import FileError, UserError, explained
 from paris_assets.profiles import dump_profile
+from paris_assets.runs import dev
 from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures.small_world import embedded, profile
 
@@ -183,6 +184,7 @@ def test_an_empty_environment_variable_names_no_root(
 def test_only_the_default_root_is_opened_before_its_first_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(os, "execve", lambda _python, _arguments, environment: opened.append(environment["PARIS_ROOT"]))
+    monkeypatch.setattr(dev, "start_file_server", lambda *_: "http://127.0.0.1:3001")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     main(["dev", "--port", str(free_port())])
     assert main(["dev", "--port", str(free_port()), "--root", "other"]) == 2

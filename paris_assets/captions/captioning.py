@@ -12,14 +12,14 @@ from paris_assets.config import Captions
 from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats
 from paris_assets.models.registry import Models
-from paris_assets.storage.output import Output
+from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.reuse import reuse_rows
 
 
 def captioned(curated: pl.LazyFrame, images: ShardImages, settings: Captions, models: Models) -> Output:
     """Rows of `captions` for the shard's `curated_images`."""
     wanted = curated.select("image_id", "text", source_text="text").sort("image_id").collect()
-    output, stats = Output(rows_in=wanted.height), BatchStats()
+    output, stats = Output(rows_in=wanted.height, samples=Samples(first_captions, images.one)), BatchStats()
 
     def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         ids = pl.Series("image_id", without_caption(missing, settings.min_words), pl.String)
@@ -39,3 +39,9 @@ def captioned(curated: pl.LazyFrame, images: ShardImages, settings: Captions, mo
 
     output.rows = counted
     return output
+
+
+def first_captions(captions: pl.LazyFrame) -> pl.DataFrame:
+    """``image_id`` and ``words`` of nine images: their captions, and who wrote them where it is not the source."""
+    others = pl.when(pl.col("captioner") == SOURCE_TEXT).then(pl.lit("")).otherwise(pl.lit(" (") + "captioner" + ")")
+    return captions.select("image_id", words=pl.col("caption") + others).head(9).collect()

@@ -88,6 +88,7 @@ def cluster_assignments(
     deps=COUNTED,
     data_files=["analysis/cluster_*"],
     optional_inputs=READS_TEXT,
+    pages={"Open the report": "analysis/cluster_report.html"},
 )
 def cluster_report(
     images: ImageTars,

@@ -14,7 +14,7 @@ from paris_assets.dag.assets import all_asset, shard_asset
 from paris_assets.dag.flow import TELLING, account, stage_counts, with_words
 from paris_assets.dag.records import Records
 from paris_assets.images.reader import ImageTars
-from paris_assets.storage.output import Output
+from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.shards import Shards
 
 RULES = ["curation.signal_rules", "curation.score_rules", "curation.quantile_rules", "curation.tiers"]
@@ -51,6 +51,8 @@ def score_quantiles(
 
 @shard_asset(FILTERED_IMAGES, group="curation", kinds={"polars"}, settings=RULES)
 def filtered_images(
+    shard: str,
+    images: ImageTars,
     profile: Profile,
     source_rows: pl.LazyFrame,
     raw_images: pl.LazyFrame,
@@ -63,12 +65,15 @@ def filtered_images(
     Rules on the file and its signals come first, rules on model and source scores judge what is left, and shares of the
     whole set what is left then. Under a profile with tiers: the highest that an image reaches.
     """
+    from paris_assets.curation.shown import sample_verdicts
     from paris_assets.curation.verdicts import Measured, verdicts
 
     measured = Measured(source_rows, raw_images, image_signals, content_scores)
     rows = verdicts(measured, profile.curation, score_quantiles)
     rejected = rows.filter(~pl.col("kept")).group_by("reason").len().sort("reason").rows()
-    return Output(rows=[rows], rows_in=rows.height, rejects=dict(rejected), facts={"kept": int(rows["kept"].sum())})
+    shown = Samples(sample_verdicts, images.of(shard, raw_images).one)
+    kept = int(rows["kept"].sum())
+    return Output(rows=[rows], rows_in=rows.height, rejects=dict(rejected), facts={"kept": kept}, samples=shown)
 
 
 @all_asset(
@@ -81,15 +86,23 @@ def filtered_images(
     pool="fit",
 )
 def duplicate_groups(
-    profile: Profile, source_rows: Shards, raw_images: Shards, image_signals: Shards, filtered_images: Shards
+    images: ImageTars,
+    profile: Profile,
+    source_rows: Shards,
+    raw_images: Shards,
+    image_signals: Shards,
+    filtered_images: Shards,
 ) -> Output:
     """Groups of images that show the same picture, over all shards, with one keeper each by a stated ranking.
 
     Copies are byte-identical, or close in pHash and confirmed by their thumbnails, so that look-alikes are not dropped.
     """
     from paris_assets.curation.groups import grouped
+    from paris_assets.curation.shown import sample_copies
 
-    return grouped(source_rows, raw_images, image_signals, filtered_images, profile.duplicates)
+    output = grouped(source_rows, raw_images, image_signals, filtered_images, profile.duplicates)
+    output.samples = Samples(sample_copies, lambda image_id: images.anywhere(raw_images)(image_id), columns=2)
+    return output
 
 
 @shard_asset(
@@ -100,6 +113,7 @@ def duplicate_groups(
 )
 def curated_images(
     shard: str,
+    images: ImageTars,
     source_rows: pl.LazyFrame,
     raw_images: pl.LazyFrame,
     duplicate_groups: pl.LazyFrame,
@@ -110,10 +124,13 @@ def curated_images(
     Every later stage works on these; an image is here once in the whole set.
     """
     from paris_assets.curation.curated import curate
+    from paris_assets.curation.shown import sample_curated
 
     groups = duplicate_groups.collect()
     rows = curate(shard, groups.lazy(), raw_images, source_rows, filtered_images)
-    return Output(rows=[rows], rows_in=groups.height, rejects={"duplicate": groups.height - rows.height})
+    shown = Samples(sample_curated, images.of(shard, raw_images).one)
+    dropped = {"duplicate": groups.height - rows.height}
+    return Output(rows=[rows], rows_in=groups.height, rejects=dropped, samples=shown)
 
 
 @all_asset(

@@ -60,6 +60,7 @@ class TableAsset:
     refit_on_settings_only: bool
     keeps_rows: Keeps
     pool: str | None
+    pages: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -113,8 +114,12 @@ class TableAsset:
         version = f"{code_version(self.body, sorted(modules))} {columns}"
         return hashlib.sha256(version.encode()).hexdigest()[:16]
 
-    def define(self, profile: Profile, graph: Graph) -> dg.AssetsDefinition:
-        """The Dagster asset of one profile."""
+    def define(self, profile: Profile, graph: Graph, said: str = "") -> dg.AssetsDefinition:
+        """The Dagster asset of one profile.
+
+        Args:
+            said: Markdown that its page shows below the description.
+        """
         spec, read = graph[self.name], self.inputs(profile, frozenset(graph))
         resources = [
             name for name in self._parameters() if name != SHARD and not TABLES & _types(self._parameters()[name])
@@ -135,7 +140,7 @@ class TableAsset:
 
         return dg.asset(
             name=self.name,
-            description=inspect.getdoc(self.body),
+            description=f"{inspect.getdoc(self.body)}\n\n{said}".rstrip(),
             ins={name: dg.AssetIn(key=name) for name in read},
             deps=[name for name in spec.inputs if name not in read],
             required_resource_keys={"catalog", *resources},
@@ -183,6 +188,7 @@ def all_asset(schema: Schema, **declared: Any) -> Callable[[Body], TableAsset]:
             rows were made under the same code, settings and weights (those of networks); ``when_retried``, if the
             partition is finished and the run is to try again what failed for a passing reason; ``when_grown``, if
             nothing has changed for the shards that a global table covers.
+        pages: name -> path of a published file that people read in a browser.
         pool: concurrency pool of the instance (``gpu``, ``fit``, ``io``).
     """
     return _table_asset(schema, partitioned=False, **declared)
@@ -210,12 +216,13 @@ def _table_asset(
     refit_on_settings_only: bool = False,
     keeps_rows: Keeps = "when_resumed",
     pool: str | None = None,
+    pages: Mapping[str, str] | None = None,
 ) -> Callable[[Body], TableAsset]:
     def decorate(body: Body) -> TableAsset:
         return TableAsset(
             body, schema, partitioned, group, frozenset(kinds), tuple(settings), tuple(row_settings), tuple(deps),
             used_if, optional_inputs or {}, unit, tuple(data_files), tuple(volatile), slice_by,
-            refit_on_settings_only, keeps_rows, pool,
+            refit_on_settings_only, keeps_rows, pool, pages or {},
         )  # fmt: skip
 
     return decorate

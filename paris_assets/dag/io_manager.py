@@ -14,10 +14,11 @@ from paris_assets.dag.commit import Keeps, Partition, commit
 from paris_assets.dag.display import (
     COLUMNS,
     LINEAGE,
+    in_words,
     kept_metadata,
     output_metadata,
     record_metadata,
-    sample_rows,
+    sample_metadata,
     table_schema,
 )
 from paris_assets.dag.records import ALL, Record
@@ -79,7 +80,7 @@ class TableIOManager(dg.IOManager):
         if not isinstance(obj.output, Output):
             raise dg.DagsterInvariantViolationError(f"{asset} must return an Output, not {type(obj.output).__name__}")
         shard = context.asset_partition_key if context.has_asset_partitions else ALL
-        run, start = context.step_context.dagster_run, time.monotonic()
+        run, instance, start = context.step_context.dagster_run, context.step_context.instance, time.monotonic()
         forced, retried = (asset in run_tags.named(run, tag) for tag in (run_tags.FORCE, run_tags.RETRY))
         resumed = run_tags.resumed(run) and not forced
         made = not resumed or retried or not self._catalog.done(asset, shard)
@@ -90,7 +91,7 @@ class TableIOManager(dg.IOManager):
             partition = Partition(asset, shard, obj.wanted, obj.schema, obj.keeps_rows if keeps else None)
             with invariants_stop_the_run():
                 record, columns = commit(self._tables, partition, obj.output)
-            shown |= self._figures(record, obj, time.monotonic() - start)
+            shown |= self._figures(record, obj, time.monotonic() - start, instance)
             if {name: str(kind) for name, kind in columns.items()} != {
                 name: str(column.kind) for name, column in obj.schema.items()
             }:
@@ -99,17 +100,19 @@ class TableIOManager(dg.IOManager):
             kept = self._catalog.record(asset, shard)
             assert kept is not None
             record = kept
-            shown |= kept_metadata(self._catalog.location, record) if shard == ALL else {}
+            shown |= kept_metadata(self._catalog.location, record, instance) if shard == ALL else {}
         self._listener(asset, shard, "made" if made else "kept")
+        context.log.info(in_words(record, shown.get("seconds")))
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(record.content))
-        context.add_output_metadata({**record_metadata(self._catalog.location, record), **shown})
+        context.add_output_metadata({**shown, **record_metadata(self._catalog.location, record)})
 
-    def _figures(self, record: Record, making: Making, seconds: float) -> dict[str, Any]:
+    def _figures(self, record: Record, making: Making, seconds: float, instance: dg.DagsterInstance) -> dict[str, Any]:
         spent = seconds + making.seconds
         rate = (record.counts.get("rows_in") or record.rows) / max(spent, 1e-9)
-        pictures = output_metadata(self._catalog.location, making.output)
-        rows = sample_rows(self._catalog.location, record)
-        return {"seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1), **rows, **pictures}
+        location = self._catalog.location
+        pictures = output_metadata(location, making.output, instance, record)
+        samples = sample_metadata(location, making.output.samples, instance, record)
+        return {**pictures, **samples, "seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1)}
 
 
 @contextmanager

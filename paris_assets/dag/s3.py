@@ -86,7 +86,7 @@ def compute_logs(url: str, home: Path) -> dict[str, Any]:
         "local_dir": str(home / "compute_logs"),
         **({"endpoint_url": {"env": endpoint}} if endpoint else {}),
     }
-    manager = {"module": "dagster_aws.s3.compute_log_manager", "class": "S3ComputeLogManager", "config": config}
+    manager = {"module": "paris_assets.dag.step_output_s3", "class": "StepOutputOnS3", "config": config}
     return {"compute_logs": manager}
 
 

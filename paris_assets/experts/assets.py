@@ -116,6 +116,10 @@ def expert_summary(
     deps=["raw_images", "filtered_images", "duplicate_groups", "cluster_model", "cluster_report", "latent_report"],
     unit="shards",
     data_files=["router_training/*", "expert_shards/README.md"],
+    pages={
+        "Open the manifest": "pipeline_manifest.json",
+        "Open the description of the files": "expert_shards/README.md",
+    },
 )
 def pipeline_manifest(
     profile: Profile,

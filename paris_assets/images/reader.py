@@ -45,6 +45,15 @@ class ShardImages:
             raise MissingInput(f"shard {self.shard}: {lost} images are not in {tar_path(self.shard)}")
         yield from read_images(self.files.local(tar_path(self.shard)), wanted)
 
+    def one(self, image_id: str) -> bytes:
+        """Bytes of one image as fetched; for a few of them.
+
+        Raises:
+            MissingInput: it is not in the tar.
+        """
+        ((_, data),) = self.read(pl.Series("image_id", [image_id]))
+        return data
+
 
 @dataclass(frozen=True)
 class ImageTars:

@@ -42,6 +42,7 @@ def latents(
     settings=["latents"],
     data_files=["analysis/vae_*"],
     pool="gpu",
+    pages={"Open the whole picture": "analysis/vae_reconstruction_samples.png"},
 )
 def latent_report(images: ImageTars, models: Models, profile: Profile, raw_images: Shards, latents: Shards) -> Output:
     """What the latents keep of the pictures: originals beside decoded latents, with PSNR, for a fixed sample.

@@ -1,6 +1,7 @@
 """What an asset of shards holds over all of them: Dagster shows the figures of one partition, the last one made."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -41,6 +42,20 @@ def total(catalog: Catalog, asset: str, done: Done) -> dict[str, Any]:
             **{f"rejected {reason}, all shards": count for reason, count in rejects.items()},
         },
     }
+
+
+def last_totals(instance: dg.DagsterInstance, graph: Graph) -> dict[str, str]:
+    """Asset of shards -> what was last counted over all shards, and when, where anything was; one query."""
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(total_keys(graph))
+    return {
+        key.asset_key.to_user_string(): f"{record.evaluation.description} Counted {_minute(record.create_timestamp)}."
+        for key, record in found.items()
+        if record.evaluation is not None
+    }
+
+
+def _minute(timestamp: float) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%d %b %Y %H:%M} UTC"
 
 
 def total_checks(graph: Graph) -> list[dg.AssetChecksDefinition]:

@@ -59,8 +59,8 @@ def _report_runless(catalog: Catalog, instance: dg.DagsterInstance, name: str, s
             asset_key=name,
             partition=None if shard == ALL else shard,
             metadata={
+                **(kept_metadata(catalog.location, record, instance) if shard == ALL else {}),
                 **record_metadata(catalog.location, record),
-                **(kept_metadata(catalog.location, record) if shard == ALL else {}),
             },
             tags={"dagster/data_version": record.content, "dagster/code_version": catalog.graph[name].code_version},
         )

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.s3 import open_location
-from paris_assets.definitions import DEFAULT_ROOT, open_catalog
+from paris_assets.definitions import DEFAULT_ROOT, PAGES, open_catalog
 from paris_assets.errors import MissingInput, UsageError, UserError
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.process import child_environment
 from paris_assets.runs.execution import new_invocation
+from paris_assets.runs.file_server import start_file_server
 from paris_assets.runs.look import say_unfinished, tell_dagster
 from paris_assets.runs.progress import open_console
 
@@ -43,7 +44,9 @@ def open_ui(url: str, port: int) -> NoReturn:
     # `dg dev`, which Dagster would have instead, wants a project of its own layout.
     quiet = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"}
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
-    environment = {**patience, **quiet, **os.environ, **child_environment(), "PARIS_ROOT": catalog.location.url}
+    pages = {PAGES: start_file_server(catalog.location.url, (port + 1) % (1 << 16))}
+    given = {**patience, **quiet, **os.environ, **child_environment(), **pages}
+    environment = {**given, "PARIS_ROOT": catalog.location.url}
     dagster = [sys.executable, "-m", "dagster", "dev", "-m", "paris_assets.definitions", "--port", str(port)]
     os.execve(sys.executable, dagster, environment)
 

@@ -24,6 +24,7 @@ from paris_assets.dag.jobs import ALL_STAGES
 from paris_assets.dag.private import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from paris_assets.dag.records import ALL
 from paris_assets.dag.s3 import compute_logs
+from paris_assets.dag.step_output import STEP_OUTPUT, files_only
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import explained
 from paris_assets.planning.failures import cause
@@ -31,7 +32,7 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.storage.location import Location
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUIET = {"loggers": {STEP_OUTPUT: {}}}  # on the terminal is the progress of the whole
 REPOSITORY = "__repository__"  # what Dagster calls the definitions of a module
 STORAGE = "paris_assets.runs.dagster_storage"
 # Runs hold a pool as a whole: a process keeps its models in memory after the step that loaded them. `paris run` starts
@@ -42,6 +43,11 @@ INSTANCE = {
     "nux": {"enabled": False},
     "run_storage": {"module": STORAGE, "class": "RunLog", "config": {"base_dir": {"env": "DAGSTER_HOME"}}},
     "event_log_storage": {"module": STORAGE, "class": "EventLog", "config": {"base_dir": {"env": "DAGSTER_HOME"}}},
+    "compute_logs": {
+        "module": "paris_assets.dag.step_output",
+        "class": "StepOutput",
+        "config": {"base_dir": {"env": "DAGSTER_HOME"}},
+    },
     "run_launcher": {"module": "paris_assets.runs.launcher", "class": "Launcher", "config": {}},
     "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}, "runs": {"max_concurrent_runs": 4}},
     "run_queue": {"dequeue_interval_seconds": 2},
@@ -130,7 +136,8 @@ def execute(
     create = partial(type(instance).create_run_for_job, instance, remote_job_origin=RemoteJobOrigin(location, job.name))
     instance.create_run_for_job = create  # type: ignore[method-assign]
     try:
-        return job.execute_in_process(instance=instance, run_config=QUIET, tags=tags, **chosen)
+        with files_only():
+            return job.execute_in_process(instance=instance, run_config=QUIET, tags=tags, **chosen)
     except dg.DagsterExecutionInterruptedError as error:  # Dagster's own word for Ctrl-C and SIGTERM
         raise KeyboardInterrupt from error
 

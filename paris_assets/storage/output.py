@@ -16,6 +16,21 @@ Rows = Iterable[Chunk] | Callable[[pl.LazyFrame | None], Iterable[Chunk]]
 the rows of the partition as it stands, where these may be kept (see ``reuse.reuse_rows``), else from None."""
 
 
+@dataclass(frozen=True)
+class Samples:
+    """A few images of a partition, to be looked at.
+
+    Attributes:
+        choose: the table as it was written -> (n < 10) ``image_id`` and ``words``, what is said below each image.
+        read: image_id -> file bytes.
+        columns: how many stand side by side.
+    """
+
+    choose: Callable[[pl.LazyFrame], pl.DataFrame]
+    read: Callable[[str], bytes]
+    columns: int = 3
+
+
 @dataclass
 class Output:
     """A partition in the making.
@@ -30,6 +45,7 @@ class Output:
         facts: small JSON values kept in the record and shown in the UI.
         files: path relative to the root -> finished local file; moved into place before the record is written.
         pictures: path relative to the root -> PNG bytes, shown in the UI and not kept in the record.
+        samples: images of the table that the UI shows, where the root is on this disk.
         links: name -> path relative to the root of a published file that the UI points to.
         rows_of_models: whether any row comes from a model, be it one that ran before and is kept.
         scratch: local folder for files in the making; set before the rows are consumed.
@@ -41,6 +57,7 @@ class Output:
     facts: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    samples: Samples | None = None
     links: dict[str, str] = field(default_factory=dict)
     rows_of_models: bool = True
     scratch: Path = Path()

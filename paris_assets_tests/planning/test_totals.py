@@ -1,11 +1,13 @@
 """What an asset of shards says of all of them."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 
-from paris_assets.planning.totals import LATER, total, total_checks, total_keys
+from paris_assets.planning.totals import LATER, last_totals, total, total_checks, total_keys
 from paris_assets_tests.fixtures.direct import GRAPH
 
 SHARDS = ["00000", "00001", "00002"]
@@ -51,3 +53,22 @@ def test_a_run_of_one_shard_says_again_what_was_said_last() -> None:
                 key.asset_key, key.name, passed=True, description="Over 3 of 3 shards 7 rows in and 7 out."
             )
             instance.report_runless_asset_event(told)
+
+
+def test_what_was_counted_last_is_told_with_its_time() -> None:
+    key = next(key for key in total_keys(GRAPH) if key.asset_key == dg.AssetKey("raw_images"))
+
+    def count(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+        yield dg.AssetCheckEvaluation(key.asset_key, key.name, True, description="Over 2 of 2 shards 4 rows.")
+        yield dg.Output(None)
+
+    count.__annotations__ = {"context": dg.OpExecutionContext}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert last_totals(instance, GRAPH) == {}
+        dg.GraphDefinition("count", node_defs=[dg.op(count)]).to_job().execute_in_process(instance=instance)
+        found = last_totals(instance, GRAPH)
+    assert found.keys() == {"raw_images"}
+    said, _, when = found["raw_images"].partition(" Counted ")
+    assert said == "Over 2 of 2 shards 4 rows."
+    counted = datetime.strptime(when, "%d %b %Y %H:%M UTC.").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - counted).total_seconds()) < 180

@@ -126,7 +126,7 @@ def test_logs_of_every_run_lie_beside_the_results(world: World) -> None:
     root = open_location(world.url)
     logs = [path for path in world.files if path.startswith(".dagster/")]
     with open_instance(root) as instance:
-        assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
+        assert type(instance.compute_log_manager).__name__ == "StepOutputOnS3"
         assert {path.split("/")[2] for path in logs} == {run.run_id for run in instance.get_runs()}
     assert all(re.fullmatch(r"\.dagster/storage/[0-9a-f-]+/compute_logs/\w+\.(err|out)", path) for path in logs)
     printed = [path for path in logs if path.endswith(".out") and b"drawing the report" in root.read(path)]
