@@ -20,9 +20,10 @@ from paris_assets.config import Profile
 from paris_assets.curation.assets import curated_images, filtered_images
 from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS
 from paris_assets.dag.assets import TableAsset
-from paris_assets.dag.checks import TableCheck
+from paris_assets.dag.checks import TableCheck, checks_of
 from paris_assets.dag.records import Records
-from paris_assets.definitions import ASSETS, asset_checks, asset_graph
+from paris_assets.definitions import ASSETS, asset_graph
+from paris_assets.definitions import CHECKS as CHECK_MODULES
 from paris_assets.demo.resource import LoopbackServer
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.registered import RegisteredSource
@@ -38,7 +39,7 @@ PACKAGE = Path(paris_assets.__file__).parent
 STAGES = ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 BY_NAME = {asset.name: asset for asset in ASSETS}
-CHECKS = asset_checks(asset_graph(load_profile("demo")))
+CHECKS = checks_of(BY_NAME, *CHECK_MODULES)
 MOST_LINES = 20
 # What a function may be given beside tables: each of one purpose, none that hands out tables.
 RESOURCES = {str, Profile, Models, ImageTars, LocalFiles, Records, RegisteredSource, LoopbackServer}

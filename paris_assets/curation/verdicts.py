@@ -26,6 +26,8 @@ def verdicts(
     passed = first.filter("kept").select("image_id")
     left = images.join(passed.lazy(), on="image_id", how="semi")
     scored = left if scores is None else left.join(scores, on="image_id", how="left")
-    scored = scored.join(sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
+    own = scored.collect_schema()  # a score of the profile stands in place of the source's of the same name
+    listed = sources.select("source_row", *(name for name in SOURCE_SCORES if name not in own))
+    scored = scored.join(listed, on="source_row", how="left")
     second = judge(scored, settings.score_rules)
     return pl.concat([first.filter(~pl.col("kept")), second]).sort("image_id")
