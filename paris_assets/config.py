@@ -75,7 +75,10 @@ class Profile(Section):
     duplicates: Duplicates = Duplicates()
     captions: Captions = Captions()
     text: Text = Text()
-    embedder: Model = Field(default=Model(implementation="efficientnet-lite0"), description="image embedder of clusters and router; or a name in `picture_embeddings`")
+    embedder: Model = Field(
+        default=Model(implementation="efficientnet-lite0"),
+        description="image embedder of clusters and router, or the name of an encoder of `picture_embeddings`",
+    )
     clusters: Clusters = Clusters()
     latents: Latents = Latents()
     experts: Experts = Experts()
@@ -103,6 +106,12 @@ class Profile(Section):
             if score.on is not None and score.on not in self.picture_embeddings:
                 raise ValueError(_no_encoder(f"scores.{column}.on", score.on, self.picture_embeddings))
         return self
+
+    @property
+    def stored_embedder(self) -> str | None:
+        """The encoder of `picture_embeddings` that is `embedder` to the last setting: its vectors are taken over."""
+        same = (name for name, encoder in self.picture_embeddings.items() if encoder == self.embedder)
+        return next(same, None)
 
     @property
     def posterior_seed(self) -> int | None:

@@ -13,6 +13,7 @@ from paris_assets.clusters.schema import (
 )
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
+from paris_assets.dag.records import Records
 from paris_assets.images.reader import ImageTars
 from paris_assets.models.registry import Models
 from paris_assets.storage.output import Output
@@ -21,21 +22,34 @@ from paris_assets.storage.shards import Shards
 READS_TEXT = {"text_embeddings": lambda profile: "text" in profile.clusters.features}
 
 
-@shard_asset(IMAGE_EMBEDDINGS, group="clusters", kinds={"pytorch"}, settings=["embedder"], pool="gpu")
+@shard_asset(
+    IMAGE_EMBEDDINGS,
+    group="clusters",
+    kinds={"pytorch"},
+    settings=["embedder"],
+    optional_inputs={"picture_embeddings": lambda profile: profile.stored_embedder is not None},
+    pool="gpu",
+)
 def image_embeddings(
     shard: str,
     images: ImageTars,
     models: Models,
+    records: Records,
     profile: Profile,
     raw_images: pl.LazyFrame,
     curated_images: pl.LazyFrame,
+    picture_embeddings: pl.LazyFrame | None,
 ) -> Output:
     """One vector per curated image, as the image embedder gives it and not normalised.
 
-    Clusters, and so experts, are made from these, and the router learns to find the cluster again.
+    Clusters, and so experts, are made from these, and the router learns to find the cluster again. Where the embedder
+    is an encoder of `picture_embeddings`, they are those.
     """
-    from paris_assets.clusters.embedded import embedded
+    from paris_assets.clusters.embedded import embedded, taken_over
 
+    if picture_embeddings is not None:
+        ran = records.one("picture_embeddings", shard)
+        return taken_over(curated_images, picture_embeddings, profile.stored_embedder, ran.facts if ran else {})
     return embedded(curated_images, images.of(shard, raw_images), profile.embedder, models)
 
 

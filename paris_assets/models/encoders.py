@@ -22,7 +22,8 @@ def head_problems(profile: Profile) -> Iterator[str]:
     for column, score in profile.scores.items():
         if score.on is None:
             if is_head(score):
-                yield f"scores.{column}: {score.implementation} reads vectors: name in `on` an encoder of picture_embeddings"
+                wanted = "reads vectors: name in `on` an encoder of picture_embeddings"
+                yield f"scores.{column}: {score.implementation} {wanted}"
             continue
         encoder = profile.picture_embeddings[score.on]
         if requirements(score) or requirements(encoder):

@@ -75,7 +75,7 @@ def is_hub_head(path: str) -> bool:
 
 
 def head_file(model: Model) -> Path:
-    """The file of a head; one on the hub (``options.file``, by default ``model.safetensors``) from its cache, or fetched.
+    """The file of a head; on the hub ``options.file``, by default ``model.safetensors``, from its cache or fetched.
 
     Raises:
         WeightsError: it is not there.

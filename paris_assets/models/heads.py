@@ -58,7 +58,7 @@ class MlpHead:
         linear = [layer for layer in self._network if isinstance(layer, nn.Linear)]
         if linear[-1].out_features != 1 or self.layers not in (None, len(linear)):
             sizes = "-".join(str(size) for size in (linear[0].in_features, *(layer.out_features for layer in linear)))
-            raise WeightsError(f"{self.name}: {self._file.name} holds {sizes}, which gives no single score by one layer")
+            raise WeightsError(f"{self.name}: {self._file.name} holds {sizes}: no single score, or too many layers")
         self.dim = linear[0].in_features
         if self.card.dimension not in (None, self.dim):
             raise WeightsError(f"{self._file.name} says {self.card.dimension} dimensions, and its weights {self.dim}")
@@ -120,7 +120,7 @@ def read_state(file: Path) -> dict[str, torch.Tensor]:
 
 def sequential(state: Mapping[str, torch.Tensor], activation: str, where: str) -> nn.Sequential:
     """The network of a ``torch.nn.Sequential``'s parameters: linear layers in the order of their numbers, each with the
-    batch normalisation that follows it, and ``activation`` between them. Dropout has no parameters and does nothing here.
+    batch normalisation that follows it, and ``activation`` between them. Dropout has no parameters, nor effect here.
 
     Raises:
         WeightsError: other layers, or none; names the file ``where``.

@@ -55,9 +55,7 @@ KNOWN = {
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
     "clip-image": Entry("paris_assets.models.clip:ClipImage", pretrained=True, files=_PREPROCESSOR),
     "siglip-image": Entry("paris_assets.models.siglip:SiglipImage", pretrained=True, files=_PREPROCESSOR),
-    "chinese-clip-image": Entry(
-        "paris_assets.models.chinese_clip:ChineseClipImage", pretrained=True, files=_PREPROCESSOR
-    ),
+    "chinese-clip-image": Entry("paris_assets.models.cn_clip:ChineseClipImage", pretrained=True, files=_PREPROCESSOR),
     "linear-head": Entry("paris_assets.models.heads:LinearHead", head=True, runs_as=_CPU),
     "mlp-head": Entry("paris_assets.models.heads:MlpHead", head=True, runs_as=_CPU),
     COSINE: Entry("paris_assets.models.heads:Cosine", runs_as=_CPU),
@@ -141,8 +139,8 @@ def text_tower_class(encoder: Model) -> Any:
     tower = getattr(network_class(encoder), "text_tower", None)
     if tower is None:
         raise ModelError(
-            f"{encoder.implementation} has no text tower, so its vectors are like no text: use clip-image, siglip-image "
-            "or chinese-clip-image"
+            f"{encoder.implementation} has no text tower, so its vectors are like no text: use clip-image, "
+            "siglip-image or chinese-clip-image"
         )
     return tower
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -51,8 +50,8 @@ class ImageTower:
         self.hidden_act, self.dim = str(vision.hidden_act), self.width(config)
         if hidden_act not in (None, self.hidden_act):
             raise weights.WeightsError(
-                f"{self.name}: config.json of {model.path} has the activation {self.hidden_act!r}, and the profile says "
-                f"that the weights need {hidden_act!r}: take a configuration that fits them"
+                f"{self.name}: config.json of {model.path} has the activation {self.hidden_act!r}, and options "
+                f"say that the weights need {hidden_act!r}: take a configuration that fits them"
             )
         self._steps = read_preprocessing(self._folder, int(vision.image_size), self.processor)
         self.min_side = self._steps.resize if scaled_decode else None

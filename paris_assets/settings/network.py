@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, model_validator
 from paris_assets.settings.credentials import refuse_secret_options
 from paris_assets.settings.section import Section
 
-
 COSINE = "cosine"
 
 
@@ -56,7 +55,9 @@ class Score(Model):
     @model_validator(mode="after")
     def _possible(self) -> Score:
         if (self.implementation == COSINE) != (self.text is not None):
-            raise ValueError(f"`{COSINE}` compares with a `text`, and nothing else does: give both, or `implementation`")
+            raise ValueError(
+                f"`{COSINE}` compares with a `text`, and nothing else does: give both, or `implementation`"
+            )
         if self.text is not None and self.on is None:
             raise ValueError("`text` is compared with a vector: say in `on` of which encoder of picture_embeddings")
         return self

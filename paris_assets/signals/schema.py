@@ -43,6 +43,6 @@ CONTENT_SCORES = Schema(
         "nsfw": (pl.Float32, "probability by the scorer of this name; one column per scorer of the profile", _PIXELS),
         "scored_text": (pl.String, "text that vectors were compared with; null where there is none", "raw_images.text"),
     },
-    others="score by the scorer, or head on vectors, of this name in the profile; null where there is no vector or text",
+    others="score by the scorer or head of this name in the profile; null where there is no vector or text",
     by_profile=["nsfw", "scored_text"],
 )
