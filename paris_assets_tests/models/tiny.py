@@ -114,6 +114,10 @@ def chinese_clip(folder: Path) -> Path:
     return folder
 
 
+TOWERS = {"clip-image": clip, "siglip-image": siglip, "chinese-clip-image": chinese_clip}
+"""Implementation -> what makes a checkpoint with both towers."""
+
+
 def _scatter(network: Any) -> Any:
     """As initialised for training, vectors of different pictures would be all but equal."""
     for name, parameter in network.named_parameters():
