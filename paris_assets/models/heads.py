@@ -25,7 +25,7 @@ _ACTIVATIONS = {"relu": nn.ReLU, "none": nn.Identity}
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, D) -> float32 of length one; every row by itself, in double precision. A row of zeros has no direction: NaN."""
+    """(N, D) -> float32 of length one, every row by itself; a row of zeros has no direction: NaN."""
     wide = vectors.astype(np.float64)
     with np.errstate(invalid="ignore"):  # rows that pad a batch are zeros
         return (wide / np.sqrt(np.square(wide).sum(axis=1, keepdims=True))).astype(np.float32)
