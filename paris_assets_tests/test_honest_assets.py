@@ -244,3 +244,16 @@ def test_images_are_judged_without_scores_by_calling_the_asset() -> None:
         ("b", False, "short_side"),
     ]
     assert (output.rows_in, output.rejects, output.facts) == (2, {"short_side": 1}, {"kept": 1})
+
+
+def test_a_score_of_the_profile_stands_in_place_of_the_lists() -> None:
+    rules = {
+        "picture_embeddings": {"clip": {"implementation": "clip-image", "path": "o/c"}},
+        "scores": {"aesthetic": {"implementation": "linear-head", "on": "clip", "path": "head.pth"}},
+        "curation.signal_rules": [],
+        "curation.score_rules": [{"name": "aesthetic", "column": "aesthetic", "min": 5.0}],
+    }
+    signals = IMAGE_SIGNALS.frame([{"image_id": name, "undecodable": False} for name in ("a", "b")]).lazy()
+    scores = pl.LazyFrame({"image_id": ["a", "b"], "aesthetic": pl.Series([3.0, 7.0], dtype=pl.Float32)})
+    output = filtered_images.body(load_profile("demo", rules), SOURCES, LEDGER, signals, scores)
+    assert rows_of(output).select("image_id", "kept", "value").rows() == [("a", False, 3.0), ("b", True, None)]

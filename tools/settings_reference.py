@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from paris_assets.config import Model, OwnRule, Profile, Rule
+from paris_assets.config import Model, OwnRule, Profile, Rule, Score
 from paris_assets.models.resolve import profile_models
 
 FILE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -25,7 +25,7 @@ one that is marked *tuning* makes nothing again. What the shipped profiles set i
 COLUMNS = "| setting | type | bounds | default | tuning | what it is |\n|---|---|---|---|---|---|\n"
 TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-REFERENCES = {"Model": "network", "Rule": "rule of bounds", "OwnRule": "rule of your own"}
+REFERENCES = {"Model": "network", "Score": "score", "Rule": "rule of bounds", "OwnRule": "rule of your own"}
 
 
 def page() -> str:
@@ -42,8 +42,11 @@ def _chapters() -> Iterator[str]:
         if name not in whole:
             yield _chapter(f"`{name}`", kind, f"{name}.", list(kind.model_fields), kind.__doc__)
     places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
-    said = f"What NETWORK stands for: {places}, and `scores.NAME` for each scorer, whose scores are the column NAME."
+    said = f"What NETWORK stands for: {places}, and `picture_embeddings.NAME` for each encoder, whose column is NAME."
     yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)
+    said = "`scores.NAME`, for each column NAME of `content_scores`: the settings of a network, and these."
+    own = ["implementation", *(name for name in Score.model_fields if name not in Model.model_fields)]
+    yield _chapter("A score", Score, "SCORE.", own, said)
     for title, kind in (("A rule of bounds", Rule), ("A rule of your own", OwnRule)):
         said = f"{kind.__doc__} An item of `curation.signal_rules` or `curation.score_rules`."
         yield _chapter(title, kind, "", list(kind.model_fields), said)

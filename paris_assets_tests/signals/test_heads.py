@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ class Lengths:
     def __init__(self) -> None:
         self.seen: list[list[str]] = []
 
-    def run(self, texts: list[str]) -> np.ndarray:
+    def run(self, texts: Sequence[str]) -> np.ndarray:
         self.seen.append(list(texts))
         return np.array([[len(text), 1, text.count("a")] for text in texts], np.float32)
 
