@@ -155,10 +155,9 @@ def test_an_encoders_name_stands_for_its_settings_as_embedder() -> None:
     ids=str,
 )
 def test_scores_and_encoders_that_do_not_go_together_are_named(settings: dict[str, object], said: str) -> None:
+    known = {} if "embedder" in settings else {"picture_embeddings": {"d": ENCODER}}
     with pytest.raises(ProfileError) as error:
-        load_profile(
-            "demo", {"picture_embeddings": {"d": ENCODER}, **settings} if "embedder" not in settings else settings
-        )
+        load_profile("demo", {**known, **settings})
     assert said in str(error.value)
 
 
@@ -166,3 +165,16 @@ def test_a_setting_of_a_score_or_encoder_is_reached_by_name() -> None:
     base = {"picture_embeddings": {"vit.b": ENCODER}, "scores.s": {"implementation": "linear-head", "on": "vit.b"}}
     profile = load_profile("demo", {**base, "picture_embeddings.vit.b.batch_size": 3, "scores.s.path": "x.pth"})
     assert (profile.picture_embeddings["vit.b"].batch_size, profile.scores["s"].path) == (3, "x.pth")
+
+
+def test_on_is_a_name_and_stays_a_truth_where_one_is_asked_for(tmp_path: Path) -> None:
+    text = """
+    picture_embeddings: {d: {implementation: dinov2, path: o/d}}
+    scores: {s: {implementation: linear-head, on: d, path: x.pth}}
+    latents: {upscale: on}
+    clusters: {normalize: off}
+    """
+    profile = parse_profile(text, "mine")
+    assert (profile.scores["s"].on, profile.latents.upscale, profile.clusters.normalize) == ("d", True, False)
+    assert load_profile("demo", parse_overrides(["latents.upscale=off"])).latents.upscale is False
+    assert parse_profile(dump_profile(profile), "again") == profile

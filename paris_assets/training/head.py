@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,11 +51,19 @@ def train(
     vectors = unit(data.vectors) if normalisation == "l2" else data.vectors
     classifies = set(data.rows["label"].unique()) <= {0.0, 1.0}
     _require_enough(data.rows, classifies)
-    parts = {name: _part(data.rows, vectors, name) for name in SHARES}
-    fitting = parts["train"], parts["validation"], classifies
-    network = fit_layers(*fitting, hidden, seed) if hidden else fit_linear(*fitting)
+
+    def fit(rows: pl.DataFrame, chosen: np.ndarray) -> nn.Sequential:
+        known, held_out = (_part(rows, chosen, name) for name in ("train", "validation"))
+        if hidden:
+            network = fit_layers(known, held_out, classifies, hidden, seed)
+        else:
+            network = fit_linear(known, held_out, classifies)
+        return calibrate(network, held_out) if classifies else network
+
+    network = fit(data.rows, vectors)
+    metrics = _metrics(network, data.rows, vectors, max_false_positives if classifies else None)
     if classifies:
-        network = calibrate(network, parts["validation"])
+        metrics["recall_of_unseen_generators"] = dict(_unseen(fit, data.rows, vectors, max_false_positives))
     card = HeadCard(
         encoder=Encoder.model_validate({name: data.encoder.get(name) for name in Encoder.model_fields}),
         normalisation=normalisation,  # type: ignore[arg-type]
@@ -63,7 +71,7 @@ def train(
         output="sigmoid" if classifies else "identity",
         dimension=vectors.shape[1],
         training=_training(data.rows, words),
-        metrics=_metrics(network, data.rows, vectors, parts, classifies, max_false_positives),
+        metrics=metrics,
     )
     return Trained(network, card)
 
@@ -97,18 +105,13 @@ def _training(rows: pl.DataFrame, words: str) -> str:
 
 
 def _metrics(
-    network: nn.Sequential,
-    rows: pl.DataFrame,
-    vectors: np.ndarray,
-    parts: dict[str, Part],
-    classifies: bool,
-    max_false_positives: float,
+    network: nn.Sequential, rows: pl.DataFrame, vectors: np.ndarray, max_false_positives: float | None
 ) -> dict[str, Any]:
+    """Figures of the test part; those of a regressor where there is no share of false positives to keep."""
     found, tested = outputs(network, vectors), (rows["part"] == "test").to_numpy()
-    if not classifies:
-        return {"test": regressor_metrics(parts["test"][1], found[tested])}
-    scores = 1 / (1 + np.exp(-found))
-    scored = rows.with_columns(pl.Series("score", scores))
+    if max_false_positives is None:
+        return {"test": regressor_metrics(rows["label"].to_numpy()[tested], found[tested])}
+    scored = rows.with_columns(pl.Series("score", 1 / (1 + np.exp(-found))))
     held_out = scored.filter(pl.col("part") == "validation")
     threshold = threshold_at(held_out["score"].to_numpy(), held_out["label"].to_numpy(), max_false_positives)
     return {
@@ -116,6 +119,22 @@ def _metrics(
         "test": classifier_metrics(scored.filter(pl.col("part") == "test"), threshold),
         "file_alone": confounds(scored),
     }
+
+
+def _unseen(
+    fit: Callable[[pl.DataFrame, np.ndarray], nn.Sequential], rows: pl.DataFrame, vectors: np.ndarray, share: float
+) -> Iterator[tuple[str, float | None]]:
+    """The recall of each generator by a head that was trained without its images: what a new one has to expect."""
+    for generator in sorted(rows["generator"].drop_nulls().unique()):
+        others = rows["generator"].ne_missing(generator).to_numpy()
+        kept = rows.filter(others)
+        counts = kept.filter(pl.col("label") == 1).group_by("part").len()["len"]
+        if len(counts) < len(SHARES) or int(counts.min() or 0) < FEWEST:  # type: ignore[call-overload]
+            continue
+        network = fit(kept, vectors[others])
+        asked = rows.filter((pl.col("label") == 0) | (pl.col("generator") == generator))
+        used = ((rows["label"] == 0) | rows["generator"].eq_missing(generator)).to_numpy()
+        yield generator, _metrics(network, asked, vectors[used], share)["test"]["recall"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import spearmanr
+from scipy.stats import beta, spearmanr
 from sklearn.metrics import roc_auc_score
 
 BINS = 10
@@ -29,7 +29,8 @@ def classifier_metrics(rows: pl.DataFrame, threshold: float) -> dict[str, Any]:
 
     Returns:
         Counts, ROC-AUC, Brier score, expected calibration error (``BINS`` bins of equal width), at the threshold the
-        false-positive rate and recall, and for every generator its count and recall. What cannot be told is None.
+        false-positive rate, how large it may be at 95 % by the number of images, and recall, and for every generator
+        its count and recall. What cannot be told is None.
     """
     labels, scores = rows["label"].to_numpy(), rows["score"].to_numpy().astype(np.float64)
     called = scores > threshold
@@ -43,6 +44,7 @@ def classifier_metrics(rows: pl.DataFrame, threshold: float) -> dict[str, Any]:
         "calibration_error": calibration_error(labels, scores),
         "threshold": threshold,
         "false_positive_rate": _share(called[labels == 0]),
+        "false_positive_rate_at_most": upper_bound(called[labels == 0]),
         "recall": _share(called[labels == 1]),
         "recall_per_generator": {
             name: {"images": count, "recall": recall} for name, count, recall in generators.sort("generator").rows()
@@ -87,6 +89,12 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray) -> float | None:
     bins = np.clip((scores * BINS).astype(int), 0, BINS - 1)
     sums = [abs(float((labels - scores)[bins == number].sum())) for number in range(BINS)]
     return sum(sums) / len(labels)
+
+
+def upper_bound(flags: np.ndarray, confidence: float = 0.95) -> float | None:
+    """Largest rate that so many of so many would still be seen at, with this confidence (Clopper & Pearson 1934)."""
+    count, hits = len(flags), int(flags.sum())
+    return None if not count else 1.0 if hits == count else float(beta.ppf(confidence, hits + 1, count - hits))
 
 
 def _share(flags: np.ndarray) -> float | None:
