@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -83,61 +83,9 @@ def run_batches(
     def run(batch: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
         ids, rows = [image_id for image_id, _ in batch], np.stack([row for _, row in batch])
         with naming(ids):
-            return ids, run_padded(model.name, _only(model.run), model.batch_size, stats, rows)[0]
+            return ids, run_padded(model.name, only(model.run), model.batch_size, stats, rows)[0]
 
     yield from side_by_side([model], run, prepared_batches(prepare, images, model.batch_size, threads))
-
-
-class Together(NamedTuple):
-    """A batch of images through several networks.
-
-    Attributes:
-        ids: those that could be decoded.
-        results: column -> one result for each of them.
-        undecodable: image_id -> why it could not be decoded.
-    """
-
-    ids: list[str]
-    results: dict[str, np.ndarray]
-    undecodable: dict[str, str]
-
-
-def run_together(
-    images: Images, models: Mapping[str, ImageNetwork], threads: int = 0, stats: BatchStats | None = None
-) -> Iterator[Together]:
-    """Run images through several networks, in their order, each with batches of its own size.
-
-    A file is decoded once for all networks that ask for the same ``min_side``: a result must not depend on which others
-    the profile names. An image that cannot be decoded is in no network's batch.
-
-    Args:
-        images: (image_id, file bytes).
-        models: column -> network; at least one.
-        threads: decode threads; 0: one per core.
-        stats: counts and out-of-memory halvings are added here.
-    """
-    counted = stats or BatchStats()
-    sides = {model.min_side for model in models.values()}
-
-    def prepare(image_id: str, data: bytes) -> tuple[str, dict[str, np.ndarray] | Undecodable]:
-        try:
-            pixels = {side: decode(image_id, data, side) for side in sides}
-        except Undecodable as error:
-            return image_id, error
-        return image_id, {column: model.preprocess(pixels[model.min_side]) for column, model in models.items()}
-
-    def run(batch: list[tuple[str, dict[str, np.ndarray] | Undecodable]]) -> Together:
-        good = [(image_id, rows) for image_id, rows in batch if not isinstance(rows, Undecodable)]
-        ids, results = [image_id for image_id, _ in good], dict[str, np.ndarray]()
-        for column, model in models.items() if good else ():
-            rows = np.stack([prepared[column] for _, prepared in good])
-            with naming(ids):
-                results[column] = run_padded(model.name, _only(model.run), model.batch_size, counted, rows)[0]
-        failed = {image_id: str(error) for image_id, error in batch if isinstance(error, Undecodable)}
-        return Together(ids, results, failed)
-
-    window = max(model.batch_size for model in models.values())
-    yield from side_by_side(models.values(), run, prepared_batches(prepare, images, window, threads))
 
 
 def prepared_batches(
@@ -235,7 +183,8 @@ def _free_memory() -> None:
     free_memory()
 
 
-def _only(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray]]:
+def only(run: Callable[..., np.ndarray]) -> Callable[..., tuple[np.ndarray]]:
+    """``run``, whose one result becomes the only one of several, as ``run_padded`` has them."""
     return lambda batch: (run(batch),)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -19,7 +17,6 @@ from paris_assets.models.head_card import head_file, is_hub_head, read_card
 from paris_assets.models.threads import cores
 from paris_assets.models.weights import WeightsError, sha256
 
-_UNREADABLE = (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError)
 _NESTED = ("model_state_dict", "state_dict")
 _ACTIVATIONS = {"relu": nn.ReLU, "none": nn.Identity}
 
@@ -113,7 +110,7 @@ def read_state(file: Path) -> dict[str, torch.Tensor]:
     """
     try:
         found: Any = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
-    except _UNREADABLE as error:
+    except Exception as error:  # of safetensors, zip archives, pickles and torch: whichever, it is no such file
         raise WeightsError(f"{file.name} holds no weights that can be read: {error}".partition("\n")[0]) from error
     found = next((found[name] for name in _NESTED if name in found), found)
     return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from paris_assets.models.batches import BatchStats, Images, Together, run_together
+from paris_assets.models.batches import BatchStats, Images
 from paris_assets.models.protocols import ImageEmbedder
+from paris_assets.models.together import Together, run_together
 
 REASON = "reason"
 _NOT_FINITE = "a value is not finite in float16"

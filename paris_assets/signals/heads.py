@@ -10,7 +10,7 @@ import polars as pl
 
 from paris_assets.config import SCORED_TEXT
 from paris_assets.errors import BrokenInvariant
-from paris_assets.models.batches import BatchStats, run_padded
+from paris_assets.models.batches import BatchStats, only, run_padded
 from paris_assets.models.heads import Cosine
 from paris_assets.models.protocols import Head, TextTower
 from paris_assets.models.threads import side_by_side
@@ -72,7 +72,7 @@ def in_batches(network: Any, rows: np.ndarray | Sequence[str], stats: BatchStats
     """What a network makes of rows that are all there, in padded batches, several side by side."""
 
     def run(part: np.ndarray | Sequence[str]) -> np.ndarray:
-        return run_padded(network.name, lambda batch: (network.run(batch),), network.batch_size, stats, part)[0]
+        return run_padded(network.name, only(network.run), network.batch_size, stats, part)[0]
 
     def parts() -> Iterator[np.ndarray | Sequence[str]]:
         for start in range(0, len(rows), network.batch_size):

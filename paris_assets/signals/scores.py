@@ -9,8 +9,9 @@ import polars as pl
 
 from paris_assets.errors import BrokenInvariant
 from paris_assets.images.decode import Undecodable
-from paris_assets.models.batches import BatchStats, Images, run_together
+from paris_assets.models.batches import BatchStats, Images
 from paris_assets.models.protocols import ImageScorer
+from paris_assets.models.together import run_together
 
 
 def score(
@@ -18,7 +19,7 @@ def score(
 ) -> Iterator[pl.DataFrame]:
     """Scores of every image by every scorer.
 
-    A scorer's value does not depend on which others the profile names (see ``batches.run_together``).
+    A scorer's value does not depend on which others the profile names (see ``together.run_together``).
 
     Args:
         images: (image_id, file bytes), sorted by image_id.

@@ -6,7 +6,7 @@ import pytest
 
 from paris_assets.config import Model
 from paris_assets.images.decode import Undecodable
-from paris_assets.models import batches
+from paris_assets.models import together
 from paris_assets.models.registry import build
 from paris_assets.signals.embeddings import embed_pictures
 from paris_assets_tests.models import tiny
@@ -86,7 +86,7 @@ def test_scores_of_pixels_still_stop_at_what_cannot_be_decoded(monkeypatch: pyte
     def fail(*_: object) -> np.ndarray:
         raise Undecodable("why")
 
-    monkeypatch.setattr(batches, "decode", fail)
-    (found,) = batches.run_together(IMAGES[:1], {"x": MeanColour(1)})
+    monkeypatch.setattr(together, "decode", fail)
+    (found,) = together.run_together(IMAGES[:1], {"x": MeanColour(1)})
     assert found.undecodable == {IMAGES[0][0]: "why"}
     assert (found.ids, found.results) == ([], {})
