@@ -7,11 +7,12 @@ redoes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from paris_assets.settings.captions import Captions, Text
 from paris_assets.settings.checks import Checks
@@ -21,7 +22,7 @@ from paris_assets.settings.experts import Experts
 from paris_assets.settings.import_path import class_version
 from paris_assets.settings.ingest import Ingest, Source
 from paris_assets.settings.latents import Latents
-from paris_assets.settings.network import Model
+from paris_assets.settings.network import Model, Score
 from paris_assets.settings.section import ProfileError, Section, sections, without_tuning
 from paris_assets.settings.signals import Signals
 
@@ -40,12 +41,20 @@ __all__ = [
     "ProfileError",
     "QuantileRule",
     "Rule",
+    "Score",
     "Signals",
     "Source",
     "Text",
     "Tier",
     "own_code",
 ]
+
+
+_COLUMN = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+SCORED_TEXT = "scored_text"
+"""Column of `content_scores` with the text that was compared."""
+RESERVED = ("image_id", "reason")
+"""Columns of `picture_embeddings` that are no encoder's."""
 
 
 class Profile(Section):
@@ -59,16 +68,52 @@ class Profile(Section):
     source: Source = Source()
     ingest: Ingest = Ingest()
     signals: Signals = Signals()
-    scores: dict[str, Model] = Field(default_factory=dict, description="column -> image scorer")
+    picture_embeddings: dict[str, Model] = Field(
+        default_factory=dict,
+        description="column -> image encoder, run before curation on images that pass the rules on signals",
+    )
+    scores: dict[str, Score] = Field(default_factory=dict, description="column -> image scorer, or head on an encoder")
     curation: Curation = Curation()
     duplicates: Duplicates = Duplicates()
     captions: Captions = Captions()
     text: Text = Text()
-    embedder: Model = Field(default=Model(implementation="efficientnet-lite0"), description="image embedder")
+    embedder: Model = Field(
+        default=Model(implementation="efficientnet-lite0"),
+        description="image embedder of clusters and router, or the name of an encoder of `picture_embeddings`",
+    )
     clusters: Clusters = Clusters()
     latents: Latents = Latents()
     experts: Experts = Experts()
     checks: Checks = Checks()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _embedder_by_name(cls, values: Any) -> Any:
+        """The name of an encoder of `picture_embeddings` stands for its settings."""
+        if not isinstance(values, dict) or not isinstance(values.get("embedder"), str):
+            return values
+        known = values.get("picture_embeddings") or {}
+        if values["embedder"] not in known:
+            raise ValueError(_no_encoder("embedder", values["embedder"], known))
+        return {**values, "embedder": known[values["embedder"]]}
+
+    @model_validator(mode="after")
+    def _encoders(self) -> Profile:
+        for name in self.picture_embeddings:
+            if name in RESERVED or not _COLUMN.fullmatch(name):
+                raise ValueError(f"picture_embeddings: {name!r} cannot be a column: letters, digits, - _ . are allowed")
+        for column, score in self.scores.items():
+            if column in ("image_id", SCORED_TEXT):
+                raise ValueError(f"scores: {column!r} is a column of content_scores already")
+            if score.on is not None and score.on not in self.picture_embeddings:
+                raise ValueError(_no_encoder(f"scores.{column}.on", score.on, self.picture_embeddings))
+        return self
+
+    @property
+    def stored_embedder(self) -> str | None:
+        """The encoder of `picture_embeddings` that is `embedder` to the last setting: its vectors are taken over."""
+        same = (name for name, encoder in self.picture_embeddings.items() if encoder == self.embedder)
+        return next(same, None)
 
     @property
     def posterior_seed(self) -> int | None:
@@ -89,6 +134,10 @@ class Profile(Section):
     def results(self, path: str) -> Any:
         """The JSON value at ``path`` without the tuning settings: what may enter a fingerprint or a manifest."""
         return without_tuning(self.at(path))
+
+
+def _no_encoder(setting: str, name: str, known: Iterable[str]) -> str:
+    return f"{setting}: no encoder {name!r} in picture_embeddings; there are {', '.join(known) or 'none'}"
 
 
 def own_code(profile: Profile, paths: Iterable[str]) -> dict[str, str]:

@@ -126,3 +126,55 @@ def test_local_paths_are_named_in_full(path: str, full: str, tmp_path: Path, mon
     monkeypatch.chdir("/")
     assert with_full_paths(profile) == profile
     assert with_full_paths(load_profile("demo", {"ingest.serve": None})).ingest.serve is None
+
+
+ENCODER = {"implementation": "dinov2", "path": "o/d", "batch_size": 7}
+
+
+def test_an_encoders_name_stands_for_its_settings_as_embedder() -> None:
+    profile = load_profile("demo", {"picture_embeddings": {"d": ENCODER}, "embedder": "d"})
+    assert profile.embedder == profile.picture_embeddings["d"]
+    assert profile.stored_embedder == "d"
+    assert load_profile("demo", {"picture_embeddings": {"d": ENCODER}}).stored_embedder is None
+    assert load_profile("demo", {"picture_embeddings": {"d": ENCODER}, "embedder": ENCODER}).stored_embedder == "d"
+    assert parse_profile(dump_profile(profile), "again") == profile
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"embedder": "clip"}, "embedder: no encoder 'clip' in picture_embeddings; there are none"),
+        ({"scores.a": {"implementation": "linear-head", "on": "e"}}, "scores.a.on: no encoder 'e' in picture_embedd"),
+        ({"scores.a": {"text": "source"}}, "say in `on` of which encoder"),
+        ({"scores.a": {"on": "d"}}, "`cosine` compares with a `text`"),
+        ({"scores.a": {"implementation": "open-nsfw", "on": "d", "text": "source"}}, "`cosine` compares with a `text`"),
+        ({"scores.scored_text": {"implementation": "open-nsfw"}}, "'scored_text' is a column of content_scores"),
+        ({"picture_embeddings.reason": ENCODER}, "'reason' cannot be a column"),
+        ({"picture_embeddings": {"a/b": ENCODER}}, "'a/b' cannot be a column"),
+    ],
+    ids=str,
+)
+def test_scores_and_encoders_that_do_not_go_together_are_named(settings: dict[str, object], said: str) -> None:
+    known = {} if "embedder" in settings else {"picture_embeddings": {"d": ENCODER}}
+    with pytest.raises(ProfileError) as error:
+        load_profile("demo", {**known, **settings})
+    assert said in str(error.value)
+
+
+def test_a_setting_of_a_score_or_encoder_is_reached_by_name() -> None:
+    base = {"picture_embeddings": {"vit.b": ENCODER}, "scores.s": {"implementation": "linear-head", "on": "vit.b"}}
+    profile = load_profile("demo", {**base, "picture_embeddings.vit.b.batch_size": 3, "scores.s.path": "x.pth"})
+    assert (profile.picture_embeddings["vit.b"].batch_size, profile.scores["s"].path) == (3, "x.pth")
+
+
+def test_on_is_a_name_and_stays_a_truth_where_one_is_asked_for(tmp_path: Path) -> None:
+    text = """
+    picture_embeddings: {d: {implementation: dinov2, path: o/d}}
+    scores: {s: {implementation: linear-head, on: d, path: x.pth}}
+    latents: {upscale: on}
+    clusters: {normalize: off}
+    """
+    profile = parse_profile(text, "mine")
+    assert (profile.scores["s"].on, profile.latents.upscale, profile.clusters.normalize) == ("d", True, False)
+    assert load_profile("demo", parse_overrides(["latents.upscale=off"])).latents.upscale is False
+    assert parse_profile(dump_profile(profile), "again") == profile

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Tier
+from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile, parse_overrides
 from paris_assets.runs.arguments import build_parser
@@ -27,7 +27,7 @@ FILES = [README, PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *sorted(
 PAGES = {str(path.relative_to(PROJECT)): path.read_text() for path in FILES}
 PROFILE = load_profile("demo")
 TOP = ("paris_assets", "paris_assets_tests", "tools", "data/sample", "data/pictures", "docs", ".ci")
-PARENTS = {"NETWORK": Model}  # what settings.md abbreviates
+PARENTS = {"NETWORK": Model, "SCORE": Score}  # what settings.md abbreviates
 MAX_README_LINES, MAX_RECIPE_LINES = 100, 20
 
 every_page = pytest.mark.parametrize("page", PAGES)
@@ -124,8 +124,8 @@ def has_setting(path: str) -> bool:
     first, *names = path.split(".")
     place: Any = PARENTS.get(first) or getattr(PROFILE, first)
     for name in names:
-        if isinstance(place, dict):  # of scores, by name
-            place = Model
+        if isinstance(place, dict):  # of encoders and scores, by name
+            place = Score if first == "scores" else Model
             continue
         kind = place if isinstance(place, type) else type(place)
         if not issubclass(kind, Section) or name not in kind.model_fields:
@@ -138,6 +138,9 @@ def test_a_name_that_is_no_setting_is_seen() -> None:
     assert has_setting("clusters.k")
     assert has_setting("embedder.path")
     assert has_setting("scores.nsfw.batch_size")
+    assert has_setting("scores.aesthetic.on")
+    assert has_setting("picture_embeddings.clip-l14.path")
+    assert not has_setting("picture_embeddings.clip-l14.on")
     assert not has_setting("clusters.count")
     assert not has_setting("text.encoder.layers")
 
@@ -166,6 +169,11 @@ def test_the_page_of_settings_is_what_its_script_writes() -> None:
 def test_the_page_of_settings_has_every_setting() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", PAGES["docs/settings.md"], re.MULTILINE)
     own = [field for kind in (Rule, OwnRule, QuantileRule, Tier) for field in kind.model_fields]
+    of_networks = [f"NETWORK.{name}" for name in Model.model_fields]
+    of_networks += [
+        "SCORE.implementation",
+        *(f"SCORE.{name}" for name in Score.model_fields.keys() - Model.model_fields),
+    ]
     whole = [name for name, value in PROFILE if not isinstance(value, Section) or isinstance(value, Model)]
     inner = [
         f"{name}.{field}"
@@ -173,7 +181,7 @@ def test_the_page_of_settings_has_every_setting() -> None:
         if isinstance(value, Section) and not isinstance(value, Model)
         for field in type(value).model_fields
     ]
-    assert sorted(rows) == sorted([*whole, *inner, *own, *(f"NETWORK.{name}" for name in Model.model_fields)])
+    assert sorted(rows) == sorted([*whole, *inner, *own, *of_networks])
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])

@@ -20,9 +20,10 @@ from paris_assets.config import Profile
 from paris_assets.curation.assets import curated_images, filtered_images
 from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS, FILTERED_IMAGES
 from paris_assets.dag.assets import TableAsset
-from paris_assets.dag.checks import TableCheck
+from paris_assets.dag.checks import TableCheck, checks_of
 from paris_assets.dag.records import Records
-from paris_assets.definitions import ASSETS, asset_checks, asset_graph
+from paris_assets.definitions import ASSETS, asset_graph
+from paris_assets.definitions import CHECKS as CHECK_MODULES
 from paris_assets.demo.resource import LoopbackServer
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.registered import RegisteredSource
@@ -38,7 +39,7 @@ PACKAGE = Path(paris_assets.__file__).parent
 STAGES = ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 BY_NAME = {asset.name: asset for asset in ASSETS}
-CHECKS = asset_checks(asset_graph(load_profile("demo")))
+CHECKS = checks_of(BY_NAME, *CHECK_MODULES)
 MOST_LINES = 20
 # What a function may be given beside tables: each of one purpose, none that hands out tables.
 RESOURCES = {str, Profile, Models, ImageTars, LocalFiles, Records, RegisteredSource, LoopbackServer}
@@ -246,3 +247,16 @@ def test_images_are_judged_without_scores_by_calling_the_asset() -> None:
         ("b", False, "short_side"),
     ]
     assert (output.rows_in, output.rejects, output.facts) == (2, {"short_side": 1}, {"kept": 1})
+
+
+def test_a_score_of_the_profile_stands_in_place_of_the_lists() -> None:
+    rules = {
+        "picture_embeddings": {"clip": {"implementation": "clip-image", "path": "o/c"}},
+        "scores": {"aesthetic": {"implementation": "linear-head", "on": "clip", "path": "head.pth"}},
+        "curation.signal_rules": [],
+        "curation.score_rules": [{"name": "aesthetic", "column": "aesthetic", "min": 5.0}],
+    }
+    signals = IMAGE_SIGNALS.frame([{"image_id": name, "undecodable": False} for name in ("a", "b")]).lazy()
+    scores = pl.LazyFrame({"image_id": ["a", "b"], "aesthetic": pl.Series([3.0, 7.0], dtype=pl.Float32)})
+    output = filtered_images.body(load_profile("demo", rules), SOURCES, LEDGER, signals, scores)
+    assert rows_of(output).select("image_id", "kept", "value").rows() == [("a", False, 3.0), ("b", True, None)]

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Tier
+from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.models.resolve import profile_models
 
 FILE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -27,6 +27,7 @@ TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": 
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 REFERENCES = {
     "Model": "network",
+    "Score": "score",
     "Rule": "rule of bounds",
     "OwnRule": "rule of your own",
     "QuantileRule": "rule by rank",
@@ -54,8 +55,11 @@ def _chapters() -> Iterator[str]:
         if name not in whole:
             yield _chapter(f"`{name}`", kind, f"{name}.", list(kind.model_fields), kind.__doc__)
     places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
-    said = f"What NETWORK stands for: {places}, and `scores.NAME` for each scorer, whose scores are the column NAME."
+    said = f"What NETWORK stands for: {places}, and `picture_embeddings.NAME` for each encoder, whose column is NAME."
     yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)
+    said = "`scores.NAME`, for each column NAME of `content_scores`: the settings of a network, and these."
+    own = ["implementation", *(name for name in Score.model_fields if name not in Model.model_fields)]
+    yield _chapter("A score", Score, "SCORE.", own, said)
     for title, (kind, where) in PARTS.items():
         yield _chapter(title, kind, "", list(kind.model_fields), f"{' '.join((kind.__doc__ or '').split())} {where}")
 

@@ -26,21 +26,34 @@ READ_BY_REPORT = ("raw_images", "captions", "image_embeddings", "cluster_assignm
 READS_TEXT = {"text_embeddings": lambda profile: "text" in profile.clusters.features}
 
 
-@shard_asset(IMAGE_EMBEDDINGS, group="clusters", kinds={"pytorch"}, settings=["embedder"], pool="gpu")
+@shard_asset(
+    IMAGE_EMBEDDINGS,
+    group="clusters",
+    kinds={"pytorch"},
+    settings=["embedder"],
+    optional_inputs={"picture_embeddings": lambda profile: profile.stored_embedder is not None},
+    pool="gpu",
+)
 def image_embeddings(
     shard: str,
     images: ImageTars,
     models: Models,
+    records: Records,
     profile: Profile,
     raw_images: pl.LazyFrame,
     curated_images: pl.LazyFrame,
+    picture_embeddings: pl.LazyFrame | None,
 ) -> Output:
     """One vector per curated image, as the image embedder gives it and not normalised.
 
-    Clusters, and so experts, are made from these, and the router learns to find the cluster again.
+    Clusters, and so experts, are made from these, and the router learns to find the cluster again. Where the embedder
+    is an encoder of `picture_embeddings`, they are those.
     """
-    from paris_assets.clusters.embedded import embedded
+    from paris_assets.clusters.embedded import embedded, taken_over
 
+    if picture_embeddings is not None:
+        ran = records.one("picture_embeddings", shard)
+        return taken_over(curated_images, picture_embeddings, profile.stored_embedder, ran.facts if ran else {})
     return embedded(curated_images, images.of(shard, raw_images), profile.embedder, models)
 
 

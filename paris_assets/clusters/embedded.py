@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import polars as pl
 
 from paris_assets.clusters.embedding import embed
 from paris_assets.config import Model
+from paris_assets.errors import BrokenInvariant
 from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats
 from paris_assets.models.registry import Models
@@ -28,3 +30,29 @@ def embedded(curated: pl.LazyFrame, images: ShardImages, settings: Model, models
 
     output.rows = lambda previous: reuse_rows(wanted, previous, compute)
     return output
+
+
+def taken_over(curated: pl.LazyFrame, vectors: pl.LazyFrame, encoder: str | None, facts: Mapping[str, Any]) -> Output:
+    """Rows of `image_embeddings` from those of an encoder that ran before curation.
+
+    Args:
+        vectors: the shard's `picture_embeddings`.
+        encoder: its column.
+        facts: of its commit record, which says what really ran.
+
+    Raises:
+        BrokenInvariant: a curated image without vector; names it and the reason.
+    """
+    wanted = curated.select("image_id").sort("image_id")
+    found = vectors.select("image_id", pl.col(str(encoder)).alias("embedding"), "reason")
+    rows = wanted.join(found, on="image_id", how="left", maintain_order="left").collect()
+    lacking = rows.filter(pl.col("embedding").is_null())
+    if lacking.height:
+        image_id, _, reason = lacking.row(0)
+        raise BrokenInvariant(
+            f"{lacking.height} curated images have no vector of {encoder}, first {image_id} ({reason}): a rule on a "
+            "score of that encoder rejects such images"
+        )
+    ran = {"embedder": identity} if (identity := facts.get("models", {}).get(f"picture_embeddings.{encoder}")) else {}
+    halved = {"halved_batches": facts["halved_batches"]} if "halved_batches" in facts else {}
+    return Output(rows=[rows.drop("reason")], rows_in=rows.height, facts={"models": ran, **halved})

@@ -73,10 +73,7 @@ def judged(measured: Measured, verdicts: pl.LazyFrame) -> pl.LazyFrame:
         verdicts: `filtered_images` of the shard.
     """
     images = with_derived(measured_images(measured.ledger, measured.signals))
-    if measured.scores is not None:
-        images = images.join(measured.scores, on="image_id", how="left")
-    images = images.join(measured.sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
-    return images.join(verdicts, on="image_id")
+    return _with_scores(images, measured).join(verdicts, on="image_id")
 
 
 def _by_own_row(measured: Measured, settings: Curation) -> tuple[pl.LazyFrame, pl.DataFrame]:
@@ -84,13 +81,18 @@ def _by_own_row(measured: Measured, settings: Curation) -> tuple[pl.LazyFrame, p
     rules that need no other image."""
     images = measured_images(measured.ledger, measured.signals)
     first = judge(images, settings.signal_rules)
-    scored = _kept(images, first)
-    if measured.scores is not None:
-        scored = scored.join(measured.scores, on="image_id", how="left")
-    scored = scored.join(measured.sources.select("source_row", *SOURCE_SCORES), on="source_row", how="left")
+    scored = _with_scores(_kept(images, first), measured)
     lowest = settings.tiers[0].rules if settings.tiers else []
     second = judge(scored, [*settings.score_rules, *lowest])
     return scored, pl.concat([first.filter(~pl.col("kept")), second])
+
+
+def _with_scores(images: pl.LazyFrame, measured: Measured) -> pl.LazyFrame:
+    """With scores of the profile, and the source's: one of the profile stands in place of the source's of its name."""
+    scored = images if measured.scores is None else images.join(measured.scores, on="image_id", how="left")
+    own = scored.collect_schema()
+    listed = measured.sources.select("source_row", *(name for name in SOURCE_SCORES if name not in own))
+    return scored.join(listed, on="source_row", how="left")
 
 
 def _kept(images: pl.LazyFrame, verdict: pl.DataFrame) -> pl.LazyFrame:

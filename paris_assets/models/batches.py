@@ -83,7 +83,7 @@ def run_batches(
     def run(batch: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
         ids, rows = [image_id for image_id, _ in batch], np.stack([row for _, row in batch])
         with naming(ids):
-            return ids, run_padded(model.name, _only(model.run), model.batch_size, stats, rows)[0]
+            return ids, run_padded(model.name, only(model.run), model.batch_size, stats, rows)[0]
 
     yield from side_by_side([model], run, prepared_batches(prepare, images, model.batch_size, threads))
 
@@ -183,7 +183,8 @@ def _free_memory() -> None:
     free_memory()
 
 
-def _only(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray]]:
+def only(run: Callable[..., np.ndarray]) -> Callable[..., tuple[np.ndarray]]:
+    """``run``, whose one result becomes the only one of several, as ``run_padded`` has them."""
     return lambda batch: (run(batch),)
 
 

@@ -52,9 +52,35 @@ class ImageNetwork(Network, Protocol):
 
 
 class ImageEmbedder(ImageNetwork, Protocol):
-    """``run`` gives (batch_size, dim) float32, as the network made it (not normalised)."""
+    """``run`` gives (batch_size, dim) float32, as the network made it (not normalised).
+
+    One of images and texts names the class of its ``TextTower``, made with the same settings, in a further attribute,
+    ``text_tower``.
+    """
 
     dim: int
+
+
+class TextTower(Network, Protocol):
+    """The text encoder of an image encoder's checkpoint."""
+
+    def run(self, texts: Sequence[str]) -> np.ndarray:
+        """``batch_size`` texts -> (batch_size, dim) float32 vectors, which are compared with those of images."""
+        ...
+
+
+class Head(Network, Protocol):
+    """A network on vectors of an image encoder.
+
+    Attributes:
+        dim: of the vectors.
+    """
+
+    dim: int
+
+    def run(self, vectors: np.ndarray) -> np.ndarray:
+        """(batch_size, dim) float32 vectors as the encoder gave them -> (batch_size,) float32."""
+        ...
 
 
 class ImageScorer(ImageNetwork, Protocol):

@@ -6,6 +6,7 @@ Importing this module loads no network library: the command line and the asset d
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,8 +15,10 @@ from typing import Any
 from paris_assets.config import Model
 from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
+from paris_assets.models.head_card import head_file_problem
 from paris_assets.models.weights import Package
 from paris_assets.settings.import_path import SHIPPED, search_current_folder
+from paris_assets.settings.network import COSINE
 
 
 class ModelError(UserError, ValueError):
@@ -25,16 +28,19 @@ class ModelError(UserError, ValueError):
 @dataclass(frozen=True)
 class Entry:
     """A known network: import path of its class, and the packages it needs; or whether it reads ``path``, and which
-    files must be there beside configuration and weights. ``runs_as``: device and precision where it has no other."""
+    files must be there beside configuration and weights; or whether ``path`` is the file of a head. ``runs_as``: device
+    and precision where it has no other."""
 
     target: str
     packages: tuple[Package, ...] = ()
     pretrained: bool = False
+    head: bool = False
     files: tuple[str, ...] = ()
     runs_as: tuple[str, str] | None = None
 
 
 _TOKENIZER, _PREPROCESSOR = ("tokenizer_config.json",), ("preprocessor_config.json",)
+_CPU = ("cpu", "fp32")
 KNOWN = {
     "efficientnet-lite0": Entry(
         "paris_assets.models.efficientnet:EfficientNetLite0",
@@ -44,9 +50,15 @@ KNOWN = {
         "paris_assets.models.labels:ImagenetLabels",
         (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
     ),
-    "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,), runs_as=("cpu", "fp32")),
+    "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,), runs_as=_CPU),
     "minilm": Entry("paris_assets.models.minilm:MiniLm", (weights.MINILM,)),
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
+    "clip-image": Entry("paris_assets.models.clip:ClipImage", pretrained=True, files=_PREPROCESSOR),
+    "siglip-image": Entry("paris_assets.models.siglip:SiglipImage", pretrained=True, files=_PREPROCESSOR),
+    "chinese-clip-image": Entry("paris_assets.models.cn_clip:ChineseClipImage", pretrained=True, files=_PREPROCESSOR),
+    "linear-head": Entry("paris_assets.models.heads:LinearHead", head=True, runs_as=_CPU),
+    "mlp-head": Entry("paris_assets.models.heads:MlpHead", head=True, runs_as=_CPU),
+    COSINE: Entry("paris_assets.models.heads:Cosine", runs_as=_CPU),
     "clip-text": Entry("paris_assets.models.clip_text:ClipText", pretrained=True, files=_TOKENIZER),
     "blip-2": Entry("paris_assets.models.blip2:Blip2", pretrained=True, files=_TOKENIZER),
     "vit-classifier": Entry("paris_assets.models.vit_classifier:ViTClassifier", pretrained=True, files=_PREPROCESSOR),
@@ -65,6 +77,9 @@ def requirements(model: Model) -> list[str]:
         return _import_problems(model.implementation)
     if entry.pretrained:
         problem = weights.folder_problem(model, model.options.get("subfolder", ""), entry.files)
+        return [problem] if problem else []
+    if entry.head:
+        problem = head_file_problem(model)
         return [problem] if problem else []
     problems = [problem for package in entry.packages if (problem := package.problem())]
     if model.path or model.revision:
@@ -104,17 +119,41 @@ def build(model: Model) -> Any:
     problems = requirements(model)
     if problems:
         raise ModelError("; ".join(problems))
-    entry = KNOWN.get(model.implementation)
-    module, _, name = (entry.target if entry else model.implementation).partition(":")
-    try:
-        network = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ModelError(f"{model.implementation}: {error}") from error
+    network = network_class(model)
     try:
         inspect.signature(network).bind(model, **model.options)
     except TypeError as error:
         raise ModelError(f"options of {model.implementation}: {error}; it takes {_options(network)}") from error
     return network(model, **model.options)
+
+
+def network_class(model: Model) -> Any:
+    """The class that runs a network.
+
+    Raises:
+        ModelError: it cannot be imported.
+    """
+    entry = KNOWN.get(model.implementation)
+    module, _, name = (entry.target if entry else model.implementation).partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"{model.implementation}: {error}") from error
+
+
+def text_tower_class(encoder: Model) -> Any:
+    """The class of the text encoder that belongs to an image encoder: its attribute ``text_tower``.
+
+    Raises:
+        ModelError: there is none.
+    """
+    tower = getattr(network_class(encoder), "text_tower", None)
+    if tower is None:
+        raise ModelError(
+            f"{encoder.implementation} has no text tower, so its vectors are like no text: use clip-image, "
+            "siglip-image or chinese-clip-image"
+        )
+    return tower
 
 
 class Models:
@@ -129,12 +168,19 @@ class Models:
         Raises:
             ModelError: also where this machine would compute other bits than the root's settings promise.
         """
-        key = f"{settings.model_dump_json()} {weights.local_model_sha256(settings)}"
+        return self._once("", settings, build)
+
+    def load_text_tower(self, encoder: Model) -> Any:
+        """The text encoder of an image encoder's checkpoint; see ``protocols.TextTower``."""
+        return self._once("texts of ", encoder, lambda model: text_tower_class(model)(model))
+
+    def _once(self, kind: str, settings: Model, make: Callable[[Model], Any]) -> Any:
+        key = f"{kind}{settings.model_dump_json()} {weights.local_model_sha256(settings)}"
         if key not in self._loaded:
             if lack := lacking_here(settings):  # `paris run` has looked before; runs of Dagster begin here
                 advice = "run this on such a machine, or let `paris run` make its rows anew in another precision"
                 raise ModelError(f"{settings.implementation}: {lack}: {advice}")
-            self._loaded[key] = build(settings)
+            self._loaded[key] = make(settings)
         return self._loaded[key]
 
 

@@ -17,6 +17,7 @@ AUTO = "auto"
 def profile_models(profile: Profile) -> dict[str, Model]:
     """Every network that the profile names, by setting."""
     return {
+        **{f"picture_embeddings.{column}": model for column, model in profile.picture_embeddings.items()},
         **{f"scores.{column}": model for column, model in profile.scores.items()},
         "captions.captioner": profile.captions.captioner,
         "text.encoder": profile.text.encoder,

@@ -60,10 +60,19 @@ def tokenise(tokenizer: Any, texts: Sequence[str], tokens: int, longest: int, de
     """
     if tokens > longest:
         raise ValueError(f"text.tokens is {tokens}, but this encoder has {longest} positions")
-    with _TOKENIZING:
-        batch = tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="pt")
+    batch = _framed(tokenizer, texts, tokens)
     mask = batch["attention_mask"]
     counts = mask.sum(1)
     if not torch.equal(mask, (torch.arange(tokens) < counts[:, None]).to(mask.dtype)):
         raise ValueError("the tokenizer does not pad on the right: position < tokens would not be the mask")
     return Tokens(batch["input_ids"].to(device), mask.to(device), counts.numpy().astype(np.int32))
+
+
+def token_ids(tokenizer: Any, texts: Sequence[str], tokens: int) -> torch.Tensor:
+    """(B, tokens) int64 for networks that see padding as they see words: no mask is made, or asked for."""
+    return _framed(tokenizer, texts, tokens)["input_ids"]
+
+
+def _framed(tokenizer: Any, texts: Sequence[str], tokens: int) -> Any:
+    with _TOKENIZING:
+        return tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="pt")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
 import torch
 from PIL import Image
@@ -13,13 +10,11 @@ from transformers import ViTForImageClassification
 from paris_assets.config import Model
 from paris_assets.models import weights
 from paris_assets.models.device import place
-from paris_assets.models.normalise import Normalisation, normalise
-from paris_assets.models.resize import stretch
+from paris_assets.models.normalise import normalise
+from paris_assets.models.preprocessing import read_preprocessing
 from paris_assets.models.transformer import load
 
-PREPROCESSOR = "preprocessor_config.json"
 _HALF = (0.5, 0.5, 0.5)
-_STEPS = ("resize", "rescale", "normalize")
 
 
 class ViTClassifier:
@@ -29,7 +24,7 @@ class ViTClassifier:
     Filter, mean and deviation are those of ``preprocessor_config.json``.
 
     Raises:
-        WeightsError: no such label, or a preprocessing other than resize, rescale and normalise.
+        WeightsError: no such label, or a preprocessing that is not done here.
     """
 
     def __init__(self, model: Model, label: str = "nsfw", scaled_decode: bool = False) -> None:
@@ -44,34 +39,22 @@ class ViTClassifier:
         self._label = labels[label]
         self._side = int(self._network.config.image_size)
         self.min_side = self._side if scaled_decode else None
-        settings = json.loads((self._folder / PREPROCESSOR).read_text())
-        problem = _other_preprocessing(settings, self._side)
-        if problem:
-            raise weights.WeightsError(f"{self.name}: {PREPROCESSOR} of {model.path} {problem}")
-        self._resample = Image.Resampling(settings.get("resample", Image.Resampling.BILINEAR))
-        self._values = Normalisation(settings.get("image_mean", _HALF), settings.get("image_std", _HALF))
+        defaults = {"size": {"height": self._side, "width": self._side}, "resample": Image.Resampling.BILINEAR}
+        self._steps = read_preprocessing(
+            self._folder, self._side, {**defaults, "image_mean": _HALF, "image_std": _HALF}
+        )
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (side, side, 3) uint8: resized with distortion."""
-        return stretch(rgb, self._side, self._resample)
+        return self._steps(rgb)
 
     @torch.inference_mode()
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B,) float32."""
-        pixels = normalise(torch.from_numpy(batch).to(self._placement.device), self._values)
+        pixels = normalise(torch.from_numpy(batch).to(self._placement.device), self._steps.values)
         logits = self._network(pixel_values=pixels.to(self._placement.dtype)).logits.float()
         return logits.softmax(1)[:, self._label].cpu().numpy()
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
         return weights.folder_identity(self._model, self._folder, self._placement.precision)
-
-
-def _other_preprocessing(settings: dict[str, Any], side: int) -> str | None:
-    """What the checkpoint's processor does beside resizing to a square, rescaling and normalising."""
-    size = settings.get("size", side)
-    if size not in (side, {"height": side, "width": side}):
-        return f"resizes to {size}; only a resize to {side} x {side} is done here"
-    if settings.get("do_center_crop") or not all(settings.get(f"do_{step}", True) for step in _STEPS):
-        return f"crops, or leaves out one of {', '.join(_STEPS)}: that is not done here"
-    return None

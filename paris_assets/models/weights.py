@@ -6,6 +6,7 @@ Imports nothing heavy, so that the command line can look for problems before any
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -143,10 +144,7 @@ def pretrained_folder(model: Model, subfolder: str = "") -> Path:
 
 
 def folder_identity(model: Model, folder: Path, precision: str, subfolder: str = "") -> dict[str, str | None]:
-    """The manifest's entry for a network read from ``folder``; no absolute path enters it.
-
-    ``sha256`` is that of the weight file, or of the lines ``name sha256`` where there are several.
-    """
+    """The manifest's entry for a network read from ``folder``; no absolute path enters it."""
     assert model.path is not None
     hub = is_hub_name(model.path)
     snapshot = folder.parent if subfolder else folder
@@ -154,9 +152,14 @@ def folder_identity(model: Model, folder: Path, precision: str, subfolder: str =
         "implementation": model.implementation,
         "source": model.path if hub or ships_here(model) else Path(model.path).resolve().name,
         "revision": snapshot.name if hub else None,
-        "sha256": _combined_sha256(weight_files(folder)),
+        "sha256": weights_sha256(folder),
         "precision": precision,
     }
+
+
+def weights_sha256(folder: Path) -> str:
+    """sha256 of a folder's weight file, or of the lines ``name sha256`` where there are several."""
+    return _combined_sha256(weight_files(folder))
 
 
 def package_identity(model: Model, package: Package, precision: str) -> dict[str, str | None]:
@@ -181,6 +184,13 @@ def require_whole(network: str, folder: Path, found: Mapping[str, Any]) -> None:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         said = f"the weights in {folder.name} lack {', '.join(lacking[:3])}{more} of {network}"
         raise WeightsError(f"{said}: they are of another network, or of another version of its library")
+
+
+def require_kind(folder: Path, model_types: Sequence[str]) -> None:
+    """Refuse a checkpoint of another kind, whose weights its library would fill with random numbers."""
+    found = json.loads((folder / "config.json").read_text()).get("model_type")
+    if found not in model_types:
+        raise WeightsError(f"config.json in {folder.name} is of a {found!r}; {' or '.join(model_types)} is expected")
 
 
 def ships_here(model: Model) -> bool:

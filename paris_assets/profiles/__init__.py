@@ -190,7 +190,13 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only, and no merge that unfolds without end."""
+    """Plain values only, and no merge that unfolds without end. `on` is a name, as in YAML 1.2: scores have one; where
+    a setting is true or false, `on` and `off` are taken for that all the same."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, words) for tag, words in known if not (tag == "tag:yaml.org,2002:bool" and first in "oO")]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)

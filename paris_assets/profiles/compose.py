@@ -37,7 +37,7 @@ def overlay(under: Any, over: Any, kind: Any = Profile) -> Any:
         return _with_rules(under, over, kind) if isinstance(over, dict) else over
     if not isinstance(under, dict) or not isinstance(over, dict):
         return over
-    if kind is Model and over.get("implementation", under.get("implementation")) != under.get("implementation"):
+    if _is_network(kind) and over.get("implementation", under.get("implementation")) != under.get("implementation"):
         return over
     joined = dict(under)
     for name, value in over.items():
@@ -132,6 +132,10 @@ def _inner(kind: Any, name: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Section):
         return kind.model_fields[name].annotation if name in kind.model_fields else None
     return get_args(kind)[1] if _of_names(kind) else None
+
+
+def _is_network(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Model)
 
 
 def _of_names(kind: Any) -> bool:

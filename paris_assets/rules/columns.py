@@ -42,12 +42,16 @@ def rule_columns(
     return first, pl.Schema({**first, **dict.fromkeys(SOURCE_SCORES, pl.Float64), **dict.fromkeys(scores, pl.Float32)})
 
 
-def measured_images(ledger: pl.LazyFrame, signals: pl.LazyFrame) -> pl.LazyFrame:
-    """Fetched images of a shard with what is known of the file and signals, one row per distinct image, sorted by
-    image_id; of several source rows with the same bytes the first."""
+def distinct_images(ledger: pl.LazyFrame) -> pl.LazyFrame:
+    """Fetched images of a shard with what is known of the file: one row per distinct image, of several source rows with
+    the same bytes the first."""
     files = ledger.filter(pl.col("status") == "ok").select("image_id", *FILE_COLUMNS)
-    first = files.sort("source_row").unique("image_id", keep="first", maintain_order=True)
-    return first.join(signals, on="image_id").sort("image_id")
+    return files.sort("source_row").unique("image_id", keep="first", maintain_order=True)
+
+
+def measured_images(ledger: pl.LazyFrame, signals: pl.LazyFrame) -> pl.LazyFrame:
+    """``distinct_images`` with their signals, sorted by image_id."""
+    return distinct_images(ledger).join(signals, on="image_id").sort("image_id")
 
 
 def with_derived(images: pl.LazyFrame) -> pl.LazyFrame:

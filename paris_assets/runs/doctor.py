@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.markup import escape
 
-from paris_assets.config import Profile
+from paris_assets.config import Profile, Score
 from paris_assets.dag.s3 import open_location
 from paris_assets.errors import did_you_mean
 from paris_assets.models.registry import requirements
@@ -35,6 +35,8 @@ PACKAGES = (
 )
 MIN_FREE_BYTES = 1 << 30
 METHODS = {
+    "picture_embeddings": ("identity", "preprocess", "run"),
+    "heads": ("identity", "run"),
     "scores": ("identity", "preprocess", "run"),
     "captions": ("identity", "preprocess", "run"),
     "text": ("identity", "encode"),
@@ -128,7 +130,8 @@ def _class_problems(profile: Profile) -> list[str]:
         except ImportPathError as error:
             problems.append(f"{setting}: {error}")
             continue
-        wanted = METHODS[setting.partition(".")[0]]
+        head = isinstance(model, Score) and model.on is not None
+        wanted = METHODS["heads" if head else setting.partition(".")[0]]
         lacking = [method for method in wanted if not callable(getattr(network, method, None))]
         if lacking:
             said = f"{setting}: {model.implementation} has no {', no '.join(lacking)}"

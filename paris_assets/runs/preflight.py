@@ -12,6 +12,7 @@ from typing import Any
 from paris_assets.config import Model, Profile, ProfileError
 from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
+from paris_assets.models.encoders import head_problems
 from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import profile_models
 from paris_assets.settings.import_path import load_class
@@ -23,6 +24,7 @@ POSITIONS = {"clip-text": 77, "minilm": 512}
 def setting_problems(profile: Profile) -> list[str]:
     """Settings that no data would make possible, each with what to do; empty when there are none."""
     found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
+    found.append(head_problems(profile))
     return [*(problem for problems in found for problem in problems), *_options(profile)]
 
 

@@ -31,6 +31,9 @@ class Checks(Section):
     )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
+    max_without_vector: float = Field(
+        default=0.05, ge=0, le=1, description="largest share of images for which an encoder gave no vector"
+    )
     min_embedding_std: float = Field(
         default=1e-4, gt=0, description="least mean per-dimension deviation within a shard"
     )

@@ -1,13 +1,15 @@
-"""A network, as a profile names it."""
+"""A network, as a profile names it, and a score by one."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from paris_assets.settings.credentials import refuse_secret_options
 from paris_assets.settings.section import Section
+
+COSINE = "cosine"
 
 
 class Model(Section):
@@ -32,3 +34,30 @@ class Model(Section):
     def import_paths(self) -> list[str]:
         """The implementation, where it is not one of the registry's names."""
         return [self.implementation] if ":" in self.implementation else []
+
+
+class Score(Model):
+    """A column of `content_scores`: what a network says of pixels, or (`on`) what a head says of a stored vector."""
+
+    implementation: str = Field(
+        default=COSINE,
+        description="a scorer of pixels; with `on` a head: `linear-head`, `mlp-head`, or with `text` `cosine`",
+    )
+    on: str | None = Field(
+        default=None,
+        description="the encoder of `picture_embeddings` whose vectors a head reads; null: a network on pixels",
+    )
+    text: Literal["source"] | None = Field(
+        default=None,
+        description="what `cosine` compares the vector with, by the encoder's own text tower: the source's text",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Score:
+        if (self.implementation == COSINE) != (self.text is not None):
+            raise ValueError(
+                f"`{COSINE}` compares with a `text`, and nothing else does: give both, or `implementation`"
+            )
+        if self.text is not None and self.on is None:
+            raise ValueError("`text` is compared with a vector: say in `on` of which encoder of picture_embeddings")
+        return self

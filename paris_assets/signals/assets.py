@@ -6,7 +6,7 @@ from paris_assets.config import Profile
 from paris_assets.dag.assets import shard_asset
 from paris_assets.images.reader import ImageTars
 from paris_assets.models.registry import Models
-from paris_assets.signals.schema import CONTENT_SCORES, IMAGE_SIGNALS
+from paris_assets.signals.schema import CONTENT_SCORES, IMAGE_SIGNALS, PICTURE_EMBEDDINGS
 from paris_assets.storage.output import Output
 
 
@@ -24,12 +24,42 @@ def image_signals(shard: str, images: ImageTars, profile: Profile, raw_images: p
 
 
 @shard_asset(
+    PICTURE_EMBEDDINGS,
+    group="signals",
+    kinds={"pytorch"},
+    settings=["picture_embeddings"],
+    row_settings=["curation.signal_rules"],
+    used_if=lambda profile: bool(profile.picture_embeddings),
+    pool="gpu",
+)
+def picture_embeddings(
+    shard: str,
+    images: ImageTars,
+    models: Models,
+    profile: Profile,
+    raw_images: pl.LazyFrame,
+    image_signals: pl.LazyFrame,
+) -> Output:
+    """One vector per image and encoder of the profile, not normalised, of images that pass the rules on signals.
+
+    Scores, clusters and search read these instead of running a network again; an image without vector has a reason.
+    """
+    from paris_assets.rules.verdicts import passing_signals
+    from paris_assets.signals.scoring import embedded
+
+    passing = passing_signals(raw_images, image_signals, profile.curation)
+    measured = image_signals.select(pl.len()).collect().item()
+    return embedded(passing, measured, images.of(shard, raw_images), profile.picture_embeddings, models)
+
+
+@shard_asset(
     CONTENT_SCORES,
     group="signals",
     kinds={"onnx"},
-    settings=["scores"],
+    settings=["scores", "picture_embeddings"],
     row_settings=["curation.signal_rules"],
     used_if=lambda profile: bool(profile.scores),
+    optional_inputs={"picture_embeddings": lambda profile: any(score.on for score in profile.scores.values())},
     pool="gpu",
 )
 def content_scores(
@@ -39,14 +69,15 @@ def content_scores(
     profile: Profile,
     raw_images: pl.LazyFrame,
     image_signals: pl.LazyFrame,
+    picture_embeddings: pl.LazyFrame | None,
 ) -> Output:
-    """Model scores of an image, such as how likely it is unsafe, one column for each scorer of the profile.
+    """Model scores of an image, such as how likely it is unsafe, one column for each score of the profile.
 
-    Only images that pass the rules on signals are scored, so that no model time goes to rejected ones.
+    Only images that pass the rules on signals are scored; a head reads stored vectors, other scorers the pixels.
     """
     from paris_assets.rules.verdicts import passing_signals
     from paris_assets.signals.scoring import scored
 
     passing = passing_signals(raw_images, image_signals, profile.curation)
     measured = image_signals.select(pl.len()).collect().item()
-    return scored(passing, measured, images.of(shard, raw_images), profile.scores, models)
+    return scored(passing, measured, images.of(shard, raw_images), picture_embeddings, profile, models)

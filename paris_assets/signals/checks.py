@@ -1,10 +1,17 @@
-"""Judgement on signals."""
+"""Judgement on signals, vectors and scores."""
 
 import polars as pl
 
+from paris_assets.config import SCORED_TEXT, Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.joins import same_images
+from paris_assets.dag.moments import scale
+from paris_assets.dag.records import Record, Records
+from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
 from paris_assets.signals.schema import RANGES
+
+FEW = 8
+"""Scores that may be equal by chance."""
 
 
 def ids_joined(shard: str, raw_images: pl.LazyFrame, image_signals: pl.LazyFrame) -> CheckOutcome:
@@ -33,5 +40,85 @@ def _said(name: str) -> str:
     return f"{low:g} and {high:g}"
 
 
+def vectors_joined(
+    shard: str,
+    raw_images: pl.LazyFrame,
+    image_signals: pl.LazyFrame,
+    picture_embeddings: pl.LazyFrame,
+    profile: Profile,
+) -> CheckOutcome:
+    """Every image that passes the rules on signals has exactly one row of vectors, or of a reason."""
+    from paris_assets.rules.verdicts import passing_signals
+
+    passing = passing_signals(raw_images, image_signals, profile.curation)
+    return same_images("picture_embeddings", shard, picture_embeddings, passing.to_frame().lazy())
+
+
+def vectors_sane(picture_embeddings: pl.LazyFrame, profile: Profile) -> CheckOutcome:
+    """Vectors of every encoder are finite, of sane scale, differ between images, and few images lack one."""
+    problems, good, figures, most = list[str](), list[str](), Figures(), profile.checks.max_without_vector
+    reasons = picture_embeddings.select("reason").collect()["reason"]
+    for column in profile.picture_embeddings:
+        found, missing = scale(picture_embeddings, column), picture_embeddings.filter(pl.col(column).is_null())
+        lacking = missing.select("reason").collect()["reason"]
+        wrong = found.not_finite - len(lacking)
+        said = vector_problems(found, profile.checks, found.rows - len(lacking) > 1, wrong)
+        if found.rows > found.not_finite and found.smallest_norm == 0:
+            said.append("a vector is all zeros")
+        if lacking.null_count():
+            said.append(f"{lacking.null_count()} images have neither vector nor reason")
+        if len(lacking) > most * found.rows:
+            said.append(f"{len(lacking)} of {found.rows} images have no vector, at most {most:.0%} expected")
+        problems += [f"{column}: {clause}" for clause in said]
+        good.append(f"{column}: {vectors_said(found)}")
+        figures |= {
+            name if name.startswith("checks.") else f"{column}_{name}": value
+            for name, value in vector_figures(found, profile.checks, wrong).items()
+        }
+    figures |= {"without_vector": len(reasons) - reasons.null_count(), "checks.max_without_vector": most}
+    advice = "Look at picture_embeddings (weights, precision), and at the column reason of its table."
+    return CheckOutcome.of(problems, "; ".join(good), figures, advice)
+
+
+def scores_sane(content_scores: pl.LazyFrame, profile: Profile) -> CheckOutcome:
+    """Every score is a finite number, is there for some images, and is not the same for all of them."""
+    rows, problems = content_scores.collect(), list[str]()
+    figures: Figures = {}
+    for column, settings in profile.scores.items():
+        asked = rows if settings.text is None else rows.filter(pl.col(SCORED_TEXT).str.strip_chars() != "")
+        values = asked[column].drop_nulls()
+        figures |= {f"{column}_scored": len(values), f"{column}_distinct": values.n_unique()}
+        infinite = int((~values.is_finite()).sum())
+        if infinite:
+            problems.append(f"{column} is no finite number for {infinite} of {len(values)} images")
+        if asked.height and not len(values):
+            problems.append(f"{column} is unknown for all {asked.height} images")
+        if len(values) >= FEW and values.n_unique() == 1:
+            problems.append(f"{column} is {values[0]:g} for all {len(values)} images")
+    good = f"{len(profile.scores)} scores of {rows.height} images"
+    return CheckOutcome.of(problems, good, figures, "Look at scores: weights, precision, the encoder named in `on`.")
+
+
+def heads_fit(shard: str, record: Record, records: Records) -> CheckOutcome:
+    """Vectors that heads read are of the encoder that each head states, by what really ran."""
+    from paris_assets.models.head_card import Encoder, encoder_problem
+
+    heads = record.facts.get("heads", {})
+    embedded = records.one("picture_embeddings", shard) if heads else None
+    ran = embedded.facts.get("models", {}) if embedded else {}
+    problems = []
+    for column, head in heads.items():
+        found = ran.get(f"picture_embeddings.{head['on']}")
+        for identity in found if isinstance(found, list) else [found or {}]:
+            problem = encoder_problem(Encoder.model_validate(head["encoder"]), identity)
+            problems += [f"{column}: {problem}"] if problem else []
+    good = f"{len(heads)} heads, each on the encoder that it states" if heads else "no heads"
+    return CheckOutcome.of(problems, good, {"heads": len(heads)}, make_again("content_scores", shard))
+
+
 signal_ids_check = shard_check("image_signals")(ids_joined)
 signal_ranges_check = shard_check("image_signals")(values_in_range)
+vector_ids_check = shard_check("picture_embeddings")(vectors_joined)
+vectors_check = shard_check("picture_embeddings")(vectors_sane)
+scores_check = shard_check("content_scores")(scores_sane)
+heads_check = shard_check("content_scores")(heads_fit)

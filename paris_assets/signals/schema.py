@@ -77,16 +77,20 @@ IMAGE_SIGNALS = Schema(
     others="measured by a signal that the profile names",
     by_profile=MEASURED,
 )
+_PASSING = (pl.String, "image that passes the rules on signals", "raw_images.image_id", "image_signals.image_id")
+PICTURE_EMBEDDINGS = Schema(
+    {
+        "image_id": _PASSING,
+        "reason": (pl.String, "why an encoder gave no vector, which is null then; null where each did", _PIXELS),
+    },
+    others="vector by the encoder of this name in the profile, as it gave it: Array(Float16, dim)",
+)
 CONTENT_SCORES = Schema(
     {
-        "image_id": (
-            pl.String,
-            "image that passes the rules on signals",
-            "raw_images.image_id",
-            "image_signals.image_id",
-        ),
+        "image_id": _PASSING,
         "nsfw": (pl.Float32, "probability by the scorer of this name; one column per scorer of the profile", _PIXELS),
+        "scored_text": (pl.String, "text that vectors were compared with; null where there is none", "raw_images.text"),
     },
-    others="score by the scorer of this name in the profile",
-    by_profile=["nsfw"],
+    others="score by the scorer or head of this name in the profile; null where there is no vector or text",
+    by_profile=["nsfw", "scored_text"],
 )

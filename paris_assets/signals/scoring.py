@@ -1,37 +1,129 @@
-"""Scores of a shard, where earlier rows of the same scorers may be kept."""
+"""Vectors and scores of a shard, where earlier rows of the same networks may be kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import polars as pl
 
-from paris_assets.config import Model
+from paris_assets.config import SCORED_TEXT, Model, Profile
+from paris_assets.errors import BrokenInvariant
 from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats
+from paris_assets.models.encoders import is_head, require_fit
+from paris_assets.models.head_card import read_card
 from paris_assets.models.registry import Models
+from paris_assets.rules.columns import distinct_images
+from paris_assets.signals.embeddings import REASON, embed_pictures
+from paris_assets.signals.heads import OnVectors, head_scores
 from paris_assets.signals.scores import score
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
 
 
+def embedded(
+    passing: pl.Series, measured: int, images: ShardImages, encoders: Mapping[str, Model], models: Models
+) -> Output:
+    """Rows of `picture_embeddings`.
+
+    Args:
+        passing: image_ids worth the work, sorted.
+        measured: images of the shard, embedded or not.
+        encoders: column -> network.
+    """
+    output, stats = Output(rows_in=measured, rejects={"not_embedded": measured - len(passing)}), BatchStats()
+
+    def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        networks = {column: models.load(settings) for column, settings in sorted(encoders.items())}
+        yield from embed_pictures(images.read(missing), networks, stats=stats)
+        output.facts["models"] = _identities("picture_embeddings", networks)
+        output.note_halved(stats.halved)
+
+    output.rows = lambda previous: _counted(reuse_rows(passing.to_frame(), previous, compute), output)
+    return output
+
+
+def _counted(frames: Iterable[pl.DataFrame], output: Output) -> Iterator[pl.DataFrame]:
+    """The frames; how many of their images have no vector becomes a fact."""
+    failed = 0
+    for frame in frames:
+        failed += frame.height - frame[REASON].null_count()
+        yield frame
+    output.facts["without_vector"] = failed
+
+
 def scored(
-    passing: pl.Series, measured: int, images: ShardImages, scorers: Mapping[str, Model], models: Models
+    passing: pl.Series,
+    measured: int,
+    images: ShardImages,
+    vectors: pl.LazyFrame | None,
+    profile: Profile,
+    models: Models,
 ) -> Output:
     """Rows of `content_scores`.
 
     Args:
         passing: image_ids worth scoring, sorted.
         measured: images of the shard, scored or not.
-        scorers: column -> network.
+        vectors: their `picture_embeddings`, or None where no score is on one.
+
+    Raises:
+        WeightsError: a head of another encoder than the one whose vectors it is to read.
     """
     output, stats = Output(rows_in=measured, rejects={"not_scored": measured - len(passing)}), BatchStats()
+    output.facts["heads"] = dict(_statements(profile))
+    wanted, keys = passing.to_frame(), ["image_id"]
+    if any(score.text for score in profile.scores.values()):
+        texts = distinct_images(images.ledger).select("image_id", pl.col("text").alias(SCORED_TEXT)).collect()
+        wanted, keys = wanted.join(texts, on="image_id", how="left", maintain_order="left"), ["image_id", SCORED_TEXT]
 
     def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        networks = {column: models.load(settings) for column, settings in sorted(scorers.items())}
-        yield from score(images.read(missing), networks, stats=stats)
-        output.facts["models"] = {f"scores.{column}": network.identity() for column, network in networks.items()}
+        settings = sorted(profile.scores.items())
+        pixels = {column: models.load(each) for column, each in settings if each.on is None}
+        heads = {column: _load_head(column, profile, models) for column, each in settings if each.on is not None}
+        made = head_scores(_with_vectors(missing, vectors), heads, stats)
+        order = [*keys, *(column for column, _ in settings)]
+        for frame in score(images.read(missing), pixels, stats=stats):
+            yield frame.join(made, on="image_id", how="left", maintain_order="left").select(order)
+        if not pixels:
+            yield made.select(order)
+        networks = {**pixels, **{column: each.texts or each.head for column, each in heads.items()}}
+        output.facts["models"] = _identities("scores", networks)
         output.note_halved(stats.halved)
 
-    output.rows = lambda previous: reuse_rows(passing.to_frame(), previous, compute)
+    output.rows = lambda previous: reuse_rows(wanted, previous, compute, keys)
     return output
+
+
+def _statements(profile: Profile) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each head states, and the encoder that it is used on, for the check ``heads_fit``."""
+    for column, settings in sorted(profile.scores.items()):
+        if settings.on is None:
+            continue
+        require_fit(settings, profile.picture_embeddings[settings.on])
+        if is_head(settings):
+            card = read_card(settings)
+            encoder = card.encoder.model_dump(exclude_none=True)
+            yield column, {"on": settings.on, "encoder": encoder, "normalisation": card.normalisation}
+
+
+def _with_vectors(rows: pl.DataFrame, vectors: pl.LazyFrame | None) -> pl.DataFrame:
+    if vectors is None:
+        return rows
+    joined = rows.lazy().join(vectors, on="image_id", how="inner").sort("image_id").collect()
+    if joined.height != rows.height:
+        lost = rows.height - joined.height
+        raise BrokenInvariant(f"{lost} images that pass the rules on signals have no row in picture_embeddings")
+    return joined
+
+
+def _load_head(column: str, profile: Profile, models: Models) -> OnVectors:
+    settings = profile.scores[column]
+    assert settings.on is not None
+    texts = models.load_text_tower(profile.picture_embeddings[settings.on]) if settings.text else None
+    return OnVectors(models.load(settings), settings.on, texts)
+
+
+def _identities(section: str, networks: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{column}": network.identity() for column, network in networks.items()}

@@ -38,6 +38,7 @@ def make_tiny(folder: Path) -> None:
 
 TINY = {
     "dinov2": tiny.dinov2,
+    **tiny.TOWERS,
     "clip-text": tiny.clip_text,
     "blip-2": tiny.blip2,
     "vit-classifier": tiny.vit_classifier,
@@ -65,7 +66,7 @@ def digest(network: Any) -> str:
     images = photos()[:IMAGES]
     ids = pl.DataFrame({"image_id": [image_id for image_id, _ in images]})
     kind = network.name
-    if kind in ("efficientnet-lite0", "dinov2"):
+    if kind in ("efficientnet-lite0", "dinov2", *tiny.TOWERS):
         return _sha256(embed(images, network))
     if kind in ("open-nsfw", "vit-classifier"):
         return _sha256(score(images, {"nsfw": network}))

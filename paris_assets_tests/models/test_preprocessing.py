@@ -12,7 +12,14 @@ import pytest
 import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
-from transformers import BitImageProcessorPil, Blip2Processor, ViTImageProcessorPil
+from transformers import (
+    BitImageProcessorPil,
+    Blip2Processor,
+    ChineseCLIPImageProcessorPil,
+    CLIPImageProcessorPil,
+    SiglipImageProcessorPil,
+    ViTImageProcessorPil,
+)
 
 from paris_assets.config import Latents, Model
 from paris_assets.latents.encode import encode
@@ -56,7 +63,7 @@ class Case(NamedTuple):
 
 def _case(name: str, folder: Path, **options: Any) -> Case:
     """The network in fp32 from a folder, and its reference processor."""
-    maker = {"dinov2": tiny.dinov2, "blip-2": tiny.blip2, "vit-classifier": tiny.vit_classifier}
+    maker = {"dinov2": tiny.dinov2, "blip-2": tiny.blip2, "vit-classifier": tiny.vit_classifier, **tiny.TOWERS}
     path = str(maker.get(name, tiny.autoencoder)(folder / "model"))
     network = build(Model(implementation=name, path=path, precision="fp32", batch_size=1, options=options))
     if name == "autoencoder-kl":
@@ -78,6 +85,9 @@ def _case(name: str, folder: Path, **options: Any) -> Case:
         ),
         "blip-2": lambda: Blip2Processor.from_pretrained(path).image_processor,  # type: ignore[attr-defined]
         "vit-classifier": lambda: ViTImageProcessorPil.from_pretrained(path),
+        "clip-image": lambda: CLIPImageProcessorPil.from_pretrained(path),
+        "siglip-image": lambda: SiglipImageProcessorPil.from_pretrained(path),
+        "chinese-clip-image": lambda: ChineseCLIPImageProcessorPil.from_pretrained(path),
     }
     processor = processors[name]()
     return Case(
@@ -98,7 +108,7 @@ def _fed(case: Case, data: bytes) -> np.ndarray:
     return tensor
 
 
-NETWORKS = ["dinov2", "blip-2", "vit-classifier", "autoencoder-kl"]
+NETWORKS = ["dinov2", "blip-2", "vit-classifier", "autoencoder-kl", *tiny.TOWERS]
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

@@ -9,15 +9,25 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
+    BertTokenizer,
     Blip2Config,
     Blip2ForConditionalGeneration,
     Blip2Processor,
     BlipImageProcessorPil,
+    ChineseCLIPConfig,
+    ChineseCLIPImageProcessorPil,
+    ChineseCLIPModel,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
     CLIPTextConfig,
     CLIPTextModel,
     Dinov2Config,
     Dinov2Model,
     PreTrainedTokenizerFast,
+    SiglipConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessorPil,
@@ -56,6 +66,64 @@ def clip_text(folder: Path, width: int = 32, layers: int = 2) -> Path:
     small = dict(hidden_size=width, intermediate_size=64, num_hidden_layers=layers, num_attention_heads=2)
     CLIPTextModel(CLIPTextConfig(**small, **clip_tokenizer(folder))).save_pretrained(folder)  # type: ignore[arg-type]
     return folder
+
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2
+}  # fmt: skip
+
+
+def clip(folder: Path, hidden_act: str = "quick_gelu") -> Path:
+    """CLIP with both towers, 24-d, saved as the hub holds it; weights large enough that activations matter."""
+    torch.manual_seed(0)
+    tokens = clip_tokenizer(folder)
+    vision = {**SMALL, "image_size": SIDE, "patch_size": 32, "projection_dim": 24, "hidden_act": hidden_act}
+    text = {**SMALL, **tokens, "projection_dim": 24, "hidden_act": hidden_act}
+    network = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24))
+    _scatter(network).save_pretrained(folder)
+    CLIPImageProcessorPil().save_pretrained(folder)
+    return folder
+
+
+def siglip(folder: Path, resample: int = 2) -> Path:
+    """SigLIP with both towers, 32-d, at 84 pixels; saved as a checkpoint of SigLIP 2, which resizes bilinearly."""
+    torch.manual_seed(0)
+    letters = _letters("$A </s>", ["<pad>", "</s>"])
+    PreTrainedTokenizerFast(tokenizer_object=letters, eos_token="</s>", pad_token="<pad>").save_pretrained(folder)
+    text = {**SMALL, "vocab_size": letters.get_vocab_size(), "max_position_embeddings": 64}
+    text |= {"pad_token_id": letters.token_to_id("<pad>"), "eos_token_id": letters.token_to_id("</s>")}
+    network = SiglipModel(SiglipConfig(text_config=text, vision_config={**SMALL, "image_size": 84, "patch_size": 14}))
+    _scatter(network).save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 84, "width": 84}, resample=resample).save_pretrained(folder)
+    return folder
+
+
+def chinese_clip(folder: Path) -> Path:
+    """Chinese CLIP with both towers, 24-d; its published checkpoints stretch pictures to a square."""
+    torch.manual_seed(0)
+    characters = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", *"一只猫狗在桌子上的红色"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(characters), encoding="utf-8")
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    vision = {**SMALL, "image_size": SIDE, "patch_size": 32, "projection_dim": 24}
+    text = {**SMALL, "vocab_size": len(characters), "pad_token_id": 0}
+    network = ChineseCLIPModel(ChineseCLIPConfig(text_config=text, vision_config=vision, projection_dim=24))
+    _scatter(network).save_pretrained(folder)
+    size = {"height": SIDE, "width": SIDE}
+    ChineseCLIPImageProcessorPil(do_center_crop=False, size=size).save_pretrained(folder)
+    return folder
+
+
+TOWERS = {"clip-image": clip, "siglip-image": siglip, "chinese-clip-image": chinese_clip}
+"""Implementation -> what makes a checkpoint with both towers."""
+
+
+def _scatter(network: Any) -> Any:
+    """As initialised for training, vectors of different pictures would be all but equal."""
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.15 if "embed" in name else 0.3)
+    return network
 
 
 def autoencoder(folder: Path, scaling_factor: float = 0.5) -> Path:

@@ -1,0 +1,65 @@
+"""Several networks on the same images, which are decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from paris_assets.images.decode import Undecodable
+from paris_assets.models.batches import BatchStats, Images, decode, naming, only, prepared_batches, run_padded
+from paris_assets.models.protocols import ImageNetwork
+from paris_assets.models.threads import side_by_side
+
+
+class Together(NamedTuple):
+    """A batch of images through several networks.
+
+    Attributes:
+        ids: those that could be decoded.
+        results: column -> one result for each of them.
+        undecodable: image_id -> why it could not be decoded.
+    """
+
+    ids: list[str]
+    results: dict[str, np.ndarray]
+    undecodable: dict[str, str]
+
+
+def run_together(
+    images: Images, models: Mapping[str, ImageNetwork], threads: int = 0, stats: BatchStats | None = None
+) -> Iterator[Together]:
+    """Run images through several networks, in their order, each with batches of its own size.
+
+    A file is decoded once for all networks that ask for the same ``min_side``: a result must not depend on which others
+    the profile names. An image that cannot be decoded is in no network's batch.
+
+    Args:
+        images: (image_id, file bytes).
+        models: column -> network; at least one.
+        threads: decode threads; 0: one per core.
+        stats: counts and out-of-memory halvings are added here.
+    """
+    counted = stats or BatchStats()
+    sides = {model.min_side for model in models.values()}
+
+    def prepare(image_id: str, data: bytes) -> tuple[str, dict[str, np.ndarray] | Undecodable]:
+        try:
+            pixels = {side: decode(image_id, data, side) for side in sides}
+        except Undecodable as error:
+            return image_id, error
+        return image_id, {column: model.preprocess(pixels[model.min_side]) for column, model in models.items()}
+
+    def run(batch: list[tuple[str, dict[str, np.ndarray] | Undecodable]]) -> Together:
+        good = [(image_id, rows) for image_id, rows in batch if not isinstance(rows, Undecodable)]
+        ids, results = [image_id for image_id, _ in good], dict[str, np.ndarray]()
+        for column, model in models.items() if good else ():
+            rows = np.stack([prepared[column] for _, prepared in good])
+            with naming(ids):
+                results[column] = run_padded(model.name, only(model.run), model.batch_size, counted, rows)[0]
+        failed = {image_id: str(error) for image_id, error in batch if isinstance(error, Undecodable)}
+        return Together(ids, results, failed)
+
+    window = max(model.batch_size for model in models.values())
+    yield from side_by_side(models.values(), run, prepared_batches(prepare, images, window, threads))

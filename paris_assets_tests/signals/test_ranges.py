@@ -1,0 +1,60 @@
+"""Values of shipped signals stay within their ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+
+from paris_assets.config import Signals
+from paris_assets.signals.checks import values_in_range
+from paris_assets.signals.measure import measure
+from paris_assets.signals.schema import MEASURED, RANGES
+from paris_assets_tests.benchmarks.bench_signals import FURTHER
+from paris_assets_tests.fixtures.photographs import SAMPLE
+
+
+@pytest.fixture(scope="module")
+def signals() -> pl.DataFrame:
+    """What ships, of a few photographs."""
+    files = [(f"{i:032x}", path.read_bytes()) for i, path in enumerate(sorted(SAMPLE.rglob("*.jpg"))[:24])]
+    return pl.concat(measure(files, Signals(measures=[*Signals().measures, *FURTHER])))
+
+
+def test_every_number_that_ships_has_a_range(signals: pl.DataFrame) -> None:
+    numbers = {name for name, (kind, *_) in MEASURED.items() if isinstance(kind, type) and kind.is_numeric()}
+    assert set(RANGES) == numbers - {"phash", "dhash"}
+    assert set(MEASURED) == set(signals.columns) - {"image_id", "undecodable", "error"}
+
+
+def test_photographs_are_within(signals: pl.DataFrame) -> None:
+    outcome = values_in_range("00000", signals.lazy())
+    assert (outcome.passed, outcome.said) == (True, f"{len(RANGES)} signals within their ranges")
+
+
+def defects() -> Iterator[tuple[str, float]]:
+    """A value below, one above and one that is no number, where a column can hold them."""
+    for name, (low, high) in RANGES.items():
+        yield name, low - 1
+        if not math.isinf(high):
+            yield name, high + 1
+        if MEASURED[name][0] == pl.Float64:
+            yield name, math.nan
+
+
+@pytest.mark.parametrize(("name", "value"), list(defects()))
+def test_a_value_outside_is_named(signals: pl.DataFrame, name: str, value: float) -> None:
+    defect = pl.lit(value).cast(signals.schema[name])
+    changed = signals.with_columns(pl.when(pl.int_range(pl.len()) == 3).then(defect).otherwise(name).alias(name))
+    outcome = values_in_range("00007", changed.lazy())
+    assert not outcome.passed
+    assert f"1 values of {name} are not within" in outcome.said
+    assert "--select image_signals --shards 00007" in outcome.advice
+
+
+def test_signals_of_others_and_nulls_are_left_alone(signals: pl.DataFrame) -> None:
+    own = signals.select("image_id", pl.lit(-5.0).alias("mine"), pl.lit(None, pl.Float64).alias("blur"))
+    assert values_in_range("00000", own.lazy()).passed
+    assert values_in_range("00000", own.select("image_id").lazy()).passed
