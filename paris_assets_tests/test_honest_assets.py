@@ -31,6 +31,7 @@ from paris_assets.models.registry import Models
 from paris_assets.profiles import PROFILES, load_profile
 from paris_assets.signals.schema import IMAGE_SIGNALS
 from paris_assets.storage.files import LocalFiles
+from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
@@ -196,6 +197,7 @@ def test_a_selection_is_made_by_calling_the_asset() -> None:
     assert (output.rows_in, output.rejects, output.facts) == (3, {"low_value_cluster": 1}, {"kept": 2})
 
 
+IMAGES = ImageTars(LocalFiles(Location("/nonexistent")))  # which nobody reads but who shows a sample
 SOURCES = SOURCE_ROWS.frame(
     [{"source_row": 7, "aesthetic": 6.5, "alt_texts": ["own", "t"]}, {"source_row": 8, "aesthetic": 4.0}]
 ).lazy()
@@ -218,7 +220,7 @@ def test_images_are_curated_by_calling_the_asset() -> None:
             {**group, "image_id": "b", "source_row": 8, "keeper": False, "distance": 2, "method": "phash"},
         ]
     )
-    output = curated_images.body("00000", SOURCES, LEDGER, groups.lazy())
+    output = curated_images.body("00000", IMAGES, SOURCES, LEDGER, groups.lazy())
     (row,) = rows_of(output).to_dicts()
     assert dict(rows_of(output).schema) == dict(CURATED_IMAGES.polars())
     assert (row["image_id"], row["url"], row["alt_texts"], row["aesthetic"]) == (
@@ -237,7 +239,7 @@ def test_images_are_judged_without_scores_by_calling_the_asset() -> None:
         "curation.score_rules": [{"name": "aesthetic", "column": "aesthetic", "min": 5.0}],
     }
     signals = IMAGE_SIGNALS.frame([{"image_id": name, "undecodable": False} for name in ("a", "b")]).lazy()
-    output = filtered_images.body(load_profile("demo", rules), SOURCES, LEDGER, signals, None)
+    output = filtered_images.body("00000", IMAGES, load_profile("demo", rules), SOURCES, LEDGER, signals, None)
     assert rows_of(output).select("image_id", "kept", "reason").rows() == [
         ("a", True, None),
         ("b", False, "short_side"),
