@@ -32,6 +32,7 @@ from paris_assets.models.registry import Models
 from paris_assets.profiles import PROFILES, load_profile
 from paris_assets.signals.schema import IMAGE_SIGNALS
 from paris_assets.storage.files import LocalFiles
+from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
@@ -197,6 +198,7 @@ def test_a_selection_is_made_by_calling_the_asset() -> None:
     assert (output.rows_in, output.rejects, output.facts) == (3, {"low_value_cluster": 1}, {"kept": 2})
 
 
+IMAGES = ImageTars(LocalFiles(Location("/nonexistent")))  # which nobody reads but who shows a sample
 SOURCES = SOURCE_ROWS.frame(
     [{"source_row": 7, "aesthetic": 6.5, "alt_texts": ["own", "t"]}, {"source_row": 8, "aesthetic": 4.0}]
 ).lazy()
@@ -219,11 +221,13 @@ def test_images_are_curated_by_calling_the_asset() -> None:
             {**group, "image_id": "b", "source_row": 8, "keeper": False, "distance": 2, "method": "phash"},
         ]
     )
-    output = curated_images.body("00000", SOURCES, LEDGER, groups.lazy(), None)
+    output = curated_images.body("00000", IMAGES, SOURCES, LEDGER, groups.lazy(), None)
     (row,) = rows_of(output).to_dicts()
     assert dict(rows_of(output).schema) == {k: v for k, v in CURATED_IMAGES.polars().items() if k != "tier"}
     verdicts = FILTERED_IMAGES.frame([{"image_id": name, "kept": True, "tier": "512"} for name in ("a", "b")])
-    (tiered,) = rows_of(curated_images.body("00000", SOURCES, LEDGER, groups.lazy(), verdicts.lazy())).to_dicts()
+    (tiered,) = rows_of(
+        curated_images.body("00000", IMAGES, SOURCES, LEDGER, groups.lazy(), verdicts.lazy())
+    ).to_dicts()
     assert tiered == {**row, "tier": "512"}
     assert (row["image_id"], row["url"], row["alt_texts"], row["aesthetic"]) == (
         "a",
@@ -241,7 +245,7 @@ def test_images_are_judged_without_scores_by_calling_the_asset() -> None:
         "curation.score_rules": [{"name": "aesthetic", "column": "aesthetic", "min": 5.0}],
     }
     signals = IMAGE_SIGNALS.frame([{"image_id": name, "undecodable": False} for name in ("a", "b")]).lazy()
-    output = filtered_images.body(load_profile("demo", rules), SOURCES, LEDGER, signals, None, None)
+    output = filtered_images.body("00000", IMAGES, load_profile("demo", rules), SOURCES, LEDGER, signals, None, None)
     assert rows_of(output).select("image_id", "kept", "reason").rows() == [
         ("a", True, None),
         ("b", False, "short_side"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from paris_assets.dag.private import AssetCheckExecutionRecordStatus, PartitionKeyFilter
+from paris_assets.dag.private import AssetCheckExecutionRecord, AssetCheckExecutionRecordStatus, PartitionKeyFilter
 from paris_assets.dag.records import ALL
 
 NAME = "no_failed_checks"
@@ -51,9 +51,15 @@ class FailedCheck:
 
 def last_said(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
     """The latest evaluation of a check, whatever run of it is planned or under way."""
+    found = last_record(instance, key)
+    return found.evaluation if found else None
+
+
+def last_record(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> AssetCheckExecutionRecord | None:
+    """The record of that evaluation, with its time: that of a planned check holds something else in its place."""
     judged = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
     found = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=judged)
-    return found[0].evaluation if found else None
+    return found[0] if found else None
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]) -> list[FailedCheck]:

@@ -9,7 +9,10 @@ from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.execution.compute_logs import redirect_to_file
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import ConsolidatedSqliteEventLogStorage
@@ -19,6 +22,7 @@ from dagster._core.storage.runs.sqlite import SqliteRunStorage
 __all__ = [
     "IO_TYPE_EXTENSION",
     "AssetCheckEvaluationTargetMaterializationData",
+    "AssetCheckExecutionRecord",
     "AssetCheckExecutionRecordStatus",
     "CapturedLogContext",
     "CheckRunHealthResult",

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from paris_assets.dag.catalog import Catalog
-from paris_assets.dag.failed_checks import last_said
+from paris_assets.dag.failed_checks import last_record, last_said
 from paris_assets.dag.graph import Graph
 from paris_assets.planning.waves import Done, some
 
@@ -45,12 +45,12 @@ def total(catalog: Catalog, asset: str, done: Done) -> dict[str, Any]:
 
 
 def last_totals(instance: dg.DagsterInstance, graph: Graph) -> dict[str, str]:
-    """Asset of shards -> what was last counted over all shards, and when, where anything was; one query."""
-    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(total_keys(graph))
+    """Asset of shards -> what was last counted over all shards, and when, where anything was."""
+    found = {key.asset_key.to_user_string(): last_record(instance, key) for key in total_keys(graph)}
     return {
-        key.asset_key.to_user_string(): f"{record.evaluation.description} Counted {_minute(record.create_timestamp)}."
-        for key, record in found.items()
-        if record.evaluation is not None
+        asset: f"{record.evaluation.description} Counted {_minute(record.create_timestamp)}."
+        for asset, record in found.items()
+        if record is not None and record.evaluation is not None
     }
 
 

@@ -55,6 +55,16 @@ def test_a_run_of_one_shard_says_again_what_was_said_last() -> None:
             instance.report_runless_asset_event(told)
 
 
+@dg.asset
+def raw_images() -> None:
+    raise RuntimeError("fails before its checks")
+
+
+@dg.asset_check(asset=raw_images, name="all_shards")  # pyright: ignore[reportArgumentType]
+def planned() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
 def test_what_was_counted_last_is_told_with_its_time() -> None:
     key = next(key for key in total_keys(GRAPH) if key.asset_key == dg.AssetKey("raw_images"))
 
@@ -65,6 +75,9 @@ def test_what_was_counted_last_is_told_with_its_time() -> None:
     count.__annotations__ = {"context": dg.OpExecutionContext}
     with dg.DagsterInstance.ephemeral() as instance:
         assert last_totals(instance, GRAPH) == {}
+        job = dg.Definitions([raw_images], asset_checks=[planned]).resolve_implicit_global_asset_job_def()
+        assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+        assert last_totals(instance, GRAPH) == {}, "it was planned"
         dg.GraphDefinition("count", node_defs=[dg.op(count)]).to_job().execute_in_process(instance=instance)
         found = last_totals(instance, GRAPH)
     assert found.keys() == {"raw_images"}
