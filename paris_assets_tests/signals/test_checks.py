@@ -125,7 +125,7 @@ def test_an_image_without_row_of_vectors(store: MadeUpRoot) -> None:
         ({"similarity": pl.lit(None, pl.Float32)}, "similarity is unknown for all 24 images"),
         ({"nsfw": pl.lit(float("nan"), pl.Float32)}, "nsfw is no finite number for 24 of 24 images"),
     ],
-    ids=str,
+    ids=["same", "zero", "unknown", "without vectors", "no number"],
 )
 def test_a_score_that_tells_nothing(store: MadeUpRoot, columns: dict[str, pl.Expr], words: str) -> None:
     put_scores(store, **columns)
