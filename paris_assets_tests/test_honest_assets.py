@@ -262,5 +262,5 @@ def test_a_score_of_the_profile_stands_in_place_of_the_lists() -> None:
     }
     signals = IMAGE_SIGNALS.frame([{"image_id": name, "undecodable": False} for name in ("a", "b")]).lazy()
     scores = pl.LazyFrame({"image_id": ["a", "b"], "aesthetic": pl.Series([3.0, 7.0], dtype=pl.Float32)})
-    output = filtered_images.body(load_profile("demo", rules), SOURCES, LEDGER, signals, scores)
+    output = filtered_images.body("00000", IMAGES, load_profile("demo", rules), SOURCES, LEDGER, signals, scores, None)
     assert rows_of(output).select("image_id", "kept", "value").rows() == [("a", False, 3.0), ("b", True, None)]
