@@ -9,6 +9,7 @@ from paris_assets.signals import kernels
 from paris_assets.signals.copies import greys
 
 GRID = 8
+MIDDLE = 3  # of a block: the step from its line 3 to 4
 STEEPEST = 0.05  # of the lines of each kind: edges of a frame, of a page
 
 
@@ -33,12 +34,13 @@ def blocking(grey: np.ndarray) -> float | None:
     """Blocking of (H, W) uint8 luma, -1 to 1; 0 for an image without any step, None for one without any border."""
     if min(grey.shape) <= GRID:
         return None
-    return (_contrast(kernels.steps_down(grey)) + _contrast(kernels.steps_across(grey))) / 2
+    down, across = kernels.steps_down(grey, MIDDLE, GRID // 2), kernels.steps_across(grey)[MIDDLE :: GRID // 2]
+    return (_contrast(down) + _contrast(across)) / 2
 
 
 def _contrast(steps: np.ndarray) -> float:
-    """(b - o) / (b + o) of the summed steps between neighbouring lines."""
-    border, other = _mean_but_steepest(steps[GRID - 1 :: GRID]), _mean_but_steepest(steps[GRID // 2 - 1 :: GRID])
+    """(b - o) / (b + o) of the summed steps between lines, in turn across the middle and the border of a block."""
+    border, other = _mean_but_steepest(steps[1::2]), _mean_but_steepest(steps[::2])
     return (border - other) / (border + other) if border + other else 0.0
 
 

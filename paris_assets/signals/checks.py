@@ -8,6 +8,7 @@ from paris_assets.dag.joins import same_images
 from paris_assets.dag.moments import scale
 from paris_assets.dag.records import Record, Records
 from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
+from paris_assets.settings.import_path import SHIPPED
 from paris_assets.signals.schema import RANGES
 
 FEW = 8
@@ -20,9 +21,13 @@ def ids_joined(shard: str, raw_images: pl.LazyFrame, image_signals: pl.LazyFrame
     return same_images("image_signals", shard, image_signals, fetched)
 
 
-def values_in_range(shard: str, image_signals: pl.LazyFrame) -> CheckOutcome:
+def values_in_range(shard: str, image_signals: pl.LazyFrame, profile: Profile) -> CheckOutcome:
     """Every value of a shipped signal is one that its definition allows; none is infinite or no number."""
-    known = [name for name in image_signals.collect_schema() if name in RANGES]
+    from paris_assets.signals.signal import load_signals
+
+    # A signal of one's own may have a column of the same name, with values of another kind.
+    shipped = load_signals([path for path in profile.signals.measures if path.startswith(SHIPPED)])
+    known = [name for signal in shipped for name in signal.schema if name in RANGES]
     counts = image_signals.select(_outside(name).sum() for name in known).collect().to_dict(as_series=False)
     wrong = {name: count for name, (count,) in counts.items() if count}
     problems = [f"{count} values of {name} are not within {_said(name)}" for name, count in wrong.items()]

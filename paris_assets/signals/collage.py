@@ -39,10 +39,12 @@ def gutters(rows: Lines, columns: Lines) -> int:
 
 
 def _bars(lines: Lines) -> int:
+    least, level = max(4, round(LEAST_PART * len(lines))), flat_lines(lines, FLAT)
+    if not level[least:-least].any():
+        return 0
     first, last = flat_depth(lines), len(lines) - flat_depth(lines[::-1])
-    flat = np.concatenate([[False], flat_lines(lines, FLAT), [False]]).astype(np.int8)
+    flat = np.concatenate([[False], level, [False]]).astype(np.int8)
     starts, stops = np.flatnonzero(np.diff(flat) == 1), np.flatnonzero(np.diff(flat) == -1)
-    least = max(4, round(LEAST_PART * len(lines)))
     runs = zip(starts.tolist(), stops.tolist(), strict=True)
     inside = [(start, stop) for start, stop in runs if start - first >= least and last - stop >= least]
     return sum(_is_bar(lines, start, stop) for start, stop in inside)

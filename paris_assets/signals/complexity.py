@@ -45,7 +45,7 @@ def complexity(grey: np.ndarray, sample: np.ndarray) -> float | None:
     if max(height, width) > LONGEST:
         return None
     luma = _reduced(grey, height, width)
-    chroma = [_reduced(plane, -(-height // 2), -(-width // 2)) for plane in _chroma(sample)]
+    chroma = _chroma(sample, -(-height // 2), -(-width // 2))
     return 8 * len(simplejpeg.encode_jpeg_yuv_planes(luma, *chroma, quality=QUALITY)) / (height * width)
 
 
@@ -56,18 +56,17 @@ def _reduced(plane: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @compiled
-def _chroma(sample: np.ndarray) -> np.ndarray:
-    """R, G, B and luma, (4, h, w) uint8 -> Cb and Cr (ITU-T T.871), (2, h, w) uint8."""
+def _chroma(sample: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Cb and Cr (ITU-T T.871) at the middles of equal areas, (2, rows, columns), of R, G, B, luma, (4, h, w) uint8."""
     _, height, width = sample.shape
-    out = np.empty((2, height, width), np.uint8)
-    for y in range(height):
-        reds, blues, lumas = sample[0, y], sample[2, y], sample[3, y]
-        for x in range(width):
-            luma = np.int32(lumas[x])
-            cb = np.int32((np.int32(blues[x]) - luma) * np.int32(36_984) + np.int32(128 << 16)) >> np.int32(16)
-            cr = np.int32((np.int32(reds[x]) - luma) * np.int32(46_745) + np.int32(128 << 16)) >> np.int32(16)
-            out[0, y, x] = min(max(cb, np.int32(0)), np.int32(255))
-            out[1, y, x] = min(max(cr, np.int32(0)), np.int32(255))
+    out, places = np.empty((2, rows, columns), np.uint8), (2 * np.arange(columns) + 1) * width // (2 * columns)
+    for j in range(rows):
+        y = (2 * j + 1) * height // (2 * rows)
+        for i, x in enumerate(places):
+            luma = np.int64(sample[3, y, x])
+            cb = ((np.int64(sample[2, y, x]) - luma) * 36_984 + (128 << 16) + 32_768) >> 16
+            cr = ((np.int64(sample[0, y, x]) - luma) * 46_745 + (128 << 16) + 32_768) >> 16
+            out[0, j, i], out[1, j, i] = min(max(cb, 0), 255), min(max(cr, 0), 255)
     return out
 
 

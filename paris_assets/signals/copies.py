@@ -43,7 +43,7 @@ def histograms(rgb: list[np.ndarray]) -> np.ndarray:
 
 
 def step_energies(rgb: list[np.ndarray]) -> np.ndarray:
-    """(N, 4) float64: mean energy of steps of luma over 1, 2, 3 and 8 pixels at native size (`edges.step_energies`), of
+    """(N, 3) float64: mean energy of steps of luma over 1, 2 and 8 pixels at native size (`edges.step_energies`), of
     up to 128 pairs of rows; NaN for images of less than 10 pixels on a side."""
     return _remembered("step_energies", rgb, lambda: np.stack([_step_energies(grey) for grey in greys(rgb)]))
 

@@ -63,7 +63,7 @@ class Degradation:
 
 
 def edge_width(energies: np.ndarray) -> float | None:
-    """The blur of `Degradation` from `edges.step_energies`, (4,); None where there are no edges."""
+    """The blur of `Degradation` from `edges.step_energies`, (3,); None where there are no edges."""
     fine, coarse = energies[LAGS.index(2)], energies[LAGS.index(8)]
     if not coarse >= LEAST_ENERGY:
         return None

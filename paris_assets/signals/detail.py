@@ -46,7 +46,7 @@ def texture(grey: np.ndarray) -> float | None:
 
 
 def softness(energies: np.ndarray) -> float | None:
-    """The `upscaled` of `Detail` from `edges.step_energies`, (4,)."""
+    """The `upscaled` of `Detail` from `edges.step_energies`, (3,)."""
     fine, coarse = energies[LAGS.index(1)], energies[LAGS.index(8)]
     if not coarse >= LEAST_ENERGY:
         return None

@@ -6,7 +6,7 @@ import numpy as np
 
 from paris_assets.compiled import add_product, compiled
 
-LAGS = (1, 2, 3, 8)
+LAGS = (1, 2, 8)
 BLOCK = 16
 TENSOR_BLOCK = 8
 CHUNK = 16_384  # products of two steps of this many pixels fit 32 bits
@@ -30,7 +30,7 @@ def _products(first: np.ndarray, second: np.ndarray, third: np.ndarray, fourth: 
 
 @compiled
 def step_energies(grey: np.ndarray, stride: int) -> np.ndarray:
-    """Mean energy of steps over 1, 2, 3 and 8 pixels of (H, W) uint8, both more than 9: (4,) float64, grey levels^2.
+    """Mean energy of steps over 1, 2 and 8 pixels of (H, W) uint8, both more than 9: (3,) float64, grey levels^2.
 
     The energy of a step is its product with the step beside it, at a right angle to its direction: edges are longer
     than two pixels, so theirs count in full, while noise, which is another in each pixel, cancels.

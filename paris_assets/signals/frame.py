@@ -35,6 +35,8 @@ class Frame:
 def frame(rows: Lines, columns: Lines) -> tuple[int, float]:
     """`flat_sides` and `frame_share` of a picture."""
     sides = [rows, rows[::-1], columns, columns[::-1]]
+    if all(lines[0, 3] >= FLAT for lines in sides):
+        return 0, 0.0
     depths = [flat_depth(lines) for lines in sides]
     flat = [i for i, lines in enumerate(sides) if depths[i] >= max(1, int(BORDER * len(lines)))]
     alike = max(([j for j in flat if _same(sides[i][0], sides[j][0])] for i in flat), key=len, default=[])

@@ -28,12 +28,14 @@ def luma_and_sample(rgb: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]
     grey = np.empty((height, width), np.uint8)
     sample = np.empty((4, (height + step - 1) // step, (width + step - 1) // step), np.uint8)
     lines = rgb.reshape(height, 3 * width)
+    red, green, blue = np.empty(width, np.uint8), np.empty(width, np.uint8), np.empty(width, np.uint8)
     for y in range(height):
         line, row = lines[y], grey[y]
+        for x in range(width):  # apart from the sums, which is twice as fast
+            red[x], green[x], blue[x] = line[3 * x], line[3 * x + 1], line[3 * x + 2]
         for x in range(width):
-            red, green, blue = np.uint32(line[3 * x]), np.uint32(line[3 * x + 1]), np.uint32(line[3 * x + 2])
-            scaled = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471) + np.uint32(32768)
-            row[x] = scaled >> np.uint32(16)
+            scaled = np.uint32(red[x]) * np.uint32(19595) + np.uint32(green[x]) * np.uint32(38470)
+            row[x] = (scaled + np.uint32(blue[x]) * np.uint32(7471) + np.uint32(32768)) >> np.uint32(16)
         if y % step == 0:
             reds, greens, blues, lumas = (
                 sample[0, y // step],
@@ -42,10 +44,7 @@ def luma_and_sample(rgb: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]
                 sample[3, y // step],
             )
             for x in range(len(reds)):
-                reds[x] = line[3 * step * x]
-                greens[x] = line[3 * step * x + 1]
-                blues[x] = line[3 * step * x + 2]
-                lumas[x] = row[step * x]
+                reds[x], greens[x], blues[x], lumas[x] = red[step * x], green[step * x], blue[step * x], row[step * x]
     return grey, sample
 
 
@@ -87,15 +86,15 @@ def reduced(grey: np.ndarray, factor: int) -> np.ndarray:
 
 
 @compiled
-def steps_down(grey: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 -> (H - 1,) int64: summed absolute steps from each row to the next."""
+def steps_down(grey: np.ndarray, first: int, every: int) -> np.ndarray:
+    """(H, W) uint8 -> (n,) int64: summed absolute steps to the next row, from the `first` and `every` n-th after it."""
     height, width = grey.shape
-    sums = np.empty(height - 1, np.int64)
-    for y in range(height - 1):
-        row, below, total = grey[y], grey[y + 1], np.int32(0)
+    sums = np.empty((height - 1 - first + every - 1) // every, np.int64)
+    for i in range(len(sums)):
+        row, below, total = grey[first + i * every], grey[first + i * every + 1], np.int32(0)
         for x in range(width):
             total = add_product(total, np.int32(abs(np.int32(row[x]) - np.int32(below[x]))), np.int32(1))
-        sums[y] = total
+        sums[i] = total
     return sums
 
 

@@ -111,6 +111,10 @@ class Schema(Mapping[str, Column]):
         without."""
         return [pl.col(name).cast(kind) for name, kind in self.polars().items() if name not in without]
 
+    def always(self) -> list[str]:
+        """Columns that the table has whatever the profile says."""
+        return [name for name in self if name not in self._by_profile]
+
     def require(self, found: Mapping[str, Kind], table: str) -> None:
         """Check the columns of rows that are about to be committed.
 
@@ -121,8 +125,9 @@ class Schema(Mapping[str, Column]):
         Raises:
             WrongColumns: one is missing, unknown or of another type.
         """
+        always = self.always()
         for name, column in self.items():
-            if name not in found and name not in self._by_profile:
+            if name not in found and name in always:
                 raise WrongColumns(f"{table} lacks its column {name!r} ({column.kind})")
             if name in found and not column.accepts(found[name]):
                 raise WrongColumns(f"{table}.{name} holds {found[name]}, not {column.kind}")

@@ -232,7 +232,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"embedder": {"implementation": "absent.module:Net"}}, "embedder: absent.module:Net: No module named 'absent'"),
     ({"embedder": {"implementation": f"{__name__}:Other"}}, "has no attribute 'Other'"),
     ({"latents__codec": {"implementation": f"{__name__}:Same"}}, "Same has no encode, no decode; paris_assets/models/"),
-    ({"checks__warn_only": ["retension"]}, "checks.warn_only: no check retension; there are boundary, "),
+    ({"checks__warn_only": ["retension"]}, "checks.warn_only: no check retension (did you mean 'retention'?)"),
     ({"source__columns": {"image": "picture"}}, "source.columns: list.parquet has no ['picture']"),
     ({"source__columns": {"picture": "image"}}, "source.columns: no column 'picture' of ours; there are url, text, "),
 ]  # fmt: skip

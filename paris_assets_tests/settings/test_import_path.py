@@ -91,7 +91,7 @@ class Embedder(Signal):
     ("setting", "cls", "changed", "chosen"),
     [
         ("signals.measures", Signal, {"image_signals"}, set()),
-        ("curation.signal_rules", Rule, {"filtered_images"}, {"content_scores"}),
+        ("curation.signal_rules", Rule, {"filtered_images", "curation_report"}, {"content_scores"}),
         ("embedder", Embedder, {"image_embeddings"}, set()),
     ],
     ids=["signal", "rule", "embedder"],

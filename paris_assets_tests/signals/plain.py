@@ -21,7 +21,7 @@ def resized(grey: np.ndarray, width: int, height: int) -> np.ndarray:
 def step_energies(grey: np.ndarray, stride: int) -> np.ndarray:
     levels, (height, width) = grey.astype(np.float64), grey.shape
     energies = []
-    for lag in (1, 2, 3, 8):
+    for lag in (1, 2, 8):
         across = levels[:, lag : lag + width - 8] - levels[:, : width - 8]
         down = levels[lag : lag + height - 8] - levels[: height - 8]
         pairs = across[: height - 8] * across[1 : height - 7] + down[:, : width - 8] * down[:, 1 : width - 7]

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import polars as pl
 import pytest
 
-from paris_assets.config import Signals
+from paris_assets.config import Profile, Signals
 from paris_assets.signals.checks import values_in_range
 from paris_assets.signals.measure import measure
 from paris_assets.signals.schema import MEASURED, RANGES
 from paris_assets_tests.benchmarks.bench_signals import FURTHER
 from paris_assets_tests.fixtures.photographs import SAMPLE
+
+EVERY = Profile(signals=Signals(measures=[*Signals().measures, *FURTHER]))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def test_every_number_that_ships_has_a_range(signals: pl.DataFrame) -> None:
 
 
 def test_photographs_are_within(signals: pl.DataFrame) -> None:
-    outcome = values_in_range("00000", signals.lazy())
+    outcome = values_in_range("00000", signals.lazy(), EVERY)
     assert (outcome.passed, outcome.said) == (True, f"{len(RANGES)} signals within their ranges")
 
 
@@ -48,13 +50,16 @@ def defects() -> Iterator[tuple[str, float]]:
 def test_a_value_outside_is_named(signals: pl.DataFrame, name: str, value: float) -> None:
     defect = pl.lit(value).cast(signals.schema[name])
     changed = signals.with_columns(pl.when(pl.int_range(pl.len()) == 3).then(defect).otherwise(name).alias(name))
-    outcome = values_in_range("00007", changed.lazy())
+    outcome = values_in_range("00007", changed.lazy(), EVERY)
     assert not outcome.passed
     assert f"1 values of {name} are not within" in outcome.said
     assert "--select image_signals --shards 00007" in outcome.advice
 
 
 def test_signals_of_others_and_nulls_are_left_alone(signals: pl.DataFrame) -> None:
-    own = signals.select("image_id", pl.lit(-5.0).alias("mine"), pl.lit(None, pl.Float64).alias("blur"))
-    assert values_in_range("00000", own.lazy()).passed
-    assert values_in_range("00000", own.select("image_id").lazy()).passed
+    """A column of one's own may be called as one that ships, and mean something else."""
+    measures = ["paris_assets.signals.degradation:Degradation", "my_signals:Saturation"]
+    profile = Profile(signals=Signals(measures=measures))
+    own = signals.with_columns(saturation=pl.lit(40.0), blur=pl.lit(None, pl.Float64))
+    assert values_in_range("00000", own.lazy(), profile).passed
+    assert not values_in_range("00000", own.lazy(), EVERY).passed
