@@ -18,7 +18,7 @@ RUN_EXAMPLES = """examples:
   paris run --root data/runs/mine --from cluster_model --set clusters.k=4
   paris run --root data/runs/mine --retry transient --log-file run.log
 
-exit status: 0 done and sound; 1 something failed, a check of severity ERROR fails, or nothing is published;
+exit status: 0 done and sound; 1 something failed, a check of severity ERROR fails, or no image is left;
 2 the command, a setting or the source has to be changed first"""
 FIRST_EXAMPLES = """examples:
   paris run                                                    the demo, in data/runs/demo

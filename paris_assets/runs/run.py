@@ -18,6 +18,7 @@ from paris_assets.ingest.fetched import is_transient
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress
+from paris_assets.runs.rejections import nothing_left
 from paris_assets.runs.workers import Workers
 
 
@@ -165,7 +166,8 @@ def partitions(tasks: Iterable[Task]) -> list[tuple[str, str]]:
 
 
 def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: str | None = None) -> RunReport:
-    """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
+    """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input, and
+    are not begun where no image is left."""
     report, start = RunReport(), time.monotonic()
     (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
     shards = selected_shards(_registry(catalog), request)
@@ -174,6 +176,8 @@ def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: s
         for wave in waves(catalog.graph):
             done = what_is_done(catalog, catalog.shards())
             tasks = wave_tasks(catalog.graph, wave, shards, chosen, again, done)
+            if tasks and wave.number and nothing_left(catalog):
+                break
             ready = [task for task in (ready_part(catalog, task, done, report.blocked) for task in tasks) if task]
             if not ready:
                 continue

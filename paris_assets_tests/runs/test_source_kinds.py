@@ -123,9 +123,12 @@ def test_an_address_of_ones_own_is_refused_until_it_is_named(tmp_path: Path, cap
         urls = [f"http://127.0.0.1:{server.port}/a.jpg", "http://10.1.2.3/b.jpg"]
         pl.DataFrame({"url": urls}).write_parquet(tmp_path / "rows.parquet")
         command = ["run", "--root", str(root), "--select", "source_rows,raw_images"]
-        assert main([*command, "--source", str(tmp_path / "rows.parquet")]) == 0
+        assert main([*command, "--source", str(tmp_path / "rows.parquet")]) == 1
         said = capfd.readouterr().err
-        assert "refused: 10.1.2.3, 127.0.0.1: in a private network" in said
+        assert (
+            "nothing was fetched: of 2 rows rejected: private_address 2 (10.1.2.3, 127.0.0.1: in a private network"
+            in said
+        )
         assert "ingest.resolve.10.1.2.3=" in said
         assert server.requests == []
         allowed = ["--force", "--set", f"ingest.resolve.127.0.0.1=127.0.0.1:{server.port}"]
