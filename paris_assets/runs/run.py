@@ -14,7 +14,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import MissingInput, UsageError, UserError, did_you_mean
-from paris_assets.ingest.fetched import is_transient
+from paris_assets.ingest.fetched import is_asked_again
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress
@@ -147,7 +147,7 @@ def asked_again(catalog: Catalog, request: Request) -> Again:
     _, forced = selected_assets(catalog, request)
     shards = [shard for shard in selected_shards(_registry(catalog), request) if request.retry]
     failed = {shard: record.rejects for shard in shards if (record := catalog.record("raw_images", shard))}
-    retried = [shard for shard, reasons in failed.items() if any(is_transient(reason) for reason in reasons)]
+    retried = [shard for shard, reasons in failed.items() if any(is_asked_again(reason) for reason in reasons)]
     return Again(frozenset(forced), frozenset(("raw_images", shard) for shard in retried))
 
 

@@ -129,9 +129,9 @@ def test_an_address_of_ones_own_is_refused_until_it_is_named(tmp_path: Path, cap
             "nothing was fetched: of 2 rows rejected: private_address 2 (10.1.2.3, 127.0.0.1: in a private network"
             in said
         )
-        assert "ingest.resolve.10.1.2.3=" in said
+        assert "`paris run --retry transient --set 'ingest.resolve.10.1.2.3=" in said
         assert server.requests == []
-        allowed = ["--force", "--set", f"ingest.resolve.127.0.0.1=127.0.0.1:{server.port}"]
+        allowed = ["--retry", "transient", "--set", f"ingest.resolve.127.0.0.1=127.0.0.1:{server.port}"]
         assert main([*command, *allowed]) == 0
     assert "refused: 10.1.2.3: in" in capfd.readouterr().err
     ledger = Tables(open_catalog(str(root))).read("raw_images", "00000")
