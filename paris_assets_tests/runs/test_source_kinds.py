@@ -12,6 +12,7 @@ from paris_assets.cli import main
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import open_catalog
 from paris_assets.images.reader import ImageTars
+from paris_assets.runs.inspect import find_occurrences
 from paris_assets.storage.files import LocalFiles
 from paris_assets_tests.ingest.servers import replies, response, serving
 from paris_assets_tests.runs.conftest import SAMPLE
@@ -110,6 +111,10 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     assert record.facts["left_out"][".npy files"] == {"count": 1, "names": ["features.npy"]}
     assert record.facts["unread"] == {"captions that are no UTF-8": {"count": 1, "names": [f"{second.stem}.txt"]}}
     texts = Tables(catalog).read("source_rows", "00000")["text"].to_list()
+    locators = Tables(catalog).read("source_rows", "00000")["locator"].to_list()
+    for wanted in (locators[1], f"./{locators[1]}", f"/elsewhere/photos/{locators[1]}"):
+        assert find_occurrences(Tables(catalog), wanted)["source_row"].to_list() == [1], wanted
+    assert find_occurrences(Tables(catalog), locators[1][1:]).is_empty()
     assert texts == ["a red bicycle by the wall", *[None] * (len(PHOTOS) - 1)]
     assert main(command) == 0
     said = capfd.readouterr().err
