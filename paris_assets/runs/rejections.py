@@ -20,6 +20,8 @@ def setting_of(profile: Profile, asset: str, reason: str) -> str | None:
     """The setting that decides over images that an asset rejects for a reason, as the command line takes it."""
     if asset == "latents":
         return "--set latents.upscale=true"
+    if asset != "filtered_images":
+        return None
     rules = {"signal_rules": profile.curation.signal_rules, "score_rules": profile.curation.score_rules}
     for where, found in rules.items():
         for rule in found:
