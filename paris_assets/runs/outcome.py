@@ -46,9 +46,8 @@ def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[s
     if selection and "latents" not in rows and tables.catalog.record("latents", occurrence["shard"]):
         smallest = min(tables.catalog.profile.latents.resolutions)
         size = f"{occurrence['width']} x {occurrence['height']}"
-        return [
-            f"no latent, so it is not published: {size} pixels, resolution {smallest}, {setting_of(tables.catalog.profile, 'latents', '')} makes one"
-        ]
+        setting = setting_of(tables.catalog.profile, "latents", "")
+        return [f"no latent, so it is not published: {size} pixels, resolution {smallest}, {setting} makes one"]
     last = list(rows)[-1] if rows else "the registry"
     return [f"not yet published: {last} is the last table that knows it; `paris run` goes on"]
 
