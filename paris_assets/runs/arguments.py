@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from paris_assets.errors import did_you_mean
 
 PROFILE_HELP = "shipped profile or YAML file (default: the root's; else own where --source is given, else demo)"
+LOOKED_AT = "shipped profile or YAML file (default: the root's, else demo)"
 RUN_EXAMPLES = """examples:
   paris run                                             the demo, in data/runs/demo
   paris run --source my_list.parquet --root data/runs/mine
@@ -101,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     settings = _command(commands, "settings", "every setting, with its value, bounds and meaning")
     settings.add_argument("section", nargs="?", default="", metavar="SECTION", help="such as clusters or latents.codec")
     for command in (doctor, settings):
-        command.add_argument("--profile", metavar="NAME|FILE", default=None, help=PROFILE_HELP)
+        command.add_argument("--profile", metavar="NAME|FILE", default=None, help=LOOKED_AT)
         command.add_argument("--root", metavar="DIR|URL")
         command.set_defaults(set=[], source=None)
     completion = _command(commands, "completion", "print a script that completes commands and settings in a shell")
