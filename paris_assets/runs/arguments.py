@@ -132,7 +132,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
     run.add_argument("--shards", metavar="KEYS", help="only these shards, comma separated")
-    run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
+    run.add_argument("--workers", type=_count, default=1, metavar="N", help="worker processes")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
     run.add_argument(
@@ -140,6 +140,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
     run.add_argument("--log-file", metavar="FILE", help="also append what is said, and a line per shard, to this file")
+
+
+def _count(text: str) -> int:
+    """A number of processes; one below 1 is refused with the other settings."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it takes a whole number, such as 2, not {text!r}") from None
 
 
 def _given(text: str) -> str:
