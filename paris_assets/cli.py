@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -96,6 +97,8 @@ def _run(options: argparse.Namespace) -> int:
     from paris_assets.runs.command import run_command
     from paris_assets.runs.run import Request
 
+    # polars has just replaced the handler by one that lets a wait for a process, or for another run, go on.
+    signal.siginterrupt(signal.SIGINT, True)
     split = [part.strip() for text in options.select for part in text.split(",") if part.strip()]
     request = Request(
         select=tuple(split),

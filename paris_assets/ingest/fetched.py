@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass
 
 TRANSIENT = r"^(timeout|connection|http_408|http_425|http_429|http_5\d\d)$"
-"""Reasons that may be gone at another time; `paris run --retry transient` asks again for rows that failed for one."""
+"""Reasons that may be gone at another time: a download has several tries."""
+
+ASKED_AGAIN = rf"{TRANSIENT}|^private_address$"
+"""Reasons that `paris run --retry transient` asks again for: `ingest.resolve`, which allows a host, is no reason to
+fetch all others again."""
 
 
 def is_transient(reason: str) -> bool:
@@ -14,12 +18,17 @@ def is_transient(reason: str) -> bool:
     return re.search(TRANSIENT, reason) is not None
 
 
+def is_asked_again(reason: str) -> bool:
+    """Whether `paris run --retry transient` asks again for a row that failed for a reason."""
+    return re.search(ASKED_AGAIN, reason) is not None
+
+
 def how_to_allow(hosts: list[str]) -> str:
     """What to do about hosts that were refused as `private_address`; at least one."""
     first = f"[{hosts[0]}]" if ":" in hosts[0] else hosts[0]
     return (
         f"{', '.join(hosts)}: in a private network, or leading there, which a list may not. For a host of your own: "
-        f"`paris run --force --select raw_images --set 'ingest.resolve.{first}=\"ADDRESS:PORT\"'`"
+        f"`paris run --retry transient --set 'ingest.resolve.{first}=\"ADDRESS:PORT\"'`"
     )
 
 

@@ -16,7 +16,7 @@ from paris_assets.config import Ingest
 from paris_assets.images.decode import NotAnImage, read_header
 from paris_assets.images.reader import ImageTars, ShardImages, tar_path
 from paris_assets.images.tars import write_tar
-from paris_assets.ingest.fetched import TRANSIENT, Fetched
+from paris_assets.ingest.fetched import ASKED_AGAIN, Fetched
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.ingest.web.urls import parse_url
 from paris_assets.storage.output import Output
@@ -87,7 +87,7 @@ def fetched_images(
 
 @dataclass(frozen=True)
 class Kept:
-    """What an earlier ledger says for good: everything but the rows that failed for a transient reason.
+    """What an earlier ledger says for good: everything but the rows that are asked again for.
 
     Attributes:
         rows: its rows.
@@ -100,8 +100,8 @@ class Kept:
     @classmethod
     def of(cls, ledger: pl.LazyFrame, images: ShardImages) -> Kept:
         """Of a ledger and the tar beside it."""
-        transient = (pl.col("status") == "failed") & pl.col("reason").str.contains(TRANSIENT)
-        rows = ledger.filter(~transient).collect()
+        again = (pl.col("status") == "failed") & pl.col("reason").str.contains(ASKED_AGAIN)
+        rows = ledger.filter(~again).collect()
         return cls(rows, images.read(rows["image_id"].drop_nulls().unique()))
 
 

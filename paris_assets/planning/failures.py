@@ -41,7 +41,7 @@ def failure_report(run: dg.DagsterRun, event: dg.DagsterEvent, steps: Sequence[d
         "job": run.job_name,
         "shard": run.tags.get("dagster/partition", ALL),
         "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
-        "cause": failed[0]["cause"] if failed else event.message or "the run's process is gone",
+        "cause": " ".join((failed[0]["cause"] if failed else event.message or "the run's process is gone").split()),
         "image_ids": named[:MAX_IMAGES],
         "failed": failed,
         "reported_at": datetime.now(UTC).isoformat(timespec="seconds"),

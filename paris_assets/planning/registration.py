@@ -64,7 +64,7 @@ def bind(catalog: Catalog, registry: pl.DataFrame, console: Console) -> None:
     new = registry.height - (0 if before is None else before.height)
     rows, source = registry["rows"].sum(), profile.source.path
     if new:
-        console.print(f"registered {new} shards, {rows} rows in all, from {source}", markup=False)
+        console.print(f"registered {new} shard{'s' * (new != 1)}, {rows} rows in all, from {source}", markup=False)
 
 
 def remove_lists(root: Location, registry: pl.DataFrame | None, but: pl.DataFrame | None) -> None:

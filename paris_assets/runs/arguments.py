@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from paris_assets.errors import did_you_mean
 
 PROFILE_HELP = "shipped profile or YAML file (default: the root's; else own where --source is given, else demo)"
+LOOKED_AT = "shipped profile or YAML file (default: the root's, else demo)"
 RUN_EXAMPLES = """examples:
   paris run                                             the demo, in data/runs/demo
   paris run --source my_list.parquet --root data/runs/mine
@@ -18,7 +19,7 @@ RUN_EXAMPLES = """examples:
   paris run --root data/runs/mine --from cluster_model --set clusters.k=4
   paris run --root data/runs/mine --retry transient --log-file run.log
 
-exit status: 0 done and sound; 1 something failed, a check of severity ERROR fails, or nothing is published;
+exit status: 0 done and sound; 1 something failed, a check of severity ERROR fails, or no image is left;
 2 the command, a setting or the source has to be changed first"""
 FIRST_EXAMPLES = """examples:
   paris run                                                    the demo, in data/runs/demo
@@ -84,8 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     dev.add_argument("--root", metavar="DIR|URL")
     dev.add_argument("--port", type=int, default=3000)
     inspect = _command(commands, "inspect", "one image's history, from row to shard")
-    image = "an image_id or its first digits, a URL of the source, or a row of it"
-    inspect.add_argument("image", metavar="IMAGE_ID|URL|row:N", help=image)
+    image = "an image_id or its first digits, a URL of the source, a file of a folder or tar, or a row"
+    inspect.add_argument("image", metavar="IMAGE_ID|URL|FILE|row:N", help=image)
     inspect.add_argument("--root", metavar="DIR|URL")
     verify = _command(
         commands,
@@ -101,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     settings = _command(commands, "settings", "every setting, with its value, bounds and meaning")
     settings.add_argument("section", nargs="?", default="", metavar="SECTION", help="such as clusters or latents.codec")
     for command in (doctor, settings):
-        command.add_argument("--profile", metavar="NAME|FILE", default=None, help=PROFILE_HELP)
+        command.add_argument("--profile", metavar="NAME|FILE", default=None, help=LOOKED_AT)
         command.add_argument("--root", metavar="DIR|URL")
         command.set_defaults(set=[], source=None)
     completion = _command(commands, "completion", "print a script that completes commands and settings in a shell")
@@ -131,7 +132,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
     run.add_argument("--shards", metavar="KEYS", help="only these shards, comma separated")
-    run.add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
+    run.add_argument("--workers", type=_count, default=1, metavar="N", help="worker processes")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
     run.add_argument(
@@ -139,6 +140,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
     run.add_argument("--log-file", metavar="FILE", help="also append what is said, and a line per shard, to this file")
+
+
+def _count(text: str) -> int:
+    """A number of processes; one below 1 is refused with the other settings."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it takes a whole number, such as 2, not {text!r}") from None
 
 
 def _given(text: str) -> str:

@@ -27,6 +27,7 @@ from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.look import tell_dagster
 from paris_assets.runs.planned import print_plan, say_left_out
 from paris_assets.runs.progress import RunConsole, RunProgress, open_console
+from paris_assets.runs.rejections import nothing_left
 from paris_assets.runs.run import (
     Request,
     RunReport,
@@ -141,7 +142,8 @@ def _make(
         raise
     remove_empty_folders(catalog.location)
     _tell_how_it_stands(catalog, invocation, console)
-    print_summary(catalog, report, console)
+    if report.failed or not nothing_left(catalog):
+        print_summary(catalog, report, console)
     for line in blocked_lines(report.blocked):
         console.print(f"not made {line}", style="red", markup=False, soft_wrap=True)
     return report

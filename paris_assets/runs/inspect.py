@@ -27,14 +27,15 @@ def print_history(tables: Tables, wanted: str) -> int:
 
     Args:
         tables: those of the root.
-        wanted: an image_id or its first digits (at least 6), a URL of the source, or ``row:`` and a source row.
+        wanted: an image_id or its first digits (at least 6), a URL of the source, ``row:`` and a source row, or
+            the name or path of a file in a folder or tar.
     """
     console = Console(highlight=False, soft_wrap=True, markup=False)
     occurrences = find_occurrences(tables, wanted)
     if occurrences.is_empty():
         console.print(
             f"nothing known of {wanted!r} under {tables.catalog.location.url}: give an image_id (or its first 6 digits "
-            "at least), a URL of the source list, or row:N for its row N"
+            "at least), a URL of the source list, a file of a folder or tar, or row:N for its row N"
         )
         return 1
     unfinished = changed_since(tables)
@@ -80,7 +81,7 @@ def find_occurrences(tables: Tables, wanted: str) -> pl.DataFrame:
         meant = pl.col("source_row") == number
     else:
         shards = registry["shard"].to_list()
-        meant = pl.col("url") == wanted
+        meant = (pl.col("url") == wanted) | pl.col("source_row").is_in(_rows_of_file(tables, shards, wanted))
         if ID.fullmatch(wanted):
             meant = meant | pl.col("image_id").str.starts_with(wanted)
     fetched = [shard for shard in shards if tables.catalog.record("raw_images", shard)]
@@ -98,6 +99,17 @@ def find_occurrences(tables: Tables, wanted: str) -> pl.DataFrame:
     starts = registry.select("source_row", "shard").sort("source_row")
     rows_found = pl.concat(found, how="diagonal_relaxed").sort("source_row")
     return rows_found.join_asof(starts, on="source_row", strategy="backward")
+
+
+def _rows_of_file(tables: Tables, shards: list[str], wanted: str) -> list[int]:
+    """Source rows whose image lies in a file of this name, or at a path that ends so, or that this path ends with."""
+    known = [shard for shard in shards if tables.catalog.record("source_rows", shard)]
+    if not known or not wanted or "://" in wanted or ID.fullmatch(wanted):
+        return []
+    locator, name = pl.col("locator"), wanted.removeprefix("./")
+    ends = pl.any_horizontal(locator == name, *(locator.str.ends_with(f"{sign}{name}") for sign in "/:"))
+    below = pl.lit(f"/{name}").str.ends_with(pl.format("/{}", locator))
+    return tables.scan("source_rows", known).filter(ends | below).collect()["source_row"].to_list()
 
 
 def table_rows(tables: Tables, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,6 +13,7 @@ from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
 from paris_assets.rules.columns import DERIVED
 from paris_assets.rules.verdicts import UNDECODABLE
+from paris_assets.runs.rejections import setting_of
 from paris_assets.storage.tar_members import Member, members
 
 Rows = dict[str, dict[str, Any]]
@@ -45,7 +46,8 @@ def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[s
     if selection and "latents" not in rows and tables.catalog.record("latents", occurrence["shard"]):
         smallest = min(tables.catalog.profile.latents.resolutions)
         size = f"{occurrence['width']} x {occurrence['height']}"
-        return [f"no latent, so it is not published: {size} pixels, resolution {smallest}, latents.upscale off"]
+        setting = setting_of(tables.catalog.profile, "latents", "")
+        return [f"no latent, so it is not published: {size} pixels, resolution {smallest}, {setting} makes one"]
     last = list(rows)[-1] if rows else "the registry"
     return [f"not yet published: {last} is the last table that knows it; `paris run` goes on"]
 
@@ -61,7 +63,8 @@ def failing_rules(tables: Tables, verdict: dict[str, Any], rows: Rows) -> list[s
         elif rule is None:
             said.append(f"{name}, which the profile no longer has")
         else:
-            said.append(_missed(rule, verdict, rows))
+            setting = setting_of(tables.catalog.profile, "filtered_images", name)
+            said.append(_missed(rule, verdict, rows) + (f" ({setting})" if setting else ""))
     return said
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
 from paris_assets.ingest.sources import left_out_of, register
+from paris_assets.runs.progress import counted
 from paris_assets.runs.run import Request, plan, require_enough_rows, selected_shards
 
 
@@ -19,7 +20,9 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     require_enough_rows(catalog, request, registry)
     new = registry["shard"].to_list()[len(known) :]
     if new:
-        console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+        console.print(
+            f"would register {counted(len(new), 'shard')}: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}"
+        )
     say_left_out(registry, console)
     if before is not None and not registry.drop("beside").head(before.height).equals(before.drop("beside")):
         console.print("files of the source were written anew: their shards would be read again")
@@ -27,7 +30,7 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
-        console.print(f"wave {wave.number}:")
+        console.print("for each shard:" if wave.partitioned else "over all shards:")
         for asset in wave.assets:
             shards = [task.shard for task in tasks if asset in task.assets]
             if shards:

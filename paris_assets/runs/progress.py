@@ -122,6 +122,11 @@ class Estimate:
         return f"{'about' if certain else 'at least'} {duration(seconds)} left"
 
 
+def counted(count: int, word: str) -> str:
+    """``1 shard`` or ``2 shards``."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
 def duration(seconds: float) -> str:
     """``45 s``, ``3 min 20 s`` or ``2 h 5 min``."""
     whole = round(seconds)
@@ -171,7 +176,7 @@ class RunProgress:
         shards = {shard for _, shard in partitions}
         self._each_shard = len(shards) <= FEW_SHARDS
         what = "" if shards == {ALL} else f" of {len(shards)} shards" if len(shards) > 1 else f" of {shards.pop()}"
-        self._line(f"{', '.join(assets)}: {len(partitions)} partitions{what}")
+        self._line(f"{', '.join(assets)}: {counted(len(partitions), 'partition')}{what}")
 
     def listen(self, asset: str, shard: str, event: str) -> None:
         """An asset partition starts or ends."""

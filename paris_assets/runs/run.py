@@ -14,10 +14,11 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import MissingInput, UsageError, UserError, did_you_mean
-from paris_assets.ingest.fetched import is_transient
+from paris_assets.ingest.fetched import is_asked_again
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress
+from paris_assets.runs.rejections import nothing_left
 from paris_assets.runs.workers import Workers
 
 
@@ -146,7 +147,7 @@ def asked_again(catalog: Catalog, request: Request) -> Again:
     _, forced = selected_assets(catalog, request)
     shards = [shard for shard in selected_shards(_registry(catalog), request) if request.retry]
     failed = {shard: record.rejects for shard in shards if (record := catalog.record("raw_images", shard))}
-    retried = [shard for shard, reasons in failed.items() if any(is_transient(reason) for reason in reasons)]
+    retried = [shard for shard, reasons in failed.items() if any(is_asked_again(reason) for reason in reasons)]
     return Again(frozenset(forced), frozenset(("raw_images", shard) for shard in retried))
 
 
@@ -165,7 +166,8 @@ def partitions(tasks: Iterable[Task]) -> list[tuple[str, str]]:
 
 
 def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: str | None = None) -> RunReport:
-    """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input."""
+    """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input, and
+    are not begun where no image is left."""
     report, start = RunReport(), time.monotonic()
     (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
     shards = selected_shards(_registry(catalog), request)
@@ -174,6 +176,8 @@ def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: s
         for wave in waves(catalog.graph):
             done = what_is_done(catalog, catalog.shards())
             tasks = wave_tasks(catalog.graph, wave, shards, chosen, again, done)
+            if tasks and wave.number and nothing_left(catalog):
+                break
             ready = [task for task in (ready_part(catalog, task, done, report.blocked) for task in tasks) if task]
             if not ready:
                 continue

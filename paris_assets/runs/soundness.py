@@ -13,12 +13,14 @@ from paris_assets.dag.records import ALL
 from paris_assets.definitions import LAST_ASSET, asset_checks
 from paris_assets.planning.waves import some
 from paris_assets.runs.execution import open_instance
+from paris_assets.runs.rejections import nothing_left
 from paris_assets.runs.run import Request, selected_assets
 from paris_assets.storage.location import Location
 
 
 def unsound(catalog: Catalog, request: Request, console: Console) -> bool:
-    """Whether a check of severity ERROR fails on what was asked for, or all is made and nothing is published."""
+    """Whether a check of severity ERROR fails on what was asked for, no image is left, or all is made and nothing is
+    published."""
     chosen, _ = selected_assets(catalog, request)
     keys = [check.key for check in asset_checks(catalog.graph) if check.key.asset_key.to_user_string() in chosen]
     instance = open_instance(catalog.location)
@@ -32,10 +34,13 @@ def unsound(catalog: Catalog, request: Request, console: Console) -> bool:
             "what was made stays; a bound at fault is changed in `checks`, a check that may fail is in checks.warn_only"
         )
         console.print(hint, style="red", markup=False, soft_wrap=True)
+    none = nothing_left(catalog)
+    if none:
+        console.print(none, style="red", markup=False, soft_wrap=True)
     empty = LAST_ASSET in chosen and catalog.done(LAST_ASSET, ALL) and not published_samples(catalog)
     if empty:
         console.print(f"nothing is published under {catalog.location.url}: no image is left", style="red", markup=False)
-    return bool(failed) or empty
+    return bool(failed) or none is not None or empty
 
 
 def published_samples(catalog: Catalog) -> int:

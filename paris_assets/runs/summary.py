@@ -16,6 +16,7 @@ from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
 from paris_assets.ingest.fetched import how_to_allow
 from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.runs.rejections import often
 from paris_assets.runs.run import RunReport
 
 UNITS = {
@@ -28,6 +29,7 @@ UNITS = {
 }
 """Asset -> what its numbers count; images where it is not named."""
 PAGES = {
+    "analysis/curation_report.html": "curation_report",
     "analysis/cluster_report.html": "cluster_report",
     "analysis/vae_reconstruction_samples.png": "latent_report",
     "pipeline_manifest.json": "pipeline_manifest",
@@ -85,6 +87,9 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     console.print(_stages([line for line in rows if line.finished]))
     for step in _account(rows):
         console.print(f"  {step}", markup=False, soft_wrap=True)
+    for line in rows:
+        for said in often(catalog.profile, line.asset, line.rows_in, line.rejects):
+            console.print(said, style="yellow", markup=False, soft_wrap=True)
     _print_clusters(catalog, console)
     unread = _unread(catalog)
     if unread:

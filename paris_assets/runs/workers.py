@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -79,13 +79,15 @@ class Workers:
                     yield report
 
     def close(self) -> None:
-        """Let the workers end."""
+        """Let the workers end; those that are at work, after Ctrl-C, at once."""
+        if any(worker.task for worker in self._pool):
+            self._alive.close()
         for worker in self._pool:
             worker.pipe.close()
         for worker in self._pool:
             worker.process.join(timeout=10)
             if worker.process.is_alive():
-                worker.process.terminate()
+                worker.process.kill()
         self._journal.unlink(missing_ok=True)
         self._alive.close()
         self._lifeline.close()
@@ -160,12 +162,18 @@ class Workers:
 
 def _start_fork_server(threads: int) -> None:
     """Start the process that workers are forked from. glibc and OpenMP read their variables when it starts, and
-    OMP_NUM_THREADS is how many cores a worker takes for its own (``models.threads.cores``)."""
+    OMP_NUM_THREADS is how many cores a worker takes for its own (``models.threads.cores``).
+
+    It and the workers hold SIGINT back from their first instruction on: a terminal sends Ctrl-C to all of them, while
+    they still import too, and this process alone decides."""
+    resource_tracker.ensure_running()  # which lets SIGINT through again when it starts
     before = dict(os.environ)
     os.environ.update({**child_environment(), "OMP_NUM_THREADS": str(threads)})
+    signals = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)

@@ -67,6 +67,7 @@ def _put_ledgers(store: MadeUpRoot, names: list[str]) -> None:
             url=pl.format("http://photos.example/{}", "source_row"),
             text=pl.lit("x"),
             aesthetic=pl.lit(None, pl.Float64),
+            locator=pl.lit(None, pl.String),
         )
         store.put("source_rows", rows, shard)
 
@@ -122,9 +123,12 @@ def test_a_change_that_is_not_finished_is_said(store: MadeUpRoot, capsys: pytest
 
 def test_every_failing_rule_has_its_value_and_bound(store: MadeUpRoot, capsys: pytest.CaptureFixture[str]) -> None:
     said = told(store, SMALL, capsys)
-    assert "=> rejected by rule too_small: short_side is 100, below 160\n" in said
-    assert "=> rejected by rule too_wide: aspect is 4, above 3\n" in said
-    assert "=> rejected by rule blurred: blur is 3.5, below 10\n" in said
+    assert (
+        "=> rejected by rule too_small: short_side is 100, below 160 (--set curation.signal_rules.too_small.min="
+        in said
+    )
+    assert "=> rejected by rule too_wide: aspect is 4, above 3 (--set curation.signal_rules.too_wide.max=...)\n" in said
+    assert "=> rejected by rule blurred: blur is 3.5, below 10 (--set " in said
     assert "=> rejected by rule gone, which the profile no longer has\n" in said
     assert "=> rejected by rule undecodable: image file is truncated" in told(store, BROKEN, capsys)
 
@@ -188,7 +192,7 @@ def test_an_image_without_latent(store: MadeUpRoot, capsys: pytest.CaptureFixtur
         store.put("latents", latents[1:])
         store.put("router_arrays", arrays[1:])
         said = told(store, "row:0", capsys)
-        assert "=> no latent, so it is not published: 300 x 200 pixels, resolution 256, latents.upscale off" in said
+        assert "=> no latent, so it is not published: 300 x 200 pixels, resolution 256, --set latents.up" in said
     finally:
         store.put("latents", latents)
         made_up.publish(store)

@@ -14,12 +14,14 @@ from paris_assets.config import Model, ProfileError
 from paris_assets.dag.flow import account, with_words
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError
+from paris_assets.latents.encode import TOO_SMALL
 from paris_assets.models.registry import requirements
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.profiles import load_profile
 from paris_assets.runs.arguments import build_parser, completion_script
 from paris_assets.runs.preflight import setting_problems
 from paris_assets.runs.progress import WIDTH, Estimate, duration, open_console
+from paris_assets.runs.rejections import often
 from paris_assets.runs.run import Request, UnknownName, require_enough_rows, resolve_selection
 from paris_assets.runs.soundness import remove_empty_folders
 from paris_assets.runs.space import SMALL_GPU_BYTES, batch_advice
@@ -72,6 +74,17 @@ def test_rows_and_images_are_joined_by_reasons() -> None:
     lost = account({"latents": {"in": 5, "out": 3, "rejects": {}}})[0]
     assert not lost.whole
     assert "+2 that nothing explains" in str(lost)
+
+
+def test_what_rejects_many_names_its_setting() -> None:
+    profile = load_profile("own")
+    said = often(profile, "filtered_images", 61, {"short_side": 35, "aspect": 3, "undecodable": 22})
+    assert said == [
+        "filtered_images: 35 of 61 are rejected for short_side; --set curation.signal_rules.short_side.min=... "
+        "lets more of them in"
+    ]
+    assert "--set latents.upscale=true" in often(profile, "latents", 3, {TOO_SMALL: 2})[0]
+    assert often(profile, "raw_images", 3, {"short_side": 3}) == []
 
 
 def test_one_line_for_one_cause() -> None:

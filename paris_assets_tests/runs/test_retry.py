@@ -10,7 +10,7 @@ import pytest
 
 from paris_assets.config import Profile
 from paris_assets.images.tars import read_images
-from paris_assets.ingest.fetched import is_transient
+from paris_assets.ingest.fetched import is_asked_again, is_transient
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
 from paris_assets_tests.fixtures import direct, small_world
@@ -108,3 +108,5 @@ def test_which_reasons_pass() -> None:
     assert all(map(is_transient, ["timeout", "connection", "http_429", "http_500", "http_503", "http_599"]))
     final = ["http_404", "http_410", "not_an_image", "too_large", "bad_scheme", "private_address", "http_5", "timeouts"]
     assert not any(map(is_transient, final))
+    assert [reason for reason in final if is_asked_again(reason)] == ["private_address"]
+    assert is_asked_again("http_503")

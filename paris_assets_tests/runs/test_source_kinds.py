@@ -12,6 +12,7 @@ from paris_assets.cli import main
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import open_catalog
 from paris_assets.images.reader import ImageTars
+from paris_assets.runs.inspect import find_occurrences
 from paris_assets.storage.files import LocalFiles
 from paris_assets_tests.ingest.servers import replies, response, serving
 from paris_assets_tests.runs.conftest import SAMPLE
@@ -110,6 +111,10 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     assert record.facts["left_out"][".npy files"] == {"count": 1, "names": ["features.npy"]}
     assert record.facts["unread"] == {"captions that are no UTF-8": {"count": 1, "names": [f"{second.stem}.txt"]}}
     texts = Tables(catalog).read("source_rows", "00000")["text"].to_list()
+    locators = Tables(catalog).read("source_rows", "00000")["locator"].to_list()
+    for wanted in (locators[1], f"./{locators[1]}", f"/elsewhere/photos/{locators[1]}"):
+        assert find_occurrences(Tables(catalog), wanted)["source_row"].to_list() == [1], wanted
+    assert find_occurrences(Tables(catalog), locators[1][1:]).is_empty()
     assert texts == ["a red bicycle by the wall", *[None] * (len(PHOTOS) - 1)]
     assert main(command) == 0
     said = capfd.readouterr().err
@@ -123,12 +128,15 @@ def test_an_address_of_ones_own_is_refused_until_it_is_named(tmp_path: Path, cap
         urls = [f"http://127.0.0.1:{server.port}/a.jpg", "http://10.1.2.3/b.jpg"]
         pl.DataFrame({"url": urls}).write_parquet(tmp_path / "rows.parquet")
         command = ["run", "--root", str(root), "--select", "source_rows,raw_images"]
-        assert main([*command, "--source", str(tmp_path / "rows.parquet")]) == 0
+        assert main([*command, "--source", str(tmp_path / "rows.parquet")]) == 1
         said = capfd.readouterr().err
-        assert "refused: 10.1.2.3, 127.0.0.1: in a private network" in said
-        assert "ingest.resolve.10.1.2.3=" in said
+        assert (
+            "nothing was fetched: of 2 rows rejected: private_address 2 (10.1.2.3, 127.0.0.1: in a private network"
+            in said
+        )
+        assert "`paris run --retry transient --set 'ingest.resolve.10.1.2.3=" in said
         assert server.requests == []
-        allowed = ["--force", "--set", f"ingest.resolve.127.0.0.1=127.0.0.1:{server.port}"]
+        allowed = ["--retry", "transient", "--set", f"ingest.resolve.127.0.0.1=127.0.0.1:{server.port}"]
         assert main([*command, *allowed]) == 0
     assert "refused: 10.1.2.3: in" in capfd.readouterr().err
     ledger = Tables(open_catalog(str(root))).read("raw_images", "00000")

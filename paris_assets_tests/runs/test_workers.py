@@ -1,10 +1,13 @@
 """Worker processes, each with a GPU of its own."""
 
 import os
+import signal
+from multiprocessing import forkserver, resource_tracker
 
 import pytest
 import torch
 
+from paris_assets.runs import workers
 from paris_assets.runs.workers import take_gpu
 
 
@@ -23,3 +26,17 @@ def test_workers_share_the_gpus_out(
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
         take_gpu(number)
         assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected
+
+
+def test_ctrl_c_reaches_no_process_that_workers_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[set[int]] = []
+
+    def start() -> None:
+        resource_tracker.ensure_running()  # as the real one does first
+        held.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    monkeypatch.setattr(forkserver, "ensure_running", start)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    workers._start_fork_server(1)
+    assert signal.SIGINT in held[0]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
