@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
+from paris_assets.ingest.files.image_names import Names
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.registered import RegisteredSource
@@ -181,6 +182,15 @@ def test_both_sides_that_do_not_match_are_counted(tmp_path: Path, root: Location
         "further entries of metadata.jsonl for one image": (1, ["a.jpg"]),
         "images that nothing describes, beside others that have captions or metadata": (2, ["b.jpg", "c.jpg"]),
     }
+
+
+def test_a_name_whose_last_part_no_image_has_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names("/base", ["x/a.jpg", "É.png"])
+    found = [names.find("", given) for given in ("X\\A.JPG", "./x//a.jpg", "e\u0301.png", "x/a")]
+    assert [images for _, images in filter(None, found)] == [["x/a.jpg"], ["x/a.jpg"], ["É.png"], ["x/a.jpg"]]
+    monkeypatch.setattr(Names, "_paths", lambda *_: pytest.fail("of another shard"))
+    assert names.find("", "x/b.jpg") is None
+    assert names.find("", "x/a.jpg") == (0, ["x/a.jpg"])
 
 
 def test_metadata_of_other_images_is_refused_and_names_both_sides(tmp_path: Path, root: Location) -> None:
