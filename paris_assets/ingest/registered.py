@@ -12,6 +12,7 @@ import polars as pl
 from paris_assets.config import Ingest, Source
 from paris_assets.errors import MissingInput
 from paris_assets.ingest.fetched import Fetched
+from paris_assets.ingest.files.folder import BARE
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists import source_lists
 from paris_assets.ingest.sources import images_of, read_rows, texts_left_out
@@ -46,7 +47,9 @@ class RegisteredSource:
     def left_out(self, shard: str) -> LeftOut:
         """What lies among the rows of a shard and is none; for the first one, also what lies beside the files."""
         entry = self._entry(shard)
-        return LeftOut.of(json.loads(found) for found in (entry.get("beside"), entry.get("left_out")) if found)
+        found = LeftOut.of(json.loads(found) for found in (entry.get("beside"), entry.get("left_out")) if found)
+        found.take_kind(BARE)
+        return found
 
     def reading(self, shard: str) -> dict[str, Any]:
         """How the shard's list was read where that is not plain from its name, and columns that look like captions and

@@ -17,7 +17,8 @@ The registry is one small table; a shard is one of its rows, and reading it need
     members     the images of the shard, for a folder of images, else null
     described_by  files of the folder that describe these images: tables of metadata, captions, JSON
     left_out    what lies among the rows in the file and is none, as JSON (`left_out`)
-    beside      of the first shard: what is left out of the source as a whole, files and entries of metadata
+    beside      of the first shard: what is left out of the source as a whole, files and entries of metadata; and
+                the images of a folder that nothing describes, which are rows
 
 Rows are never renumbered: what is new in a later registration becomes new shards after the known ones, which keep all
 but `identity`, `size_bytes`, `list`, `described_by` and `beside`: those follow a file that was written anew with as
@@ -122,7 +123,14 @@ def registered_files(registry: pl.DataFrame | None) -> set[str]:
 
 def left_out_of(registry: pl.DataFrame) -> LeftOut:
     """All that the source holds and that is no row."""
-    return LeftOut.of(map(json.loads, [*registry["beside"].drop_nulls(), *registry["left_out"].drop_nulls()]))
+    found = _beside_rows(registry)
+    found.take_kind(folder.BARE)
+    return found
+
+
+def bare_of(registry: pl.DataFrame) -> LeftOut:
+    """The images of a folder that nothing describes, beside others that have captions or metadata: rows like others."""
+    return _beside_rows(registry).take_kind(folder.BARE)
 
 
 def entry_of(registry: pl.DataFrame, shard: str) -> dict[str, Any]:
@@ -240,6 +248,10 @@ def _file_parts(place: Place, file: str, info: Info, source: Source, root: Locat
             return
         for first, rows in parquet_tables.cut(handle, file, source.rows_per_shard, source.columns):
             yield {**same, "first_row": first, "rows": rows, "offset": 0}
+
+
+def _beside_rows(registry: pl.DataFrame) -> LeftOut:
+    return LeftOut.of(map(json.loads, [*registry["beside"].drop_nulls(), *registry["left_out"].drop_nulls()]))
 
 
 def _require_all(place: Place, listing: Listing, known: pl.DataFrame) -> None:

@@ -25,7 +25,7 @@ from paris_assets.profiles import with_full_paths
 from paris_assets.runs.doctor import absent_packages, missing_for
 from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.look import tell_dagster
-from paris_assets.runs.planned import print_plan, say_left_out
+from paris_assets.runs.planned import print_plan, say_bare, say_left_out
 from paris_assets.runs.progress import RunConsole, RunProgress, open_console
 from paris_assets.runs.run import (
     Request,
@@ -110,6 +110,7 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, s
     todo, invocation = plan(catalog, request), new_invocation()
     tell_dagster(catalog, invocation, console, at_end=not todo)
     if todo:
+        say_bare(registry, console)
         report = _make(catalog, request, console, registry, todo, invocation)
         if report.failed:
             console.print("some partitions were not made; `paris run` tries them again", style="red")

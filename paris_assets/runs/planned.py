@@ -7,7 +7,7 @@ from rich.console import Console
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import descendants, order
-from paris_assets.ingest.sources import left_out_of, register
+from paris_assets.ingest.sources import bare_of, left_out_of, register
 from paris_assets.runs.run import Request, plan, require_enough_rows, selected_shards
 
 
@@ -24,6 +24,8 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     if before is not None and not registry.drop("beside").head(before.height).equals(before.drop("beside")):
         console.print("files of the source were written anew: their shards would be read again")
     todo = plan(catalog, request) if known else []
+    if todo or new:
+        say_bare(registry, console)
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
@@ -36,6 +38,14 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     after = set().union(*(descendants(catalog.graph, asset) for asset in named)) - named
     if after:
         console.print(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
+
+
+def say_bare(registry: pl.DataFrame, console: Console) -> None:
+    """Say how many images of a folder have no text, where others have one."""
+    bare = bare_of(registry)
+    if bare:
+        said = f"{bare.in_words()}, of {registry['rows'].sum()} images: their captions are the captioner's"
+        console.print(said, markup=False, soft_wrap=True, highlight=False)
 
 
 def say_left_out(registry: pl.DataFrame, console: Console) -> None:
