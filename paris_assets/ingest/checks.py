@@ -20,9 +20,20 @@ def texts_found(source_rows: pl.LazyFrame, record: Record, bounds: Checks) -> Ch
         said += f", at least {least:.0%} expected"
     if unused:
         said += f"; not used, though they look like texts: {', '.join(unused)}"
-    name = unused[0] if unused else "NAME"
-    advice = f"Name the column of the texts: `--set 'source.columns={{text: {name}}}'`, or lower checks.min_texts."
+    advice = f"{_where_texts_may_be(record.facts.get('source_kind', 'table'), unused)}, or lower checks.min_texts."
     return CheckOutcome(not few, said, {"with_text": share, "checks.min_texts": least}, advice)
+
+
+def _where_texts_may_be(kind: str, unused: list[str]) -> str:
+    """What gives the rows of a folder, tar or table texts."""
+    if unused or kind == "table":
+        return f"Name the column of the texts: `--set 'source.columns={{text: {unused[0] if unused else 'NAME'}}}'`"
+    if kind == "folder":
+        return (
+            "Put the texts beside the images (a.txt, a.caption or a.json beside a.jpg; or metadata.jsonl with the "
+            "columns file_name and text)"
+        )
+    return "Put the texts into the tars (members KEY.txt or KEY.json beside KEY.jpg)"
 
 
 def ledger_complete(shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFrame) -> CheckOutcome:

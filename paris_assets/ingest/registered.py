@@ -14,6 +14,7 @@ from paris_assets.errors import MissingInput
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.files.folder import BARE
 from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.ingest.files.names import TAR, kind_of
 from paris_assets.ingest.lists import source_lists
 from paris_assets.ingest.sources import images_of, read_rows, texts_left_out
 from paris_assets.storage.location import Location
@@ -43,6 +44,13 @@ class RegisteredSource:
             MissingInput: the shard is not registered.
         """
         return read_rows(self.settings, self._entry(shard), self.root, unread)
+
+    def kind(self, shard: str) -> str:
+        """What the shard's rows lie in: `folder`, `tar` or `table`."""
+        entry = self._entry(shard)
+        if entry["members"] is not None:
+            return "folder"
+        return TAR if kind_of(entry["file"]) == TAR else "table"
 
     def left_out(self, shard: str) -> LeftOut:
         """What lies among the rows of a shard and is none; for the first one, also what lies beside the files."""

@@ -376,6 +376,7 @@ def test_columns_that_look_like_texts_and_are_not_used_are_named(
     source = Source(path=str(tmp_path))
     registry = register(source, None, root)
     read = RegisteredSource(source, lambda shard: entry_of(registry, shard), root)
+    assert read.kind("00000") == "folder"
     assert read.reading("00000") == {"unused_text_columns": ["meine_worte"]}
 
 
