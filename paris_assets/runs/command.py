@@ -9,11 +9,12 @@ import polars as pl
 
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.code_version import code_version
 from paris_assets.dag.records import ALL
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError, UserError
-from paris_assets.ingest.known_files import readings
+from paris_assets.ingest.known_files import convert, readings
 from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.planning.home import dagster_home
@@ -96,7 +97,8 @@ def _alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None
 
 def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, start: float) -> int:
     before = catalog.registry()
-    registry = register(catalog.profile.source, before, catalog.location)
+    converts = code_version(convert)
+    registry = register(catalog.profile.source, before, catalog.location, converts=converts)
     try:
         selected_shards(registry, request)
         require_enough_rows(catalog, request, registry)

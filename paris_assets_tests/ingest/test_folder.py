@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
+from paris_assets.ingest.beside import bare_of, left_out_of
 from paris_assets.ingest.files.folder import BARE
 from paris_assets.ingest.files.image_names import Names
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.registered import RegisteredSource
-from paris_assets.ingest.sources import bare_of, entry_of, images_of, left_out_of, read_rows, register
+from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
 
