@@ -5,7 +5,7 @@ import polars as pl
 from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.records import Record
-from paris_assets.ingest.fetched import TRANSIENT
+from paris_assets.ingest.fetched import TRANSIENT, how_to_allow
 from paris_assets.settings.checks import Checks
 
 
@@ -56,7 +56,7 @@ def ledger_complete(shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFr
     return CheckOutcome.of(problems, good, figures, make_again("raw_images", shard))
 
 
-def fetched(shard: str, raw_images: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
+def fetched(shard: str, raw_images: pl.LazyFrame, record: Record, bounds: Checks) -> CheckOutcome:
     """Enough of the source rows arrived as images; the others have reasons."""
     ledger = raw_images.select("status", "reason").collect()
     share = float((ledger["status"] == "ok").mean() or 0.0)  # type: ignore[arg-type]
@@ -67,18 +67,17 @@ def fetched(shard: str, raw_images: pl.LazyFrame, bounds: Checks) -> CheckOutcom
         said += f", at least {least:.0%} expected"
     if ledger["reason"].drop_nulls().len():
         said += f"; failed: {counted(ledger['reason'])}"
-    return CheckOutcome(
-        not few, said, {"fetched": share, "checks.min_fetched": least}, _advice(shard, ledger["reason"])
-    )
+    advice = _advice(shard, ledger["reason"], record.facts.get("private_hosts", []))
+    return CheckOutcome(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
 
 
-def _advice(shard: str, reasons: pl.Series) -> str:
+def _advice(shard: str, reasons: pl.Series, private_hosts: list[str]) -> str:
     """What mends most of the failures."""
     failed = reasons.drop_nulls()
+    if private_hosts and (failed == "private_address").sum() * 2 >= failed.len():
+        return f"Refused: {how_to_allow(private_hosts)}."
     if failed.str.contains(TRANSIENT).sum() * 2 >= failed.len():
         return f"Once the hosts answer: `paris run --retry transient --shards {shard}`."
-    if (failed == "private_address").sum() * 2 >= failed.len():
-        return "Their hosts lie in a private network: `--set ingest.resolve.HOST=ADDRESS:PORT` allows one of your own."
     if (failed == "opt_out").sum() * 2 >= failed.len():
         return "The hosts want no use of them: lower checks.min_fetched; ingest.disallowed_header_directives decides."
     return "The list is out of date: mend it, or lower checks.min_fetched; docs/running.md says what the reasons mean."

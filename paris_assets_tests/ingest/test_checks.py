@@ -101,7 +101,7 @@ def test_a_source_without_texts_is_none_with_lost_ones(store: MadeUpRoot) -> Non
     [
         ("http_503", "--retry transient"),
         ("opt_out", "ingest.disallowed_header_directives"),
-        ("private_address", "ingest.resolve"),
+        ("private_address", "--set 'ingest.resolve.10.1.2.3="),
         ("http_404", "out of date"),
         ("no_url", "out of date"),
         ("bad_answer", "docs/running.md"),
@@ -114,4 +114,6 @@ def test_the_advice_mends_what_failed(store: MadeUpRoot, reason: str, advice: st
         status=pl.when(failed).then(pl.lit("failed")).otherwise("status"),
         reason=pl.when(failed).then(pl.lit(reason)),
     )
+    if reason == "private_address":
+        store.put("raw_images", store.read("raw_images", SHARD), facts={"private_hosts": ["10.1.2.3"]})
     assert advice in store.check(fetched, SHARD).advice
