@@ -9,6 +9,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.code_version import code_version
 from paris_assets.dag.graph import descendants, order
 from paris_assets.ingest.beside import bare_of, left_out_of
+from paris_assets.ingest.first_look import first_look
 from paris_assets.ingest.known_files import convert
 from paris_assets.ingest.sources import register
 from paris_assets.runs.run import Request, plan, require_enough_rows, selected_shards
@@ -23,7 +24,11 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     require_enough_rows(catalog, request, registry)
     new = registry["shard"].to_list()[len(known) :]
     if new:
-        console.print(f"would register {len(new)} shards: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}")
+        rows = registry["rows"].tail(len(new)).sum()
+        named = f"{', '.join(new[:12])}{' ...' if len(new) > 12 else ''}"
+        console.print(f"would register {len(new)} shards with {rows} rows: {named}")
+        found = first_look(catalog.profile.source, registry, len(known))
+        console.print(found, markup=False, soft_wrap=True, highlight=False)
     say_left_out(registry, console)
     if before is not None and not _content(registry).head(before.height).equals(_content(before)):
         console.print("files of the source were written anew, or read otherwise: their shards would be read again")
