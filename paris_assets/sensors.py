@@ -16,6 +16,7 @@ from rich.console import Console
 from paris_assets.config import Profile
 from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import REGISTRY, Catalog
+from paris_assets.dag.code_version import code_version
 from paris_assets.dag.jobs import ALL_STAGES
 from paris_assets.dag.records import ALL
 from paris_assets.errors import UsageError
@@ -70,7 +71,7 @@ def new_image_shards(context: dg.SensorEvaluationContext, catalog: dg.ResourcePa
     Raises:
         SourceError: a registered file is gone or another, or a new one cannot be read; names it.
     """
-    from paris_assets.ingest import sources
+    from paris_assets.ingest import known_files, sources
     from paris_assets.ingest.files import listing
 
     try:
@@ -79,7 +80,8 @@ def new_image_shards(context: dg.SensorEvaluationContext, catalog: dg.ResourcePa
         growing = listing.half_written(source.path, sources.registered_files(before))
         if growing:
             raise NotNow(f"{some(growing)} changed less than {listing.QUIET_S:g} s ago and may still be written")
-        registry = sources.register(source, before, current.location)
+        converts = code_version(known_files.convert)
+        registry = sources.register(source, before, current.location, converts=converts)
         if before is None or not registry.equals(before):
             with _held(current):
                 if current.shards() != known or _profile(catalog) != current.profile:

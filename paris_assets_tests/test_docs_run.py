@@ -114,4 +114,4 @@ def check_shards(arguments: list[str], said: str) -> None:
     """A dry run on another source registers all its files, and nothing else."""
     if "--dry-run" in arguments and "--root" in arguments:
         count = REGISTERED[arguments[arguments.index("--root") + 1].rpartition("/")[2]]
-        assert f"would register {count} shards" in said, f"{arguments}: {said}"
+        assert f"would register {count} shards with" in said, f"{arguments}: {said}"

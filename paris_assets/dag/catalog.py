@@ -154,7 +154,8 @@ class Catalog:
         if entry is None:
             return []
         unread = ("left_out", "beside") if spec.inputs else ()  # by whoever reads the images
-        known = ("identity", "size_bytes") if entry.get("list") is not None else ()  # its name is a hash of its content
+        # The name of a list is a hash of its content.
+        known = ("identity", "size_bytes", "converted_by") if entry.get("list") is not None else ()
         return [{name: value for name, value in entry.items() if name not in (*unread, *known)}]
 
     def _embeds_images(self, spec: TableSpec, shard: str) -> bool:

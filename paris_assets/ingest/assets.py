@@ -34,7 +34,7 @@ def source_rows(shard: str, source: RegisteredSource) -> Output:
     in_source = rows["locator"].null_count() < rows.height
     found = {"left_out": source.left_out(shard).as_dict(), "unread": unread.as_dict()}
     said = {**source.reading(shard), **{name: kinds for name, kinds in found.items() if kinds}}
-    facts = {"images_in_source": in_source, **said}
+    facts = {"source_kind": source.kind(shard), "images_in_source": in_source, **said}
     return Output(rows=[rows], rows_in=rows.height, facts=facts)
 
 

@@ -5,7 +5,7 @@ import polars as pl
 from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.records import Record
-from paris_assets.ingest.fetched import TRANSIENT
+from paris_assets.ingest.fetched import TRANSIENT, how_to_allow
 from paris_assets.settings.checks import Checks
 
 
@@ -20,9 +20,20 @@ def texts_found(source_rows: pl.LazyFrame, record: Record, bounds: Checks) -> Ch
         said += f", at least {least:.0%} expected"
     if unused:
         said += f"; not used, though they look like texts: {', '.join(unused)}"
-    name = unused[0] if unused else "NAME"
-    advice = f"Name the column of the texts: `--set 'source.columns={{text: {name}}}'`, or lower checks.min_texts."
+    advice = f"{_where_texts_may_be(record.facts.get('source_kind', 'table'), unused)}, or lower checks.min_texts."
     return CheckOutcome(not few, said, {"with_text": share, "checks.min_texts": least}, advice)
+
+
+def _where_texts_may_be(kind: str, unused: list[str]) -> str:
+    """What gives the rows of a folder, tar or table texts."""
+    if unused or kind == "table":
+        return f"Name the column of the texts: `--set 'source.columns={{text: {unused[0] if unused else 'NAME'}}}'`"
+    if kind == "folder":
+        return (
+            "Put the texts beside the images (a.txt, a.caption or a.json beside a.jpg; or metadata.jsonl with the "
+            "columns file_name and text)"
+        )
+    return "Put the texts into the tars (members KEY.txt or KEY.json beside KEY.jpg)"
 
 
 def ledger_complete(shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFrame) -> CheckOutcome:
@@ -45,7 +56,7 @@ def ledger_complete(shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFr
     return CheckOutcome.of(problems, good, figures, make_again("raw_images", shard))
 
 
-def fetched(shard: str, raw_images: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
+def fetched(shard: str, raw_images: pl.LazyFrame, record: Record, bounds: Checks) -> CheckOutcome:
     """Enough of the source rows arrived as images; the others have reasons."""
     ledger = raw_images.select("status", "reason").collect()
     share = float((ledger["status"] == "ok").mean() or 0.0)  # type: ignore[arg-type]
@@ -56,18 +67,17 @@ def fetched(shard: str, raw_images: pl.LazyFrame, bounds: Checks) -> CheckOutcom
         said += f", at least {least:.0%} expected"
     if ledger["reason"].drop_nulls().len():
         said += f"; failed: {counted(ledger['reason'])}"
-    return CheckOutcome(
-        not few, said, {"fetched": share, "checks.min_fetched": least}, _advice(shard, ledger["reason"])
-    )
+    advice = _advice(shard, ledger["reason"], record.facts.get("private_hosts", []))
+    return CheckOutcome(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
 
 
-def _advice(shard: str, reasons: pl.Series) -> str:
+def _advice(shard: str, reasons: pl.Series, private_hosts: list[str]) -> str:
     """What mends most of the failures."""
     failed = reasons.drop_nulls()
+    if private_hosts and (failed == "private_address").sum() * 2 >= failed.len():
+        return f"Refused: {how_to_allow(private_hosts)}."
     if failed.str.contains(TRANSIENT).sum() * 2 >= failed.len():
         return f"Once the hosts answer: `paris run --retry transient --shards {shard}`."
-    if (failed == "private_address").sum() * 2 >= failed.len():
-        return "Their hosts lie in a private network: `--set ingest.resolve.HOST=ADDRESS:PORT` allows one of your own."
     if (failed == "opt_out").sum() * 2 >= failed.len():
         return "The hosts want no use of them: lower checks.min_fetched; ingest.disallowed_header_directives decides."
     return "The list is out of date: mend it, or lower checks.min_fetched; docs/running.md says what the reasons mean."

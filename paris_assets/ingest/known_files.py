@@ -15,7 +15,7 @@ from paris_assets.ingest.lists import encodings, parquet_tables, source_lists, t
 from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.storage.location import Location
 
-FOLLOWS = ("size_bytes", "identity", "list")  # columns of the registry that change with a file
+FOLLOWS = ("size_bytes", "identity", "list", "converted_by")  # columns of the registry that change with a file
 MOST_SAID = 100
 
 
@@ -26,13 +26,16 @@ def refresh(
     root: Location,
     write: bool,
     encoding: str = encodings.AUTO,
+    converts: str | None = None,
 ) -> pl.DataFrame:
     """The registry's rows with the size, identity and list that their files have now; new rows belong into new files.
 
     Args:
         files: what the listing says of each file of the source.
-        root: where lists are; one that is gone, or was read in another encoding, is made again if `write`.
+        root: where lists are; one that is gone, or was read in another encoding or by other code, is made again if
+            `write`.
         encoding: `source.encoding` of the profile.
+        converts: version of the code of `convert`; None leaves lists as they were converted.
 
     Raises:
         SourceError: a file is gone, or has other rows than it had; names it.
@@ -43,7 +46,7 @@ def refresh(
         path, info = f"{place.base}/{entry['file']}", files.get(entry["file"])
         if info is None:
             raise SourceError(f"{path} was registered and is gone: put it back, or use another root")
-        now.append({"file": entry["file"], **_as_it_is(place, entry, info, root, write, encoding)})
+        now.append({"file": entry["file"], **_as_it_is(place, entry, info, root, write, encoding, converts)})
     kept = known.drop(FOLLOWS)
     schema = {name: known.schema[name] for name in ("file", *FOLLOWS)}
     return kept.join(pl.DataFrame(now, schema), on="file", how="left", maintain_order="left").select(known.columns)
@@ -113,7 +116,13 @@ def readings(root: Location, registry: pl.DataFrame, before: pl.DataFrame | None
 
 
 def _as_it_is(
-    place: Place, entry: Mapping[str, Any], info: Info, root: Location, write: bool, encoding: str
+    place: Place,
+    entry: Mapping[str, Any],
+    info: Info,
+    root: Location,
+    write: bool,
+    encoding: str,
+    converts: str | None,
 ) -> dict[str, Any]:
     """Size, identity and list of a registered file as they are now."""
     file, size = entry["file"], int(info["size"])
@@ -122,13 +131,19 @@ def _as_it_is(
         raise _changed(path, f"had {entry['size_bytes']} bytes and has {size}")
     identity, rows, converted = file_identity(place.fs, path, info), entry["rows"], entry["list"]
     lost = write and converted is not None and root.size(converted) is None
-    otherwise = converted is not None and not source_lists.read_as(converted, encoding)
+    recoded = converted is not None and converts not in (None, entry["converted_by"])
+    otherwise = recoded or (converted is not None and not source_lists.read_as(converted, encoding))
     if lost or otherwise or identity != entry["identity"]:
         if converted is not None:
             rows, converted = convert(place, file, root if write else None, None, encoding)
         elif kind == "parquet":
             with place.open(file) as handle:
                 rows = parquet_tables.count_rows(handle)
+    if rows != entry["rows"] and recoded and identity == entry["identity"]:
+        raise SourceError(
+            f"{path} had {entry['rows']} rows as another version read it, and has {rows} as this one does; shards are "
+            "fixed at registration: give another --root, or go back to that version"
+        )
     if rows != entry["rows"]:
         raise _changed(path, f"had {entry['rows']} rows and has {rows}")
     if converted != entry["list"] and identity == entry["identity"] and not otherwise:
@@ -136,7 +151,8 @@ def _as_it_is(
             f"{path} has other rows than when it was registered, and {root.uri(entry['list'])}, which had those, is "
             "gone: put one of them back, or use another root"
         )
-    return {"size_bytes": size, "identity": identity, "list": converted}
+    by = converts if recoded else entry["converted_by"]
+    return {"size_bytes": size, "identity": identity, "list": converted, "converted_by": by}
 
 
 def _changed(path: str, change: str) -> SourceError:

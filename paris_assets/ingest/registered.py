@@ -12,7 +12,9 @@ import polars as pl
 from paris_assets.config import Ingest, Source
 from paris_assets.errors import MissingInput
 from paris_assets.ingest.fetched import Fetched
+from paris_assets.ingest.files.folder import BARE
 from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.ingest.files.names import TAR, kind_of
 from paris_assets.ingest.lists import source_lists
 from paris_assets.ingest.sources import images_of, read_rows, texts_left_out
 from paris_assets.storage.location import Location
@@ -43,10 +45,19 @@ class RegisteredSource:
         """
         return read_rows(self.settings, self._entry(shard), self.root, unread)
 
+    def kind(self, shard: str) -> str:
+        """What the shard's rows lie in: `folder`, `tar` or `table`."""
+        entry = self._entry(shard)
+        if entry["members"] is not None:
+            return "folder"
+        return TAR if kind_of(entry["file"]) == TAR else "table"
+
     def left_out(self, shard: str) -> LeftOut:
         """What lies among the rows of a shard and is none; for the first one, also what lies beside the files."""
         entry = self._entry(shard)
-        return LeftOut.of(json.loads(found) for found in (entry.get("beside"), entry.get("left_out")) if found)
+        found = LeftOut.of(json.loads(found) for found in (entry.get("beside"), entry.get("left_out")) if found)
+        found.take_kind(BARE)
+        return found
 
     def reading(self, shard: str) -> dict[str, Any]:
         """How the shard's list was read where that is not plain from its name, and columns that look like captions and

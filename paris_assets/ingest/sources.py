@@ -14,14 +14,16 @@ The registry is one small table; a shard is one of its rows, and reading it need
     identity    changes when the file, or an image of the shard, does
     offset      byte position of the first row of a tar, else 0
     list        path below the root of the list as Parquet (`source_lists`), null for what is read where it lies
+    converted_by  version of the code that made `list`; null where it is null, or nobody told
     members     the images of the shard, for a folder of images, else null
     described_by  files of the folder that describe these images: tables of metadata, captions, JSON
     left_out    what lies among the rows in the file and is none, as JSON (`left_out`)
-    beside      of the first shard: what is left out of the source as a whole, files and entries of metadata
+    beside      of the first shard: what is left out of the source as a whole, files and entries of metadata; and
+                the images of a folder that nothing describes, which are rows
 
 Rows are never renumbered: what is new in a later registration becomes new shards after the known ones, which keep all
-but `identity`, `size_bytes`, `list`, `described_by` and `beside`: those follow a file that was written anew with as
-many rows, and what lies beside the images.
+but `identity`, `size_bytes`, `list`, `converted_by`, `described_by` and `beside`: those follow a file that was written
+anew with as many rows, code that reads it otherwise, and what lies beside the images.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.listing import Listing, list_files
 from paris_assets.ingest.files.names import IMAGE, TAR, kind_of
 from paris_assets.ingest.files.places import Place, locate
-from paris_assets.ingest.files.source_file import Info, file_identity
-from paris_assets.ingest.lists import parquet_tables, source_lists, text_tables
+from paris_assets.ingest.lists import parquet_tables, source_lists
 from paris_assets.ingest.lists.columns import NO_IMAGE, SourceError
+from paris_assets.ingest.new_files import file_parts
 from paris_assets.ingest.tars import webdataset
 from paris_assets.ingest.web.fetch import fetch_images
 from paris_assets.storage.location import Location
@@ -57,6 +59,7 @@ REGISTRY_SCHEMA = {
     "identity": pl.String,
     "offset": pl.Int64,
     "list": pl.String,
+    "converted_by": pl.String,
     "members": pl.List(pl.String),
     "described_by": pl.List(pl.String),
     "left_out": pl.String,
@@ -64,18 +67,21 @@ REGISTRY_SCHEMA = {
 }
 
 
-def register(source: Source, known: pl.DataFrame | None, root: Location, write: bool = True) -> pl.DataFrame:
+def register(
+    source: Source, known: pl.DataFrame | None, root: Location, write: bool = True, converts: str | None = None
+) -> pl.DataFrame:
     """The registry of the source: the known shards, then those of files or images that are new.
 
     Memory is bounded: parquet is counted from its footers, tars are read through once, and text lists once, into
     `source_lists` of the root; nothing else is written. One listing tells which files there are. A known list is read
-    again only when its file has changed or its Parquet file is gone.
+    again only when its file has changed, its Parquet file is gone or other code made that.
 
     Args:
         source: path, rows per shard and column overrides.
         known: the registry of an earlier call.
         root: where lists are put.
         write: False is a look that writes nothing; lists that it names as new are not there.
+        converts: version of the code of `known_files.convert`; None leaves lists as they were converted.
 
     Raises:
         SourceError: nothing to read, more than one kind of file, a file without usable columns, or a known file or
@@ -93,11 +99,12 @@ def register(source: Source, known: pl.DataFrame | None, root: Location, write: 
         described.check(place, source, left_out)
         known, parts = described.parts(known, source.rows_per_shard)
     else:
-        known = known_files.refresh(place, listing.files, known, root, write, source.encoding)
+        known = known_files.refresh(place, listing.files, known, root, write, source.encoding, converts)
         known_files.check_columns(place, known, source.columns, root)
         registered = set(known["file"])
         new = [(file, info) for file, info in listing.files.items() if file not in registered]
-        parts = (part for file, info in new for part in _file_parts(place, file, info, source, root if write else None))
+        lists = root if write else None
+        parts = (part for file, info in new for part in file_parts(place, file, info, source, lists, converts))
     first = int((known["source_row"] + known["rows"]).max() or 0)  # type: ignore[arg-type]
     rows = []
     for number, part in enumerate(parts, known.height):
@@ -118,11 +125,6 @@ def registered_files(registry: pl.DataFrame | None) -> set[str]:
     if registry is None:
         return set()
     return {*registry["file"], *registry["members"].explode().drop_nulls()}
-
-
-def left_out_of(registry: pl.DataFrame) -> LeftOut:
-    """All that the source holds and that is no row."""
-    return LeftOut.of(map(json.loads, [*registry["beside"].drop_nulls(), *registry["left_out"].drop_nulls()]))
 
 
 def entry_of(registry: pl.DataFrame, shard: str) -> dict[str, Any]:
@@ -219,27 +221,6 @@ def images_of(
             yield fetched
     if urls:
         yield from fetch_images(urls, settings, server)
-
-
-def _file_parts(place: Place, file: str, info: Info, source: Source, root: Location | None) -> Iterator[dict[str, Any]]:
-    """The shards of a new file; one without usable columns fails here, not in a run."""
-    same = {
-        "file": file, "size_bytes": info["size"], "identity": file_identity(place.fs, f"{place.base}/{file}", info)
-    }  # fmt: skip
-    if kind_of(file) in text_tables.FORMATS:
-        total, path = known_files.convert(place, file, root, source.columns, source.encoding)
-        for first in range(0, total, source.rows_per_shard):
-            rows = min(source.rows_per_shard, total - first)
-            yield {**same, "first_row": first, "rows": rows, "offset": 0, "list": path}
-        return
-    with place.open(file) as handle:
-        if kind_of(file) == TAR:
-            webdataset.check(handle, file, source.columns)
-            for part in webdataset.cut(handle, file, source.rows_per_shard):
-                yield {**same, **part._asdict()}
-            return
-        for first, rows in parquet_tables.cut(handle, file, source.rows_per_shard, source.columns):
-            yield {**same, "first_row": first, "rows": rows, "offset": 0}
 
 
 def _require_all(place: Place, listing: Listing, known: pl.DataFrame) -> None:

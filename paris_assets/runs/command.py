@@ -9,11 +9,12 @@ import polars as pl
 
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.code_version import code_version
 from paris_assets.dag.records import ALL
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError, UserError
-from paris_assets.ingest.known_files import readings
+from paris_assets.ingest.known_files import convert, readings
 from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.planning.home import dagster_home
@@ -25,7 +26,7 @@ from paris_assets.profiles import with_full_paths
 from paris_assets.runs.doctor import absent_packages, missing_for
 from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.look import tell_dagster
-from paris_assets.runs.planned import print_plan, say_left_out
+from paris_assets.runs.planned import print_plan, say_bare, say_left_out
 from paris_assets.runs.progress import RunConsole, RunProgress, open_console
 from paris_assets.runs.rejections import nothing_left
 from paris_assets.runs.run import (
@@ -97,7 +98,8 @@ def _alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None
 
 def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, start: float) -> int:
     before = catalog.registry()
-    registry = register(catalog.profile.source, before, catalog.location)
+    converts = code_version(convert)
+    registry = register(catalog.profile.source, before, catalog.location, converts=converts)
     try:
         selected_shards(registry, request)
         require_enough_rows(catalog, request, registry)
@@ -111,6 +113,7 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, s
     todo, invocation = plan(catalog, request), new_invocation()
     tell_dagster(catalog, invocation, console, at_end=not todo)
     if todo:
+        say_bare(registry, console)
         report = _make(catalog, request, console, registry, todo, invocation)
         if report.failed:
             console.print("some partitions were not made; `paris run` tries them again", style="red")

@@ -6,8 +6,12 @@ import polars as pl
 from rich.console import Console
 
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.code_version import code_version
 from paris_assets.dag.graph import descendants, order
-from paris_assets.ingest.sources import left_out_of, register
+from paris_assets.ingest.beside import bare_of, left_out_of
+from paris_assets.ingest.first_look import first_look
+from paris_assets.ingest.known_files import convert
+from paris_assets.ingest.sources import register
 from paris_assets.runs.progress import counted
 from paris_assets.runs.run import Request, plan, require_enough_rows, selected_shards
 
@@ -15,18 +19,23 @@ from paris_assets.runs.run import Request, plan, require_enough_rows, selected_s
 def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     """Say what would be registered and made, by wave; nothing is written."""
     before, known = catalog.registry(), catalog.shards()
-    registry = register(catalog.profile.source, before, catalog.location, write=False)
+    converts = code_version(convert)
+    registry = register(catalog.profile.source, before, catalog.location, write=False, converts=converts)
     selected_shards(registry, request)
     require_enough_rows(catalog, request, registry)
     new = registry["shard"].to_list()[len(known) :]
     if new:
-        console.print(
-            f"would register {counted(len(new), 'shard')}: {', '.join(new[:12])}{' ...' if len(new) > 12 else ''}"
-        )
+        rows = registry["rows"].tail(len(new)).sum()
+        named = f"{', '.join(new[:12])}{' ...' if len(new) > 12 else ''}"
+        console.print(f"would register {counted(len(new), 'shard')} with {counted(rows, 'row')}: {named}")
+        found = first_look(catalog.profile.source, registry, len(known))
+        console.print(found, markup=False, soft_wrap=True, highlight=False)
     say_left_out(registry, console)
-    if before is not None and not registry.drop("beside").head(before.height).equals(before.drop("beside")):
-        console.print("files of the source were written anew: their shards would be read again")
+    if before is not None and not _content(registry).head(before.height).equals(_content(before)):
+        console.print("files of the source were written anew, or read otherwise: their shards would be read again")
     todo = plan(catalog, request) if known else []
+    if todo or new:
+        say_bare(registry, console)
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
@@ -39,6 +48,19 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     after = set().union(*(descendants(catalog.graph, asset) for asset in named)) - named
     if after:
         console.print(f"then, where these change: {', '.join(name for name in order(catalog.graph) if name in after)}")
+
+
+def _content(registry: pl.DataFrame) -> pl.DataFrame:
+    """What shards are read by."""
+    return registry.drop("beside", "converted_by")
+
+
+def say_bare(registry: pl.DataFrame, console: Console) -> None:
+    """Say how many images of a folder have no text, where others have one."""
+    bare = bare_of(registry)
+    if bare:
+        said = f"{bare.in_words()}, of {registry['rows'].sum()} images: their captions are the captioner's"
+        console.print(said, markup=False, soft_wrap=True, highlight=False)
 
 
 def say_left_out(registry: pl.DataFrame, console: Console) -> None:

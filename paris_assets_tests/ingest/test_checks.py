@@ -80,6 +80,16 @@ def test_texts_that_most_rows_lack(store: MadeUpRoot) -> None:
     assert _texts(store, 5).passed
 
 
+@pytest.mark.parametrize(
+    ("kind", "advice"), [("folder", "a.txt, a.caption or a.json"), ("tar", "KEY.txt"), ("table", "source.columns=")]
+)
+def test_the_advice_on_texts_fits_the_kind_of_source(store: MadeUpRoot, kind: str, advice: str) -> None:
+    said = _texts(store, 4, source_kind=kind).advice
+    assert advice in said
+    assert ("source.columns" in said) == (kind == "table")
+    assert "{text: legende}" in _texts(store, 4, source_kind=kind, unused_text_columns=["legende"]).advice
+
+
 def test_a_source_without_texts_is_none_with_lost_ones(store: MadeUpRoot) -> None:
     judged = _texts(store, 0)
     assert judged.passed
@@ -91,7 +101,7 @@ def test_a_source_without_texts_is_none_with_lost_ones(store: MadeUpRoot) -> Non
     [
         ("http_503", "--retry transient"),
         ("opt_out", "ingest.disallowed_header_directives"),
-        ("private_address", "ingest.resolve"),
+        ("private_address", "--set 'ingest.resolve.10.1.2.3="),
         ("http_404", "out of date"),
         ("no_url", "out of date"),
         ("bad_answer", "docs/running.md"),
@@ -104,4 +114,6 @@ def test_the_advice_mends_what_failed(store: MadeUpRoot, reason: str, advice: st
         status=pl.when(failed).then(pl.lit("failed")).otherwise("status"),
         reason=pl.when(failed).then(pl.lit(reason)),
     )
+    if reason == "private_address":
+        store.put("raw_images", store.read("raw_images", SHARD), facts={"private_hosts": ["10.1.2.3"]})
     assert advice in store.check(fetched, SHARD).advice

@@ -15,10 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.config import Ingest, Source
+from paris_assets.ingest.beside import bare_of, left_out_of
+from paris_assets.ingest.files.folder import BARE
+from paris_assets.ingest.files.image_names import Names
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.lists.columns import SourceError
 from paris_assets.ingest.registered import RegisteredSource
-from paris_assets.ingest.sources import entry_of, images_of, left_out_of, read_rows, register
+from paris_assets.ingest.sources import entry_of, images_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
 
@@ -179,8 +182,16 @@ def test_both_sides_that_do_not_match_are_counted(tmp_path: Path, root: Location
     assert left_out(tmp_path, root) == {
         "entries of metadata.jsonl without an image": (2, ["gone.jpg", "lost.jpg"]),
         "further entries of metadata.jsonl for one image": (1, ["a.jpg"]),
-        "images that nothing describes, beside others that have captions or metadata": (2, ["b.jpg", "c.jpg"]),
     }
+
+
+def test_a_name_whose_last_part_no_image_has_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names("/base", ["x/a.jpg", "É.png"])
+    found = [names.find("", given) for given in ("X\\A.JPG", "./x//a.jpg", "e\u0301.png", "x/a")]
+    assert [images for _, images in filter(None, found)] == [["x/a.jpg"], ["x/a.jpg"], ["É.png"], ["x/a.jpg"]]
+    monkeypatch.setattr(Names, "_paths", lambda *_: pytest.fail("of another shard"))
+    assert names.find("", "x/b.jpg") is None
+    assert names.find("", "x/a.jpg") == (0, ["x/a.jpg"])
 
 
 def test_metadata_of_other_images_is_refused_and_names_both_sides(tmp_path: Path, root: Location) -> None:
@@ -228,8 +239,9 @@ def test_any_table_that_names_files_describes_the_images_beside_it(
     write(tmp_path, {"a.jpg": A, "b.jpg": B, **files})
     assert texts_of(tmp_path, root, rows_per_shard=size) == texts
     without = [image for image, text in texts.items() if text is None]
-    kind = "images that nothing describes, beside others that have captions or metadata"
-    assert left_out(tmp_path, root) == ({kind: (1, without)} if without else {})
+    assert left_out(tmp_path, root) == {}
+    bare = bare_of(register(Source(path=str(tmp_path)), None, root)).as_dict()
+    assert bare == ({BARE: {"count": 1, "names": without}} if without else {})
 
 
 @pytest.mark.parametrize("encoding", ["auto", "cp1251"])
@@ -365,6 +377,7 @@ def test_columns_that_look_like_texts_and_are_not_used_are_named(
     source = Source(path=str(tmp_path))
     registry = register(source, None, root)
     read = RegisteredSource(source, lambda shard: entry_of(registry, shard), root)
+    assert read.kind("00000") == "folder"
     assert read.reading("00000") == {"unused_text_columns": ["meine_worte"]}
 
 
@@ -418,13 +431,13 @@ def test_captions_that_cannot_be_read_are_counted_and_stop_nothing(tmp_path: Pat
     assert unread.in_words() == "1 JSON files that hold no object (b.json), 1 captions that are no UTF-8 (a.txt)"
 
 
-def test_a_caption_without_image_and_an_image_without_caption_are_counted(tmp_path: Path, root: Location) -> None:
+def test_a_caption_without_image_is_left_out_and_an_image_without_one_is_a_row(tmp_path: Path, root: Location) -> None:
     write(tmp_path, {"a.jpg": picture(1), "a.txt": "a", "b.jpg": picture(2), "c.txt": "c", "a.npy": b"x" * 99})
     assert left_out(tmp_path, root) == {
         ".npy files": (1, ["a.npy"]),
         ".txt files": (1, ["c.txt"]),
-        "images that nothing describes, beside others that have captions or metadata": (1, ["b.jpg"]),
     }
+    assert texts_of(tmp_path, root) == {"a.jpg": "a", "b.jpg": None}
 
 
 def test_a_changed_or_new_caption_makes_another_shard_and_no_other_rows(tmp_path: Path, root: Location) -> None:

@@ -166,6 +166,26 @@ def test_a_new_file_reads_no_registered_list(tmp_path: Path, root: Location, mon
     assert len(_lists(root)) == 2
 
 
+def test_other_code_converts_a_list_again_and_the_same_does_not(
+    source: Source, root: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = register(source, None, root, converts="one")
+    stamp = root.stamp(known["list"][0])
+    assert register(source, known, root, converts="one").equals(known)
+    assert root.stamp(known["list"][0]) == stamp
+    again = register(source, known, root, converts="two")
+    assert again.drop("converted_by").equals(known.drop("converted_by"))
+    assert again["converted_by"].unique().to_list() == ["two"]
+    whole = text_tables.records
+    monkeypatch.setattr(text_tables, "records", lambda *of: (record.replace(b"text", b"word") for record in whole(*of)))
+    assert register(source, again, root, converts="two").equals(again)
+    mended = register(source, again, root, converts="three")
+    assert set(mended["list"]).isdisjoint(again["list"])
+    monkeypatch.setattr(text_tables, "records", lambda *of: [*whole(*of)][1:])
+    with pytest.raises(SourceError, match=r"as another version read it, and has 6 as this one does.*another --root"):
+        register(source, mended, root, converts="four")
+
+
 def test_a_root_of_another_version_is_named(source: Source, root: Location) -> None:
     known = register(source, None, root).drop("list", "identity")
     with pytest.raises(SourceError, match="registered by another version: give another --root, or delete this one"):

@@ -15,12 +15,13 @@ from PIL import Image
 
 from paris_assets.config import Source
 from paris_assets.images import decode
+from paris_assets.ingest.beside import left_out_of
 from paris_assets.ingest.files import signatures
 from paris_assets.ingest.files.listing import list_files
 from paris_assets.ingest.files.looked_into import MOST_PROBES
 from paris_assets.ingest.files.places import locate
 from paris_assets.ingest.lists.columns import SourceError
-from paris_assets.ingest.sources import entry_of, left_out_of, read_rows, register
+from paris_assets.ingest.sources import entry_of, read_rows, register
 from paris_assets.storage.location import Location
 from paris_assets_tests.ingest.pictures import picture
 

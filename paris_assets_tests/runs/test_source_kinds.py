@@ -100,15 +100,18 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     (place / f"{second.stem}.txt").write_bytes(b"caf\xe9")
     (place / "features.npy").write_bytes(b"x" * 99)
     command = ["run", "--source", str(place), "--root", str(tmp_path / "root"), "--select", "source_rows"]
-    line = f"no rows of the source: 1 .npy files (features.npy), {len(others)} images that nothing describes"
+    line = "no rows of the source: 1 .npy files (features.npy)\n"
+    bare = f"{len(others)} images without captions or metadata beside them ({others[0].name}, "
     assert main(command) == 0
     said = capfd.readouterr().err
     assert line in said
+    assert bare in said
+    assert f", of {len(PHOTOS)} images: their captions are the captioner's" in said
     assert f"could not be read: 1 captions that are no UTF-8 ({second.stem}.txt)" in said
     catalog = open_catalog(str(tmp_path / "root"))
     record = catalog.record("source_rows", "00000")
     assert record is not None
-    assert record.facts["left_out"][".npy files"] == {"count": 1, "names": ["features.npy"]}
+    assert record.facts["left_out"] == {".npy files": {"count": 1, "names": ["features.npy"]}}
     assert record.facts["unread"] == {"captions that are no UTF-8": {"count": 1, "names": [f"{second.stem}.txt"]}}
     texts = Tables(catalog).read("source_rows", "00000")["text"].to_list()
     locators = Tables(catalog).read("source_rows", "00000")["locator"].to_list()
@@ -120,6 +123,7 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     said = capfd.readouterr().err
     assert "nothing to do" in said
     assert line in said
+    assert bare not in said
 
 
 def test_an_address_of_ones_own_is_refused_until_it_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from paris_assets.ingest.lists.columns import texts_in, with_texts
 from paris_assets.ingest.lists.records import from_records, unused_texts
 
 PROBE_ROWS = 100
+BARE = "images without captions or metadata beside them"  # rows all the same
 
 
 class Described:
@@ -35,7 +36,8 @@ class Described:
         self._described = dict[str, set[str]]()  # by each of the tables that are some
 
     def check(self, place: Place, source: Source, left_out: LeftOut) -> None:
-        """Whether what describes the images can be read and fits them; counts what does not.
+        """Whether what describes the images can be read and fits them; counts what does not, and
+        under `BARE` the images that nothing describes, where others are described.
 
         Raises:
             SourceError: a table that cannot be read or describes none of the images, or no column that the profile
@@ -48,7 +50,7 @@ class Described:
             described = described.union(*self._described.values())
         bare = [image for image in self.images if image not in described] if described else []
         if bare:
-            left_out.add("images that nothing describes, beside others that have captions or metadata", *bare)
+            left_out.add(BARE, *bare)
 
     def parts(self, known: pl.DataFrame, size: int) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
         """The known shards of the folder as its files are now, and new ones of the images that are new.

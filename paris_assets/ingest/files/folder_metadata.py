@@ -93,12 +93,12 @@ def entries_of(place: Place, table: str, encoding: str) -> Iterator[list[tuple[s
     Raises:
         SourceError: the table cannot be read.
     """
-    if kind_of(table) == "json" and not _file_columns(_columns(place, table, encoding)):
+    if kind_of(table) == "json" and not _file_columns(tuple(_columns(place, table, encoding))):
         yield from _by_name(place, table, encoding)
         return
     for row in _rows(place, table, encoding):
         record = row or {}
-        for name in _file_columns(record):
+        for name in _file_columns(tuple(record)):
             if files := _files(record[name]):
                 others = {other: value for other, value in record.items() if other != name}
                 yield [(file, others) for file in files]
@@ -143,7 +143,7 @@ def _require_files(place: Place, table: str, names: Names, encoding: str) -> Non
     if kind_of(table) == PARQUET:
         with place.open(table) as handle:
             why = "holds images of its own" if parquet_tables.holds_images(handle, table) else ""
-    if columns and not _file_columns(columns) and kind_of(table) != "json":
+    if columns and not _file_columns(tuple(columns)) and kind_of(table) != "json":
         why = why or f"describes none of them: none of its columns {columns} names files ({', '.join(FILES[:4])} ...)"
     if why:
         raise SourceError(
@@ -209,7 +209,8 @@ def _place(name: str) -> int | None:
     return len(_PLACES) if letters.endswith(("filename", "filenames")) else None
 
 
-def _file_columns(names: Iterable[str]) -> list[str]:
+@lru_cache(maxsize=256)
+def _file_columns(names: tuple[str, ...]) -> list[str]:
     places = [(place, name) for name in names if (place := _place(name)) is not None]
     return [name for _, name in sorted(places)]
 

@@ -41,6 +41,7 @@ class Names:
     exact: set[str] = field(init=False)
     alike: dict[str, str | None] = field(init=False)
     stems: dict[str, list[str]] = field(init=False)
+    last: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.exact, self.alike, self.stems = set(self.images), {}, {}
@@ -48,11 +49,18 @@ class Names:
             key = alike(image)
             self.alike[key] = image if self.alike.get(key, image) == image else None  # two are alike: neither is meant
             self.stems.setdefault(alike(stem_of(image)), []).append(image)
+        self.last = {key.rpartition("/")[2] for keys in (self.alike, self.stems) for key in keys}
 
     def find(self, folder: str, given: str) -> tuple[int, list[str]] | None:
         """(how far from the exact name, images) for what a table in a folder of the source calls `given`."""
+        literal = f"{folder}/{given}" if folder else given
+        if literal in self.exact:
+            return 0, [literal]
+        name = given.strip().replace("\\", "/")
+        if alike(_normal(name).rpartition("/")[2]) not in self.last:  # as most of a table that describes many shards
+            return None
         tried: list[str] = []
-        for rank, path in enumerate(self._paths(folder, given)):
+        for rank, path in enumerate(self._paths(folder, name)):
             tried.append(path)
             found = path if path in self.exact else self.alike.get(alike(path))
             if found is not None:
@@ -63,10 +71,8 @@ class Names:
             return None
         return BY_STEM, self.stems[alike(stems)]
 
-    def _paths(self, folder: str, given: str) -> Iterator[str]:
-        """Paths that may be meant, the likeliest first."""
-        literal = f"{folder}/{given}" if folder else given
-        name = given if literal in self.exact else given.strip().replace("\\", "/")
+    def _paths(self, folder: str, name: str) -> Iterator[str]:
+        """Paths that may be meant, the likeliest first; all have the last part of the name for their own."""
         while True:
             yield from (
                 _normal(f"{folder}/{shorter}" if folder else shorter) for shorter in self._shorter(folder, name)

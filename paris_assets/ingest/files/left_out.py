@@ -36,6 +36,13 @@ class LeftOut:
         if len(known) < NAMED:
             known += [_text(name) for name in names[: NAMED - len(known)]]
 
+    def take_kind(self, kind: str) -> LeftOut:
+        """What was counted of one kind, which is then counted no more; empty if there was none."""
+        taken = LeftOut()
+        if kind in self._counts:
+            taken.add(kind, *self._names.pop(kind), count=self._counts.pop(kind))
+        return taken
+
     def take(self) -> LeftOut:
         """What was counted until now, which is then counted no more."""
         taken = LeftOut()

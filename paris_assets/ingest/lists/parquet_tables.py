@@ -42,6 +42,15 @@ def names(handle: IO[bytes]) -> list[str]:
     return pq.ParquetFile(handle).schema_arrow.names
 
 
+def columns(handle: IO[bytes], where: str, overrides: Mapping[str, str]) -> dict[str, list[str]]:
+    """Our column -> the table's, from the footer.
+
+    Raises:
+        SourceError: neither a url nor image bytes among the columns, or two columns of one name.
+    """
+    return find_columns(_schema(pq.ParquetFile(handle), where), overrides, where)
+
+
 def cut(handle: IO[bytes], where: str, rows_per_shard: int, overrides: Mapping[str, str]) -> list[tuple[int, int]]:
     """(first row, rows) of each part of a file; reads its footer only.
 

@@ -167,5 +167,5 @@ def _object(record: str) -> dict[str, Any] | None:
         return {"url": value}
     if not isinstance(value, dict):
         return None
-    halves = "\\ud" in record.lower() and not is_text(json.dumps(value, ensure_ascii=False))
+    halves = ("\\ud" in record or "\\uD" in record) and not is_text(json.dumps(value, ensure_ascii=False))
     return None if halves else value
