@@ -294,7 +294,7 @@ def test_every_network_halves_its_batch_when_memory_runs_out_and_the_record_says
     }
     record = records["image_embeddings", "00000"]
     shown = record_metadata(Location(tmp_path / "root"), record)
-    assert shown["halved_batches"] == dg.MetadataValue.json({"dinov2": 4})
+    assert shown["halved_batches"] == dg.MetadataValue.text("dinov2: 4")
     for asset, column in (
         ("image_embeddings", "embedding"),
         ("latents", "latent_256"),
