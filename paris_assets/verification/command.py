@@ -116,5 +116,7 @@ def _read(root: Location, name: str, manifest: str) -> dict[str, Any]:
         if name == MANIFEST and root.size(REGISTRY) is not None:
             said = f"nothing is published under {root.url} yet: `paris run --root {root.url}` finishes it"
             raise NoManifest(said) from error
-        raise NoManifest(f"no file or folder {manifest}: give a root, or the path or URL of a {MANIFEST}") from error
+        raise NoManifest(
+            f"{manifest} is no root and no manifest: give a root, or the path or URL of a {MANIFEST}"
+        ) from error
     return parse_manifest(data, manifest)

@@ -99,9 +99,12 @@ def test_published_files_alone_are_checked_and_what_is_missing_is_said(
 
 def test_wrong_usage(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, said in (
-        (root / "absent.json", "absent.json: give a root, or the path or URL of a pipeline_manifest.json"),
+        (
+            root / "absent.json",
+            "absent.json is no root and no manifest: give a root, or the path or URL of a pipeline_manifest.json",
+        ),
         (root.parent / "absent", "give a root, or the path or URL of a pipeline_manifest.json"),
-        (root / "captions", "give the path or URL of a pipeline_manifest.json"),
+        (root / "captions", "captions is no root and no manifest"),
         (root / TAR, "is no JSON"),
     ):
         assert main(["verify", str(wrong)]) == 2
