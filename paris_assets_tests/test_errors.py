@@ -95,7 +95,7 @@ MISTAKES: dict[str, tuple[Callable[[Place], list[str]], str]] = {
     "manifest a folder": (lambda p: ["verify", str(p.folder)], "{folder} is no manifest, it lacks version"),
     "manifest a folder, slash": (lambda p: ["verify", f"{p.folder}/"], "{folder}/ is no manifest, it lacks version"),
     "manifest missing in a store": (lambda p: ["verify", "memory://none/m.json"], "m.json is no root and no manifest"),
-    "manifest below a file": (lambda p: ["verify", "file/a.json"], "file/a.json is no root and no manifest: give a root"),
+    "manifest below a file": (lambda p: ["verify", "file/a.json"], "file/a.json is no root and no manifest"),
     "manifest no JSON": (lambda p: ["verify", "small.yaml"], "small.yaml is no JSON"),
     "manifest another file": (lambda p: ["verify", "pipeline_manifest.json"], "is no manifest, it lacks version"),
     "no run to inspect": (lambda p: ["inspect", "row:0", "--root", "none"], "there is no run under {folder}/none"),
