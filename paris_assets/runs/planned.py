@@ -25,7 +25,7 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     require_enough_rows(catalog, request, registry)
     new = registry["shard"].to_list()[len(known) :]
     if new:
-        rows = registry["rows"].tail(len(new)).sum()
+        rows = int(registry["rows"].tail(len(new)).sum())
         named = f"{', '.join(new[:12])}{' ...' if len(new) > 12 else ''}"
         console.print(f"would register {counted(len(new), 'shard')} with {counted(rows, 'row')}: {named}")
         found = first_look(catalog.profile.source, registry, len(known))
