@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from paris_assets.models.preprocessing import read_preprocessing
 from paris_assets.models.transformer import load, load_tokenizer
 
 
-class ImageTower:
+class ImageTower(ABC):
     """Image encoder of a checkpoint, in the space of its text tower; preprocessing is the checkpoint's own.
 
     A kind of network says what it is by class attributes and ``vectors``. Options: ``scaled_decode``, see
@@ -60,9 +61,9 @@ class ImageTower:
         """Dimensions of a vector."""
         return int(config.projection_dim)
 
+    @abstractmethod
     def vectors(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, 3, side, side) -> (B, dim), as the network gives them."""
-        raise NotImplementedError
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (side, side, 3) uint8."""
@@ -80,7 +81,7 @@ class ImageTower:
         return {**found, "hidden_act": self.hidden_act}
 
 
-class TextTower:
+class TextTower(ABC):
     """Text encoder of a checkpoint, in the space of its image tower; texts are framed as in its training.
 
     Attributes:
@@ -99,9 +100,9 @@ class TextTower:
         self._tokenizer = load_tokenizer(self._folder)
         self._network = load(self.kind, self._folder, self._placement)
 
+    @abstractmethod
     def vectors(self, texts: Sequence[str]) -> torch.Tensor:
         """Texts -> (B, dim), as the network gives them."""
-        raise NotImplementedError
 
     @torch.inference_mode()
     def run(self, texts: Sequence[str]) -> np.ndarray:

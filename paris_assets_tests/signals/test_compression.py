@@ -60,4 +60,6 @@ def test_bits_per_pixel() -> None:
 def test_a_head_that_ends_anywhere_is_no_error(length: int) -> None:
     buffer = io.BytesIO()
     PICTURE.save(buffer, "JPEG")
-    Compression().measure([np.zeros((48, 64, 3), np.uint8)], [ImageFile(buffer.getvalue()[:length])])
+    found = Compression().measure([np.zeros((48, 64, 3), np.uint8)], [ImageFile(buffer.getvalue()[:length])])
+    assert found["bits_per_pixel"] == [8 * length / (48 * 64)]
+    assert found["jpeg_quality"] in ([None], [75])
