@@ -11,7 +11,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 25 \
 		-m "not extended and not wheel and not slow"
 
-# Daemons, webservers, killed processes, an error in the middle of every kind of file, every command of the docs.
+# Daemons, webservers, killed processes, an error in the middle of every kind of file, all that the docs show, runs by hand.
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "slow and not extended and not wheel"
 

@@ -42,7 +42,7 @@ def picture_embeddings(
 ) -> Output:
     """One vector per image and encoder of the profile, not normalised, of images that pass the rules on signals.
 
-    Scores, clusters and search read these instead of running a network again; an image without vector has a reason.
+    Scores and clusters read these instead of running a network again; an image without vector has a reason.
     """
     from paris_assets.rules.verdicts import passing_signals
     from paris_assets.signals.scoring import embedded

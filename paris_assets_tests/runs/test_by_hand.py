@@ -23,7 +23,7 @@ from paris_assets_tests.fixtures.made_up import flat_root
 from paris_assets_tests.fixtures.small_world import contents
 from paris_assets_tests.runs.user_interface import PROJECT, environment
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 SHARD = "00001"
 
