@@ -44,7 +44,7 @@ def complexity(grey: np.ndarray, sample: np.ndarray) -> float | None:
     height, width = (max(1, round(side / scale)) for side in grey.shape)
     if max(height, width) > LONGEST:
         return None
-    luma = _reduced(grey, height, width)
+    luma = np.pad(_reduced(grey, height, width), ((0, height % 2), (0, width % 2)), "edge")  # the encoder reads pairs
     chroma = _chroma(sample, -(-height // 2), -(-width // 2))
     return 8 * len(simplejpeg.encode_jpeg_yuv_planes(luma, *chroma, quality=QUALITY)) / (height * width)
 

@@ -24,7 +24,7 @@ def measured(signal: Any, pixels: np.ndarray | Image.Image) -> dict[str, Any]:
     return {name: values[0] for name, values in signal.measure([np.array(pixels)]).items()}
 
 
-def complexity(pixels: np.ndarray) -> float | None:
+def complexity(pixels: np.ndarray) -> Any:
     return measured(Complexity(), pixels)["complexity"]
 
 
@@ -130,6 +130,14 @@ def test_complexity_hardly_depends_on_size() -> None:
         large = photo.resize((photo.width * 4, photo.height * 4), Image.Resampling.BICUBIC)
         small = photo.resize((photo.width * 2, photo.height * 2), Image.Resampling.BICUBIC)
         assert complexity(np.array(large)) == pytest.approx(complexity(np.array(small)), rel=0.1)
+
+
+def test_complexity_of_odd_sides_is_of_their_pixels_alone() -> None:
+    """The encoder reads pairs of rows and of columns: beyond an odd plane lies whatever memory holds."""
+    odd = np.repeat(noise(255, 301)[..., :1], 3, axis=2)
+    even = np.pad(odd, ((0, 1), (0, 1), (0, 0)), "edge")
+    bits = complexity(odd) * odd[..., 0].size
+    assert bits == pytest.approx(complexity(even) * even[..., 0].size, rel=1e-12)
 
 
 def test_complexity_of_what_no_jpeg_holds_is_unknown() -> None:
