@@ -93,7 +93,7 @@ def test_commands_are_ones_that_paris_takes(page: str, capsys: pytest.CaptureFix
 def check_values(options: argparse.Namespace, said: str) -> None:
     """Names of profiles, settings and assets in a command are real ones."""
     profile = getattr(options, "profile", None)
-    if profile in (None, "demo", "paris"):
+    if profile in (None, *shipped_profiles()):
         load_profile(profile or "demo", parse_overrides(getattr(options, "set", [])))
     else:
         assert re.search(rf"^# {re.escape(profile)}:", PAGES["docs/extending.md"], re.MULTILINE), said
