@@ -16,7 +16,7 @@ import pytest
 
 from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.definitions import asset_graph
-from paris_assets.profiles import load_profile, parse_overrides
+from paris_assets.profiles import load_profile, parse_overrides, shipped_profiles
 from paris_assets.runs.arguments import build_parser
 from paris_assets.settings.section import Section
 from tools import settings_reference

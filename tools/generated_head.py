@@ -4,9 +4,9 @@
     python -m tools.generated_head --out FILE          # pictures -> `paris run` -> paris_assets.training.head
 
 Of every photo there is one picture as it is and one by each of three generators, all of 256 x 256 pixels and JPEGs of
-one quality, so that nothing but what is in them tells them apart: `vae-noise` (its latent and noise, decoded by the small
-VAE), `vae-texture` (a latent of the same spectrum and random phases, decoded) and `fractal` (noise whose spectrum falls
-with frequency, in the photo's colours). They stand for no image generator that people use.
+one quality, so that nothing but what is in them tells them apart: `vae-noise` (its latent and noise, decoded by the
+small VAE), `vae-texture` (a latent of the same spectrum and random phases, decoded) and `fractal` (noise whose spectrum
+falls with frequency, in the photo's colours). They stand for no image generator that people use.
 """
 
 from __future__ import annotations
