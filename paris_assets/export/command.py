@@ -98,32 +98,45 @@ def usable_tables(catalog: Catalog, shards: Sequence[str], only: Only) -> tuple[
 def _export(
     catalog: Catalog, out: Location, contents: Contents, shards: Sequence[str], files: LocalFiles
 ) -> Iterator[Written]:
-    tables, said = Tables(catalog), {field.name: field.said for field in profile_fields(())}
-    first: pa.Schema | None = None
+    tables, first = Tables(catalog), None
     for shard in shards:
-        path, print_ = f"{TABLE}/{shard}.parquet", _fingerprint(catalog, contents, shard)
+        path, wanted = f"{TABLE}/{shard}.parquet", _fingerprint(catalog, contents, shard)
         there = _footer(out, path)
-        if there is not None and (there.metadata or {}).get(FINGERPRINT) == print_.encode():
-            first = first or there.to_arrow_schema()
-            yield Written(path, there.num_rows, out.size(path) or 0, kept=True)
-            continue
-        scan = partial(tables.for_shard, shard=shard)
-        rows = contents.rows(scan, shard)
-        table = plain(rows)
-        if "picture_embeddings" in contents.assets:
-            table = with_embeddings(rows, scan("picture_embeddings"), catalog.profile)
-        read = ImageTars(files).of(shard, scan("raw_images")).read if contents.images else None
+        kept = there is not None and (there.metadata or {}).get(FINGERPRINT) == wanted.encode()
         with out.scratch() as scratch:
             local = scratch / "shard.parquet"
-            write_parquet(local, table, said, {FINGERPRINT.decode(): print_}, read)
-            schema, size = pq.read_schema(local), local.stat().st_size
+            if there is None or not kept:
+                _write(local, tables, contents, shard, files, wanted)
+                there = pq.read_metadata(local)
+            schema = there.schema.to_arrow_schema()
             first = first or schema
             _require_same(first, schema, shard)
-            catalog.refresh()
-            if _fingerprint(catalog, contents, shard) != print_:
-                raise MissingInput(f"tables of shard {shard} were made again while it was exported: export again")
-            out.put(local, path)
-        yield Written(path, rows.height, size, kept=False)
+            if not kept:
+                _require_unchanged(catalog, contents, shard, wanted)
+                out.put(local, path)
+        yield Written(path, there.num_rows, out.size(path) or 0, kept)
+
+
+def _write(local: Path, tables: Tables, contents: Contents, shard: str, files: LocalFiles, wanted: str) -> None:
+    """One shard, to a local file."""
+    scan = partial(tables.for_shard, shard=shard)
+    rows = contents.rows(scan, shard)
+    has_vectors = "picture_embeddings" in contents.assets
+    table = with_embeddings(rows, scan("picture_embeddings"), contents.profile) if has_vectors else plain(rows)
+    read = ImageTars(files).of(shard, scan("raw_images")).read if contents.images else None
+    said = {field.name: field.said for field in profile_fields(())}
+    write_parquet(local, table, said, {FINGERPRINT.decode(): wanted}, read)
+
+
+def _require_unchanged(catalog: Catalog, contents: Contents, shard: str, before: str) -> None:
+    """Rows of one image are of one time.
+
+    Raises:
+        MissingInput: a `paris run` has made one of the tables again since they were read.
+    """
+    catalog.refresh()
+    if _fingerprint(catalog, contents, shard) != before:
+        raise MissingInput(f"tables of shard {shard} were made again while it was exported: export again")
 
 
 def _fingerprint(catalog: Catalog, contents: Contents, shard: str) -> str:
@@ -133,7 +146,7 @@ def _fingerprint(catalog: Catalog, contents: Contents, shard: str) -> str:
         record = catalog.record(name, _key(catalog, name, shard))
         read[name] = record and record.slices.get(shard, record.content)
     names = {name: str(model) for name, model in catalog.profile.picture_embeddings.items()}
-    of = [read, contents.only, contents.images, names, code_version(write_parquet), code_version(Contents.rows)]
+    of = [read, contents.only, contents.images, names, code_version(_export)]
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
 
 
