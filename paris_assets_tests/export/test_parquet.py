@@ -19,7 +19,8 @@ from paris_assets_tests.fixtures.small_world import picture
 def made(rows: int) -> pa.Table:
     ids = sorted(hashlib.sha256(str(row).encode()).hexdigest()[:32] for row in range(rows))
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(2 * rows, dtype=np.float32)), 2)
-    return pa.table({"image_id": ids, "emb": vectors, "reasons": pa.array([["a"]] * rows, pa.list_(pa.string()))})
+    reasons = pa.array([["a"]] * rows, pa.list_(pa.string()))
+    return pa.table({"image_id": pa.array(ids, pa.string()), "emb": vectors, "reasons": reasons})
 
 
 @pytest.mark.parametrize("images", [False, True])
