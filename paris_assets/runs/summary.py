@@ -18,8 +18,9 @@ from paris_assets.ingest.fetched import how_to_allow
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.runs.rejections import often
 from paris_assets.runs.run import RunReport
-from paris_assets.runs.times import covered, times_page
+from paris_assets.runs.times import covered, noted, stages, times_page
 
+SLOWEST = 6
 UNITS = {
     **dict.fromkeys(("source_rows", "raw_images", "duplicate_groups"), "rows"),
     "cluster_model": "images > clusters",
@@ -96,6 +97,7 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     """Stages, rejects, clusters, failed checks, and where the results lie."""
     rows = summarise(catalog, report)
     console.print(_stages([line for line in rows if line.finished]))
+    console.print(_operators(catalog, report), markup=False, soft_wrap=True, end="")
     for step in _account(rows):
         console.print(f"  {step}", markup=False, soft_wrap=True)
     for line in rows:
@@ -164,6 +166,15 @@ def _stages(rows: list[AssetSummary]) -> Table:
         )
         table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", unit_of(line.asset), *timed, rejected)
     return table
+
+
+def _operators(catalog: Catalog, report: RunReport) -> str:
+    """The signals and networks that took longest, by the clock on the wall; nothing where none was at work."""
+    shown = stages(noted(catalog, report.tasks), order(catalog.graph))
+    found = [(asset.name, one) for stage in shown for asset in stage.parts for one in asset.parts if one.rate]
+    found.sort(key=lambda pair: -pair[1].wall_s)
+    said = [f"{one.name} of {asset} {one.wall_s:.2f} s ({one.rate:,.0f} per s)" for asset, one in found[:SLOWEST]]
+    return f"  operators that took longest: {', '.join(said)}\n" if said else ""
 
 
 def unit_of(asset: str) -> str:

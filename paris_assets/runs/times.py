@@ -137,7 +137,7 @@ def keep_times(catalog: Catalog, tasks: Sequence[TaskReport]) -> Path | None:
     together = pl.concat([before.join(new, on=["asset", "shard"], how="anti"), new]).sort("asset", "shard")
     _replace(home / TABLE, lambda path: together.write_parquet(path))
     shown = stages(together, order(catalog.graph))
-    text = page(shown, len(catalog.shards()), catalog.location.url)
+    text = page(shown, {name: len(catalog.keys(name)) for name in catalog.graph}, catalog.location.url)
     _replace(home / TIMES, lambda path: path.write_text(text))
     return home / TIMES
 
@@ -148,12 +148,16 @@ def times_page(catalog: Catalog) -> Path | None:
     return path if path.is_file() else None
 
 
-def page(shown: Sequence[Taken], shards: int, root: str) -> str:
-    """The times as a page of one file."""
+def page(shown: Sequence[Taken], partitions: Mapping[str, int], root: str) -> str:
+    """The times as a page of one file.
+
+    Args:
+        partitions: asset -> how many it has.
+    """
     from paris_assets.pages.environment import pages
 
     template = pages(Path(__file__).parent).get_template("run_times.html.jinja")
-    return template.render(stages=shown, shards=shards, root=root)
+    return template.render(stages=shown, partitions=partitions, root=root)
 
 
 def _known(path: Path) -> pl.DataFrame:

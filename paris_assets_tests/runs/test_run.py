@@ -162,6 +162,18 @@ def test_contract_files(finished: Path) -> None:
     assert np.load(finished / "expert_shards/empty_prompt.npy").shape == (77, 384)
 
 
+def test_the_curation_report_leads_to_a_page_of_how_long_it_took(finished: Path) -> None:
+    page = finished / "analysis/curation_report.html"
+    (link,) = re.findall(r'<a href="([^"]*run_times[^"]*)">', page.read_text())
+    text = (page.parent / link).read_text()
+    rows = {name: cells for name, *cells in re.findall(r"<td>([^<]+)</td>" * 5, text)}
+    assert GRAPH.keys() <= rows.keys()
+    signals, decoding = rows["image_signals"], rows["decoding"]
+    assert signals[0] == decoding[0] == f"{table(finished, 'image_signals').height}"
+    assert {"Entropy", "Degradation", "open-nsfw"} <= rows.keys()
+    assert 0 < float(rows["Entropy"][1]) <= float(rows["signals"][1])
+
+
 def test_router_rows_are_those_of_the_tables(finished: Path) -> None:
     arrays = {
         path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
