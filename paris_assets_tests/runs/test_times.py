@@ -60,6 +60,7 @@ def test_rates_are_by_the_clock_on_the_wall_and_operators_have_their_share(store
 def test_times_of_runs_add_up_and_the_last_of_a_partition_counts(store: MadeUpRoot) -> None:
     keep_times(store.catalog, [report("00000", 100)])
     path = keep_times(store.catalog, [report("00001", 200), report("00000", 300)])
+    assert path is not None
     assert path == times_page(store.catalog) == Path(store.root.url) / ".dagster" / TIMES
     known = pl.read_parquet(path.parent / TABLE)
     assert dict(known.schema) == SCHEMA
