@@ -105,9 +105,7 @@ def read(
 def read_images(
     handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]
 ) -> Iterator[Fetched]:
-    """The embedded images of one part, in order; a few pages of one row group are in memory at a time.
-
-    However large a row group is, it is read in pieces of `READ_BYTES` and unpacked page by page.
+    """The embedded images of one part, in order; of a row group, however large, a few pages are in memory at a time.
 
     A row without bytes is `no_image`, also where it names a file: a stranger's list opens no files here.
     """
