@@ -6,13 +6,14 @@ runs. Each run adds what it made; of a partition the last time counts.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -135,10 +136,12 @@ def keep_times(catalog: Catalog, tasks: Sequence[TaskReport]) -> Path | None:
     home = dagster_home(catalog.location.url, catalog.location.remote)
     before = _known(home / TABLE)
     together = pl.concat([before.join(new, on=["asset", "shard"], how="anti"), new]).sort("asset", "shard")
-    _replace(home / TABLE, lambda path: together.write_parquet(path))
+    table = io.BytesIO()
+    together.write_parquet(table)
+    _replace(home / TABLE, table.getvalue())
     shown = stages(together, order(catalog.graph))
     text = page(shown, {name: len(catalog.keys(name)) for name in catalog.graph}, catalog.location.url)
-    _replace(home / TIMES, lambda path: path.write_text(text))
+    _replace(home / TIMES, text.encode())
     return home / TIMES
 
 
@@ -168,8 +171,12 @@ def _known(path: Path) -> pl.DataFrame:
     return found if found.schema == pl.Schema(SCHEMA) else pl.DataFrame(schema=SCHEMA)
 
 
-def _replace(path: Path, write: Any) -> None:
+def _replace(path: Path, data: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with explained(path, "written"):
-        write(draft)
-        os.replace(draft, path)
+    try:
+        with explained(path, "written"):
+            draft.write_bytes(data)
+            os.replace(draft, path)
+    finally:
+        with suppress(OSError):  # moved, or never made
+            draft.unlink()

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paris_assets.errors import FileError
 from paris_assets.planning.home import TIMES
 from paris_assets.planning.waves import Task
 from paris_assets.runs.execution import TaskReport
+from paris_assets.runs.progress import RunProgress, open_console
+from paris_assets.runs.run import RunReport, _keep_times
 from paris_assets.runs.times import SCHEMA, TABLE, covered, keep_times, noted, page, stages, times_page
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import MadeUpRoot
@@ -93,3 +96,15 @@ def test_the_page_has_a_row_for_each_and_loads_nothing(store: MadeUpRoot) -> Non
     assert "&lt;root&gt;" in text
     assert "http" not in text
     assert "<script" not in text
+
+
+def test_a_place_that_cannot_be_written_is_said_and_fails_no_run(
+    store: MadeUpRoot, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home = Path(store.root.url) / ".dagster"
+    home.rmdir()
+    home.write_text("no folder")
+    with pytest.raises(FileError, match=r"run_times\.parquet cannot be written"):
+        keep_times(store.catalog, [report("00000", 100)])
+    _keep_times(store.catalog, RunReport([report("00000", 100)]), RunProgress(open_console()))
+    assert "how long it took is not kept" in capfd.readouterr().err
