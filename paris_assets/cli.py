@@ -1,4 +1,4 @@
-"""The command line: `paris run | dev | inspect | verify | doctor | settings | completion`."""
+"""The command line: `paris run | dev | inspect | verify | export | doctor | settings | completion`."""
 
 from __future__ import annotations
 
@@ -135,6 +135,15 @@ def _verify(options: argparse.Namespace) -> int:
     return verify_command(options.manifest)
 
 
+def _export(options: argparse.Namespace) -> int:
+    from paris_assets.dag.s3 import open_location
+    from paris_assets.definitions import open_catalog
+    from paris_assets.export.command import export_command
+
+    catalog, out = open_catalog(_root_url(options, "demo")), open_location(options.out)
+    return export_command(catalog, out, options.only, options.images)
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from paris_assets.runs.doctor import examine
 
@@ -174,6 +183,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dev": _dev,
     "inspect": _inspect,
     "verify": _verify,
+    "export": _export,
     "doctor": _doctor,
     "settings": _settings,
     "completion": _completion,

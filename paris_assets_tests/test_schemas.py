@@ -26,6 +26,7 @@ ELSEWHERE = {
     "ingest/sources.py": "the registry of shards, which is no asset's table",
     "verification/tar_samples.py": "metadata.json inside tars, and what the verifier notes of each sample",
     "signals/provenance.py": "what a signal adds, as every signal says itself; compared with the stage's on commit",
+    "runs/times.py": "what runs took, in the home of Dagster: no table of a root",
     "rules/columns.py": "the ledger as rules see it: rules import no stage; compared below",
 }
 

@@ -7,6 +7,7 @@ from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again
 from paris_assets.dag.counts import counted
 from paris_assets.dag.joins import same_images
 from paris_assets.dag.records import ALL
+from paris_assets.rules.verdicts import UNDECODABLE
 from paris_assets.settings.checks import Checks
 from paris_assets.storage.shards import Shards
 
@@ -31,6 +32,30 @@ def retention(filtered_images: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
     setting = "lower checks.min_kept" if few else "raise checks.max_kept"
     advice = f"Look at the rules in curation: what they saw is in filtered_images. Or {setting}."
     return CheckOutcome(not (few or many), said, figures, advice)
+
+
+def rejected_by_rule(filtered_images: pl.LazyFrame, profile: Profile) -> CheckOutcome:
+    """No rule rejects a larger share of the images than is expected of it.
+
+    Rules by rank are held to a share of the whole set, and judged only where `checks.max_rejected_by` names them.
+    """
+    verdicts, bounds = filtered_images.select("reasons").collect(), profile.checks
+    counts = dict(verdicts["reasons"].explode().drop_nulls().value_counts().iter_rows())
+    ranked = {rule.name for rule in profile.curation.quantile_rules}
+    rules = [UNDECODABLE, *(rule.name for rule in profile.curation.rejecting if rule.name not in ranked)]
+    most = dict.fromkeys(rules, bounds.max_rejected) | bounds.max_rejected_by
+    shares = {name: counts.get(name, 0) / max(verdicts.height, 1) for name in most}
+    over = [name for name, share in shares.items() if share > most[name]]
+    problems = [
+        f"{name} rejects {counts[name]} of {verdicts.height} images ({shares[name]:.1%}), "
+        f"at most {most[name]:.0%} expected"
+        for name in over
+    ]
+    figures: Figures = {f"rejected by {name}": share for name, share in shares.items()}
+    figures |= {"checks.max_rejected": bounds.max_rejected, "checks.max_rejected_by": f"{bounds.max_rejected_by}"}
+    advice = "Look at the bound of the rule and at the pictures on either side of it in curation_report. Or set checks."
+    good = f"each of {len(most)} rules rejects at most the share that is expected of it"
+    return CheckOutcome.of(problems, good, figures, f"{advice}max_rejected_by.{over[0]}." if over else "")
 
 
 def duplicate_rate(duplicate_groups: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
@@ -92,6 +117,7 @@ def rules_fire(profile: Profile, filtered_images: Shards) -> CheckOutcome:
 
 verdict_ids_check = shard_check("filtered_images")(ids_joined)
 retention_check = shard_check("filtered_images")(retention)
+rejected_by_rule_check = shard_check("filtered_images")(rejected_by_rule)
 rules_fire_check = all_check("duplicate_groups")(rules_fire)
 duplicate_rate_check = all_check("duplicate_groups")(duplicate_rate)
 shard_duplicate_rate_check = shard_check("curated_images")(duplicate_rate)

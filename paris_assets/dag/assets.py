@@ -23,6 +23,7 @@ from paris_assets.models.registry import network_modules
 from paris_assets.partitions import image_shards
 from paris_assets.settings.import_path import SHIPPED
 from paris_assets.settings.section import sections
+from paris_assets.spent import CLOCK
 from paris_assets.storage.output import Output
 from paris_assets.storage.schema import Schema
 from paris_assets.storage.shards import Shards
@@ -134,6 +135,7 @@ class TableAsset:
             given = {**inputs, **{name: getattr(context.resources, name) for name in resources}}
             given |= dict.fromkeys(absent)
             with invariants_stop_the_run():
+                CLOCK.take()  # of what failed before
                 wanted, start = catalog.wanted(self.name, shard), time.monotonic()
                 output = self.body(**given, **({SHARD: shard} if SHARD in self._parameters() else {}))
                 return Making(output, self.schema, wanted, self.keeps_rows, time.monotonic() - start, self.unit)

@@ -26,8 +26,9 @@ NOT_FOLLOWED = (
     "paris_assets.dag",
     "paris_assets.planning",
     "paris_assets.runs",
-    # What stops an asset writes nothing.
+    # What stops an asset, or times it, writes nothing.
     "paris_assets.errors",
+    "paris_assets.spent",
     # How bytes come and go, not which bytes.
     "paris_assets.demo",
     "paris_assets.storage.address",

@@ -19,7 +19,7 @@ LINEAGE = "dagster/column_lineage"
 MAX_PICTURES = 10
 SAMPLE_ROWS, SAMPLE_COLUMNS, MAX_TEXT = 5, 12, 80
 MAX_ITEMS = 20
-INTERNAL = ("made_from",)  # facts of records that say nothing to a person
+INTERNAL = ("made_from", "sketch")  # facts of records that say nothing to a person
 # The same at every materialisation, until someone changes a setting.
 CONSTANT = (
     "dimensions",

@@ -24,11 +24,14 @@ from paris_assets.dag.display import (
 from paris_assets.dag.records import ALL, Record
 from paris_assets.dag.tables import Tables
 from paris_assets.errors import BrokenInvariant
+from paris_assets.spent import CLOCK
 from paris_assets.storage.output import Output
 from paris_assets.storage.schema import Schema
 from paris_assets.storage.shards import Shards
 
 IO_MANAGER = "tables"
+OPERATORS = "operators"
+"""What each signal and network of a materialisation spent, in its metadata (``spent.Spent``)."""
 Listener = Callable[[str, str, str], None]
 
 
@@ -112,7 +115,9 @@ class TableIOManager(dg.IOManager):
         location = self._catalog.location
         pictures = output_metadata(location, making.output, instance, record)
         samples = sample_metadata(location, making.output.samples, instance, record)
-        return {**pictures, **samples, "seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1)}
+        figures = {"seconds": round(spent, 3), f"{making.unit}_per_second": round(rate, 1)}
+        operators = {name: one._asdict() for name, one in CLOCK.take().items()}
+        return {**pictures, **samples, **figures, **({OPERATORS: operators} if operators else {})}
 
 
 @contextmanager

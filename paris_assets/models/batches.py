@@ -16,6 +16,7 @@ from paris_assets.errors import BrokenInvariant
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb
 from paris_assets.models.protocols import ImageNetwork
 from paris_assets.models.threads import cores, ordered_map, side_by_side
+from paris_assets.spent import CLOCK, DECODING
 
 T = TypeVar("T")
 Images = Iterable[tuple[str, bytes]]
@@ -116,7 +117,8 @@ def decode(image_id: str, data: bytes, min_side: int | None) -> np.ndarray:
     """
     try:
         # The profile's own limit on pixels was applied when the image was fetched.
-        return decode_rgb(data, min_side, max_pixels=sys.maxsize)
+        with CLOCK.on(DECODING, 1):
+            return decode_rgb(data, min_side, max_pixels=sys.maxsize)
     except (NotAnImage, Undecodable) as error:
         raise Undecodable(f"image {image_id} cannot be decoded here, though it passed the filters: {error}") from error
 
@@ -167,7 +169,8 @@ def _if_it_fits(
 ) -> tuple[np.ndarray, ...] | None:
     """Results of one padded batch; None when memory runs out."""
     try:
-        return run(*(_pad(part, size) for part in parts))
+        with CLOCK.on(name, len(parts[0])):
+            return run(*(_pad(part, size) for part in parts))
     except Exception as error:
         if not _out_of_memory(error):
             raise

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from paris_assets.storage.address import refuse_for_sqlite
 
+TIMES = "run_times.html"
+"""Page of how long it took, in the Dagster home of a root."""
+
 
 def dagster_home(root_url: str, remote: bool) -> Path:
     """DAGSTER_HOME of a root: inside it, or for a remote root below data/runs.

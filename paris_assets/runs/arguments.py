@@ -33,18 +33,26 @@ EXAMPLES = {
     "dev": "example:\n  paris dev --root data/runs/mine --port 3001",
     "inspect": "examples:\n  paris inspect row:3\n  paris inspect 0a1b2c3d --root data/runs/mine",
     "verify": "examples:\n  paris verify data/runs/mine\n  paris verify s3://BUCKET/mine",
+    "export": (
+        "examples:\n  paris export --format parquet --root data/runs/mine --out tables\n"
+        "  paris export --format parquet --root data/runs/mine --only all --images --out s3://BUCKET/tables"
+    ),
     "doctor": "example:\n  paris doctor --profile paris --root /disk/paris",
     "settings": "examples:\n  paris settings\n  paris settings clusters\n  paris settings embedder --profile paris",
     "completion": 'examples:\n  eval "$(paris completion bash)"     # in ~/.bashrc; or zsh, in ~/.zshrc',
 }
+EXPORT_FORMATS = ["parquet"]
 BASH = """_paris() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" words=""
     case "$prev" in
         --profile) COMPREPLY=($(compgen -W "{profiles}" -- "$cur") $(compgen -f -X '!*.y*ml' -- "$cur")); return ;;
         --select|--from) COMPREPLY=($(compgen -W "{assets}" -- "$cur")); return ;;
         --set) compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -S = -W "{settings}" -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "{formats}" -- "$cur")); return ;;
+        --only) COMPREPLY=($(compgen -W "kept all" -- "$cur")); return ;;
         --retry) COMPREPLY=($(compgen -W "transient" -- "$cur")); return ;;
-        --root|--source|--log-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --root|--out|--source|--log-file) compopt -o filenames 2>/dev/null
+            COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
     case "${{COMP_WORDS[1]}}" in
 {commands}
@@ -98,6 +106,15 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "manifest", metavar="ROOT|MANIFEST", help="a root, or the path or URL of its pipeline_manifest.json"
     )
+    _add_export(
+        _command(
+            commands,
+            "export",
+            "what is known of every image, in a form that others load",
+            "Writes image_profiles/SHARD.parquet, a row per image: size, signals, scores, embeddings, verdict, "
+            "caption, cluster. Files that are there and hold the same are left as they are.",
+        )
+    )
     doctor = _command(commands, "doctor", "what this machine can run and what is missing")
     settings = _command(commands, "settings", "every setting, with its value, bounds and meaning")
     settings.add_argument("section", nargs="?", default="", metavar="SECTION", help="such as clusters or latents.codec")
@@ -140,6 +157,19 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--dry-run", action="store_true", help="say what would be made, and stop")
     run.add_argument("--log-file", metavar="FILE", help="also append what is said, and a line per shard, to this file")
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    export.add_argument("--format", choices=EXPORT_FORMATS, required=True)
+    export.add_argument("--root", metavar="DIR|URL", help="where the run is (default: $PARIS_ROOT or data/runs/demo)")
+    export.add_argument("--out", metavar="DIR|URL", required=True, help="a new or empty folder, or an export to go on")
+    export.add_argument(
+        "--only",
+        choices=["kept", "all"],
+        default="kept",
+        help="kept: one row per curated image (default); all: every distinct file of a shard, with its verdict",
+    )
+    export.add_argument("--images", action="store_true", help="with the files as fetched, which `datasets` shows")
 
 
 def _count(text: str) -> int:
@@ -185,6 +215,7 @@ def completion_script(
         assets=" ".join(assets),
         settings=" ".join([*settings, *bounds]),
         names=" ".join(choices),
+        formats=" ".join(EXPORT_FORMATS),
         commands="\n".join(f'        {name}) words="{" ".join(words)}" ;;' for name, words in options.items()),
     )
     return f"autoload -U +X bashcompinit && bashcompinit\n{script}" if shell == "zsh" else script

@@ -110,13 +110,19 @@ def _rule_problems(profile: Profile) -> list[str]:
 
 
 def _check_problems(profile: Profile) -> list[str]:
-    """Names in `checks.warn_only` that are no checks."""
+    """Names in `checks.warn_only` that are no checks, and in `checks.max_rejected_by` that are no rules."""
     from paris_assets.definitions import asset_checks, asset_graph
+    from paris_assets.rules.verdicts import UNDECODABLE
 
-    names = {check.name for check in asset_checks(asset_graph(profile))}
-    unknown = sorted(set(profile.checks.warn_only) - names)
-    said = ", ".join(f"{name}{did_you_mean(name, names)}" for name in unknown)
-    return [f"checks.warn_only: no check {said}; there are {', '.join(sorted(names))}"] if unknown else []
+    checks = {check.name for check in asset_checks(asset_graph(profile))}
+    rules = {UNDECODABLE, *(rule.name for rule in profile.curation.rejecting)}
+    named = {"warn_only": ("check", checks), "max_rejected_by": ("rule", rules)}
+    problems = []
+    for setting, (kind, names) in named.items():
+        unknown = sorted(set(getattr(profile.checks, setting)) - names)
+        said = ", ".join(f"{name}{did_you_mean(name, names)}" for name in unknown)
+        problems += [f"checks.{setting}: no {kind} {said}; there are {', '.join(sorted(names))}"] if unknown else []
+    return problems
 
 
 def _class_problems(profile: Profile) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from paris_assets import definitions
 from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.dag.io_manager import Listener
+from paris_assets.dag.io_manager import OPERATORS, Listener
 from paris_assets.dag.jobs import ALL_STAGES
 from paris_assets.dag.private import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from paris_assets.dag.records import ALL
@@ -61,9 +61,16 @@ INSTANCE = {
 @dataclass
 class TaskReport:
     """What one task did: seconds of each asset that was made (not of those left as they were), failures and failed
-    checks, in words."""
+    checks, in words.
+
+    Attributes:
+        spans: asset that was made -> when it began and ended, seconds since 1970.
+        operators: asset -> operator -> what it spent, see ``spent.Spent``.
+    """
 
     task: Task
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
+    operators: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
@@ -180,7 +187,9 @@ class Executor:
         )
         if _interrupted(result.all_events):
             raise KeyboardInterrupt
-        return _report(task, result.all_events)
+        report = _report(task, result.all_events)
+        report.spans = _spans(self.instance, result.run_id, report.seconds)
+        return report
 
 
 def _interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
@@ -190,13 +199,26 @@ def _interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
     return reason is not None and reason.value == "UNEXPECTED_TERMINATION"
 
 
+def _spans(instance: dg.DagsterInstance, run_id: str, made: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """When the steps of a run began and ended, which the events themselves do not say."""
+    kinds = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
+    times: dict[str, list[float]] = {}
+    for entry in instance.get_records_for_run(run_id, of_type=kinds).records:
+        event = entry.event_log_entry.dagster_event
+        times.setdefault((event and event.step_key) or "", []).append(entry.event_log_entry.timestamp)
+    return {name: (min(times[name]), max(times[name])) for name in made if name in times}
+
+
 def _report(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
     report = TaskReport(task)
-    made = {
-        event.step_key
+    shown = {
+        event.step_key or "": event.step_materialization_data.materialization.metadata
         for event in events
-        if event.is_step_materialization and "seconds" in event.step_materialization_data.materialization.metadata
+        if event.is_step_materialization
     }
+    made = {step: metadata for step, metadata in shown.items() if "seconds" in metadata}
+    held: dict[str, Any] = {step: metadata[OPERATORS] for step, metadata in made.items() if OPERATORS in metadata}
+    report.operators = {step: value.value for step, value in held.items()}
     for event in events:
         step = event.step_key or ""
         if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step in made:

@@ -18,10 +18,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 from paris_assets.dag.s3 import open_location
+from paris_assets.errors import FileError
+from paris_assets.planning.home import TIMES, dagster_home
 from paris_assets.storage.location import Location
 from paris_assets.storage.object_store import StorageError
 
 HOST = "127.0.0.1"
+LINKED = f".dagster/{TIMES}"
+"""Where pages of a root expect how long it took, which lies in the Dagster home, wherever that is."""
 READABLE = re.compile(r"analysis/[\w-][\w.-]*|pipeline_manifest\.json|expert_shards/README\.md")
 NAMES = {HOST, "localhost"}  # a page of another name that points here is not answered
 HEADERS = {
@@ -66,12 +70,14 @@ def handler(location: Location) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, body: bool) -> None:
             path = unquote(urlsplit(self.path).path).removeprefix("/")
-            if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in NAMES or not READABLE.fullmatch(path):
+            if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in NAMES or not (
+                READABLE.fullmatch(path) or path == LINKED
+            ):
                 self.send_error(HTTPStatus.NOT_FOUND, "No page of a root of paris_assets")
                 return
             try:
-                data = location.read(path)
-            except (FileNotFoundError, StorageError) as error:
+                data = read_page(location, path)
+            except (FileNotFoundError, FileError, StorageError) as error:
                 self.send_error(HTTPStatus.NOT_FOUND, "Not made yet, or not to be read", str(error))
                 return
             self.send_response(HTTPStatus.OK)
@@ -88,6 +94,19 @@ def handler(location: Location) -> type[BaseHTTPRequestHandler]:
             """Say nothing: the terminal is Dagster's."""
 
     return Handler
+
+
+def read_page(location: Location, path: str) -> bytes:
+    """A file of the root, or the page of times in its home.
+
+    Raises:
+        FileNotFoundError: it is not made yet.
+        FileError: it cannot be read.
+    """
+    if path != LINKED:
+        return location.read(path)
+    home = dagster_home(location.url, location.remote)
+    return Location(home).read(TIMES)
 
 
 def serve(url: str, listening: int) -> None:

@@ -19,6 +19,7 @@ from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_task
 from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.rejections import nothing_left
+from paris_assets.runs.times import keep_times
 from paris_assets.runs.workers import Workers
 
 
@@ -165,6 +166,14 @@ def partitions(tasks: Iterable[Task]) -> list[tuple[str, str]]:
     return [(asset, task.shard) for task in tasks for asset in task.assets]
 
 
+def _keep_times(catalog: Catalog, report: RunReport, progress: RunProgress) -> None:
+    """Also of a run that is stopped. No result depends on it, so nothing fails for it."""
+    try:
+        keep_times(catalog, report.tasks)
+    except UserError as reason:
+        progress.console.print(f"how long it took is not kept: {reason}", markup=False)
+
+
 def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: str | None = None) -> RunReport:
     """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input, and
     are not begun where no image is left."""
@@ -189,5 +198,6 @@ def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: s
                     progress.console.print(f"failed {asset} [{ended.task.shard}]: {cause}", style="red", markup=False)
     finally:
         workers.close()
+        _keep_times(catalog, report, progress)
     report.wall_s = time.monotonic() - start
     return report

@@ -18,7 +18,9 @@ from paris_assets.ingest.fetched import how_to_allow
 from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.runs.rejections import often
 from paris_assets.runs.run import RunReport
+from paris_assets.runs.times import covered, noted, stages, times_page
 
+SLOWEST = 6
 UNITS = {
     **dict.fromkeys(("source_rows", "raw_images", "duplicate_groups"), "rows"),
     "cluster_model": "images > clusters",
@@ -39,13 +41,19 @@ PAGES = {
 
 @dataclass
 class AssetSummary:
-    """One asset over all its partitions."""
+    """One asset over all its partitions.
+
+    Attributes:
+        seconds: of all processes together; ``wall_s``: while at least one was at work on it.
+        made: partitions of this run, and ``finished`` of all that there are.
+    """
 
     asset: str
     rows_in: int = 0
     rows_out: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    wall_s: float = 0.0
     made: int = 0
     finished: int = 0
     partitions: int = 0
@@ -64,11 +72,15 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
         for asset, spent in task.seconds.items():
             seconds[asset] += spent
             made[asset] += 1
+    spans = [span for task in report.tasks for span in task.spans.items()]
+    walls = {name: covered(span for asset, span in spans if asset == name) for name in made}
     rows = []
     shards = catalog.shards()
     for name in order(catalog.graph):
         keys = shards if catalog.graph[name].partitioned else [ALL]
-        line = AssetSummary(name, seconds=seconds[name], made=made[name], partitions=len(keys))
+        line = AssetSummary(
+            name, seconds=seconds[name], wall_s=walls.get(name, 0), made=made[name], partitions=len(keys)
+        )
         for shard in keys:
             # What a failed run left of an earlier one is no result of these settings.
             record = catalog.record(name, shard) if catalog.done(name, shard) else None
@@ -85,6 +97,7 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     """Stages, rejects, clusters, failed checks, and where the results lie."""
     rows = summarise(catalog, report)
     console.print(_stages([line for line in rows if line.finished]))
+    console.print(_operators(catalog, report), markup=False, soft_wrap=True, end="")
     for step in _account(rows):
         console.print(f"  {step}", markup=False, soft_wrap=True)
     for line in rows:
@@ -102,7 +115,7 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
         console.print(f"check {check}", style="yellow", markup=False)
     if checks:
         console.print(f"commands in these lines are for --root {catalog.location.url}", markup=False, soft_wrap=True)
-    spent = sum(line.seconds for line in rows)
+    spent = covered(span for task in report.tasks for span in task.spans.values())
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
     console.print(
@@ -113,6 +126,8 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     for name, asset in PAGES.items():
         if catalog.done(asset, ALL) and catalog.location.size(name) is not None:
             console.print(f"         {catalog.location.uri(name)}", soft_wrap=True, markup=False)
+    if times := times_page(catalog):
+        console.print(f"times:   {times}", soft_wrap=True, markup=False)
 
 
 def _account(rows: list[AssetSummary]) -> list[str]:
@@ -147,10 +162,19 @@ def _stages(rows: list[AssetSummary]) -> Table:
     for line in rows:
         rejected = ", ".join(f"{reason} {count}" for reason, count in sorted(line.rejects.items()))
         timed = (
-            (f"{line.seconds:.2f}", f"{line.rows_in / line.seconds:.0f}") if line.made and line.seconds else ("-", "-")
+            (f"{line.seconds:.2f}", f"{line.rows_in / line.wall_s:.0f}") if line.made and line.wall_s else ("-", "-")
         )
         table.add_row(line.asset, f"{line.rows_in}", f"{line.rows_out}", unit_of(line.asset), *timed, rejected)
     return table
+
+
+def _operators(catalog: Catalog, report: RunReport) -> str:
+    """The signals and networks that took longest, by the clock on the wall; nothing where none was at work."""
+    shown = stages(noted(catalog, report.tasks), order(catalog.graph))
+    found = [(asset.name, one) for stage in shown for asset in stage.parts for one in asset.parts if one.rate]
+    found.sort(key=lambda pair: -pair[1].wall_s)
+    said = [f"{one.name} of {asset} {one.wall_s:.2f} s ({one.rate:,.0f} per s)" for asset, one in found[:SLOWEST]]
+    return f"  operators that took longest: {', '.join(said)}\n" if said else ""
 
 
 def unit_of(asset: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from paris_assets.settings.section import Section
 
 WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
-    "texts_found", "rules_fire",
+    "texts_found", "rules_fire", "rejected_by_rule", "like_earlier_shards",
 ]  # fmt: skip
 
 
@@ -25,6 +27,20 @@ class Checks(Section):
     min_kept: float = Field(default=0.3, ge=0, le=1, description="least share of a shard's images that pass the rules")
     max_kept: float = Field(
         default=1.0, ge=0, le=1, description="largest share of a shard's images that pass the rules"
+    )
+    max_rejected: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of a shard's images that a rule of bounds rejects"
+    )
+    max_rejected_by: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="rule -> its own largest share, in place of max_rejected; also of rules by rank",
+    )
+    max_shift: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="largest distance of a shard's signals and scores from those of earlier shards (the difference "
+        "between shares of images at or below a value), beyond what chance explains in shards of this size",
     )
     max_duplicates: float = Field(
         default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"

@@ -16,11 +16,14 @@ def image_signals(shard: str, images: ImageTars, profile: Profile, raw_images: p
 
     Images whose pixels cannot be read get nulls and the error; `signals.measures` names the classes that measure.
     """
+    from paris_assets.signals.distribution import sketched
     from paris_assets.signals.measure import measure
 
     fetched = raw_images.filter(pl.col("status") == "ok").select("image_id").unique().collect()
     files = images.of(shard, raw_images).read(fetched)
-    return Output(rows=measure(files, profile.signals), rows_in=fetched.height)
+    output = Output(rows_in=fetched.height)
+    output.rows = sketched(measure(files, profile.signals), output)
+    return output
 
 
 @shard_asset(

@@ -8,11 +8,14 @@ from paris_assets.dag.joins import same_images
 from paris_assets.dag.moments import scale
 from paris_assets.dag.records import Record, Records
 from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
+from paris_assets.settings.checks import Checks
 from paris_assets.settings.import_path import SHIPPED
 from paris_assets.signals.schema import RANGES
 
 FEW = 8
 """Scores that may be equal by chance."""
+COMPARED = 16
+"""Earlier shards that one is compared with."""
 
 
 def ids_joined(shard: str, raw_images: pl.LazyFrame, image_signals: pl.LazyFrame) -> CheckOutcome:
@@ -43,6 +46,39 @@ def _outside(name: str) -> pl.Expr:
 def _said(name: str) -> str:
     low, high = RANGES[name]
     return f"{low:g} and {high:g}"
+
+
+def like_earlier_shards(shard: str, record: Record, records: Records, bounds: Checks) -> CheckOutcome:
+    """Signals and scores are distributed as in earlier shards of the set: a list that changes its kind halfway, or a
+    network that does, shows here.
+
+    Compared with at most 16 of the shards before this one, spread evenly, made under the same code and settings.
+    """
+    from paris_assets.signals.distribution import SKETCH, Shift, shift
+
+    keys = list(records.keys[record.asset])
+    before = keys[: keys.index(shard)]
+    spread = [before[number * len(before) // COMPARED] for number in range(COMPARED)] if before[COMPARED:] else before
+    found = [records.one(record.asset, key) for key in spread]
+    earlier = [one.facts[SKETCH] for one in found if one and one.rows_fingerprint == record.rows_fingerprint]
+    now, shifts = record.facts[SKETCH], dict[str, Shift]()
+    for name in now:
+        apart = shift(now[name], [one[name] for one in earlier])
+        shifts |= {name: apart} if apart else {}
+    problems = [
+        f"{name} is {apart.distance:.2f} from {len(earlier)} earlier shards, at most {bounds.max_shift:g} expected, "
+        f"and {apart.chance:.2f} more by chance"
+        for name, apart in shifts.items()
+        if apart.distance > bounds.max_shift + apart.chance
+    ]
+    figures: Figures = {f"shift of {name}": apart.distance for name, apart in shifts.items()}
+    good = (
+        f"{len(shifts)} columns are distributed as in {len(earlier)} earlier shards"
+        if shifts
+        else "there is no earlier shard to compare with"
+    )
+    advice = "Look at the histograms in curation_report, and at what the source holds there. Or raise checks.max_shift."
+    return CheckOutcome.of(problems, good, {**figures, "checks.max_shift": bounds.max_shift}, advice)
 
 
 def vectors_joined(
@@ -123,6 +159,8 @@ def heads_fit(shard: str, record: Record, records: Records) -> CheckOutcome:
 
 signal_ids_check = shard_check("image_signals")(ids_joined)
 signal_ranges_check = shard_check("image_signals")(values_in_range)
+signal_shift_check = shard_check("image_signals")(like_earlier_shards)
+score_shift_check = shard_check("content_scores")(like_earlier_shards)
 vector_ids_check = shard_check("picture_embeddings")(vectors_joined)
 vectors_check = shard_check("picture_embeddings")(vectors_sane)
 scores_check = shard_check("content_scores")(scores_sane)

@@ -20,6 +20,7 @@ from paris_assets.images.decode import Undecodable, decode_rgb
 from paris_assets.images.file import ImageFile
 from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
 from paris_assets.signals.signal import DataType, Signal, SignalError, call, load_signals
+from paris_assets.spent import CLOCK, DECODING
 
 BATCH_IMAGES = 16
 BATCH_PIXELS = 16_000_000  # decoded pixels that a thread holds before it measures them
@@ -112,7 +113,8 @@ def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[Signal]) ->
     for row, (_, data) in enumerate(batch):
         try:
             # The profile's own limit on pixels was applied when the image was fetched.
-            decoded[row] = decode_rgb(data, max_pixels=sys.maxsize)
+            with CLOCK.on(DECODING, 1):
+                decoded[row] = decode_rgb(data, max_pixels=sys.maxsize)
         except Undecodable as error:
             errors[row] = str(error)
         if sum(pixels.size for pixels in decoded.values()) >= 3 * BATCH_PIXELS:
@@ -142,7 +144,8 @@ def _measured(decoded: dict[int, np.ndarray], files: list[ImageFile], signals: S
 def _signal_columns(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> list[pl.Series]:
     path = f"{type(signal).__module__}:{type(signal).__name__}"
     try:
-        values = call(signal, rgb, files)
+        with CLOCK.on(type(signal).__name__, len(rgb)):
+            values = call(signal, rgb, files)
         lengths = {name: len(column) for name, column in values.items()}
         if set(values) == set(signal.schema) and set(lengths.values()) <= {len(rgb)}:
             return [pl.Series(name, values[name], dtype) for name, dtype in signal.schema.items()]

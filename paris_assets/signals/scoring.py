@@ -15,6 +15,7 @@ from paris_assets.models.encoders import is_head, require_fit
 from paris_assets.models.head_card import read_card
 from paris_assets.models.registry import Models
 from paris_assets.rules.columns import distinct_images
+from paris_assets.signals.distribution import sketched
 from paris_assets.signals.embeddings import REASON, embed_pictures
 from paris_assets.signals.heads import OnVectors, head_scores
 from paris_assets.signals.scores import score
@@ -92,7 +93,7 @@ def scored(
         output.facts["models"] = _identities("scores", networks)
         output.note_halved(stats.halved)
 
-    output.rows = lambda previous: reuse_rows(wanted, previous, compute, keys)
+    output.rows = sketched(lambda previous: reuse_rows(wanted, previous, compute, keys), output)
     return output
 
 

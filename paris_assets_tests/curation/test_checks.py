@@ -123,3 +123,30 @@ def test_a_rule_that_never_rejects(store: MadeUpRoot, tmp_path: Path) -> None:
     assert not strict.check(checks.rules_fire, "all").passed
     strict.replace("filtered_images", reasons=pl.lit(names))
     assert strict.check(checks.rules_fire, "all").passed
+
+
+def test_a_rule_that_rejects_more_than_is_expected_of_it(store: MadeUpRoot, tmp_path: Path) -> None:
+    first = store.profile.curation.rejecting[0].name
+    few = pl.when(pl.int_range(pl.len()) < 5).then(pl.lit([first])).otherwise(pl.lit([], pl.List(pl.String)))
+    store.replace("filtered_images", reasons=few)
+    half = store.check(checks.rejected_by_rule, SHARD)
+    assert half.passed, "half of the images is as many as a rule may reject"
+    assert half.figures[f"rejected by {first}"] == 0.5
+    more = pl.when(pl.int_range(pl.len()) < 6).then(pl.lit([first])).otherwise(pl.lit([], pl.List(pl.String)))
+    store.replace("filtered_images", reasons=more)
+    failed = store.check(checks.rejected_by_rule, SHARD)
+    assert (failed.passed, failed.said) == (False, f"{first} rejects 6 of 10 images (60.0%), at most 50% expected")
+    assert failed.advice.endswith(f"Or set checks.max_rejected_by.{first}.")
+    assert store.under(**{"checks.max_rejected_by": {first: 0.6}}).check(checks.rejected_by_rule, SHARD).passed
+    assert not store.under(**{"checks.max_rejected": 0.1}).check(checks.rejected_by_rule, SHARD).passed
+
+
+def test_images_that_cannot_be_decoded_are_counted_as_by_a_rule_and_shares_by_rank_where_they_are_named(
+    store: MadeUpRoot,
+) -> None:
+    ranked = {"curation.quantile_rules": [{"name": "best", "column": "aesthetic", "top": 0.1}]}
+    store.replace("filtered_images", reasons=pl.lit(["undecodable", "best"]))
+    said = store.under(**ranked).check(checks.rejected_by_rule, SHARD).said
+    assert said == "undecodable rejects 10 of 10 images (100.0%), at most 50% expected"
+    named = {**ranked, "checks.max_rejected_by": {"best": 0.9, "undecodable": 1.0}}
+    assert store.under(**named).check(checks.rejected_by_rule, SHARD).said.startswith("best rejects 10 of 10")

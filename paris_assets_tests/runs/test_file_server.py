@@ -36,6 +36,18 @@ def ask(port: int, path: str, method: str = "GET", host: str = HOST) -> tuple[HT
     return answer, body
 
 
+def test_the_page_of_times_is_served_from_the_home_and_nothing_else_is(port: int, tmp_path: Path) -> None:
+    home = tmp_path / ".dagster"
+    home.mkdir()
+    (home / "storage.db").write_text("secret")
+    assert ask(port, "/.dagster/run_times.html")[0].status == 404
+    (home / "run_times.html").write_text("<p>times")
+    answer, body = ask(port, "/.dagster/run_times.html")
+    assert (answer.status, body) == (200, b"<p>times")
+    for path in ("/.dagster/storage.db", "/.dagster/", "/.dagster/../profile.yaml"):
+        assert ask(port, path)[0].status == 404, path
+
+
 def test_a_browser_shows_a_page_and_nothing_in_it_runs(port: int) -> None:
     answer, body = ask(port, "/analysis/cluster_report.html?x#y")
     assert (answer.status, body) == (200, b"<p>analysis/cluster_report.html")

@@ -162,6 +162,20 @@ def test_contract_files(finished: Path) -> None:
     assert np.load(finished / "expert_shards/empty_prompt.npy").shape == (77, 384)
 
 
+def test_the_curation_report_leads_to_a_page_of_how_long_it_took(finished: Path) -> None:
+    page = finished / "analysis/curation_report.html"
+    (link,) = re.findall(r'<a href="([^"]*run_times[^"]*)">', page.read_text())
+    text = (page.parent / link).read_text()
+    found = re.findall(r"<td>([^<]+)</td>" * 5, text)
+    rows = {name: cells for name, *cells in reversed(found)}  # of an operator of several assets the first
+    assert GRAPH.keys() <= rows.keys()
+    images = table(finished, "image_signals")
+    assert rows["image_signals"][0] == f"{images.height}"
+    assert rows["Entropy"][0] == rows["decoding"][0] == f"{images.filter(~pl.col('undecodable')).height}"
+    assert {"Degradation", "PerceptualHash", "open-nsfw"} <= rows.keys()
+    assert 0 < float(rows["Entropy"][1]) <= float(rows["image_signals"][1])
+
+
 def test_router_rows_are_those_of_the_tables(finished: Path) -> None:
     arrays = {
         path.stem: np.load(path, mmap_mode="r", allow_pickle=False)

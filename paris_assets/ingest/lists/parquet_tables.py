@@ -28,6 +28,7 @@ from paris_assets.ingest.lists.texts import leaves
 BATCH_ROWS = 65_536
 BATCH_IMAGES = 64
 BATCH_RECORDS = 1024
+READ_BYTES = 1 << 20
 PROBE_ROWS = 100
 _NO_TEXT = object()
 
@@ -104,11 +105,11 @@ def read(
 def read_images(
     handle: IO[bytes], where: str, entry: Mapping[str, Any], overrides: Mapping[str, str]
 ) -> Iterator[Fetched]:
-    """The embedded images of one part, in order; the column of one row group is in memory at a time.
+    """The embedded images of one part, in order; of a row group, however large, a few pages are in memory at a time.
 
     A row without bytes is `no_image`, also where it names a file: a stranger's list opens no files here.
     """
-    file = pq.ParquetFile(handle)
+    file = pq.ParquetFile(handle, buffer_size=READ_BYTES, pre_buffer=False)
     name = find_columns(_schema(file, where), overrides, where)[IMAGE][0]
     source_row = entry["source_row"]
     for batch in batches(file, entry, [name], BATCH_IMAGES):
