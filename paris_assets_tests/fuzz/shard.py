@@ -1,0 +1,141 @@
+"""A shard of damaged files and hostile servers through the real bodies, in a process of its own.
+
+`python -m paris_assets_tests.fuzz.shard run FOLDER PORT`: makes `source_rows` to `content_scores` of `FOLDER/list.parquet`
+under `FOLDER/root`, and writes `FOLDER/run.json`.
+
+`python -m paris_assets_tests.fuzz.shard alone FOLDER`: each file by itself, in the opposite order, by one thread; writes
+`FOLDER/alone.parquet` (signals), and a line for each file to `FOLDER/alone.jsonl` once it is begun, and once it is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import pkgutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import paris_assets.signals
+from paris_assets.config import Profile, Signals
+from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
+from paris_assets.profiles import load_profile
+from paris_assets.runs.run import Request
+from paris_assets.signals.measure import measure
+from paris_assets_tests.fixtures.direct import bring_up_to_date
+from paris_assets_tests.fuzz.answers import HOST
+
+TABLES = ("source_rows", "raw_images", "image_signals", "content_scores")
+MAX_PIXELS, MAX_BYTES, TIMEOUT_S, ATTEMPTS = 4_000_000, 2_000_000, 2.0, 2
+SIDES = (64, 256)  # short sides for which networks decode
+
+
+def all_signals() -> list[str]:
+    """Import paths of every signal of the package."""
+    found = []
+    for module in pkgutil.iter_modules(paris_assets.signals.__path__):
+        loaded = importlib.import_module(f"{paris_assets.signals.__name__}.{module.name}")
+        for name, value in vars(loaded).items():
+            if isinstance(value, type) and value.__module__ == loaded.__name__ and isinstance(vars(value).get("schema"), dict):
+                found.append(f"{loaded.__name__}:{name}")
+    return found
+
+
+def profile(folder: Path, port: int) -> Profile:
+    """The demo's, without rules: every image that can be decoded is scored. Each row has a host of its own."""
+    rows = pl.read_parquet(folder / "list.parquet", columns=["url"])["url"].drop_nulls()
+    hosts = {url.split("/")[2]: f"127.0.0.1:{port}" for url in rows}
+    return load_profile(
+        "demo",
+        {
+            "source.path": str(folder / "list.parquet"),
+            "source.rows_per_shard": 1_000_000,
+            "ingest.serve": None,
+            "ingest.resolve": hosts,
+            "ingest.max_pixels": MAX_PIXELS,
+            "ingest.max_bytes": MAX_BYTES,
+            "ingest.timeout_s": TIMEOUT_S,
+            "ingest.retries": ATTEMPTS - 1,
+            "ingest.backoff_s": 0.01,
+            "ingest.max_wait_s": 0.2,
+            "ingest.max_redirects": 3,
+            "signals.measures": all_signals(),
+            "curation.signal_rules": [],
+            "curation.report": False,
+        },
+    )
+
+
+def run(folder: Path, port: int) -> None:
+    """All of it, as `paris run` does."""
+    settings = profile(folder, port)
+    started, before = time.monotonic(), peak_mb()
+    bring_up_to_date(settings, folder / "root", Request(select=TABLES))
+    report = {"seconds": time.monotonic() - started, "grown_mb": peak_mb() - before}
+    (folder / "run.json").write_text(json.dumps(report))
+
+
+def alone(folder: Path) -> None:
+    """Each file by itself."""
+    rows = pl.read_parquet(folder / "list.parquet").drop_nulls("image").reverse()
+    settings, frames = Signals(measures=all_signals(), threads=1), []
+    _warm_up(settings)
+    with (folder / "alone.jsonl").open("w", buffering=1) as lines:
+        for name, data in rows.select("text", "image").iter_rows():
+            lines.write(json.dumps({"name": name}) + "\n")
+            forget_peak()
+            started, before = time.process_time(), peak_mb()
+            seen, frame = _looked_at(data, settings)
+            cost = {"seconds": time.process_time() - started, "grown_mb": peak_mb() - before}
+            lines.write(json.dumps({"name": name, **seen, **cost}) + "\n")
+            frames += [frame] if frame is not None else []
+    pl.concat(frames).unique("image_id").write_parquet(folder / "alone.parquet")
+
+
+def _looked_at(data: bytes, settings: Signals) -> tuple[dict[str, Any], pl.DataFrame | None]:
+    """What becomes of a file: header, whether each size can be decoded, and its signals where it is fetched."""
+    try:
+        header = read_header(data)
+    except NotAnImage:
+        return {"header": None, "decoded": [_shape(data, side, MAX_PIXELS) for side in (None, *SIDES)]}, None
+    size = [header.height, header.width, 3]
+    if header.width * header.height > MAX_PIXELS:
+        return {"header": size, "decoded": [_shape(data, side, MAX_PIXELS) for side in (None, *SIDES)]}, None
+    decoded = [_shape(data, side, sys.maxsize) for side in (None, *SIDES)]
+    frame = pl.concat(measure([(hashlib.sha256(data).hexdigest()[:32], data)], settings))
+    return {"header": size, "decoded": decoded}, frame
+
+
+def _shape(data: bytes, side: int | None, max_pixels: int) -> list[int] | None:
+    try:
+        return list(decode_rgb(data, side, max_pixels).shape)
+    except Undecodable:
+        return None
+
+
+def _warm_up(settings: Signals) -> None:
+    """Load what is loaded once."""
+    from paris_assets_tests.fuzz.originals import originals
+
+    list(measure(((name, data) for name, data in originals().items()), settings))
+    np.linalg.inv(np.eye(3))
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held, or has since `forget_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def forget_peak() -> None:
+    """Let the most be what is held now (man 5 proc, clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+if __name__ == "__main__":
+    {"run": lambda: run(Path(sys.argv[2]), int(sys.argv[3])), "alone": lambda: alone(Path(sys.argv[2]))}[sys.argv[1]]()
