@@ -108,6 +108,8 @@ def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_0
 def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray:
     """By the fast path, or by Pillow, which must decide on CMYK, warnings that it ignores, and truncation."""
     head = jpeg.head(data)
+    if len(head) > jpeg.MAX_SEGMENTS:
+        raise Undecodable(f"{len(data)} bytes of JPEG in more than {jpeg.MAX_SEGMENTS} segments")
     if not jpeg.is_one_scan(head) and jpeg.scan_count(data) > _MAX_SCANS:
         raise Undecodable(f"{len(data)} bytes of JPEG in more than {_MAX_SCANS} scans")
     try:
@@ -168,9 +170,11 @@ def _open(data: bytes) -> ImageFile.ImageFile:
 
 
 def _identified(data: bytes) -> ImageFile.ImageFile:
+    if data.startswith(b"\xff\xd8\xff") and len(jpeg.head(data)) > jpeg.MAX_SEGMENTS:
+        raise ValueError(f"more than {jpeg.MAX_SEGMENTS} segments")
     if not data.startswith(png.SIGNATURE):
         return Image.open(io.BytesIO(data), formats=_FORMATS)
-    data = png.without_rest(data)
+    data = png.shown(data)
     try:
         return Image.open(io.BytesIO(data), formats=("PNG",))
     except _DAMAGE:

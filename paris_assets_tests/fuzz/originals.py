@@ -113,4 +113,3 @@ def size_of(data: bytes) -> tuple[int, int]:
     return Image.open(io.BytesIO(data)).size
 
 
-Options = dict[str, Any]
