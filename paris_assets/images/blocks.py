@@ -28,7 +28,7 @@ class Block(NamedTuple):
 
 
 def blocks(data: bytes) -> list[Block]:
-    """The first parts of a file that are not pixels, in its order; none for other formats, or from where one is damaged."""
+    """The parts of a file that are not pixels, the first 4,096; none of other formats, nor from where one is damaged."""
     if data.startswith(b"\xff\xd8\xff"):
         return [Block(*segment) for segment in jpeg.head(data)]
     if data.startswith(_PNG):

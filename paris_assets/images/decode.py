@@ -17,7 +17,7 @@ from functools import cache
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from paris_assets.images import jpeg, png
 from paris_assets.images.colour import MAX_PROFILE_BYTES, is_srgb, to_srgb
@@ -164,6 +164,8 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         image = _identified(data)
         _check_sides(image)
         _check_tile(image)
+    except UnidentifiedImageError as error:  # its message holds an address in memory
+        raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are of no format that is read here") from error
     except _DAMAGE as error:
         raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
     return image

@@ -20,7 +20,7 @@ def chunk(data: bytes, name: bytes) -> bytes | None:
 
 
 def shown(data: bytes) -> bytes:
-    """The file up to its last pixels, with what changes how they look, once each: the rest may be damaged or endless."""
+    """The file up to its last pixels, with what changes their look, once each: the rest may be damaged or endless."""
     kept, seen = [SIGNATURE], set[bytes]()
     for kind, start, end in _chunks(data):
         if b"IDAT" in seen and kind != b"IDAT":

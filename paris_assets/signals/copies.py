@@ -31,7 +31,8 @@ def greys(rgb: list[np.ndarray]) -> list[np.ndarray]:
 def samples(rgb: list[np.ndarray]) -> list[np.ndarray]:
     """R, G, B and luma of every n-th pixel of every n-th row, n chosen for a short side of 128 to 255: (4, h, w) uint8.
 
-    Small images are given as they are, and none has more than 65,536 columns or rows. A sample keeps histograms and regional means, not detail.
+    Small images are given as they are, and none has more than 65,536 columns or rows. A sample keeps histograms and
+    regional means, not detail.
     """
     return [sample for _, sample in _greys_and_samples(rgb)]
 

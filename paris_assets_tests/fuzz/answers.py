@@ -51,16 +51,20 @@ def _raw(text: str | bytes) -> bytes:
 
 def _finite() -> dict[str, bytes]:
     """Answers of which all bytes are known."""
-    return {**_status_lines(), **_fields(), **_lengths(), **_chunks(), **_codings(), **_redirects(), **_refusals(), **_bodies()}
+    heads = {**_status_lines(), **_fields(), **_redirects(), **_refusals()}
+    return {**heads, **_lengths(), **_chunks(), **_codings(), **_bodies()}
 
 
 def _status_lines() -> dict[str, bytes]:
     rest = b"\r\nContent-Length: %d\r\n\r\n" % len(_picture()) + _picture()
     lines = [
-        b"HTTP/1.1 200", b"HTTP/1.1  200 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 999 x", b"HTTP/1.1 000 x",
+        b"HTTP/1.1 200", b"HTTP/1.1  200 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 999 x",
+        b"HTTP/1.1 000 x",
         b"HTTP/9.9 200 OK", b"HTTP/2 200", b"HTTP/3 200", b"HTTP/0.9 200 OK", b"HTTP/1.1\t200\tOK", b"ICY 200 OK",
-        b"http/1.1 200 ok", b"HTTP/1.1 200 \0OK", b"\r\n\r\nHTTP/1.1 200 OK", b"HTTP/1.1 -1 x", b"HTTP/1.1 2xx OK", b"200 OK",
-        b"RTSP/1.0 200 OK", b"SSH-2.0-OpenSSH_9.6", b"\x15\x03\x03\0\2\2\x28", b"\0" * 300, b"HTTP/1.1 200 " + b"x" * 90_000,
+        b"http/1.1 200 ok", b"HTTP/1.1 200 \0OK", b"\r\n\r\nHTTP/1.1 200 OK", b"HTTP/1.1 -1 x", b"HTTP/1.1 2xx OK",
+        b"200 OK",
+        b"RTSP/1.0 200 OK", b"SSH-2.0-OpenSSH_9.6", b"\x15\x03\x03\0\2\2\x28", b"\0" * 300,
+        b"HTTP/1.1 200 " + b"x" * 90_000,
         b"HTTP/1.1 \xb2\xb2\xb2 OK", b"HTTP/1.1 +200 OK", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK",
         b"HTTP/1.1 103 Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 3000 + b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK",
@@ -72,13 +76,16 @@ def _status_lines() -> dict[str, bytes]:
 
 def _fields() -> dict[str, bytes]:
     lines: list[list[str | bytes]] = [
-        [f"X-{number}: y" for number in range(20_000)], ["X: " + "y" * 1_000_000], ["no colon"], [": no name"], [b"X\0Y: z"],
+        [f"X-{number}: y" for number in range(20_000)], ["X: " + "y" * 1_000_000], ["no colon"], [": no name"],
+        [b"X\0Y: z"],
         ["X: y", " folded", "\tfolded"], [" folded first"], ["Content-Type: text/html", "Content-Type: image/png"],
-        ["Set-Cookie: " + "c" * 4000] * 70, ["Set-Cookie: a=b; Domain=example; Path=/; Max-Age=99999999999999999"] * 500,
+        ["Set-Cookie: " + "c" * 4000] * 70,
+        ["Set-Cookie: a=b; Domain=example; Path=/; Max-Age=99999999999999999"] * 500,
         [b"Content-Type: \xff\xfe\0"], ["X-Robots-Tag: noai"], ["X-Robots-Tag: " + "a: b, " * 20_000],
         ["Content-Type: image/jpeg; charset=" + "x" * 60_000], ["Content-Type: multipart/mixed; boundary=x"],
         ["Content-Range: bytes 5-1/0"], ["Strict-Transport-Security: max-age=1e99"], ["Alt-Svc: h3=\":443\"; ma=-1"],
-        ["Connection: keep-alive, upgrade", "Upgrade: h2c"], ["Location: http://127.0.0.1/"], ["Trailer: X"], ["X: \r\rY: z"],
+        ["Connection: keep-alive, upgrade", "Upgrade: h2c"], ["Location: http://127.0.0.1/"], ["Trailer: X"],
+        ["X: \r\rY: z"],
         ["Content-Disposition: attachment; filename=../../etc/passwd"], ["Refresh: 0; url=file:///etc/passwd"],
     ]  # fmt: skip
     return {f"fields {str(field[0])[:30]} of {len(field)}": _sent(OK, _picture(), *field) for field in lines}
@@ -87,10 +94,13 @@ def _fields() -> dict[str, bytes]:
 def _lengths() -> dict[str, bytes]:
     size = len(_picture())
     values = [
-        "-5", "+5", "0x10", f"{size}, {size}", f"{size}, 5", "5;", f" \t{size} ", "1e3", "9" * 30, "0", "", "\xb2", "abc",
-        str(2**31), str(2**63 - 1), str(2**63), str(size + 1), str(size - 1), f"{size} {size}", f"00000{size}", "1000000",
+        "-5", "+5", "0x10", f"{size}, {size}", f"{size}, 5", "5;", f" \t{size} ", "1e3", "9" * 30, "0", "", "\xb2",
+        "abc",
+        str(2**31), str(2**63 - 1), str(2**63), str(size + 1), str(size - 1), f"{size} {size}", f"00000{size}",
+        "1000000",
     ]  # fmt: skip
-    bodies = {f"length {value[:20]!r}": _sent(OK, _picture(), f"Content-Length: {value}", length=False) for value in values}
+    lines = {f"length {value[:20]!r}": f"Content-Length: {value}" for value in values}
+    bodies = {name: _sent(OK, _picture(), line, length=False) for name, line in lines.items()}
     twice = [f"Content-Length: {size}", f"Content-Length: {size}"]
     differ = ["Content-Length: 5", f"Content-Length: {size}"]
     return {
@@ -106,17 +116,22 @@ def _lengths() -> dict[str, bytes]:
 def _chunks() -> dict[str, bytes]:
     picture, size = _picture(), b"%x" % len(_picture())
     bodies = [
-        size + b"\r\n" + picture + b"\r\n0\r\n\r\n", size + b"\r\n" + picture + b"\r\n", size + b"\r\n" + picture + b"0\r\n\r\n",
-        b"-1\r\n" + picture, b"ffffffffffffffff\r\n" + picture, b"0x5\r\n" + picture, b"g\r\n" + picture, b"\r\n" + picture,
+        size + b"\r\n" + picture + b"\r\n0\r\n\r\n", size + b"\r\n" + picture + b"\r\n",
+        size + b"\r\n" + picture + b"0\r\n\r\n",
+        b"-1\r\n" + picture, b"ffffffffffffffff\r\n" + picture, b"0x5\r\n" + picture, b"g\r\n" + picture,
+        b"\r\n" + picture,
         size + b";" + b"x" * 200_000 + b"\r\n" + picture + b"\r\n0\r\n\r\n", b"0" * 200_000 + size + b"\r\n" + picture,
-        size + b" \r\n" + picture + b"\r\n0\r\n\r\n", size + b"\n" + picture + b"\n0\n\n", b"7fffffffffffffff\r\n" + picture,
-        size + b"\r\n" + picture + b"\r\n0\r\nX: y\r\n\r\n", size + b"\r\n" + picture + b"\r\n0\r\n" + b"X: y\r\n" * 60_000,
-        b"".join(b"1\r\n%c\r\n" % byte for byte in picture) + b"0\r\n\r\n", b"0\r\n\r\n", b"", b"1\r\nx\r\n" * 100_000, picture,
+        size + b" \r\n" + picture + b"\r\n0\r\n\r\n", size + b"\n" + picture + b"\n0\n\n",
+        b"7fffffffffffffff\r\n" + picture,
+        size + b"\r\n" + picture + b"\r\n0\r\nX: y\r\n\r\n",
+        size + b"\r\n" + picture + b"\r\n0\r\n" + b"X: y\r\n" * 60_000,
+        b"".join(b"1\r\n%c\r\n" % byte for byte in picture) + b"0\r\n\r\n", b"0\r\n\r\n", b"", b"1\r\nx\r\n" * 100_000,
+        picture,
         b"80000000\r\n" + picture,
     ]  # fmt: skip
     head = "Transfer-Encoding: chunked"
     named = {f"chunks {body[:12]!r} of {len(body)}": _sent(OK, body, head, length=False) for body in bodies}
-    for coding in ("chunked, chunked", "identity", "gzip, chunked", "xchunked", " chunked ", "chunked\0", "CHUNKED", ""):
+    for coding in ("chunked, chunked", "identity", "gzip, chunked", "xchunked", " chunked ", "chunked\0", "CHUNKED"):
         named[f"transfer {coding!r}"] = _sent(OK, bodies[0], f"Transfer-Encoding: {coding}", length=False)
     return named
 
@@ -128,22 +143,27 @@ def _codings() -> dict[str, bytes]:
         "gzip": gzip.compress(zeros, 1), "x-gzip": gzip.compress(zeros, 1), "deflate": zlib.compress(zeros, 1),
         "br": pa.compress(zeros, "brotli", asbytes=True), "zstd": pa.compress(zeros, "zstd", asbytes=True),
         "gzip, gzip, gzip": nested, "gzip, deflate": gzip.compress(picture), "gzip ": gzip.compress(picture)[:-20],
-        "gzip,": gzip.compress(picture) + b"more", ",gzip": b"\x1f\x8b\x08\xff" + bytes(99), "br ": picture[4:], "zstd ": picture[4:],
+        "gzip,": gzip.compress(picture) + b"more", ",gzip": b"\x1f\x8b\x08\xff" + bytes(99), "br ": picture[4:],
+        "zstd ": picture[4:],
         "deflate ": zlib.compress(picture)[2:-4], "gzip\t": gzip.compress(b""), "utf-8": picture, "none": picture,
         "gzip, " * 15_000: nested, "compress": picture[1:], "\xff": picture, "Gzip": gzip.compress(picture) * 2,
-        "br, gzip": gzip.compress(pa.compress(picture, "brotli", asbytes=True)), " deflate": b"\x78\x9c" + b"\xff" * 3000,
+        "br, gzip": gzip.compress(pa.compress(picture, "brotli", asbytes=True)),
+        " deflate": b"\x78\x9c" + b"\xff" * 3000,
     }  # fmt: skip
     return {f"coding {name[:30]!r}": _sent(OK, body, f"Content-Encoding: {name}") for name, body in bodies.items()}
 
 
 def _redirects() -> dict[str, bytes]:
     places: list[str | bytes] = [
-        "", "/", "?", "#x", "//", "http://", "http://[", "http://a:b:c/", "http://127.0.0.1/secret", "http://localhost/secret",
+        "", "/", "?", "#x", "//", "http://", "http://[", "http://a:b:c/", "http://127.0.0.1/secret",
+        "http://localhost/secret",
         "http://[::1]/secret", "http://169.254.169.254/latest/meta-data", "http://2130706433/secret", "http://0/secret",
         "http://10.0.0.1/", "file:///etc/passwd", "ftp://ftp.example/a", "data:image/png;base64,AAAA", "javascript:1",
         "gopher://127.0.0.1:70/", "//127.0.0.1/secret", "http:/\\127.0.0.1/secret", "https://127.0.0.1/secret", "\x00",
-        "http://user:secret@127.0.0.1/secret", "http://h0.example:99999/", "http://" + "a." * 5000 + "example/", "../" * 9000,
-        "/" + "x" * 250_000, b"/\xff\xfe\x80", "http://\u00e9\u00ff.example/", "/a\rX-Evil: 1", "dict://h0.example/", "http:///a",
+        "http://user:secret@127.0.0.1/secret", "http://h0.example:99999/", "http://" + "a." * 5000 + "example/",
+        "../" * 9000,
+        "/" + "x" * 250_000, b"/\xff\xfe\x80", "http://\u00e9\u00ff.example/", "/a\rX-Evil: 1", "dict://h0.example/",
+        "http:///a",
         "HTTP://127.0.0.1/secret", "http://127.1/secret", "http://[::ffff:127.0.0.1]/secret", "http://h1.example:0/",
         "mailto:a@b", "ldap://127.0.0.1/", "smb://127.0.0.1/x", "http://0x7f000001/secret", "http://[fe80::1%25eth0]/",
     ]  # fmt: skip
@@ -162,29 +182,41 @@ def _redirects() -> dict[str, bytes]:
     }
 
 
+_STATUSES = (
+    100, 102, 199, 204, 205, 206, 226, 299, 304, 400, 401, 403, 404, 407, 408, 410, 416, 418, 425, 451, 500, 502, 504, 511,
+    599, 600, 700,
+)  # fmt: skip
+
+
 def _refusals() -> dict[str, bytes]:
     asked = [
-        "1e9", "-1", "nan", "inf", "1e400", "9" * 400, "Mon, 01 Jan 1601 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "x", "",
-        "\xb2", "Wed, 21 Oct 2015 07:28:00 +9999999999999999", "0", "0.0001", "31 Feb 2030 99:99:99", "1,2", "\0", "9" * 5000,
+        "1e9", "-1", "nan", "inf", "1e400", "9" * 400, "Mon, 01 Jan 1601 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT", "x", "",
+        "\xb2", "Wed, 21 Oct 2015 07:28:00 +9999999999999999", "0", "0.0001", "31 Feb 2030 99:99:99", "1,2", "\0",
+        "9" * 5000,
     ]  # fmt: skip
     named = {
         f"{status} after {value[:20]!r}": _sent(f"{status} Busy", b"wait", f"Retry-After: {value}")
         for status, value in zip((429, 503) * 9, asked, strict=True)
     }
-    for status in (100, 102, 199, 204, 205, 206, 226, 299, 304, 400, 401, 403, 404, 407, 408, 410, 416, 418, 425, 451, 500, 502,
-                   504, 511, 599, 600, 700):  # fmt: skip
+    for status in _STATUSES:
         named[f"status {status} with a picture"] = _sent(f"{status} x", _picture())
-    named["realm"] = _sent("401 x", b"", 'WWW-Authenticate: Basic realm="' + "x" * 9000 + '"', "WWW-Authenticate: Negotiate")
+    realms = ['WWW-Authenticate: Basic realm="' + "x" * 9000 + '"', "WWW-Authenticate: Negotiate"]
+    named["realms"] = _sent("401 x", b"", *realms)
     return named
 
 
 def _bodies() -> dict[str, bytes]:
     html = b"<!DOCTYPE html><html><head><title>404</title></head><body><img src=x></body></html>"
     bodies = {
-        "html": html, "json": b'{"error": "no"}', "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "pdf": b"%PDF-1.7\n",
-        "zip": b"PK\3\4" + bytes(60), "nul": bytes(5000), "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n", "space": b" \r\n", "empty": b"",
-        "cut": _picture()[:400], "behind blanks": b"\r\n\r\n" + _picture(), "mark": b"\xef\xbb\xbf" + _picture(), "png": _picture(),
-        "large": _picture() + bytes(3_000_000), "html behind": _picture() + html, "xml": b"<?xml version='1.0'?><!DOCTYPE a [" * 900,
+        "html": html, "json": b'{"error": "no"}', "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "pdf": b"%PDF-1.7\n",
+        "zip": b"PK\3\4" + bytes(60), "nul": bytes(5000), "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n", "space": b" \r\n",
+        "empty": b"",
+        "cut": _picture()[:400], "behind blanks": b"\r\n\r\n" + _picture(), "mark": b"\xef\xbb\xbf" + _picture(),
+        "png": _picture(),
+        "large": _picture() + bytes(3_000_000), "html behind": _picture() + html,
+        "xml": b"<?xml version='1.0'?><!DOCTYPE a [" * 900,
     }  # fmt: skip
     kinds = ("image/jpeg", "text/html", "image/png", "application/octet-stream")
     return {
@@ -296,7 +328,7 @@ def _flip(generator: Random, data: bytearray, _: dict[str, bytes]) -> None:
 
 def _set(generator: Random, data: bytearray, _: dict[str, bytes]) -> None:
     place = _place(generator, data)
-    data[place : place + 1] = generator.choice((b"\0", b"\r", b"\n", b" ", b":", b"\xff", b"\t", b"", b"0", b"9" * 30, b"-"))
+    data[place : place + 1] = generator.choice((*(bytes([byte]) for byte in b"\0\r\n :\xff\t0-"), b"", b"9" * 30))
 
 
 def _insert(generator: Random, data: bytearray, _: dict[str, bytes]) -> None:

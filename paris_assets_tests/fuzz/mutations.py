@@ -15,8 +15,10 @@ from paris_assets_tests.images.files import chunk
 from paris_assets_tests.images.test_decode import bombs
 
 # What a number in a header says when it lies.
-NUMBERS = (0, 1, 2, 3, 4, 7, 8, 15, 16, 100, 127, 128, 255, 256, 1000, 4095, 16_383, 16_384, 32_767, 32_768, 65_535, 65_536,
-           1_000_000, 2**24 - 1, 2**28, 2**31 - 1, 2**31, 2**32 - 1)  # fmt: skip
+NUMBERS = (
+    0, 1, 2, 3, 4, 7, 8, 15, 16, 100, 127, 128, 255, 256, 1000, 4095, 16_383, 16_384, 32_767, 32_768, 65_535, 65_536,
+    1_000_000, 2**24 - 1, 2**28, 2**31 - 1, 2**31, 2**32 - 1,
+)  # fmt: skip
 MAX_BYTES = 400_000
 
 
@@ -70,7 +72,7 @@ def _flip_head_bits(files: Files, name: str, data: bytes) -> bytes:
 
 
 def _set_bytes(files: Files, name: str, data: bytes) -> bytes:
-    start, value = files.random.randrange(len(data) + 1), files.random.choice((b"\0", b"\xff", b"\x7f", b"\x80", b"\x01"))
+    start, value = files.random.randrange(len(data) + 1), bytes([files.random.choice(b"\0\xff\x7f\x80\x01")])
     length = files.random.choice((1, 2, 4, 40, 400))
     return data[:start] + value * length + data[start + length :]
 
@@ -226,7 +228,8 @@ MUTATIONS: dict[str, Callable[[Files, str, bytes], bytes]] = {
     **{f"{name} in a part": _in_part(change) for name, change in _HEADS.items()},
     "dropped in a part": _in_part(_drop),
     "inserted in a part": _in_part(_insert),
-    "cut": _cut, "end cut": _cut_end, "start cut": _cut_start, "dropped": _drop, "inserted": _insert, "repeated": _repeat,
+    "cut": _cut, "end cut": _cut_end, "start cut": _cut_start, "dropped": _drop, "inserted": _insert,
+    "repeated": _repeat,
     "spliced": _splice, "concatenated": _concatenate, "other magic": _other_magic, "zeros": _zeros,
     "part dropped": _part_dropped, "part repeated": _part_repeated, "parts swapped": _parts_swapped,
     "part of another": _part_of_another, "length lies": _length_lies, "pixels repacked": _pixels_repacked,

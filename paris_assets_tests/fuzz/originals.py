@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -111,5 +110,3 @@ def _half_clear(image: Image.Image) -> Image.Image:
 def size_of(data: bytes) -> tuple[int, int]:
     """Width and height by Pillow."""
     return Image.open(io.BytesIO(data)).size
-
-

@@ -1,14 +1,17 @@
 """A shard of damaged files and hostile servers through the real bodies, in a process of its own.
 
-`python -m paris_assets_tests.fuzz.shard run FOLDER PORT`: makes `source_rows` to `content_scores` of `FOLDER/good.parquet`,
-and then, under `FOLDER/root`, of `FOLDER/list.parquet`; writes to `FOLDER/run.json` how much more memory that took.
+`python -m paris_assets_tests.fuzz.shard run FOLDER PORT` makes `source_rows` to `content_scores` of
+`FOLDER/good.parquet`, and then, under `FOLDER/root`, of `FOLDER/list.parquet`; it writes to `FOLDER/run.json` how much
+more memory each table took.
 
-`python -m paris_assets_tests.fuzz.shard alone FOLDER`: each file by itself, in the opposite order, by one thread; writes
-`FOLDER/alone.parquet` (signals), and a line for each file to `FOLDER/alone.jsonl` once it is begun, and once it is done.
+`python -m paris_assets_tests.fuzz.shard alone FOLDER` looks at each file by itself, in the opposite order, by one
+thread; it writes `FOLDER/alone.parquet` (signals), and a line for each file to `FOLDER/alone.jsonl` once it is begun,
+and once it is done.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib
 import json
@@ -16,6 +19,8 @@ import os
 import pkgutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +33,11 @@ from paris_assets.profiles import load_profile
 from paris_assets.runs.run import Request
 from paris_assets.signals.measure import measure
 from paris_assets_tests.fixtures.direct import bring_up_to_date
-from paris_assets_tests.fuzz.answers import HOST
 
 TABLES = ("source_rows", "raw_images", "image_signals", "content_scores")
 MAX_PIXELS, MAX_BYTES, TIMEOUT_S, ATTEMPTS = 4_000_000, 2_000_000, 2.0, 2
 CORES = 2  # memory is bounded for each of them
+_M_PERTURB = -6  # of glibc's malloc.h
 SIDES = (64, 256)  # short sides for which networks decode
 
 
@@ -41,9 +46,10 @@ def all_signals() -> list[str]:
     found = []
     for module in pkgutil.iter_modules(paris_assets.signals.__path__):
         loaded = importlib.import_module(f"{paris_assets.signals.__name__}.{module.name}")
-        for name, value in vars(loaded).items():
-            if isinstance(value, type) and value.__module__ == loaded.__name__ and isinstance(vars(value).get("schema"), dict):
-                found.append(f"{loaded.__name__}:{name}")
+        own = (
+            value for value in vars(loaded).values() if isinstance(value, type) and value.__module__ == loaded.__name__
+        )
+        found += [f"{loaded.__name__}:{each.__name__}" for each in own if isinstance(vars(each).get("schema"), dict)]
     return found
 
 
@@ -73,12 +79,16 @@ def profile(source: Path, port: int) -> Profile:
 
 
 def run(folder: Path, port: int) -> None:
-    """Both lists, as `paris run` does."""
-    bring_up_to_date(profile(folder / "good.parquet", port), folder / "good", Request(select=TABLES))
-    before, started = peak_mb(), time.monotonic()
-    bring_up_to_date(profile(folder / "list.parquet", port), folder / "root", Request(select=TABLES))
-    report = {"seconds": time.monotonic() - started, "grown_mb": peak_mb() - before}
-    (folder / "run.json").write_text(json.dumps(report))
+    """Both lists, as `paris run` does, one table after the other."""
+    good, fuzzed = (profile(folder / name, port) for name in ("good.parquet", "list.parquet"))
+    bring_up_to_date(good, folder / "good", Request(select=TABLES))
+    grown = {}
+    for table in TABLES:
+        forget_peak()
+        before = peak_mb()
+        bring_up_to_date(fuzzed, folder / "root", Request(select=(table,)))
+        grown[table] = peak_mb() - before
+    (folder / "run.json").write_text(json.dumps(grown))
 
 
 def alone(folder: Path) -> None:
@@ -92,25 +102,28 @@ def alone(folder: Path) -> None:
             lines.write(json.dumps({"name": name}) + "\n")
             forget_peak()
             started, before = time.process_time(), peak_mb()
-            seen, frame = _looked_at(data, settings)
+            seen, is_fetched = _looked_at(data, settings)
             cost = {"seconds": time.process_time() - started, "grown_mb": peak_mb() - before}
             lines.write(json.dumps({"name": name, **seen, **cost}) + "\n")
-            frames += [frame] if frame is not None else []
+            if is_fetched:
+                with poisoned_memory():
+                    frames += measure([(hashlib.sha256(data).hexdigest()[:32], data)], settings)
     pl.concat(frames).unique("image_id").write_parquet(folder / "alone.parquet")
 
 
-def _looked_at(data: bytes, settings: Signals) -> tuple[dict[str, Any], pl.DataFrame | None]:
-    """What becomes of a file: header, whether each size can be decoded, and its signals where it is fetched."""
+def _looked_at(data: bytes, settings: Signals) -> tuple[dict[str, Any], bool]:
+    """What can be read of a file, header and sizes at which it can be decoded, and whether it is fetched and measured."""
     try:
         header = read_header(data)
+        size = [header.height, header.width, 3]
     except NotAnImage:
-        return {"header": None, "decoded": [_shape(data, side, MAX_PIXELS) for side in (None, *SIDES)]}, None
-    size = [header.height, header.width, 3]
-    if header.width * header.height > MAX_PIXELS:
-        return {"header": size, "decoded": [_shape(data, side, MAX_PIXELS) for side in (None, *SIDES)]}, None
-    decoded = [_shape(data, side, sys.maxsize) for side in (None, *SIDES)]
-    frame = pl.concat(measure([(hashlib.sha256(data).hexdigest()[:32], data)], settings))
-    return {"header": size, "decoded": decoded}, frame
+        size = None
+    is_fetched = size is not None and size[0] * size[1] <= MAX_PIXELS
+    most = sys.maxsize if is_fetched else MAX_PIXELS
+    decoded = [_shape(data, side, most) for side in (None, *SIDES)]
+    if is_fetched:
+        list(measure([("image", data)], settings))
+    return {"header": size, "decoded": decoded}, is_fetched
 
 
 def _shape(data: bytes, side: int | None, max_pixels: int) -> list[int] | None:
@@ -118,6 +131,15 @@ def _shape(data: bytes, side: int | None, max_pixels: int) -> list[int] | None:
         return list(decode_rgb(data, side, max_pixels).shape)
     except Undecodable:
         return None
+
+
+@contextmanager
+def poisoned_memory() -> Iterator[None]:
+    """What is allocated and freed holds no zeros, and nothing of an earlier use (man 3 mallopt, M_PERTURB)."""
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_M_PERTURB, 165)
+    yield
+    mallopt(_M_PERTURB, 0)
 
 
 def peak_mb() -> float:

@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,12 @@ SEED = int(os.environ.get("PARIS_FUZZ_SEED", "12"))
 SAMPLE, ALL = (160, 40), (2000, 500)
 FILE_S = 2.0  # of a processor, for a file of at most 400 KB and 4 million pixels: header, three decodings, all signals
 FILE_MB, PIXEL_BYTES = 32, 40
-SHARD_MB = 400  # more than good files take, on two cores
-POISON = 165  # what malloc fills memory with
-REASONS = set(
-    "not_an_image too_many_pixels too_large empty_body no_image no_url bad_scheme private_address bad_answer bad_encoding "
-    "connection timeout too_many_redirects opt_out".split()
-)  # docs/running.md
+SHARD_MB = 400  # of each table, more than good files take, on two cores
+TLS = b"\x16\x03"  # how its first message begins
+REASONS = {
+    "not_an_image", "too_many_pixels", "too_large", "empty_body", "no_image", "no_url", "bad_scheme", "private_address",
+    "bad_answer", "bad_encoding", "connection", "timeout", "too_many_redirects", "opt_out",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     _list([*originals().items()], []).write_parquet(folder / "good.parquet")
     reached: list[bytes] = []
     with serving(_answering([answer for _, answer in servers], reached)) as server:
-        work = [_start(folder, "run", str(server.port)), _start(folder, "alone", MALLOC_PERTURB_=str(POISON))]
+        work = [_start(folder, "run", str(server.port)), _start(folder, "alone")]
         codes = [process.wait(timeout=5 * (files + answers)) for process in work]
     begun, looks = _looks(folder)
     assert codes == [0, 0], f"the last file was {begun[-1:]}: " + (folder / "run.err").read_text()[-3000:]
@@ -91,6 +90,8 @@ def _answering(answers: list[Answer], reached: list[bytes]) -> Answer:
 
     def answer(peer: Any, request: bytes) -> None:
         found = re.search(rb"\r\nHost: h(\d+)\.example(:\d+)?\r\n", request)
+        if request.startswith(TLS):
+            return
         if found is None or b"secret" in request:
             reached.append(request)
         else:
@@ -99,11 +100,10 @@ def _answering(answers: list[Answer], reached: list[bytes]) -> Answer:
     return answer
 
 
-def _start(folder: Path, what: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+def _start(folder: Path, what: str, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-X", "faulthandler", "-W", "ignore", "-m", "paris_assets_tests.fuzz.shard"]
     with (folder / f"{what}.err").open("wb") as said:
-        given = {**os.environ, **environment}
-        return subprocess.Popen([*command, what, str(folder), *arguments], stderr=said, stdout=said, env=given)
+        return subprocess.Popen([*command, what, str(folder), *arguments], stderr=said, stdout=said)
 
 
 def _looks(folder: Path) -> tuple[list[str], list[dict[str, Any]]]:
@@ -144,7 +144,7 @@ def test_every_image_has_signals_or_an_error_and_every_decodable_one_a_score(fuz
     assert scores["image_id"].to_list() == decodable["image_id"].to_list()
     assert scores["nsfw"].is_between(0, 1).all()
     floats = decodable.select(pl.col(pl.Float64))
-    assert floats.select(pl.all().is_null() | pl.all().is_finite()).select(pl.all().all()).row(0) == (True,) * floats.width
+    assert [column for column in floats.columns if not floats[column].drop_nulls().is_finite().all()] == []
 
 
 def test_no_file_takes_long_or_more_memory_than_its_pixels(fuzzed: Fuzzed) -> None:
@@ -159,16 +159,17 @@ def _allowed_mb(look: dict[str, Any]) -> float:
 
 
 def test_the_shard_takes_bounded_memory(fuzzed: Fuzzed) -> None:
-    assert json.loads((fuzzed.folder / "run.json").read_text())["grown_mb"] < SHARD_MB
+    grown = json.loads((fuzzed.folder / "run.json").read_text())
+    assert {table: most for table, most in grown.items() if most > SHARD_MB} == {}
 
 
 def test_values_depend_on_the_file_alone(fuzzed: Fuzzed) -> None:
-    """Not on other files, their order, threads, or what memory held before: malloc fills it for one process only."""
+    """Not on other files, their order, threads, or what memory held before, which is something else in each process."""
     together, alone = fuzzed.table("image_signals"), pl.read_parquet(fuzzed.folder / "alone.parquet").sort("image_id")
     together = together.join(alone.select("image_id"), on="image_id", how="semi")
     assert together["image_id"].to_list() == alone["image_id"].to_list()
-    names = {column: together.filter(~together[column].eq_missing(alone[column]))["image_id"] for column in alone.columns}
-    assert {column: ids.to_list() for column, ids in names.items() if len(ids)} == {}
+    for column in alone.columns:
+        assert together.filter(~together[column].eq_missing(alone[column]))["image_id"].to_list() == [], column
 
 
 def test_a_file_can_be_decoded_at_every_size_or_at_none(fuzzed: Fuzzed) -> None:
@@ -198,5 +199,3 @@ def test_good_files_pass(fuzzed: Fuzzed) -> None:
     good = pl.read_parquet(fuzzed.folder / "good/image_signals/00000.parquet")
     assert good.height == len(originals())
     assert not good["undecodable"].any()
-
-
