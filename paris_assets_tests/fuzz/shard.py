@@ -46,10 +46,9 @@ def all_signals() -> list[str]:
     found = []
     for module in pkgutil.iter_modules(paris_assets.signals.__path__):
         loaded = importlib.import_module(f"{paris_assets.signals.__name__}.{module.name}")
-        own = (
-            value for value in vars(loaded).values() if isinstance(value, type) and value.__module__ == loaded.__name__
-        )
-        found += [f"{loaded.__name__}:{each.__name__}" for each in own if isinstance(vars(each).get("schema"), dict)]
+        own = (each for each in vars(loaded).values() if getattr(each, "__module__", "") == loaded.__name__)
+        signals = (each for each in own if isinstance(each, type) and isinstance(vars(each).get("schema"), dict))
+        found += [f"{each.__module__}:{each.__name__}" for each in signals]
     return found
 
 
@@ -112,7 +111,7 @@ def alone(folder: Path) -> None:
 
 
 def _looked_at(data: bytes, settings: Signals) -> tuple[dict[str, Any], bool]:
-    """What can be read of a file, header and sizes at which it can be decoded, and whether it is fetched and measured."""
+    """What can be read of a file (header, pixels for each of `SIDES`), and whether it is fetched and measured."""
     try:
         header = read_header(data)
         size = [header.height, header.width, 3]
