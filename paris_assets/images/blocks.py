@@ -28,7 +28,7 @@ class Block(NamedTuple):
 
 
 def blocks(data: bytes) -> list[Block]:
-    """The first parts of a file that are no pixels, in its order; none of other formats, or from where it is damaged."""
+    """The first parts of a file beside its pixels, in its order; none of other formats, or from where it is damaged."""
     if data.startswith(b"\xff\xd8\xff"):
         return [Block(*segment) for segment in jpeg.head(data)]
     if data.startswith(_PNG):
