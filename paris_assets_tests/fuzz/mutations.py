@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from random import Random
 
+from PIL import Image
+
 from paris_assets_tests.fuzz.originals import originals
 from paris_assets_tests.fuzz.parts import PNG, joined, parts
-from paris_assets_tests.images.files import chunk
+from paris_assets_tests.images.files import chunk, encode
 from paris_assets_tests.images.test_decode import bombs
 
 # What a number in a header says when it lies.
@@ -35,11 +37,10 @@ class Files:
 
 
 def mutated(seed: int, count: int) -> list[tuple[str, bytes]]:
-    """(what was done, file) of damaged files; bombs first, one to ten of those that are mutated."""
+    """(what was done, file) of damaged files; bombs first, all of them or one for ten files."""
     files = Files(Random(seed), originals())
-    made = islice(_bombs(files), max(1, count // 10))
-    done = list(made)
-    return [*done, *islice(_damaged(files), count - len(done))]
+    made = [*islice(_bombs(files), count // 10)]
+    return [*made, *islice(_damaged(files), count - len(made))]
 
 
 def _bombs(files: Files) -> Iterator[tuple[str, bytes]]:
@@ -53,7 +54,7 @@ def _damaged(files: Files) -> Iterator[tuple[str, bytes]]:
     names, ways = list(files.good), list(MUTATIONS)
     while True:
         name = files.random.choice(names)
-        data, done = files.good[name], []
+        data, done = files.good[name], list[str]()
         for _ in range(files.random.choice((1, 1, 1, 2, 3))):
             way = files.random.choice(ways)
             data, done = MUTATIONS[way](files, name, data)[:MAX_BYTES], [*done, way]
@@ -239,14 +240,20 @@ MUTATIONS: dict[str, Callable[[Files, str, bytes], bytes]] = {
 
 def _more_bombs(files: Files) -> Iterator[tuple[str, bytes]]:
     good, zeros = files.good, zlib.compress(bytes(50_000_000), 9)
-    text = chunk(b"zTXt", b"parameters\0\0" + zlib.compress(bytes(3_900_000), 9))
     head, image = good["png rgb"][:33], good["png rgb"][33:]
-    yield "png texts of nearly the most, many", head + text * 60 + image
+    texts = [chunk(b"zTXt", b"text %d\0\0" % number + zeros[:4000]) for number in range(60)]
+    yield "png texts of nearly the most, many", head + b"".join(texts) + image
+    for key, letter in ((b"Dream", b"a"), (b"prompt", b" "), (b"parameters", b"Steps: 1")):
+        yield f"png text {key.decode()}", head + chunk(b"zTXt", key + b"\0\0" + zlib.compress(letter * 400_000)) + image
     yield "png pixels without end", head + chunk(b"IDAT", zeros) + image[-12:]
     yield "png of many chunks", head + chunk(b"tEXt", b"a\0b") * 20_000 + image
     yield "png profile", head + chunk(b"iCCP", b"x\0\0" + zeros) + image
+    yield "png profiles", head + chunk(b"iCCP", b"x\0\0" + zeros[:3800]) * 90 + image
+    yield "png of one row", encode(Image.new("RGB", (3_900_000, 1), (10, 20, 30)), "PNG")
+    yield "png of one column", encode(Image.new("RGB", (1, 3_900_000), (10, 20, 30)), "PNG")
+    yield "tiff of the most pixels", encode(Image.new("I", (2000, 1990), 7), "TIFF", compression="tiff_adobe_deflate")
     jpeg, scan = good["jpeg baseline"], good["jpeg progressive"]
-    yield "jpeg of many segments", jpeg[:2] + b"\xff\xe1\0\x08Exif\0\0" * 30_000 + jpeg[2:]
+    yield "jpeg of many segments", jpeg[:2] + b"\xff\xe1\0\x0aExif\0\0ab" * 30_000 + jpeg[2:]
     yield "jpeg profile in 255 parts", jpeg[:2] + _profile_parts(1200) + jpeg[2:]
     last = scan.rindex(b"\xff\xda")
     yield "jpeg of many scans", scan[:-2] + scan[last:-2] * 500 + scan[-2:]
