@@ -68,9 +68,13 @@ def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     reached: list[bytes] = []
     with serving(_answering([answer for _, answer in servers], reached)) as server:
         work = [_start(folder, "run", str(server.port)), _start(folder, "alone")]
-        codes = [process.wait(timeout=5 * (files + answers)) for process in work]
+        try:
+            codes = [process.wait(timeout=5 * (files + answers)) for process in work]
+        finally:
+            for process in work:
+                process.kill()
+    assert codes == [0, 0], _last_words(folder)
     begun, looks = _looks(folder)
-    assert codes == [0, 0], f"the last file was {begun[-1:]}: " + (folder / "run.err").read_text()[-3000:]
     assert begun == [name for name, _ in damaged][::-1]
     return Fuzzed(folder, source, reached, looks[::-1])
 
@@ -104,6 +108,12 @@ def _start(folder: Path, what: str, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-X", "faulthandler", "-W", "ignore", "-m", "paris_assets_tests.fuzz.shard"]
     with (folder / f"{what}.err").open("wb") as said:
         return subprocess.Popen([*command, what, str(folder), *arguments], stderr=said, stdout=said)
+
+
+def _last_words(folder: Path) -> str:
+    """What both processes said at last, and the file that one of them was looking at."""
+    files = [folder / name for name in ("run.err", "alone.err", "alone.jsonl")]
+    return "\n".join(f"{file.name}: {file.read_text()[-2000:]}" for file in files if file.exists())
 
 
 def _looks(folder: Path) -> tuple[list[str], list[dict[str, Any]]]:
