@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
-from paris_assets.images import jpeg, png
+from paris_assets.images import jpeg, png, webp
 from paris_assets.images.colour import MAX_PROFILE_BYTES, is_srgb, to_srgb
 from paris_assets.images.errors import NotAnImage, Undecodable
 from paris_assets.images.pixels import on_white
@@ -66,12 +67,19 @@ class Header:
         return _EXTENSIONS.get(self.format, self.format)
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes, max_pixels: int = sys.maxsize) -> Header:
     """Size and format of an image, without decoding its pixels.
+
+    Args:
+        data: the file.
+        max_pixels: of a WebP of more, of which no more is read, the size as it is stored and no orientation.
 
     Raises:
         NotAnImage: no format that is read here, or a header that is damaged.
     """
+    canvas = webp.canvas(data)
+    if canvas is not None and canvas[0] * canvas[1] > max_pixels:
+        return Header(*canvas, "webp")
     image = _open(data)
     width, height = image.size
     orientation = _orientation(image)
@@ -139,6 +147,7 @@ def _as_srgb(rgb: np.ndarray, profile: bytes, colorspace: str) -> np.ndarray:
 
 def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
     try:
+        _check_size(*(webp.canvas(data) or (0, 0)), max_pixels)
         image = _open(data)
         _check_size(*image.size, max_pixels)
         orientation = _orientation(image)
@@ -146,7 +155,7 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
     except Undecodable:
         raise
     except _DAMAGE as error:
-        raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
+        raise Undecodable(f"{len(data)} bytes give no pixels: {_words(error)}") from error
 
 
 @cache
@@ -164,11 +173,14 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         image = _identified(data)
         _check_sides(image)
         _check_tile(image)
-    except UnidentifiedImageError as error:  # its message holds an address in memory
-        raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are of no format that is read here") from error
     except _DAMAGE as error:
-        raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
+        raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {_words(error)}") from error
     return image
+
+
+def _words(error: BaseException) -> str:
+    """What is wrong, the same each time: Pillow tells of an unknown format with an address in memory."""
+    return "no format that is read here" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def _identified(data: bytes) -> ImageFile.ImageFile:

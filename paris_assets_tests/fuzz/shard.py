@@ -113,7 +113,7 @@ def alone(folder: Path) -> None:
 def _looked_at(data: bytes, settings: Signals) -> tuple[dict[str, Any], bool]:
     """What can be read of a file (header, pixels for each of `SIDES`), and whether it is fetched and measured."""
     try:
-        header = read_header(data)
+        header = read_header(data, MAX_PIXELS)
         size = [header.height, header.width, 3]
     except NotAnImage:
         size = None
