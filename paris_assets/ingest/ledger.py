@@ -157,7 +157,7 @@ def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> dict[str, Any]
     if not body or len(body) > settings.max_bytes:
         return row | {"reason": "too_large" if body else "empty_body"}
     try:
-        header = read_header(body)
+        header = read_header(body, settings.max_pixels)
     except NotAnImage:
         return row | {"reason": "not_an_image"}
     row |= {"width": header.width, "height": header.height, "format": header.format}
