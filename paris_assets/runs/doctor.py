@@ -39,6 +39,7 @@ METHODS = {
     "heads": ("identity", "run"),
     "scores": ("identity", "preprocess", "run"),
     "captions": ("identity", "preprocess", "run"),
+    "concepts": ("identity", "preprocess", "run"),
     "text": ("identity", "encode"),
     "embedder": ("identity", "preprocess", "run"),
     "latents": ("identity", "encode", "decode"),
