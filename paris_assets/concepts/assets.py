@@ -54,6 +54,8 @@ def concepts(
     kinds={"polars", "numpy"},
     settings=["concepts.parents", "concepts.min_df", "concepts.smoothing"],
     used_if=_used,
+    data_files=["analysis/concepts.html"],
+    pages={"Open the table of concepts": "analysis/concepts.html"},
     pool="fit",
 )
 def concept_model(profile: Profile, concepts: Shards) -> Output:

@@ -8,13 +8,13 @@ import polars as pl
 
 from paris_assets.concepts.frequency import frequencies
 from paris_assets.concepts.hierarchy import label_links, narrower, narrowest, shown, with_parents
+from paris_assets.concepts.page import PAGE, page
 from paris_assets.concepts.schema import CONCEPT_MODEL
 from paris_assets.concepts.weights import median_df
 from paris_assets.config import Concepts
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
-SHOWN = 10
 DIGITS = 9
 
 
@@ -34,8 +34,15 @@ def modelled(tags: Shards, settings: Concepts) -> Output:
     used = [narrowest(some, counted, parts)["concept"].value_counts(name="images") for some in pairs()]
     images = pl.concat(used).group_by("concept").agg(pl.col("images").sum().cast(pl.Int64))
     rows = measured(counted.join(images, on="concept", how="left"), total, settings.smoothing).sort("concept")
-    facts = {"concepts": rows.height, "median_df": median_df(rows), **_extremes(rows)}
-    return Output(rows=[rows], rows_in=total, facts=facts)
+    output = Output(rows_in=total, facts={"concepts": rows.height, "median_df": median_df(rows)})
+
+    def write() -> Iterator[pl.DataFrame]:
+        output.add_file(PAGE, page(rows, total).encode())
+        output.links["concepts"] = PAGE
+        yield rows
+
+    output.rows = write()
+    return output
 
 
 def measured(concepts: pl.DataFrame, total: int, smoothing: float) -> pl.DataFrame:
@@ -57,14 +64,3 @@ def measured(concepts: pl.DataFrame, total: int, smoothing: float) -> pl.DataFra
         )
         .select(CONCEPT_MODEL.select())
     )
-
-
-def _extremes(rows: pl.DataFrame) -> dict[str, str]:
-    """The most and the least frequent concepts, as the asset's page shows them."""
-    frequent = rows.sort("df", "concept", descending=[True, False]).head(SHOWN)
-    rare = rows.sort("df", "concept").head(SHOWN)
-    said = {"most frequent": frequent, "least frequent": rare}
-    return {
-        name: ", ".join(f"{concept} {df}" for concept, df in some.select("concept", "df").rows())
-        for name, some in said.items()
-    }

@@ -10,10 +10,12 @@ import polars as pl
 from paris_assets.concepts.phrases import listed, phrases
 from paris_assets.concepts.schema import CONCEPTS
 from paris_assets.config import Concepts
+from paris_assets.errors import BrokenInvariant
 from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats, run_batches
 from paris_assets.models.protocols import ImageTagger
-from paris_assets.models.registry import Models
+from paris_assets.models.registry import ModelError, Models
+from paris_assets.settings.concepts import spelled
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
 
@@ -36,7 +38,7 @@ def tagged(
     def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield _labels([], [], [])
         if images is not None:
-            labeller: ImageTagger = models.load(settings.labeller)  # type: ignore[arg-type]
+            labeller = _tagger(models, settings)
             output.facts["models"] = {"concepts.labeller": labeller.identity()}
             for ids, probabilities in run_batches(images.read(missing), labeller, stats=stats):
                 yield _labels(ids, *likely(probabilities, labeller, settings))
@@ -60,20 +62,42 @@ def likely(
 
     Args:
         probabilities: (B, labels).
+
+    Raises:
+        BrokenInvariant: they are not one for each label, or no numbers.
     """
+    if probabilities.shape[1:] != (len(labeller.labels),) or not np.isfinite(probabilities).all():
+        expected = f"{len(labeller.labels)} finite probabilities for an image, as many as its labels"
+        raise BrokenInvariant(f"concepts.labeller: {labeller.name} does not give {expected}")
     # A stable sort: equal probabilities always give the lower index first.
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, : settings.max_labels]
+    best: list[list[int]] = np.argsort(-probabilities, axis=1, kind="stable")[:, : settings.max_labels].tolist()
     sure = [
         [index for index in order if row[index] >= settings.min_probability]
-        for row, order in zip(probabilities, best.tolist(), strict=True)
+        for row, order in zip(probabilities, best, strict=True)
     ]
-    names = [[labeller.labels[index] for index in indices] for indices in sure]
-    return names, [[labeller.parents.get(name) for name in row] for row in names]
+    parents = {spelled(label): spelled(parent) for label, parent in labeller.parents.items()}
+    names = [[spelled(labeller.labels[index]) for index in indices] for indices in sure]
+    return names, [[parents.get(name) for name in row] for row in names]
 
 
 def training_captions(captions: pl.LazyFrame) -> pl.LazyFrame:
     """image_id and caption of each image: the one that experts are trained on."""
     return captions.select("image_id", "caption")
+
+
+def _tagger(models: Models, settings: Concepts) -> ImageTagger:
+    """The network of ``labeller``.
+
+    Raises:
+        ModelError: it is none that gives labels.
+    """
+    network = models.load(settings.labeller)  # type: ignore[arg-type]
+    if not (hasattr(network, "labels") and hasattr(network, "parents")):
+        raise ModelError(
+            f"concepts.labeller: {network.name} has no labels: give imagenet-tags, or a class as ImageTagger in "
+            "paris_assets/models/protocols.py describes it"
+        )
+    return network
 
 
 def _words(curated: pl.LazyFrame, captions: pl.LazyFrame | None, settings: Concepts) -> pl.DataFrame:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # First and last index, and what all labels between them are. The first 398 classes of ILSVRC2012 are animals in the
 # order of their kinds, some of the last are food, landscapes, people and fungi; those between are things in the order
-# of the alphabet. Left out are animals that stand alone, and ranges whose labels share no everyday word.
+# of the alphabet, of which one is named since its last word misleads (teddy bear). Left out are animals that stand
+# alone, and ranges whose labels share no everyday word.
 _RANGES = (
     (0, 6, "fish"),
     (7, 24, "bird"),
@@ -41,6 +42,7 @@ _RANGES = (
     (383, 384, "lemur"),
     (385, 386, "elephant"),
     (389, 397, "fish"),
+    (850, 850, "toy"),
     (924, 935, "food"),
     (936, 946, "vegetable"),
     (948, 957, "fruit"),
