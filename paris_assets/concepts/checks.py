@@ -21,7 +21,7 @@ def concepts_varied(concept_model: pl.LazyFrame, bounds: Checks) -> CheckOutcome
     if not rows.height:
         advice = "Lower concepts.min_df, or name another source of tags: concepts.labeller, phrases, listed."
         return CheckOutcome(False, "no tag is that of images enough to be a concept", {"concepts": 0}, advice)
-    top = rows.sort("df", "concept", descending=[True, False]).row(0, named=True)
+    top = rows.sort("share", "concept", descending=[True, False]).row(0, named=True)
     problem = f"{top['share']:.1%} of the images show `{top['concept']}`, at most {most:.0%} expected"
     good = f"{rows.height} concepts, the most frequent of {top['share']:.1%} of the images"
     figures: Figures = {"concepts": rows.height, "top_share": top["share"], "checks.max_concept_share": most}
