@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from paris_assets.clusters import reported
+from paris_assets.concepts.weights import weighted
 from paris_assets.config import Profile
 from paris_assets.dag.checks import checks_of
 from paris_assets.dag.records import ALL
@@ -20,6 +21,7 @@ from paris_assets.definitions import CHECKS, asset_graph, build_definitions, ope
 from paris_assets.runs.doctor import missing_for
 from paris_assets.verification.command import verify
 from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
+from paris_assets_tests.concepts.made import model_of
 from paris_assets_tests.concepts.test_weights import images
 from paris_assets_tests.experts.test_shards import samples
 from paris_assets_tests.fixtures import direct, made_up, small_world
@@ -59,7 +61,7 @@ def profile(source: Path, **settings: Any) -> Profile:
 
 
 def test_weights_reach_samples_summary_and_manifest_and_are_made_anew_by_growth(tmp_path: Path) -> None:
-    source, root, fresh = tmp_path / "list", tmp_path / "root", tmp_path / "fresh"
+    source, root = tmp_path / "list", tmp_path / "root"
     add(source, "m", range(30))
     direct.bring_up_to_date(profile(source), root)
     dg.Definitions.validate_loadable(build_definitions(open_catalog(str(root))))
@@ -82,9 +84,12 @@ def test_weights_reach_samples_summary_and_manifest_and_are_made_anew_by_growth(
     assert {shard for asset, shard in made if asset == "sampling_weights"} == {"00000", "00001", "00002"}
     assert {shard for asset, shard in made if asset == "concepts"} == {"00002"}
     assert {shard for asset, shard in made if asset == "router_arrays"} == {"00002"}, "which hold no weight"
-    direct.bring_up_to_date(profile(source), fresh)
-    for asset in ADDED:
-        assert table(root, asset).equals(table(fresh, asset)), f"{asset} depends on how the source grew"
+    model = pl.read_parquet(root / "concept_model/all.parquet")
+    tags = table(root, "concepts")
+    assert model_of({"00000": tags}, profile(source).concepts, tmp_path).equals(model), "however it grew"
+    assert weighted(tags.lazy(), model, profile(source).concepts).equals(
+        table(root, "sampling_weights").sort("image_id")
+    )
     location = open_location(root)
     assert verify(location, parse_manifest(location.read(MANIFEST), MANIFEST)).problems == []
     catalog = open_catalog(str(root))
