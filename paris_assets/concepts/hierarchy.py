@@ -24,6 +24,7 @@ def shown(tags: pl.LazyFrame, parents: Mapping[str, str]) -> pl.DataFrame:
         rows.select("image_id", concept="labels", parent="label_parents")
         .explode("concept", "parent")
         .drop_nulls("concept")
+        .with_columns(parent=pl.coalesce(_stated(parents), "parent"))
     )
     told = labels.drop_nulls("parent")
     step = pl.concat(

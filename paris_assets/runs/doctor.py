@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from paris_assets.config import Profile, Score
+from paris_assets.dag.checks import checks_of
 from paris_assets.dag.s3 import open_location
 from paris_assets.errors import did_you_mean
 from paris_assets.models.registry import requirements
@@ -111,10 +112,10 @@ def _rule_problems(profile: Profile) -> list[str]:
 
 
 def _check_problems(profile: Profile) -> list[str]:
-    """Names in `checks.warn_only` that are no checks."""
-    from paris_assets.definitions import asset_checks, asset_graph
+    """Names in `checks.warn_only` that are no checks, be it of assets that this profile does without."""
+    from paris_assets.definitions import ASSETS, CHECKS
 
-    names = {check.name for check in asset_checks(asset_graph(profile))}
+    names = {check.name for check in checks_of({asset.name for asset in ASSETS}, *CHECKS)}
     unknown = sorted(set(profile.checks.warn_only) - names)
     said = ", ".join(f"{name}{did_you_mean(name, names)}" for name in unknown)
     return [f"checks.warn_only: no check {said}; there are {', '.join(sorted(names))}"] if unknown else []

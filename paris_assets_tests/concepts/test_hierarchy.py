@@ -18,12 +18,12 @@ def seen(pairs: pl.DataFrame) -> dict[str, list[str]]:
 def test_what_is_broader_is_shown_too() -> None:
     tags = table(
         {"a": ["big golden retriever"], "b": ["hot dog", "dog"], "c": []},
-        {"c": {"pug": "dog", "sports car": None}, "a": {"retriever": "dog"}},
+        {"c": {"pug": "dog", "sports car": None}, "a": {"retriever": "dog"}, "b": {"sea lion": "marine mammal"}},
     )
-    found = seen(shown(tags.lazy(), {"hot dog": "street food"}))
+    found = seen(shown(tags.lazy(), {"hot dog": "street food", "sea lion": "seal"}))
     assert found == {
         "a": ["big golden retriever", "dog", "golden retriever", "retriever"],
-        "b": ["dog", "food", "hot dog", "street food"],
+        "b": ["dog", "food", "hot dog", "sea lion", "seal", "street food"],
         "c": ["car", "dog", "pug", "sports car"],
     }
 
