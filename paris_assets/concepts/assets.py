@@ -24,6 +24,7 @@ def _used(profile: Profile) -> bool:
     settings=[f"concepts.{name}" for name in TAGS],
     used_if=_used,
     optional_inputs={
+        "source_rows": lambda profile: profile.concepts.listed == "tags",
         "raw_images": lambda profile: profile.concepts.labeller is not None,
         "captions": lambda profile: profile.concepts.phrases,
     },
@@ -34,6 +35,7 @@ def concepts(
     images: ImageTars,
     models: Models,
     profile: Profile,
+    source_rows: pl.LazyFrame | None,
     raw_images: pl.LazyFrame | None,
     curated_images: pl.LazyFrame,
     captions: pl.LazyFrame | None,
@@ -45,7 +47,7 @@ def concepts(
     from paris_assets.concepts.tags import tagged
 
     pictures = None if raw_images is None else images.of(shard, raw_images)
-    return tagged(curated_images, captions, pictures, profile.concepts, models)
+    return tagged(curated_images, source_rows, captions, pictures, profile.concepts, models)
 
 
 @all_asset(

@@ -15,7 +15,12 @@ CONCEPTS = Schema(
             "raw_images.image_id",
         ),
         "phrases": (pl.List(pl.String), "words and phrases of the caption", "captions.caption"),
-        "listed": (pl.List(pl.String), "tags that the source lists", *every("curated_images", "text", "alt_texts")),
+        "listed": (
+            pl.List(pl.String),
+            "tags that the source lists",
+            "source_rows.tags",
+            *every("curated_images", "text", "alt_texts"),
+        ),
     }
 )
 CONCEPT_MODEL = Schema(

@@ -23,16 +23,22 @@ LABELS = ("labels", "label_parents")
 
 
 def tagged(
-    curated: pl.LazyFrame, captions: pl.LazyFrame | None, images: ShardImages | None, settings: Concepts, models: Models
+    curated: pl.LazyFrame,
+    sources: pl.LazyFrame | None,
+    captions: pl.LazyFrame | None,
+    images: ShardImages | None,
+    settings: Concepts,
+    models: Models,
 ) -> Output:
     """Rows of `concepts` for the shard's `curated_images`; earlier labels of the same classifier may be kept.
 
     Args:
+        sources: `source_rows`, where the source's `tags` are tags.
         captions: where phrases are tags.
         images: where labels are.
     """
     wanted = curated.select("image_id").sort("image_id").collect()
-    said = _words(curated, captions, settings)
+    said = _words(curated if sources is None else _with_tags(curated, sources), captions, settings)
     output, stats = Output(rows_in=wanted.height, rows_of_models=images is not None), BatchStats()
 
     def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -110,6 +116,11 @@ def _words(curated: pl.LazyFrame, captions: pl.LazyFrame | None, settings: Conce
         told = listed(curated.select("image_id", settings.listed).collect(), settings.listed)
         found = found.drop("listed").join(told, on="image_id", how="left")
     return found
+
+
+def _with_tags(curated: pl.LazyFrame, sources: pl.LazyFrame) -> pl.LazyFrame:
+    """Curated images with the `tags` of the row that each stands for."""
+    return curated.join(sources.select("source_row", "tags"), on="source_row", how="left")
 
 
 def _none(name: str) -> pl.Expr:

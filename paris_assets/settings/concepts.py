@@ -47,9 +47,10 @@ class Concepts(Section):
         default=False, description="words and phrases of the caption that lie between English stop words are tags"
     )
     max_words: int = Field(default=3, ge=1, le=5, description="longest phrase, words")
-    listed: Literal["text", "alt_texts"] | None = Field(
+    listed: Literal["tags", "text", "alt_texts"] | None = Field(
         default=None,
-        description="text of the source that lists tags, with commas, semicolons or bars between them; null: none",
+        description="column of the source that lists tags, with commas, semicolons, bars or ends of lines between them "
+        "(`source.columns` says which one `tags` is); null: none",
     )
     min_df: int = Field(default=5, ge=1, description="images that a concept needs; rarer ones weigh nothing")
     parents: Annotated[dict[str, str], AfterValidator(_leading_upwards)] = Field(

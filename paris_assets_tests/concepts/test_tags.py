@@ -25,10 +25,12 @@ LABELLER = Model(implementation=f"{CHEAP}:Tagger", batch_size=4)
 CURATED = pl.LazyFrame(
     {
         "image_id": IDS,
+        "source_row": [5, 4, 6, 7, 8, 9],
         "text": ["red, big barn", None, "", "sea; sky", "x", "12"],
         "alt_texts": [["one, two"], [], ["three"], [], [], []],
     }
 )
+SOURCES = pl.LazyFrame({"source_row": [4, 5, 6], "tags": ["Old  Barn\nbarn", "row 5", None]})
 CAPTIONS = pl.LazyFrame(
     {"image_id": IDS[::-1], "caption": ["a red barn", "the sea", "", "12", "old stone tower", "tree"][::-1]}
 )
@@ -56,7 +58,8 @@ def rows(output: Output, previous: pl.DataFrame | None = None) -> pl.DataFrame:
 
 def tags_of(settings: Concepts, pictures: Any = None, previous: pl.DataFrame | None = None) -> pl.DataFrame:
     captions = CAPTIONS if settings.phrases else None
-    return rows(tagged(CURATED, captions, pictures, settings, Models()), previous)
+    sources = SOURCES if settings.listed == "tags" else None
+    return rows(tagged(CURATED, sources, captions, pictures, settings, Models()), previous)
 
 
 def test_each_source_has_a_column_of_its_own() -> None:
@@ -81,6 +84,10 @@ def test_without_a_labeller_no_picture_is_read() -> None:
     found = tags_of(Concepts(listed="alt_texts"))
     assert found["listed"].to_list() == [["one", "two"], [], ["three"], [], [], []]
     assert found["labels"].to_list() == found["label_parents"].to_list() == found["phrases"].to_list() == [[]] * 6
+
+
+def test_tags_of_the_source_are_those_of_the_row_that_an_image_stands_for() -> None:
+    assert tags_of(Concepts(listed="tags"))["listed"].to_list() == [["row 5"], ["barn", "old barn"], [], [], [], []]
 
 
 def test_labels_are_kept_when_captions_change() -> None:
@@ -117,6 +124,6 @@ def test_a_network_without_labels_is_refused(tmp_path: Path) -> None:
 def test_an_empty_shard_has_the_columns() -> None:
     pictures: Any = Pictures()
     for settings, images in ((Concepts(listed="text"), None), (Concepts(phrases=True, labeller=LABELLER), pictures)):
-        nothing = rows(tagged(CURATED.head(0), CAPTIONS.head(0), images, settings, Models()))
+        nothing = rows(tagged(CURATED.head(0), None, CAPTIONS.head(0), images, settings, Models()))
         assert dict(nothing.schema) == dict(CONCEPTS.polars())
         assert nothing.is_empty()
