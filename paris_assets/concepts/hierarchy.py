@@ -63,15 +63,17 @@ def with_parents(concepts: pl.DataFrame, links: pl.DataFrame, parents: Mapping[s
     return joined.with_columns(parent=pl.when(known).then("parent")).drop("link")
 
 
-def narrower(concepts: pl.DataFrame) -> pl.DataFrame:
+def narrower(concepts: pl.DataFrame, of: pl.DataFrame | None = None) -> pl.DataFrame:
     """concept, part: what need not be named where the concept is: the words within it, and all that is broader.
 
     Args:
-        concepts: ``concept``, ``parent``.
+        concepts: ``concept``, ``parent``; all there are.
+        of: ``concept``: only of these, as the few that a shard shows; None: of all.
     """
     known = concepts.select("concept", "parent")
     found = known.select("concept", part="concept").clear()
-    step = known.select("concept", part="concept")
+    wanted = known if of is None else known.join(of, on="concept", how="semi")
+    step = wanted.select("concept", part="concept")
     while step.height:
         up = step.join(known, left_on="part", right_on="concept").select("concept", part="parent")
         cut = [step.select("concept", part=pl.col("part").str.extract(rule)) for rule in (BUT_FIRST, BUT_LAST)]

@@ -22,9 +22,10 @@ def weighted(tags: pl.LazyFrame, model: pl.DataFrame, settings: Concepts) -> pl.
         model: columns of `concept_model`.
     """
     factor = (median_df(model) / pl.col("smoothed_df")) ** settings.alpha
-    pairs = narrowest(shown(tags, settings.parents), model, narrower(model))
+    pairs = shown(tags, settings.parents)
     of_images = (
-        pairs.join(model.select("concept", factor=factor), on="concept")
+        narrowest(pairs, model, narrower(model, pairs.select("concept").unique()))
+        .join(model.select("concept", factor=factor), on="concept")
         .group_by("image_id")
         # Sorted, so that the sum depends on no order of rows.
         .agg(weight=pl.col("factor").sort().mean(), concepts=pl.col("concept").sort())
@@ -42,7 +43,7 @@ def median_df(model: pl.DataFrame) -> int:
     """The df that half of all concepts of images do not exceed, each concept counted once for each image that uses it.
 
     Over distinct concepts the median would be near the smallest df that counts, as most words are rare (Zipf), and
-    nearly every image would have the least weight. 0 without any concept.
+    too many images would have the least weight. 0 without any concept.
 
     Args:
         model: ``df`` and ``images``.

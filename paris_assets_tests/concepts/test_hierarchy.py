@@ -60,6 +60,8 @@ def test_the_narrowest_stand_for_the_others() -> None:
         "golden retriever",
         "retriever",
     ]
+    of_some = narrower(concepts, pl.DataFrame({"concept": ["pug", "golden retriever", "unknown"]}))
+    assert sorted(of_some.rows()) == sorted(parts.filter(pl.col("concept").is_in(["pug", "golden retriever"])).rows())
     names = {"a": ["golden retriever", "retriever", "golden", "dog"], "b": ["golden", "dog"], "c": ["pug", "unknown"]}
     pairs = pl.DataFrame(
         [(name, one) for name, all_ in names.items() for one in all_], ["image_id", "concept"], orient="row"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -73,8 +73,14 @@ class Namer(Colours):
 class Tagger(Colours):
     """A tagger: the brightest corner, and one label that nothing has."""
 
-    labels = ("left top corner", "right top corner", "left bottom corner", "right bottom corner", "nothing")
-    parents = {"left top corner": "left side", "left bottom corner": "left side"}
+    labels: Sequence[str] = (
+        "left top corner",
+        "right top corner",
+        "left bottom corner",
+        "right bottom corner",
+        "nothing",
+    )
+    parents: Mapping[str, str] = {"left top corner": "left side", "left bottom corner": "left side"}
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         cells = batch.reshape(len(batch), GRID, GRID, 3).mean(-1, dtype=np.float64)
