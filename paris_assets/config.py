@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from paris_assets.settings.captions import Captions, Text
 from paris_assets.settings.checks import Checks
 from paris_assets.settings.clusters import Clusters
+from paris_assets.settings.concepts import Concepts
 from paris_assets.settings.curation import Curation, Duplicates, OwnRule, QuantileRule, Rule, Tier
 from paris_assets.settings.experts import Experts
 from paris_assets.settings.import_path import class_version
@@ -30,6 +31,7 @@ __all__ = [
     "Captions",
     "Checks",
     "Clusters",
+    "Concepts",
     "Curation",
     "Duplicates",
     "Experts",
@@ -76,6 +78,7 @@ class Profile(Section):
     curation: Curation = Curation()
     duplicates: Duplicates = Duplicates()
     captions: Captions = Captions()
+    concepts: Concepts = Concepts()
     text: Text = Text()
     embedder: Model = Field(
         default=Model(implementation="efficientnet-lite0"),

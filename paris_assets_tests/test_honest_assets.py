@@ -37,7 +37,7 @@ from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
 PACKAGE = Path(paris_assets.__file__).parent
-STAGES = ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
+STAGES = ("ingest", "signals", "curation", "captions", "concepts", "clusters", "latents", "experts")
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 BY_NAME = {asset.name: asset for asset in ASSETS}
 CHECKS = checks_of(BY_NAME, *CHECK_MODULES)

@@ -29,11 +29,12 @@ COLUMNS = (
     "second_distance",
     "split",
 )
+WEIGHED = ("weight", "concepts")
 
 
-def sample_columns(*, tiers: bool) -> list[str]:
-    """Columns of samples, under a profile with tiers or without."""
-    return [*COLUMNS, *(["tier"] if tiers else [])]
+def sample_columns(*, tiers: bool, weighted: bool) -> list[str]:
+    """Columns of samples, under a profile with tiers or without, with sampling weights or without."""
+    return [*COLUMNS, *(["tier"] if tiers else []), *(WEIGHED if weighted else [])]
 
 
 @dataclass
@@ -46,6 +47,7 @@ class SampleTables:
     selection: pl.LazyFrame
     latents: pl.LazyFrame
     split: pl.LazyFrame
+    weights: pl.LazyFrame | None = None
 
 
 class LostRows(BrokenInvariant):
@@ -57,12 +59,14 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     caption with words.
 
     Raises:
-        LostRows: a selected image without caption, assignment, curated row or side of the split.
+        LostRows: a selected image without caption, assignment, curated row, weight or side of the split.
     """
     chosen = tables.selection.filter("selected").select("image_id")
     placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
     wanted = chosen.join(placed, on="image_id")
-    columns = sample_columns(tiers="tier" in tables.curated.collect_schema())
+    tiers, weighted = "tier" in tables.curated.collect_schema(), tables.weights is not None
+    if tables.weights is not None:
+        wanted = wanted.join(tables.weights.select("image_id", *WEIGHED), on="image_id", how="left")
     joined = (
         wanted.join(tables.curated, on="image_id", how="inner")
         .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")
@@ -70,7 +74,7 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
         .join(tables.split.select("image_id", "split"), on="image_id", how="left")
         .rename({"width": "original_width", "height": "original_height"})
         .sort("image_id")
-        .select(columns)
+        .select(sample_columns(tiers=tiers, weighted=weighted))
         .collect()
     )
     count = wanted.select(pl.len()).collect().item()
@@ -79,6 +83,8 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     samples = joined.filter(pl.col("caption") != "")
     if undecided := samples["split"].null_count():
         raise LostRows(f"{undecided} of {samples.height} samples have no row in training_split")
+    if weighted and (weightless := samples["weight"].null_count()):
+        raise LostRows(f"{weightless} of {samples.height} samples have no row in sampling_weights")
     return samples
 
 

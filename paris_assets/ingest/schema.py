@@ -20,6 +20,7 @@ SOURCE_ROWS = Schema(
         "similarity": (pl.Float64, "image-text similarity of the source"),
         "punsafe": (pl.Float64, "unsafe probability of the source"),
         "pwatermark": (pl.Float64, "watermark probability of the source"),
+        "tags": (pl.String, "tags of the source, with separators between them; null where it has none"),
     }
 )
 _PLACE = ("source_rows.url", "source_rows.locator")  # what lies there decides

@@ -62,9 +62,14 @@ class ImagenetLabels:
         return caption if probabilities[first] >= self._sure else f"{caption} or {self._phrases[second]}"
 
 
+def plain(label: str) -> str:
+    """A label without its gloss and its further names: `kite` of `kite (bird of prey)`."""
+    return re.split(r" \(| / |, | for ", label)[0].strip()
+
+
 def phrase(label: str) -> str:
     """``"kite (bird of prey)"`` -> ``"a kite"``: the label without its gloss, with its article."""
-    name = re.split(r" \(| / |, | for ", label)[0].strip()
+    name = plain(label)
     if name.lower() in _PLURAL:
         return name
     return f"{'an' if _AN.match(name) else 'a'} {name}"

@@ -6,7 +6,7 @@ batch, but not on which other images share it, so a padded batch gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -85,6 +85,18 @@ class Head(Network, Protocol):
 
 class ImageScorer(ImageNetwork, Protocol):
     """``run`` gives (batch_size,) float32."""
+
+
+class ImageTagger(ImageNetwork, Protocol):
+    """``run`` gives (batch_size, labels) float32 probabilities.
+
+    Attributes:
+        labels: of each position, lower case.
+        parents: label -> a broader word for it, of labels for which one is known.
+    """
+
+    labels: Sequence[str]
+    parents: Mapping[str, str]
 
 
 class Captioner(ImageNetwork, Protocol):

@@ -20,6 +20,7 @@ def profile_models(profile: Profile) -> dict[str, Model]:
         **{f"picture_embeddings.{column}": model for column, model in profile.picture_embeddings.items()},
         **{f"scores.{column}": model for column, model in profile.scores.items()},
         "captions.captioner": profile.captions.captioner,
+        **({"concepts.labeller": profile.concepts.labeller} if profile.concepts.labeller else {}),
         "text.encoder": profile.text.encoder,
         "embedder": profile.embedder,
         "latents.codec": profile.latents.codec,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from paris_assets.config import Profile, Score
+from paris_assets.dag.checks import checks_of
 from paris_assets.dag.s3 import open_location
 from paris_assets.errors import did_you_mean
 from paris_assets.models.registry import requirements
@@ -39,6 +40,7 @@ METHODS = {
     "heads": ("identity", "run"),
     "scores": ("identity", "preprocess", "run"),
     "captions": ("identity", "preprocess", "run"),
+    "concepts": ("identity", "preprocess", "run"),
     "text": ("identity", "encode"),
     "embedder": ("identity", "preprocess", "run"),
     "latents": ("identity", "encode", "decode"),
@@ -110,11 +112,12 @@ def _rule_problems(profile: Profile) -> list[str]:
 
 
 def _check_problems(profile: Profile) -> list[str]:
-    """Names in `checks.warn_only` that are no checks, and in `checks.max_rejected_by` that are no rules."""
-    from paris_assets.definitions import asset_checks, asset_graph
+    """Names in `checks.warn_only` that are no checks, be it of assets that this profile does without, and in
+    `checks.max_rejected_by` that are no rules."""
+    from paris_assets.definitions import ASSETS, CHECKS
     from paris_assets.rules.verdicts import UNDECODABLE
 
-    checks = {check.name for check in asset_checks(asset_graph(profile))}
+    checks = {check.name for check in checks_of({asset.name for asset in ASSETS}, *CHECKS)}
     rules = {UNDECODABLE, *(rule.name for rule in profile.curation.rejecting)}
     named = {"warn_only": ("check", checks), "max_rejected_by": ("rule", rules)}
     problems = []

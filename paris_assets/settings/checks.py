@@ -11,6 +11,7 @@ from paris_assets.settings.section import Section
 WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
     "texts_found", "rules_fire", "rejected_by_rule", "like_earlier_shards",
+    "concepts_found", "concepts_varied", "weights_apart", "effective_samples",
 ]  # fmt: skip
 
 
@@ -52,6 +53,19 @@ class Checks(Section):
     )
     min_embedding_std: float = Field(
         default=1e-4, gt=0, description="least mean per-dimension deviation within a shard"
+    )
+    min_tagged: float = Field(
+        default=0.5, ge=0, le=1, description="least share of a shard's images that show a concept"
+    )
+    max_concepts: float = Field(default=50.0, ge=1, description="most concepts per image, mean of a shard")
+    max_concept_share: float = Field(
+        default=0.8, gt=0, le=1, description="largest share of images that show one concept"
+    )
+    max_at_bounds: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of a shard's sampling weights that are at a bound"
+    )
+    min_effective: float = Field(
+        default=0.5, ge=0, le=1, description="least effective samples of an expert per sample to train on"
     )
     min_silhouette: float = Field(default=0.0, ge=-1, le=1, description="least mean silhouette (cosine)")
     min_share: float = Field(default=0.01, ge=0, le=1, description="least share of the smallest cluster")

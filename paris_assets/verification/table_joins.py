@@ -26,6 +26,7 @@ VALUES = {  # table -> column -> name in metadata.json
     "captions": {"caption": "caption", "captioner": "captioner", "source_text": "source_text"},
     "text_embeddings": {"tokens": "tokens"},
     "latents": {"crop_top": "crop_top", "crop_left": "crop_left", "upscaled": "upscaled"},
+    "sampling_weights": {"weight": "weight", "concepts": "concepts"},
     "cluster_assignments": {
         "cluster": "expert",
         "fine_cluster": "fine_cluster",

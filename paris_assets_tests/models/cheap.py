@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,6 +68,25 @@ class Namer(Colours):
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         return np.array([f"{self.prefix} {round(float(row[0]) * 64 + 128)} and {row[1]:.2f}" for row in batch])
+
+
+class Tagger(Colours):
+    """A tagger: the brightest corner, and one label that nothing has."""
+
+    labels: Sequence[str] = (
+        "left top corner",
+        "right top corner",
+        "left bottom corner",
+        "right bottom corner",
+        "nothing",
+    )
+    parents: Mapping[str, str] = {"left top corner": "left side", "left bottom corner": "left side"}
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        cells = batch.reshape(len(batch), GRID, GRID, 3).mean(-1, dtype=np.float64)
+        corners = cells[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+        raised = np.exp(4 * (corners - corners.max(1, keepdims=True)))
+        return np.column_stack([raised / raised.sum(1, keepdims=True), np.zeros(len(batch))])
 
 
 class Letters(_Cheap):

@@ -18,6 +18,7 @@ USER = r"^([\s\x00-\x20]*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)[^/?#\\]*@"
 TEXTS = pa.list_(pa.string())
 NO_CAPTIONS = ("errormessage", "exif")  # columns of img2dataset that hold words
 EXACT = 2**53  # beyond it a float is no longer a certain integer
+BETWEEN_TAGS = "\n"
 UNREADABLE_ROW, NO_URL, NO_IMAGE = "unreadable_row", "no_url", "no_image"  # values of `problem`
 
 
@@ -195,6 +196,8 @@ def _fits(ours: str, kind: pl.DataType) -> bool:
     """Whether a column's type can be one of ours."""
     if ours == IMAGE:
         return _holds_bytes(kind)
+    if ours == "tags":
+        return not kind.is_nested() or kind == pl.List(pl.String)
     return may_hold_texts(kind) if ours == "text" else not kind.is_nested()
 
 
@@ -205,6 +208,8 @@ def _holds_bytes(kind: pl.DataType) -> bool:
 
 
 def _convert(values: pl.Series, kind: pl.DataType) -> pl.Series:
+    if values.dtype == pl.List(pl.String) and kind == pl.String:
+        return values.list.join(BETWEEN_TAGS, ignore_nulls=True)
     if values.dtype.is_nested():
         return values.cast(kind)
     if values.dtype.is_temporal():
