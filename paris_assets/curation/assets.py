@@ -17,7 +17,7 @@ from paris_assets.images.reader import ImageTars
 from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.shards import Shards
 
-RULES = ["curation.signal_rules", "curation.score_rules", "curation.quantile_rules", "curation.tiers"]
+RULES = ["curation.prune", "curation.signal_rules", "curation.score_rules", "curation.quantile_rules", "curation.tiers"]
 
 
 @all_asset(
@@ -109,11 +109,13 @@ def duplicate_groups(
     CURATED_IMAGES,
     group="curation",
     kinds={"polars"},
+    settings=["curation.boost", "curation.boost_factor"],
     optional_inputs={"filtered_images": lambda profile: bool(profile.curation.tiers)},
 )
 def curated_images(
     shard: str,
     images: ImageTars,
+    profile: Profile,
     source_rows: pl.LazyFrame,
     raw_images: pl.LazyFrame,
     duplicate_groups: pl.LazyFrame,
@@ -124,10 +126,11 @@ def curated_images(
     Every later stage works on these; an image is here once in the whole set.
     """
     from paris_assets.curation.curated import curate
+    from paris_assets.curation.lists import boosts
     from paris_assets.curation.shown import sample_curated
 
-    groups = duplicate_groups.collect()
-    rows = curate(shard, groups.lazy(), raw_images, source_rows, filtered_images)
+    groups, factors = duplicate_groups.collect(), boosts(profile.curation)
+    rows = curate(shard, groups.lazy(), raw_images, source_rows, filtered_images, factors)
     shown = Samples(sample_curated, images.of(shard, raw_images).one)
     dropped = {"duplicate": groups.height - rows.height}
     return Output(rows=[rows], rows_in=groups.height, rejects=dropped, samples=shown)

@@ -123,7 +123,7 @@ def _rules(images: pl.LazyFrame, settings: Curation) -> list[dict[str, Any]]:
     every = dict(
         images.select(reason=pl.col("reasons").explode()).drop_nulls().group_by("reason").len().collect().iter_rows()
     )
-    names = ["undecodable", *(rule.name for rule in settings.rejecting)]
+    names = ["undecodable", *settings.reasons]
     return [{"name": name, "first": first.get(name, 0), "all": every.get(name, 0)} for name in names]
 
 

@@ -21,8 +21,9 @@ FILTERED_IMAGES = Schema(
         "reasons": (pl.List(pl.String), "all failing rules", *_JUDGED),
         "tier": (pl.String, "highest tier reached, under a profile with tiers; null when rejected", *_JUDGED),
         "stopped_by": (pl.String, "first failing rule of the next tier; null at the highest", *_JUDGED),
+        "prune_reason": (pl.String, "reason in a list of curation.prune, under a profile with such lists"),
     },
-    by_profile=("tier", "stopped_by"),
+    by_profile=("tier", "stopped_by", "prune_reason"),
 )
 SCORE_QUANTILES = Schema(
     {
@@ -81,8 +82,9 @@ CURATED_IMAGES = Schema(
         "punsafe": (pl.Float64, "unsafe probability of the source", "source_rows.punsafe"),
         "pwatermark": (pl.Float64, "watermark probability of the source", "source_rows.pwatermark"),
         "tier": (pl.String, "highest tier reached, under a profile with tiers", "filtered_images.tier"),
+        "boost": (pl.Float64, "factor of a list of curation.boost, 1 without, under a profile with such lists"),
     },
-    by_profile=("tier",),
+    by_profile=("tier", "boost"),
 )
 CURATION_REPORT = Schema(
     {

@@ -31,9 +31,9 @@ COLUMNS = (
 )
 
 
-def sample_columns(*, tiers: bool) -> list[str]:
-    """Columns of samples, under a profile with tiers or without."""
-    return [*COLUMNS, *(["tier"] if tiers else [])]
+def sample_columns(*, tiers: bool, boosts: bool) -> list[str]:
+    """Columns of samples, under a profile with tiers or without, and with lists of boosted images or without."""
+    return [*COLUMNS, *(["tier"] if tiers else []), *(["boost"] if boosts else [])]
 
 
 @dataclass
@@ -62,7 +62,8 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     chosen = tables.selection.filter("selected").select("image_id")
     placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
     wanted = chosen.join(placed, on="image_id")
-    columns = sample_columns(tiers="tier" in tables.curated.collect_schema())
+    known = tables.curated.collect_schema()
+    columns = sample_columns(tiers="tier" in known, boosts="boost" in known)
     joined = (
         wanted.join(tables.curated, on="image_id", how="inner")
         .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")

@@ -14,6 +14,7 @@ from paris_assets.dag.tables import Tables
 from paris_assets.rules.columns import DERIVED
 from paris_assets.rules.verdicts import UNDECODABLE
 from paris_assets.runs.rejections import setting_of
+from paris_assets.settings.curation import PRUNED
 from paris_assets.storage.tar_members import Member, members
 
 Rows = dict[str, dict[str, Any]]
@@ -60,6 +61,8 @@ def failing_rules(tables: Tables, verdict: dict[str, Any], rows: Rows) -> list[s
         rule = rules.get(name)
         if name == UNDECODABLE:
             said.append(f"{name}: {rows.get('image_signals', {}).get('error')}")
+        elif name == PRUNED:
+            said.append(f"{name}: {verdict['prune_reason']} (a list of curation.prune)")
         elif rule is None:
             said.append(f"{name}, which the profile no longer has")
         else:

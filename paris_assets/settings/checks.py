@@ -8,7 +8,7 @@ from paris_assets.settings.section import Section
 
 WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
-    "texts_found", "rules_fire",
+    "texts_found", "rules_fire", "lists_known",
 ]  # fmt: skip
 
 
@@ -25,6 +25,12 @@ class Checks(Section):
     min_kept: float = Field(default=0.3, ge=0, le=1, description="least share of a shard's images that pass the rules")
     max_kept: float = Field(
         default=1.0, ge=0, le=1, description="largest share of a shard's images that pass the rules"
+    )
+    max_pruned: float = Field(
+        default=0.2, ge=0, le=1, description="largest share of a shard's images that lists of curation.prune reject"
+    )
+    max_unknown_listed: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of the images of prune and boost lists that is not there"
     )
     max_duplicates: float = Field(
         default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"

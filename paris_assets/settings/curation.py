@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from paris_assets.settings.credentials import refuse_secret_options
 from paris_assets.settings.section import Section
+
+FACTOR = (0.01, 100.0)
+"""Least and largest factor of a boosted image."""
+PRUNED = "pruned"
+"""The reason why images of `curation.prune` are rejected."""
+
+
+class ImageList(Section):
+    """A CSV file of images, each with a reason; its content is part of the results, wherever it lies."""
+
+    path: str = Field(min_length=1, description="CSV file with the columns image_id and reason")
+
+    def files(self) -> list[str]:
+        """The list itself."""
+        return [self.path]
+
+
+def _by_path(values: Any) -> Any:
+    """Paths stand for files."""
+    return (
+        [{"path": value} if isinstance(value, str) else value for value in values]
+        if isinstance(values, list)
+        else values
+    )
 
 
 class Rule(Section):
@@ -108,7 +132,19 @@ class Curation(Section):
         description="levels, the loosest first: filtered_images.tier is the highest whose rules and those of all "
         "before are met. An image that does not reach the first is rejected",
     )
-
+    prune: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
+        default_factory=list,
+        description="CSV files of images to reject (`pruned`), before every rule: columns image_id and reason, as "
+        "`paris search --write` makes them",
+    )
+    boost: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
+        default_factory=list,
+        description="CSV files of images that count more: image_id, reason, and if it is there boost, the factor; it is "
+        "the column `boost` of curated_images and of the samples' metadata",
+    )
+    boost_factor: float = Field(
+        default=2.0, ge=FACTOR[0], le=FACTOR[1], description="factor of an image whose list gives none"
+    )
     report: bool = Field(
         default=True,
         description="whether there is a curation_report, a page of what rules reject and how it looks",
@@ -122,6 +158,11 @@ class Curation(Section):
         """Every rule whose name may be the reason why an image is rejected."""
         lowest = self.tiers[0].rules if self.tiers else []
         return [*self.signal_rules, *self.score_rules, *lowest, *self.quantile_rules]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Every reason why an image that can be decoded may be rejected."""
+        return [*([PRUNED] if self.prune else []), *(rule.name for rule in self.rejecting)]
 
     @model_validator(mode="after")
     def _tighter(self) -> Curation:
