@@ -83,6 +83,7 @@ def filtered_images(
     settings=["duplicates"],
     slice_by="shard",
     keeps_rows="when_grown",
+    optional_inputs={"picture_embeddings": lambda profile: profile.duplicates.vectors is not None},
     pool="fit",
 )
 def duplicate_groups(
@@ -92,15 +93,17 @@ def duplicate_groups(
     raw_images: Shards,
     image_signals: Shards,
     filtered_images: Shards,
+    picture_embeddings: Shards | None,
 ) -> Output:
     """Groups of images that show the same picture, over all shards, with one keeper each by a stated ranking.
 
-    Copies are byte-identical, or close in pHash and confirmed by their thumbnails, so that look-alikes are not dropped.
+    Copies are byte-identical, or close in pHash and confirmed by their thumbnails, so that look-alikes are not dropped;
+    under a profile with `duplicates.vectors` also those with close vectors.
     """
     from paris_assets.curation.groups import grouped
     from paris_assets.curation.shown import sample_copies
 
-    output = grouped(source_rows, raw_images, image_signals, filtered_images, profile.duplicates)
+    output = grouped(source_rows, raw_images, image_signals, filtered_images, picture_embeddings, profile.duplicates)
     output.samples = Samples(sample_copies, lambda image_id: images.anywhere(raw_images)(image_id), columns=2)
     return output
 

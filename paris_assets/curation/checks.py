@@ -10,6 +10,9 @@ from paris_assets.dag.records import ALL
 from paris_assets.settings.checks import Checks
 from paris_assets.storage.shards import Shards
 
+COMPARED = 10_000
+"""Copies by vectors that are compared with their keepers again, of more the first by image_id, which is a hash."""
+
 
 def ids_joined(shard: str, image_signals: pl.LazyFrame, filtered_images: pl.LazyFrame) -> CheckOutcome:
     """Every measured image has exactly one verdict."""
@@ -50,6 +53,31 @@ def duplicate_rate(duplicate_groups: pl.LazyFrame, bounds: Checks) -> CheckOutco
         else "Look at duplicate_groups: if pictures of a group differ, raise duplicates.verify_correlation."
     )
     return CheckOutcome(share <= most, said, {"duplicates": share, "checks.max_duplicates": most}, advice)
+
+
+def vectors_agree(duplicate_groups: pl.LazyFrame, picture_embeddings: Shards, profile: Profile) -> CheckOutcome:
+    """Not too many images are copies by their vectors alone, and the vector of each is close to that of its keeper."""
+    close, most = profile.duplicates.vectors, profile.checks.max_vector_duplicates
+    if close is None:
+        return CheckOutcome(True, "vectors are not compared", {"vector_duplicates": 0.0})
+    from paris_assets.curation.near_vectors import cosines_with_keepers
+
+    groups = duplicate_groups.select("image_id", "group_id", "keeper", "method").collect()
+    share = float((groups["method"] == "vectors").sum() / max(groups.height, 1))
+    found = cosines_with_keepers(groups, picture_embeddings.frame(), close.encoder, COMPARED)
+    wrong = int((found < close.cosine).sum())
+    problems = [f"{wrong} of {len(found)} copies that were compared are not close to their keepers"] if wrong else []
+    problems += (
+        [f"{share:.1%} of the images are copies by vectors, at most {most:.0%} expected"] if share > most else []
+    )
+    good = (
+        f"{share:.1%} of {groups.height} images are copies by vectors; {len(found)} compared are close to their keepers"
+    )
+    figures: Figures = {"vector_duplicates": share, "not_close": wrong, "checks.max_vector_duplicates": most}
+    advice = (
+        "Look at the copies in analysis/curation_report.html: if pictures differ, raise duplicates.vectors.cosine. "
+    )
+    return CheckOutcome.of(problems, good, figures, advice + make_again("duplicate_groups", ALL))
 
 
 def one_keeper_per_group(duplicate_groups: pl.LazyFrame) -> CheckOutcome:
@@ -135,5 +163,6 @@ lists_known_check = all_check("duplicate_groups")(lists_known)
 rules_fire_check = all_check("duplicate_groups")(rules_fire)
 duplicate_rate_check = all_check("duplicate_groups")(duplicate_rate)
 shard_duplicate_rate_check = shard_check("curated_images")(duplicate_rate)
+vectors_agree_check = all_check("duplicate_groups")(vectors_agree)
 keepers_check = all_check("duplicate_groups")(one_keeper_per_group)
 curated_ids_check = shard_check("curated_images")(ids_unique)

@@ -93,28 +93,23 @@ def _read(path: str) -> pl.DataFrame:
 
 @lru_cache(maxsize=16)
 def _read_version(path: str, _size: int, _changed: int) -> pl.DataFrame:
-    data = Path(path).read_bytes()
     try:
-        rows = pl.read_csv(io.BytesIO(data), infer_schema=False)
+        rows = pl.read_csv(io.BytesIO(Path(path).read_bytes()), infer_schema=False)
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise ListError(f"{path} is no CSV with a line of column names: {str(error).partition(chr(10))[0]}") from error
+        raise ListError(f"{path} is no CSV with a line of column names: {error}".partition("\n")[0]) from error
     missing = [name for name in COLUMNS if name not in rows.columns]
     if missing:
         raise ListError(f"{path}, line 1: no column {' and '.join(missing)}; there are {', '.join(rows.columns)}")
-    given = pl.col("boost") if "boost" in rows.columns else pl.lit(None, pl.String)
-    factor = given.cast(pl.Float64, strict=False)
+    rows = rows if "boost" in rows.columns else rows.with_columns(boost=pl.lit(None, pl.String))
+    factor = pl.col("boost").cast(pl.Float64, strict=False)
+    no_factor = pl.col("boost").is_not_null() & ~factor.is_between(*FACTOR).fill_null(False)
     wrong = {
-        "image_id {!r} is not 32 hexadecimal digits": ("image_id", ~pl.col("image_id").str.contains(ID)),
-        "the reason is empty": ("reason", pl.col("reason").str.strip_chars() == ""),
-        f"boost {{!r}} is no number from {FACTOR[0]:g} to {FACTOR[1]:g}": (
-            "boost",
-            given.is_not_null() & ~factor.is_between(*FACTOR).fill_null(False),
-        ),
+        "image_id": (~pl.col("image_id").str.contains(ID), "is not 32 hexadecimal digits"),
+        "reason": (pl.col("reason").str.strip_chars() == "", "says nothing"),
+        "boost": (no_factor, f"is no number from {FACTOR[0]:g} to {FACTOR[1]:g}"),
     }
-    for said, (column, bad) in wrong.items():
-        lines = rows.with_row_index("line", 2).filter(bad.fill_null(True))
+    for column, (is_wrong, said) in wrong.items():
+        lines = rows.with_row_index("line", 2).filter(is_wrong.fill_null(True))
         if lines.height:
-            raise ListError(
-                f"{path}, line {lines['line'][0]}: {said.format(lines[column][0] if column in lines else '')}"
-            )
+            raise ListError(f"{path}, line {lines['line'][0]}: {column} {lines[column][0] or ''!r} {said}")
     return rows.select("image_id", "reason", boost=factor).cast(_LISTED)

@@ -137,7 +137,7 @@ def _groups(groups: pl.LazyFrame) -> list[dict[str, Any]]:
         own = groups.filter(pl.col("group_id") == group).sort("keeper", descending=True)
         members = own.unique("image_id", keep="first", maintain_order=True).collect()
         members = members.sort(~pl.col("keeper"), "distance", "image_id", nulls_last=True).head(COPIES)
-        found.append({"size": size, "members": members.select("image_id", "keeper", "distance", "method").to_dicts()})
+        found.append({"size": size, "members": members.to_dicts()})
     return found
 
 

@@ -52,14 +52,20 @@ DUPLICATE_GROUPS = Schema(
             "source_rows.aesthetic",
         ),
         "distance": (pl.UInt8, "pHash distance to the keeper, bits", "image_signals.phash"),
-        "method": (pl.String, "exact or phash; null for the keeper", *_SAME_PICTURE),
+        "method": (
+            pl.String,
+            "exact, phash or vectors (which pHash and thumbnail do not show); null for the keeper",
+            *_SAME_PICTURE,
+        ),
+        "cosine": (pl.Float32, "of stored vectors with the keeper's, under a profile with duplicates.vectors"),
         "alt_texts": (
             pl.List(pl.String),
             "on keepers: texts of dropped exact copies",
             "raw_images.text",
             "source_rows.alt_texts",
         ),
-    }
+    },
+    by_profile=("cosine",),
 )
 CURATED_IMAGES = Schema(
     {

@@ -19,8 +19,8 @@ OwnFingerprint = Callable[[str], str]
 
 
 def own_fingerprint(spec: TableSpec, profile: Profile) -> str:
-    """Hash of code, settings, local models and files, and the user's own code alone: rows computed under the same one may be
-    kept."""
+    """Hash of code, settings, local models and files, and the user's own code alone: rows computed under the same one
+    may be kept."""
     return _hash([spec.code_version, settings_fingerprint(spec, profile)])
 
 

@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 
 METADATA = {
     "aesthetic": "number or null: aesthetic score of the source list",
-    "boost": "number: factor of the profile's curation.boost by which the image should be sampled more often, 1 without",
+    "boost": "number: factor of the profile's curation.boost, how much more the image counts, 1 without",
     "caption": "string: as in caption.txt",
     "captioner": "string: source_text, or the network that wrote the caption",
     "cluster": "integer: expert",

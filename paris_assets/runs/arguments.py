@@ -46,9 +46,9 @@ EXAMPLES = {
     "completion": 'examples:\n  eval "$(paris completion bash)"     # in ~/.bashrc; or zsh, in ~/.zshrc',
 }
 SEARCH = (
-    "Finds the images whose stored vectors are most like a query: a text (where the encoder has a text tower), the path "
-    "of an image file, or an image_id of the root. Every vector is compared. Prints rank, cosine, image_id, whether the "
-    "image is kept, and its caption."
+    "Finds the images whose stored vectors are most like a query: a text (where the encoder has a text tower), the\n"
+    "path of an image file, or an image_id of the root. Every vector is compared. Prints rank, cosine, image_id,\n"
+    "whether the image is kept, and its caption."
 )
 BASH = """_paris() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" words=""

@@ -110,10 +110,8 @@ def kept_instead(tables: Tables, occurrence: dict[str, Any], group: dict[str, An
     if group["image_id"] == keeper["image_id"]:
         return f"dropped as an exact copy: the same bytes are kept through another source row: {place}"
     own = {**occurrence, "aesthetic": rows.get("source_rows", {}).get("aesthetic")}
-    return (
-        f"dropped as a copy ({group['method']}, distance {group['distance']} bits) of {place}, "
-        f"which ranks first: {why_first(kept, own)}"
-    )
+    near = f"cosine {group['cosine']:.3f}" if group["method"] == "vectors" else f"distance {group['distance']} bits"
+    return f"dropped as a copy ({group['method']}, {near}) of {place}, which ranks first: {why_first(kept, own)}"
 
 
 def why_first(kept: dict[str, Any], own: dict[str, Any]) -> str:

@@ -52,11 +52,10 @@ def described(found: pl.DataFrame, tables: Tables) -> pl.DataFrame:
     captions = _rows("captions", shards, tables, wanted, ["image_id", "caption"]).unique("image_id")
     joined = found.join(files, on="image_id", how="left", maintain_order="left")
     joined = joined.join(captions, on="image_id", how="left", maintain_order="left")
-    caption = pl.coalesce(pl.col("caption").replace("", None), "text")
-    return joined.join(
-        _verdicts(wanted, shards, tables), on="image_id", how="left", maintain_order="left"
-    ).with_columns(
-        caption=caption, kept=pl.when(pl.col("status") != WAITING).then(pl.col("status").str.starts_with(KEPT))
+    joined = joined.join(_verdicts(wanted, shards, tables), on="image_id", how="left", maintain_order="left")
+    return joined.with_columns(
+        caption=pl.coalesce(pl.col("caption").replace("", None), "text"),
+        kept=pl.when(pl.col("status") != WAITING).then(pl.col("status").str.starts_with(KEPT)),
     )
 
 

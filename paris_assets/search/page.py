@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -32,7 +32,7 @@ def page(found: pl.DataFrame, queries: Sequence[Query], encoder: str, tables: Ta
     return template.render(answers=answers, encoder=encoder, picture=by_id.uri, file=files.uri)
 
 
-def _reader(image_ids: list[str], tables: Tables):
+def _reader(image_ids: list[str], tables: Tables) -> Callable[[str], bytes]:
     """image_id -> file bytes, for these images."""
     catalog = tables.catalog
     fetched = [shard for shard in catalog.shards() if catalog.record("raw_images", shard)]

@@ -35,6 +35,9 @@ class Checks(Section):
     max_duplicates: float = Field(
         default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"
     )
+    max_vector_duplicates: float = Field(
+        default=0.3, ge=0, le=1, description="largest share of images that are dropped as copies by their vectors alone"
+    )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
     max_without_vector: float = Field(

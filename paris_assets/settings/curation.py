@@ -27,11 +27,9 @@ class ImageList(Section):
 
 def _by_path(values: Any) -> Any:
     """Paths stand for files."""
-    return (
-        [{"path": value} if isinstance(value, str) else value for value in values]
-        if isinstance(values, list)
-        else values
-    )
+    if not isinstance(values, list):
+        return values
+    return [{"path": value} if isinstance(value, str) else value for value in values]
 
 
 class Rule(Section):
@@ -139,8 +137,8 @@ class Curation(Section):
     )
     boost: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
         default_factory=list,
-        description="CSV files of images that count more: image_id, reason, and if it is there boost, the factor; it is "
-        "the column `boost` of curated_images and of the samples' metadata",
+        description="CSV files of images that count more: image_id, reason, and if it is there boost, the factor; it "
+        "is the column `boost` of curated_images and of the samples' metadata",
     )
     boost_factor: float = Field(
         default=2.0, ge=FACTOR[0], le=FACTOR[1], description="factor of an image whose list gives none"
@@ -187,12 +185,24 @@ def _looser(tier: Tier, rule: Rule, bound: str, value: float, before: float) -> 
     )
 
 
+class VectorDuplicates(Section):
+    """Images whose stored vectors are close are copies as well."""
+
+    encoder: str = Field(description="encoder of picture_embeddings")
+    cosine: float = Field(default=0.95, ge=0.5, le=1, description="smallest cosine of two vectors that makes a copy")
+
+
 class Duplicates(Section):
     """Near-duplicates: all pairs within a Hamming radius of the 64-bit pHash, verified by a second measure."""
 
     radius: int = Field(default=10, ge=0, le=20, description="largest pHash distance of a candidate pair, bits")
     verify_correlation: float = Field(
         default=0.9, ge=-1, le=1, description="smallest correlation of the aligned thumbnails that confirms a pair"
+    )
+    vectors: VectorDuplicates | None = Field(
+        default=None,
+        description="`{encoder: NAME, cosine: 0.95}`: pairs that are close in the vectors of an encoder of "
+        "picture_embeddings are copies as well, whatever their pHashes; all pairs are looked at",
     )
     growth: Literal["keep_published", "rerank"] = Field(
         default="keep_published", description="whether a curated image stays keeper when a better copy arrives later"
