@@ -8,14 +8,10 @@ from tempfile import TemporaryFile
 
 import numpy as np
 import polars as pl
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from paris_assets.errors import BrokenInvariant
 from paris_assets.vectors.cosine import cosines
 from paris_assets.vectors.pairs import ClosePairs
-
-FIRST_TIES = 1 << 12  # pairs after which it is first asked what they have joined
 
 
 class NearVectors:
@@ -37,14 +33,17 @@ class NearVectors:
         self._count = len(ranked)
 
     def ties(self) -> np.ndarray:
-        """(T, 2) close pairs that join the same images as all close pairs do, and no more than that takes, roughly."""
-        kept, fresh, group, asked = [np.zeros((0, 2), np.int64)], 0, np.arange(self._count), FIRST_TIES
-        for pairs in self._close:
-            apart = pairs[group[pairs[:, 0]] != group[pairs[:, 1]]]
-            kept.append(apart)
-            fresh += len(apart)
-            if fresh > asked:
-                group, fresh, asked = _groups(np.concatenate(kept), self._count), 0, 2 * asked
+        """(T, 2) close pairs that join the same images as all close pairs do; of a crowd of copies few are computed."""
+        kept, groups = [np.zeros((0, 2), np.int64)], Groups(self._count)
+        for pairs in self._close.candidates():
+            # First one for each image on the right: where all are near to all, that joins them.
+            first = np.zeros(len(pairs), bool)
+            first[np.unique(pairs[:, 1], return_index=True)[1]] = True
+            for part in (pairs[first], pairs[~first]):
+                apart = part[groups.apart(part)]
+                close = apart[self.close(apart)]
+                groups.join(close)
+                kept.append(close)
         return np.concatenate(kept)
 
     def close(self, pairs: np.ndarray) -> np.ndarray:
@@ -101,6 +100,31 @@ def _laid_out(ranked: pl.Series, frames: Iterable[pl.DataFrame], scratch: Path) 
     return laid_out
 
 
-def _groups(pairs: np.ndarray, count: int) -> np.ndarray:
-    graph = coo_array((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
+class Groups:
+    """Numbers from 0 that are joined by pairs (Galler and Fischer 1964)."""
+
+    def __init__(self, count: int) -> None:
+        self._above = np.arange(count)
+
+    def apart(self, pairs: np.ndarray) -> np.ndarray:
+        """(P, 2) -> (P,) bool: whether the two are in different groups."""
+        tops = self._tops(pairs)
+        return tops[:, 0] != tops[:, 1]
+
+    def join(self, pairs: np.ndarray) -> None:
+        """Put the two of each of (P, 2) pairs into one group."""
+        for left, right in self._tops(pairs).tolist():
+            low, high = sorted((self._top(left), self._top(right)))
+            self._above[high] = low
+
+    def _tops(self, numbers: np.ndarray) -> np.ndarray:
+        tops = self._above[numbers]
+        while not np.array_equal(tops, above := self._above[tops]):
+            tops = above
+        self._above[numbers] = tops
+        return tops
+
+    def _top(self, number: int) -> int:
+        while number != (above := int(self._above[number])):
+            number = above
+        return number

@@ -34,30 +34,38 @@ class ClosePairs:
         self._bounds = _bounds(vectors, _directions(vectors))
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Blocks of (P, 2) int64 positions, the smaller one first, each pair once."""
+        """Blocks of (P, 2) int64 positions, the smaller one first, each close pair once."""
+        for pairs in self.candidates():
+            yield pairs[self.close(pairs)]
+
+    def candidates(self) -> Iterator[np.ndarray]:
+        """As the pairs themselves, with some that only may be close: for who needs not all of them."""
         count = len(self._vectors)
         for start in range(0, count, ROWS):
             left = np.arange(start, min(start + ROWS, count))
-            for pairs in self.between(left, np.arange(start, count)):
+            for pairs in self._hopeful(left, np.arange(start, count)):
                 yield pairs[pairs[:, 0] < pairs[:, 1]]
 
     def between(self, left: np.ndarray, right: np.ndarray) -> Iterator[np.ndarray]:
         """Blocks of (P, 2) close pairs, one of `left` and one of `right`: positions, each distinct."""
+        for pairs in self._hopeful(left, right):
+            yield pairs[self.close(pairs)]
+
+    def _hopeful(self, left: np.ndarray, right: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(left), ROWS):
             rows = left[start : start + ROWS]
             bounds = self._bounds[torch.from_numpy(rows)]
             for begin in range(0, len(right), COLUMNS):
                 columns = right[begin : begin + COLUMNS]
-                hopeful = self._hopeful(bounds, self._bounds[torch.from_numpy(columns)])
+                hopeful = self._enough(bounds, self._bounds[torch.from_numpy(columns)])
                 found = np.count_nonzero(hopeful)
                 if found > CROWDED * hopeful.size:
-                    hopeful = self._hopeful(*(unit_rows(self._vectors[side]) for side in (rows, columns)))
+                    hopeful = self._enough(*(unit_rows(self._vectors[side]) for side in (rows, columns)))
                 if found:
                     at, met = np.nonzero(hopeful)
-                    pairs = np.stack([rows[at], columns[met]], axis=1)
-                    yield pairs[self.close(pairs)]
+                    yield np.stack([rows[at], columns[met]], axis=1)
 
-    def _hopeful(self, left: torch.Tensor, right: torch.Tensor) -> np.ndarray:
+    def _enough(self, left: torch.Tensor, right: torch.Tensor) -> np.ndarray:
         """(R, C) bool: whether the products are large enough; numpy compares several times as fast as torch."""
         return (left @ right.T).numpy() >= np.float32(self._least - SLACK)
 
