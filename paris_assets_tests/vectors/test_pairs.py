@@ -19,9 +19,12 @@ def groups(seed: int, count: int, dims: int, noise: float) -> np.ndarray:
 
 
 def by_hand(vectors: np.ndarray, least: float) -> set[tuple[int, int]]:
-    left, right = np.triu_indices(len(vectors), 1)
-    near = cosines(vectors[left], vectors[right]) >= least
-    return set(zip(left[near].tolist(), right[near].tolist(), strict=True))
+    pairs = set()
+    for at in range(len(vectors)):
+        later = vectors[at + 1 :]
+        near = np.flatnonzero(cosines(np.broadcast_to(vectors[at], later.shape), later) >= least)
+        pairs |= {(at, at + 1 + other) for other in near.tolist()}
+    return pairs
 
 
 def found(vectors: np.ndarray, least: float) -> list[tuple[int, int]]:
