@@ -26,8 +26,7 @@ SEARCH_EXAMPLES = """examples:
   paris search bad.jpg --root data/runs/mine --top 100 --html found.html
   paris search --queries prompts.txt --root data/runs/mine --json
   paris search bad.jpg --root data/runs/mine --min-cosine 0.9 --write prune.csv --reason "broken scans"
-  paris run --root data/runs/mine --set "curation.prune=[prune.csv]"
-"""
+  paris run --root data/runs/mine --set curation.prune=prune.csv"""
 FIRST_EXAMPLES = """examples:
   paris run                                                    the demo, in data/runs/demo
   paris run --source my_list.parquet --root data/runs/mine     a list, folder or tars of your own

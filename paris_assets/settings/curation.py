@@ -26,7 +26,8 @@ class ImageList(Section):
 
 
 def _by_path(values: Any) -> Any:
-    """Paths stand for files."""
+    """Paths stand for files, and one for a list of it."""
+    values = [values] if isinstance(values, str) else values
     if not isinstance(values, list):
         return values
     return [{"path": value} if isinstance(value, str) else value for value in values]
@@ -133,7 +134,7 @@ class Curation(Section):
     prune: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
         default_factory=list,
         description="CSV files of images to reject (`pruned`), before every rule: columns image_id and reason, as "
-        "`paris search --write` makes them",
+        "`paris search` writes them",
     )
     boost: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
         default_factory=list,

@@ -70,7 +70,7 @@ def test_a_malformed_list_is_refused_with_file_and_line(text: str, said: str, tm
         listed([wrong])
     assert str(refused.value).startswith(wrong.path)
     assert said in str(refused.value)
-    profile = load_profile("demo", {"curation.prune": [wrong.path]})
+    profile = load_profile("demo", {"curation.prune": wrong.path})
     (problem,) = setting_problems(profile)
     assert problem == f"curation.prune: {refused.value}"
 
@@ -134,8 +134,9 @@ def test_shares_of_the_whole_set_leave_pruned_images_out(tmp_path: Path) -> None
 
     (path,) = (each.path for each in lists(tmp_path, f"image_id,reason\n{C},best\n"))
     top = {"quantile_rules": [{"name": "top", "column": "aesthetic", "top": 1.0}], "signal_rules": [], "prune": [path]}
-    (rows,) = quantiles(["00000"], lambda _: MEASURED, Curation.model_validate(top)).rows
-    assert isinstance(rows, pl.DataFrame)
+    made = quantiles(["00000"], lambda _: MEASURED, Curation.model_validate(top)).rows
+    assert isinstance(made, list)
+    (rows,) = made
     assert rows["ranked"].to_list() == [2]
 
 
