@@ -110,6 +110,9 @@ class Profile(Section):
                 raise ValueError(f"scores: {column!r} is a column of content_scores already")
             if score.on is not None and score.on not in self.picture_embeddings:
                 raise ValueError(_no_encoder(f"scores.{column}.on", score.on, self.picture_embeddings))
+        close = self.duplicates.vectors
+        if close is not None and close.encoder not in self.picture_embeddings:
+            raise ValueError(_no_encoder("duplicates.vectors.encoder", close.encoder, self.picture_embeddings))
         return self
 
     @property

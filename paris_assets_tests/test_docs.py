@@ -18,6 +18,7 @@ from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Sco
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile, parse_overrides, shipped_profiles
 from paris_assets.runs.arguments import build_parser
+from paris_assets.settings.curation import VectorDuplicates
 from paris_assets.settings.section import Section
 from tools import settings_reference
 
@@ -168,7 +169,7 @@ def test_the_page_of_settings_is_what_its_script_writes() -> None:
 
 def test_the_page_of_settings_has_every_setting() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", PAGES["docs/settings.md"], re.MULTILINE)
-    own = [field for kind in (Rule, OwnRule, QuantileRule, Tier) for field in kind.model_fields]
+    own = [field for kind in (Rule, OwnRule, QuantileRule, Tier, VectorDuplicates) for field in kind.model_fields]
     of_networks = [f"NETWORK.{name}" for name in Model.model_fields]
     of_networks += [
         "SCORE.implementation",

@@ -221,12 +221,15 @@ def test_images_are_curated_by_calling_the_asset() -> None:
             {**group, "image_id": "b", "source_row": 8, "keeper": False, "distance": 2, "method": "phash"},
         ]
     )
-    output = curated_images.body("00000", IMAGES, SOURCES, LEDGER, groups.lazy(), None)
+    profile = load_profile("demo")
+    output = curated_images.body("00000", IMAGES, profile, SOURCES, LEDGER, groups.lazy(), None)
     (row,) = rows_of(output).to_dicts()
-    assert dict(rows_of(output).schema) == {k: v for k, v in CURATED_IMAGES.polars().items() if k != "tier"}
+    assert dict(rows_of(output).schema) == {
+        k: v for k, v in CURATED_IMAGES.polars().items() if k not in ("tier", "boost")
+    }
     verdicts = FILTERED_IMAGES.frame([{"image_id": name, "kept": True, "tier": "512"} for name in ("a", "b")])
     (tiered,) = rows_of(
-        curated_images.body("00000", IMAGES, SOURCES, LEDGER, groups.lazy(), verdicts.lazy())
+        curated_images.body("00000", IMAGES, profile, SOURCES, LEDGER, groups.lazy(), verdicts.lazy())
     ).to_dicts()
     assert tiered == {**row, "tier": "512"}
     assert (row["image_id"], row["url"], row["alt_texts"], row["aesthetic"]) == (

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.models.resolve import profile_models
+from paris_assets.settings.curation import VectorDuplicates
 
 FILE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
@@ -32,12 +33,15 @@ REFERENCES = {
     "OwnRule": "rule of your own",
     "QuantileRule": "rule by rank",
     "Tier": "tier",
+    "ImageList": "file",
+    "VectorDuplicates": "comparison of vectors",
 }
 PARTS = {
     "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
     "A rule of your own": (OwnRule, "An item of `curation.signal_rules` or `curation.score_rules`."),
     "A rule by rank": (QuantileRule, "An item of `curation.quantile_rules`."),
     "A tier": (Tier, "An item of `curation.tiers`."),
+    "A comparison of vectors": (VectorDuplicates, "The value of `duplicates.vectors`."),
 }
 
 

@@ -161,6 +161,6 @@ def all_check(asset: str) -> Callable[[Body], TableCheck]:
 
 
 def checks_of(names: Container[str], *modules: Any) -> list[TableCheck]:
-    """The checks that stages' modules define on the assets of these names, and that read no other tables."""
+    """The checks that stages' modules define on the assets of these names, where all that they read is among them."""
     found = [value for module in modules for value in vars(module).values() if isinstance(value, TableCheck)]
-    return [check for check in found if all(table in names for table in (check.asset, *check.tables()))]
+    return [check for check in found if all(name in names for name in (check.asset, *check.tables()))]

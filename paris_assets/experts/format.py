@@ -18,6 +18,7 @@ FORMAT_VERSION = 1
 
 METADATA = {
     "aesthetic": "number or null: aesthetic score of the source list",
+    "boost": "number: factor of the profile's curation.boost, how much more the image counts, 1 without",
     "caption": "string: as in caption.txt",
     "captioner": "string: source_text, or the network that wrote the caption",
     "cluster": "integer: expert",
@@ -63,7 +64,8 @@ def described(profile: Profile, factors: Mapping[str, Any], models: Mapping[str,
         empty_prompt: local file of its embedding.
     """
     arrays = {name: _array(_first_part(consolidated, name)) for name in ARRAYS}
-    columns = sample_columns(tiers=bool(profile.curation.tiers), weighted=profile.concepts.used)
+    curation = profile.curation
+    columns = sample_columns(tiers=bool(curation.tiers), boosts=bool(curation.boost), weighted=profile.concepts.used)
     prompt = _array(empty_prompt)
     rows = {name: {**array, "shape": ["rows", *array["shape"][1:]]} for name, array in arrays.items()}
     latent = {"dtype": arrays["latents"]["dtype"], "shape": arrays["latents"]["shape"][1:]}

@@ -170,11 +170,12 @@ def changed_sections(profile: Profile, published: dict[str, Any]) -> list[str]:
 
 
 def _without_folders(value: Any) -> Any:
-    """Settings with the last name only of the local folders that models are read from."""
+    """Settings with the last name only of the local folders that models are read from, and of lists of images."""
     if isinstance(value, dict):
         named = {key: _without_folders(item) for key, item in value.items()}
         path = named.get("path")
-        if "implementation" in named and path and (path[0] in "/.~" or path.count("/") > 1):
+        given = "implementation" in named or len(named) == 1
+        if given and path and (path[0] in "/.~" or path.count("/") > 1):
             named["path"] = path.rstrip("/").rpartition("/")[2]
         return named
     return [_without_folders(item) for item in value] if isinstance(value, list) else value

@@ -32,9 +32,9 @@ COLUMNS = (
 WEIGHED = ("weight", "concepts")
 
 
-def sample_columns(*, tiers: bool, weighted: bool) -> list[str]:
-    """Columns of samples, under a profile with tiers or without, with sampling weights or without."""
-    return [*COLUMNS, *(["tier"] if tiers else []), *(WEIGHED if weighted else [])]
+def sample_columns(*, tiers: bool, boosts: bool, weighted: bool) -> list[str]:
+    """Columns of samples, under a profile with tiers, lists of boosted images and sampling weights, or without."""
+    return [*COLUMNS, *(["tier"] if tiers else []), *(["boost"] if boosts else []), *(WEIGHED if weighted else [])]
 
 
 @dataclass
@@ -64,9 +64,10 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     chosen = tables.selection.filter("selected").select("image_id")
     placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
     wanted = chosen.join(placed, on="image_id")
-    tiers, weighted = "tier" in tables.curated.collect_schema(), tables.weights is not None
     if tables.weights is not None:
         wanted = wanted.join(tables.weights.select("image_id", *WEIGHED), on="image_id", how="left")
+    known = tables.curated.collect_schema()
+    columns = sample_columns(tiers="tier" in known, boosts="boost" in known, weighted=tables.weights is not None)
     joined = (
         wanted.join(tables.curated, on="image_id", how="inner")
         .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")
@@ -74,7 +75,7 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
         .join(tables.split.select("image_id", "split"), on="image_id", how="left")
         .rename({"width": "original_width", "height": "original_height"})
         .sort("image_id")
-        .select(sample_columns(tiers=tiers, weighted=weighted))
+        .select(columns)
         .collect()
     )
     count = wanted.select(pl.len()).collect().item()
@@ -83,7 +84,7 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     samples = joined.filter(pl.col("caption") != "")
     if undecided := samples["split"].null_count():
         raise LostRows(f"{undecided} of {samples.height} samples have no row in training_split")
-    if weighted and (weightless := samples["weight"].null_count()):
+    if tables.weights is not None and (weightless := samples["weight"].null_count()):
         raise LostRows(f"{weightless} of {samples.height} samples have no row in sampling_weights")
     return samples
 

@@ -74,7 +74,7 @@ def _place(node: dict[str, Any], kind: Any, parts: list[str], value: Any, path: 
     elif inner in RULES:
         node[name] = _with_setting_of_rule(node.get(name, _default(kind, name)), rest, value, path, inner)
     else:
-        below = node.setdefault(name, {})
+        below = node[name] = {} if node.get(name) is None else node[name]
         if not isinstance(below, dict):
             raise ProfileError(f"--set {path}: {name!r} is not a section")
         _place(below, inner, rest, value, path)

@@ -14,6 +14,7 @@ from paris_assets.dag.tables import Tables
 from paris_assets.rules.columns import DERIVED
 from paris_assets.rules.verdicts import UNDECODABLE
 from paris_assets.runs.rejections import setting_of
+from paris_assets.settings.curation import PRUNED
 from paris_assets.storage.tar_members import Member, members
 
 Rows = dict[str, dict[str, Any]]
@@ -60,6 +61,8 @@ def failing_rules(tables: Tables, verdict: dict[str, Any], rows: Rows) -> list[s
         rule = rules.get(name)
         if name == UNDECODABLE:
             said.append(f"{name}: {rows.get('image_signals', {}).get('error')}")
+        elif name == PRUNED:
+            said.append(f"{name}: {verdict['prune_reason']} (a list of curation.prune)")
         elif rule is None:
             said.append(f"{name}, which the profile no longer has")
         else:
@@ -107,10 +110,8 @@ def kept_instead(tables: Tables, occurrence: dict[str, Any], group: dict[str, An
     if group["image_id"] == keeper["image_id"]:
         return f"dropped as an exact copy: the same bytes are kept through another source row: {place}"
     own = {**occurrence, "aesthetic": rows.get("source_rows", {}).get("aesthetic")}
-    return (
-        f"dropped as a copy ({group['method']}, distance {group['distance']} bits) of {place}, "
-        f"which ranks first: {why_first(kept, own)}"
-    )
+    near = f"cosine {group['cosine']:.3f}" if group["method"] == "vectors" else f"distance {group['distance']} bits"
+    return f"dropped as a copy ({group['method']}, {near}) of {place}, which ranks first: {why_first(kept, own)}"
 
 
 def why_first(kept: dict[str, Any], own: dict[str, Any]) -> str:

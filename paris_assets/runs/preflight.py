@@ -24,7 +24,7 @@ POSITIONS = {"clip-text": 77, "minilm": 512}
 def setting_problems(profile: Profile) -> list[str]:
     """Settings that no data would make possible, each with what to do; empty when there are none."""
     found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
-    found.append(head_problems(profile))
+    found += [head_problems(profile), _lists(profile)]
     return [*(problem for problems in found for problem in problems), *_options(profile)]
 
 
@@ -93,12 +93,20 @@ def _bounds(profile: Profile) -> Iterator[str]:
 
 def _names(profile: Profile) -> Iterator[str]:
     """The name of a rule is the reason that it gives: two of them could not be told apart."""
-    names = [rule.name for rule in profile.curation.rejecting]
+    names = profile.curation.reasons
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"curation: two rules are called {name!r}: give one of them another name"
     tiers = [tier.name for tier in profile.curation.tiers]
     for name in sorted({name for name in tiers if tiers.count(name) > 1}):
         yield f"curation.tiers: two tiers are called {name!r}: give one of them another name"
+
+
+def _lists(profile: Profile) -> Iterator[str]:
+    """Lists of images that are none, with file and line."""
+    from paris_assets.curation.lists import list_problems
+
+    for name in ("prune", "boost"):
+        yield from (f"curation.{name}: {problem}" for problem in list_problems(getattr(profile.curation, name)))
 
 
 def _options(profile: Profile) -> list[str]:

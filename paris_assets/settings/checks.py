@@ -12,6 +12,7 @@ WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
     "texts_found", "rules_fire", "rejected_by_rule", "like_earlier_shards",
     "concepts_found", "concepts_varied", "weights_apart", "effective_samples",
+    "lists_known",
 ]  # fmt: skip
 
 
@@ -43,8 +44,17 @@ class Checks(Section):
         description="largest distance of a shard's signals and scores from those of earlier shards (the difference "
         "between shares of images at or below a value), beyond what chance explains in shards of this size",
     )
+    max_pruned: float = Field(
+        default=0.2, ge=0, le=1, description="largest share of a shard's images that lists of curation.prune reject"
+    )
+    max_unknown_listed: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of the images of prune and boost lists that is not there"
+    )
     max_duplicates: float = Field(
         default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"
+    )
+    max_vector_duplicates: float = Field(
+        default=0.3, ge=0, le=1, description="largest share of images that are dropped as copies by their vectors alone"
     )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
