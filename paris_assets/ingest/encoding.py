@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-from PIL import Image
-
 from paris_assets.config import Encode
 from paris_assets.images.blur import Box, blur_boxes
 from paris_assets.images.decode import Header, NotAnImage, Undecodable, decode_rgb
 from paris_assets.images.encode import NAMES, encode
 from paris_assets.images.errors import Unencodable
-from paris_assets.images.resize import resized
-from paris_assets.ingest.spool import Stored
+from paris_assets.images.shrink import shrunk
+from paris_assets.ingest.spool import Arrival, Stored
 from paris_assets.models.threads import cores, ordered_map
 
 UNDECODABLE, TOO_LONG = "undecodable", "too_long_to_encode"
 """Reasons of images that cannot be encoded: they give no pixels, or a side is longer than the format has room for."""
 
 Boxes = frozenset[Box]
-
-
-class Arrival(NamedTuple):
-    """What became of a source row: its row of the ledger and, where an image arrived, that."""
-
-    row: dict[str, Any]
-    body: bytes | None = None
-    header: Header | None = None
+_BLOCK = 8  # pixels of a JPEG's blocks, and the largest part of which it is decoded
 
 
 class Kept(NamedTuple):
@@ -51,6 +41,12 @@ def shrunk_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     return tuple((2 * side * short_side + short) // (2 * short) for side in (width, height))  # type: ignore[return-value]
 
 
+def _least_side(header: Header, short_side: int) -> int:
+    """The short side that a JPEG may be decoded at. At a part of its size a side that is no whole number of blocks ends
+    in a pixel that is padding in part: it then has to be larger than what is wanted."""
+    return short_side if min(header.width, header.height) % _BLOCK == 0 else short_side + 1
+
+
 def encoded_image(body: bytes, header: Header, settings: Encode, max_pixels: int, boxes: Boxes) -> Stored:
     """An image as it is to be stored.
 
@@ -66,10 +62,10 @@ def encoded_image(body: bytes, header: Header, settings: Encode, max_pixels: int
         Undecodable, NotAnImage: it gives no pixels.
         Unencodable: a side is longer than the format has room for.
     """
-    rgb = decode_rgb(body, settings.short_side, max_pixels)
+    rgb = decode_rgb(body, _least_side(header, settings.short_side), max_pixels)
     size = shrunk_size(header.width, header.height, settings.short_side)
     if rgb.shape[1::-1] != size:
-        rgb = np.array(resized(Image.fromarray(rgb), size, Image.Resampling.BICUBIC))
+        rgb = shrunk(rgb, *size)
     if boxes:
         blur_boxes(rgb, sorted(boxes))
     file = encode(rgb, settings.format, settings.quality)

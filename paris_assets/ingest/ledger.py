@@ -17,11 +17,10 @@ from paris_assets.images.blur import Box
 from paris_assets.images.decode import Header, NotAnImage, read_header
 from paris_assets.images.reader import ImageTars, ShardImages, tar_path
 from paris_assets.images.tars import write_tar
-from paris_assets.ingest.encoding import Arrival, encoded
 from paris_assets.ingest.faces import blurred_as, face_boxes, unblurrable
 from paris_assets.ingest.fetched import ASKED_AGAIN, Fetched
 from paris_assets.ingest.schema import RAW_IMAGES
-from paris_assets.ingest.spool import STORED, Spool, Stored
+from paris_assets.ingest.spool import STORED, Arrival, Spool, Stored
 from paris_assets.ingest.web.urls import parse_url
 from paris_assets.storage.output import MADE_AS, Output
 
@@ -143,6 +142,8 @@ def _as_stored(
         for row, body, header in arrivals:
             yield row, None if body is None or header is None else Stored(body, header, row["sha256"])
         return
+    from paris_assets.ingest.encoding import encoded  # which loads numba
+
     boxes = face_boxes(rows) if settings.blurs_faces else {}
     known = dict[str, frozenset[Box]]()
     for source_row, image_id in kept.rows.drop_nulls("image_id").select("source_row", "image_id").iter_rows():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import polars as pl
 
@@ -28,6 +28,14 @@ class Stored(NamedTuple):
     def of(cls, body: bytes, header: Header, faces: int | None = None) -> Stored:
         """A file that is hashed here."""
         return cls(body, header, hashlib.sha256(body).hexdigest(), faces)
+
+
+class Arrival(NamedTuple):
+    """What became of a source row: its row of the ledger and, where an image arrived, that."""
+
+    row: dict[str, Any]
+    body: bytes | None = None
+    header: Header | None = None
 
 
 class _Place(NamedTuple):

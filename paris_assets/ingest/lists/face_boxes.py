@@ -36,7 +36,11 @@ def boxes(values: pl.Series) -> pl.Series:
 
 
 def _read(value: Any) -> list[list[float | None]] | None:
-    if value is None or (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value)):
+    if (
+        value is None
+        or (isinstance(value, str) and not value.strip())
+        or (isinstance(value, float) and math.isnan(value))
+    ):
         return None
     try:
         found = json.loads(value) if isinstance(value, str) else value
