@@ -12,8 +12,6 @@ from PIL import Image
 from paris_assets.images.errors import Unencodable
 
 Format = Literal["jpg", "webp", "png"]
-NAMES: dict[Format, str] = {"jpg": "jpeg", "webp": "webp", "png": "png"}
-"""Of each format, as `decode.Header` calls it."""
 
 # Longest side, pixels: of libjpeg's and libwebp's encoders; a PNG of one row of pixels may have as many as any image.
 _LONGEST: dict[Format, int] = {"jpg": 65_500, "webp": 16_383, "png": 2**31 - 1}
@@ -36,5 +34,5 @@ def encode(rgb: np.ndarray, format: Format, quality: int) -> bytes:
         return simplejpeg.encode_jpeg(rgb, quality, "RGB", "444" if quality >= _WHOLE_CHROMA else "420")
     buffer = io.BytesIO()
     options = {"quality": quality} if format == "webp" else {}
-    Image.fromarray(rgb).save(buffer, NAMES[format], **options)
+    Image.fromarray(rgb).save(buffer, format, **options)
     return buffer.getvalue()

@@ -17,7 +17,7 @@ _REACH = 2.0  # of the filter (Keys, a = -0.5), in pixels of the result
 
 
 def shrunk(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(H, W, 3) uint8 at a smaller size, bicubic and antialiased: bit for bit as Pillow sets the width, then the height.
+    """(H, W, 3) uint8 made smaller, bicubic and antialiased: bit for bit as Pillow sets the width, then the height.
 
     Args:
         rgb: contiguous.

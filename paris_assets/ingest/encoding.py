@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from paris_assets.config import Encode
 from paris_assets.images.blur import Box, blur_boxes
 from paris_assets.images.decode import Header, NotAnImage, Undecodable, decode_rgb
-from paris_assets.images.encode import NAMES, encode
+from paris_assets.images.encode import encode
 from paris_assets.images.errors import Unencodable
+from paris_assets.images.resize import shrunk_size
 from paris_assets.images.shrink import shrunk
 from paris_assets.ingest.spool import Arrival, Stored
 from paris_assets.models.threads import cores, ordered_map
@@ -31,14 +32,6 @@ class Kept(NamedTuple):
 class _Job(NamedTuple):
     arrival: Arrival
     boxes: Boxes | None  # None: the image is on its way, for an earlier row
-
-
-def shrunk_size(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """(width, height) with a short side of at most ``short_side``: never larger, the long side rounded to the nearest."""
-    short = min(width, height)
-    if short <= short_side:
-        return width, height
-    return tuple((2 * side * short_side + short) // (2 * short) for side in (width, height))  # type: ignore[return-value]
 
 
 def _least_side(header: Header, short_side: int) -> int:
@@ -70,7 +63,7 @@ def encoded_image(body: bytes, header: Header, settings: Encode, max_pixels: int
         blur_boxes(rgb, sorted(boxes))
     file = encode(rgb, settings.format, settings.quality)
     faces = len(boxes) if settings.blur_faces else None
-    return Stored.of(file, Header(rgb.shape[1], rgb.shape[0], NAMES[settings.format]), faces)
+    return Stored.of(file, Header(rgb.shape[1], rgb.shape[0], settings.stored_format), faces)
 
 
 def encoded(
@@ -96,7 +89,7 @@ def encoded(
     threads, failed = settings.threads or cores(), dict[str, str]()
 
     def work(job: _Job) -> tuple[Arrival, Stored | str | None]:
-        row, body, header = job.arrival
+        _, body, header = job.arrival
         if job.boxes is None or body is None or header is None:
             return job.arrival, None
         try:

@@ -69,8 +69,8 @@ def require_face_boxes(source: Source, registry: pl.DataFrame, root: Location) -
         if not _says_where_faces_are(source, entry, root):
             where = entry["file"] or source.path
             raise SourceError(
-                f"ingest.encode.blur_faces: {where} has no column {FACES} ([[left, top, right, bottom], ...], as shares "
-                f"of width and height; [] for a picture without faces). Name the column that holds them, `--set "
+                f"ingest.encode.blur_faces: {where} has no column {FACES} ([[left, top, right, bottom], ...], as "
+                "shares of width and height; [] for a picture without faces). Name the column that holds them, `--set "
                 f"'source.columns={{{FACES}: NAME}}'`, or blur none: `--set ingest.encode.blur_faces=false`"
             )
 

@@ -47,8 +47,8 @@ def _pictures(profile: Profile) -> Iterator[str]:
     encode, largest = profile.ingest.encode, max(profile.latents.resolutions)
     if encode is not None and encode.short_side < largest:
         yield (
-            f"ingest.encode.short_side is {encode.short_side}: latents of {largest} would be made of enlarged pictures: "
-            f"--set ingest.encode.short_side={largest} or more, or smaller latents.resolutions"
+            f"ingest.encode.short_side is {encode.short_side}: latents of {largest} would be made of enlarged "
+            f"pictures: --set ingest.encode.short_side={largest} or more, or smaller latents.resolutions"
         )
 
 

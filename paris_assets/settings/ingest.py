@@ -54,6 +54,11 @@ class Encode(Section):
     )
     threads: int = tuning(0, "threads that encode, per shard; 0: one per core", ge=0)
 
+    @property
+    def stored_format(self) -> str:
+        """The format as the header of a file names it."""
+        return {"jpg": "jpeg"}.get(self.format, self.format)
+
 
 class Ingest(Section):
     """How images are fetched, and in which form they are kept."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,11 +35,7 @@ def boxes(values: pl.Series) -> pl.Series:
 
 
 def _read(value: Any) -> list[list[float | None]] | None:
-    if (
-        value is None
-        or (isinstance(value, str) and not value.strip())
-        or (isinstance(value, float) and math.isnan(value))
-    ):
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):  # NaN, too
         return None
     try:
         found = json.loads(value) if isinstance(value, str) else value
