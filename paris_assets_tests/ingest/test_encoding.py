@@ -108,9 +108,7 @@ def test_a_profile_becomes_srgb_and_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (33, 500), (64, 64), (31, 31), (10, 400), (32, 33), (65, 47)])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_the_shape_stays_and_nothing_is_enlarged_or_padded(
-    tmp_path: Path, size: tuple[int, int], kind: str
-) -> None:
+def test_the_shape_stays_and_nothing_is_enlarged_or_padded(tmp_path: Path, size: tuple[int, int], kind: str) -> None:
     ramp = np.linspace(60, 200, size[0] * size[1]).reshape(size[1], size[0])
     body = saved(Image.fromarray(np.repeat(ramp[..., None], 3, 2).astype(np.uint8)), kind)
     rgb = one(tmp_path, body, kept_as())

@@ -54,7 +54,8 @@ def listed(folder: Path, kind: str, column: str | None, name: str = "list") -> P
         as_text = {key: [json.dumps(value) if key == column else value for value in rows[key]] for key in rows}
         pl.DataFrame(as_text).write_csv(file)
     elif kind == "jsonl":
-        file.write_text("".join(json.dumps(dict(zip(rows, row, strict=True))) + "\n" for row in zip(*rows.values())))
+        records = [dict(zip(rows, row, strict=True)) for row in zip(*rows.values(), strict=True)]
+        file.write_text("".join(json.dumps(record) + "\n" for record in records))
     else:
         for number, face in enumerate(faces):
             (folder / f"{number}.jpg").write_bytes(picture(number))
