@@ -32,14 +32,13 @@ REFERENCES = {
     "OwnRule": "rule of your own",
     "QuantileRule": "rule by rank",
     "Tier": "tier",
-    "Encode": "encoding",
+    "Encode": "encoding (below)",
 }
 PARTS = {
     "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
     "A rule of your own": (OwnRule, "An item of `curation.signal_rules` or `curation.score_rules`."),
     "A rule by rank": (QuantileRule, "An item of `curation.quantile_rules`."),
     "A tier": (Tier, "An item of `curation.tiers`."),
-    "An encoding": (Encode, "`ingest.encode`, where it is not null."),
 }
 
 
@@ -56,6 +55,11 @@ def _chapters() -> Iterator[str]:
         kind: Any = field.annotation
         if name not in whole:
             yield _chapter(f"`{name}`", kind, f"{name}.", list(kind.model_fields), kind.__doc__)
+        if name == "ingest":
+            said = (
+                f"{Encode.__doc__} Where `ingest.encode` is null, these say nothing; one that is set sets the others."
+            )
+            yield _chapter("An encoding", Encode, "ingest.encode.", list(Encode.model_fields), said)
     places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
     said = f"What NETWORK stands for: {places}, and `picture_embeddings.NAME` for each encoder, whose column is NAME."
     yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)
