@@ -6,7 +6,7 @@ import hashlib
 import io
 import random
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def rows_of(bodies: Iterable[bytes | None], faces: list[Any] | None = None) -> t
     return SOURCE_ROWS.frame(rows), fetched
 
 
-def stored(folder: Path, bodies: list[bytes | None], settings: Ingest, faces: list[Any] | None = None) -> Any:
+def stored(folder: Path, bodies: Sequence[bytes | None], settings: Ingest, faces: list[Any] | None = None) -> Any:
     """(ledger, image_id -> what is in the tar)"""
     rows, fetched = rows_of(bodies, faces)
     ledger = fetch_shard(rows, fetched, settings, folder / "t.tar")

@@ -10,12 +10,19 @@ import polars as pl
 import pytest
 
 from paris_assets.config import Profile
+from paris_assets.dag.catalog import REGISTRY
 from paris_assets.dag.records import ALL
+from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.checks import fetched, ledger_complete, stored_as_asked
+from paris_assets.ingest.lists.columns import SourceError
+from paris_assets.runs.command import run_command
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.run import Request
+from paris_assets.runs.space import row_bytes
 from paris_assets.signals.assets import image_signals
 from paris_assets.signals.signal import SignalError
+from paris_assets.storage.files import LocalFiles
+from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures import direct, made_up, small_world
 
 pytestmark = pytest.mark.long
@@ -76,6 +83,23 @@ def test_pictures_that_changed_under_their_ids_are_measured_again(tmp_path: Path
     assert all(shard == SHARDS[0] for _, shard in changed), "the other shard's pictures are what they were"
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_list_that_does_not_say_where_faces_are_is_refused_before_work(tmp_path: Path, dry_run: bool) -> None:
+    source = listed(tmp_path / "source" / "list.parquet")
+    pl.read_parquet(source).drop("face_bboxes").write_parquet(source)
+    with pytest.raises(SourceError, match="ingest.encode.blur_faces: list.parquet has no column face_bboxes"):
+        run_command(profile(source), str(tmp_path / "root"), Request(), dry_run)
+    assert not (tmp_path / "root" / REGISTRY).exists()
+
+
+def test_smaller_pictures_need_less_of_a_disk(tmp_path: Path) -> None:
+    source = listed(tmp_path / "source" / "list.parquet")
+    small, whole = (
+        row_bytes(small_world.profile(source, ingest__encode=asked)) for asked in ({"short_side": 64}, None)
+    )
+    assert whole - small == pytest.approx(150_000 - 64 * 64 * 4 / 3 * 0.6, abs=1)
+
+
 def test_signals_that_read_files_are_refused_where_files_are_not_kept(tmp_path: Path) -> None:
     compression = "paris_assets.signals.compression:Compression"
     source = listed(tmp_path / "source" / "list.parquet")
@@ -86,5 +110,6 @@ def test_signals_that_read_files_are_refused_where_files_are_not_kept(tmp_path: 
     (problem,) = missing_for(encoded)
     assert compression in problem
     assert "--set ingest.encode=null" in problem
+    images = ImageTars(LocalFiles(Location(tmp_path)))
     with pytest.raises(SignalError, match="Compression"):
-        image_signals.body("00000", None, encoded, pl.LazyFrame())
+        image_signals.body("00000", images, encoded, pl.LazyFrame())
