@@ -87,7 +87,7 @@ def test_pictures_that_changed_under_their_ids_are_measured_again(tmp_path: Path
 def test_a_list_that_does_not_say_where_faces_are_is_refused_before_work(tmp_path: Path, dry_run: bool) -> None:
     source = listed(tmp_path / "source" / "list.parquet")
     pl.read_parquet(source).drop("face_bboxes").write_parquet(source)
-    with pytest.raises(SourceError, match="ingest.encode.blur_faces: list.parquet has no column face_bboxes"):
+    with pytest.raises(SourceError, match=r"ingest\.encode\.blur_faces: list\.parquet has no column face_bboxes"):
         run_command(profile(source), str(tmp_path / "root"), Request(), dry_run)
     assert not (tmp_path / "root" / REGISTRY).exists()
 
