@@ -21,7 +21,7 @@ from paris_assets.settings.concepts import Concepts
 from paris_assets.settings.curation import Curation, Duplicates, OwnRule, QuantileRule, Rule, Tier
 from paris_assets.settings.experts import Experts
 from paris_assets.settings.import_path import class_version
-from paris_assets.settings.ingest import Ingest, Source
+from paris_assets.settings.ingest import Encode, Ingest, Source
 from paris_assets.settings.latents import Latents
 from paris_assets.settings.network import Model, Score
 from paris_assets.settings.section import ProfileError, Section, sections, without_tuning
@@ -34,6 +34,7 @@ __all__ = [
     "Concepts",
     "Curation",
     "Duplicates",
+    "Encode",
     "Experts",
     "Ingest",
     "Latents",

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
+from paris_assets.config import Encode, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.models.resolve import profile_models
 from paris_assets.settings.curation import VectorDuplicates
 
@@ -35,6 +35,7 @@ REFERENCES = {
     "Tier": "tier",
     "ImageList": "file",
     "VectorDuplicates": "comparison of vectors",
+    "Encode": "encoding (below)",
 }
 PARTS = {
     "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
@@ -58,6 +59,11 @@ def _chapters() -> Iterator[str]:
         kind: Any = field.annotation
         if name not in whole:
             yield _chapter(f"`{name}`", kind, f"{name}.", list(kind.model_fields), kind.__doc__)
+        if name == "ingest":
+            said = (
+                f"{Encode.__doc__} Where `ingest.encode` is null, these say nothing; one that is set sets the others."
+            )
+            yield _chapter("An encoding", Encode, "ingest.encode.", list(Encode.model_fields), said)
     places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
     said = f"What NETWORK stands for: {places}, and `picture_embeddings.NAME` for each encoder, whose column is NAME."
     yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)

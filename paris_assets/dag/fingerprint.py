@@ -24,6 +24,11 @@ def own_fingerprint(spec: TableSpec, profile: Profile) -> str:
     return _hash([spec.code_version, settings_fingerprint(spec, profile)])
 
 
+def rows_fingerprint(own: str, made_as: Sequence[tuple[str, str]]) -> str:
+    """``own_fingerprint``, joined with that of every input whose keys do not tell how it was made, and how it was."""
+    return _hash([own, made_as]) if made_as else own
+
+
 def settings_fingerprint(spec: TableSpec, profile: Profile) -> str:
     """Hash of settings, local models and files, and the user's own code alone: what a refit depends on."""
     settings = {path: profile.results(path) for path in spec.settings}

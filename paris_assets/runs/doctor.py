@@ -82,8 +82,9 @@ def _rule_problems(profile: Profile) -> list[str]:
     """Signals that cannot be used, scores that hide a column, and rules that cannot judge what they will see."""
     from paris_assets.rules.columns import rule_columns, rule_problem
     from paris_assets.signals.measure import signal_problem, signal_schema
+    from paris_assets.signals.signal import encoded_files_problem
 
-    problem = signal_problem(profile.signals)
+    problem = signal_problem(profile.signals) or encoded_files_problem(profile)
     if problem:
         return [problem]
     signals = signal_schema(profile.signals)

@@ -24,7 +24,7 @@ POSITIONS = {"clip-text": 77, "minilm": 512}
 def setting_problems(profile: Profile) -> list[str]:
     """Settings that no data would make possible, each with what to do; empty when there are none."""
     found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
-    found += [head_problems(profile), _lists(profile)]
+    found += [_pictures(profile), head_problems(profile), _lists(profile)]
     return [*(problem for problems in found for problem in problems), *_options(profile)]
 
 
@@ -40,6 +40,16 @@ def _sizes(profile: Profile) -> Iterator[str]:
                 f"latents.resolutions: {size} is no multiple of {factor}, as {codec} needs: "
                 f"{' or '.join(map(str, near))} is"
             )
+
+
+def _pictures(profile: Profile) -> Iterator[str]:
+    """Pictures that are kept too small for what is to be made of them."""
+    encode, largest = profile.ingest.encode, max(profile.latents.resolutions)
+    if encode is not None and encode.short_side < largest:
+        yield (
+            f"ingest.encode.short_side is {encode.short_side}: latents of {largest} would be made of enlarged "
+            f"pictures: --set ingest.encode.short_side={largest} or more, or smaller latents.resolutions"
+        )
 
 
 def codec_factor(codec: Model) -> int | None:

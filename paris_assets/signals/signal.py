@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import polars as pl
 
+from paris_assets.config import Profile
 from paris_assets.errors import UserError
 from paris_assets.images.file import ImageFile
 from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES
@@ -69,6 +70,21 @@ def _reads(signal: Signal) -> list[str]:
         return ["rgb"]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [each.name for each in parameters if each.kind in positional and each.default is each.empty] or ["rgb"]
+
+
+def encoded_files_problem(profile: Profile) -> str | None:
+    """Why signals cannot be measured on images that ``ingest.encode`` made, or None: what a file says of itself (its
+    compression, its metadata) is gone with the bytes as fetched, and must not be told of those that were made here."""
+    if profile.ingest.encode is None:
+        return None
+    readers = [path for path in profile.signals.measures if FILES in _reads(_load(path))]
+    if not readers:
+        return None
+    return (
+        f"signals.measures: {', '.join(readers)}: read the files as fetched, which ingest.encode does not keep: take "
+        "them out (size_bytes, width, height and format of raw_images are still those of the file as fetched), or keep "
+        "the files: --set ingest.encode=null"
+    )
 
 
 def load_signals(paths: Sequence[str]) -> list[Signal]:

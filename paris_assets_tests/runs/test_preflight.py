@@ -36,6 +36,7 @@ REFUSED = [
     ({"checks.min_kept": 0.9, "checks.max_kept": 0.5}, "checks.min_kept is 0.9, above checks.max_kept, 0.5"),
     ({"text.tokens": 600}, "text.tokens is 600, but minilm has 512 positions: --set text.tokens=512"),
     ({"captions.captioner.options": {"foo": 1}}, "captions.captioner.options: got an unexpected keyword argument"),
+    ({"ingest.encode.short_side": 128}, "latents of 256 would be made of enlarged pictures: --set ingest.encode.short"),
     ({"curation.signal_rules.aspect.name": "entropy"}, "two rules are called 'entropy'"),
 ]
 

@@ -38,6 +38,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "tags": ("tags",),
     "uid": ("uid",),
     "source_hash": ("hash",),
+    "face_bboxes": ("face_bboxes",),
     IMAGE: ("image", "jpg", "bytes", "img", "picture", "photo", "jpeg", "png", "webp", "image_bytes", "img_bytes",
             "image_data"),
 }  # fmt: skip
