@@ -19,7 +19,9 @@ FORMAT_VERSION = 1
 METADATA = {
     "aesthetic": "number or null: aesthetic score of the source list",
     "caption": "string: as in caption.txt",
+    "caption_kind": "string: kind of the caption: source, short, long, tags or ocr",
     "captioner": "string: source_text, or the network that wrote the caption",
+    "captions": "object: kind -> caption, of every valid caption of the image",
     "cluster": "integer: expert",
     "crop_left": "integer: left edge of the square that was encoded, pixels of the resized image",
     "crop_top": "integer: upper edge of it",

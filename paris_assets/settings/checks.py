@@ -8,7 +8,7 @@ from paris_assets.settings.section import Section
 
 WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
-    "texts_found", "rules_fire",
+    "texts_found", "rules_fire", "captions_valid", "captions_repeat",
 ]  # fmt: skip
 
 
@@ -30,6 +30,16 @@ class Checks(Section):
         default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"
     )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
+    max_invalid_captions: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="largest share of a shard's captions of one kind that are invalid; pictures without words or tags "
+        "do not count",
+    )
+    max_repeated_captions: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of all captions of one kind that repeat too often"
+    )
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
     max_without_vector: float = Field(
         default=0.05, ge=0, le=1, description="largest share of images for which an encoder gave no vector"
