@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any, NamedTuple
 
 import pycurl
@@ -31,6 +31,7 @@ JPEG_QUALITY = 90
 MAX_ANSWER_BYTES = 1 << 20
 MAX_WAIT_S = 60.0
 CONNECT_S = 10
+FAILED_IN_A_ROW = 8  # images over which a server may fail before it is the server that is broken
 REPEATED_STATUS = {408, 425, 429, 500, 502, 503, 504, 529}
 WRONG_REQUEST = {401, 402, 403, 404, 405, 407}  # whatever the image
 _FENCE = re.compile(r"^```[a-z]*\s*|\s*```$", re.IGNORECASE)
@@ -41,21 +42,24 @@ class EndpointError(UserError, RuntimeError):
 
 
 class Reply(NamedTuple):
-    """Status (0: no whole answer came), the body or what failed, and the seconds that Retry-After asks for."""
+    """Status (0: no whole answer came), the body or what failed, the seconds that Retry-After asks for, and whether it
+    may be the image's fault alone: the server failed over it, or took too long."""
 
     status: int
     body: str
     wait_s: float | None = None
+    by_image: bool = False
 
 
 class ChatCaptioner:
-    """Asks an endpoint for captions. A file that it refuses, and an answer that is cut off or lacks the field, are no
-    answer (None); an address that gives none to anybody is an ``EndpointError``."""
+    """Asks an endpoint for captions. An image that it refuses or fails over, and an answer that is cut off or lacks the
+    field, is no answer (None); an address that gives none to anybody is an ``EndpointError``."""
 
     def __init__(self, settings: Endpoint) -> None:
         self.name, self._settings = settings.model, settings
         self._address = f"{settings.url.rstrip('/')}/chat/completions"
         self._headers, self._own = _headers(settings), local()
+        self._failed, self._lock = 0, Lock()
 
     def write(self, images: Images) -> Iterator[tuple[str, str | None]]:
         """(image_id, file bytes) -> (image_id, caption or None), in their order, several requests at once."""
@@ -92,7 +96,11 @@ class ChatCaptioner:
             usual = self._settings.backoff_s * 2**attempt
             time.sleep(min(MAX_WAIT_S, usual if reply.wait_s is None else reply.wait_s))
             reply = self._post(body)
-        if reply.status in WRONG_REQUEST or reply.status in REPEATED_STATUS or not reply.status:
+        with self._lock:
+            self._failed = self._failed + 1 if reply.by_image else 0
+            broken = self._failed >= FAILED_IN_A_ROW
+        passing = not reply.status or reply.status in REPEATED_STATUS
+        if broken or reply.status in WRONG_REQUEST or (passing and not reply.by_image):
             raise EndpointError(self._failure(reply))
         return content_of(reply.body) if 200 <= reply.status < 300 else None
 
@@ -126,8 +134,11 @@ class ChatCaptioner:
         try:
             curl.perform()
         except pycurl.error as error:
-            return Reply(0, str(error.args[-1]))
-        return Reply(curl.getinfo(pycurl.RESPONSE_CODE), answer.decode(errors="replace"), _retry_after(lines))
+            if len(answer) > MAX_ANSWER_BYTES:
+                return Reply(curl.getinfo(pycurl.RESPONSE_CODE), "")
+            return Reply(0, str(error.args[-1]), by_image=error.args[0] == pycurl.E_OPERATION_TIMEDOUT)
+        status = curl.getinfo(pycurl.RESPONSE_CODE)
+        return Reply(status, answer.decode(errors="replace"), _retry_after(lines), by_image=status == 500)
 
     def _failure(self, reply: Reply) -> str:
         came = f"HTTP {reply.status}: " if reply.status else ""
