@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
+from paris_assets.config import Endpoint, Kind, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.models.resolve import profile_models
 
 FILE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -32,12 +32,16 @@ REFERENCES = {
     "OwnRule": "rule of your own",
     "QuantileRule": "rule by rank",
     "Tier": "tier",
+    "Kind": "kind of captions",
+    "Endpoint": "endpoint",
 }
 PARTS = {
     "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
     "A rule of your own": (OwnRule, "An item of `curation.signal_rules` or `curation.score_rules`."),
     "A rule by rank": (QuantileRule, "An item of `curation.quantile_rules`."),
     "A tier": (Tier, "An item of `curation.tiers`."),
+    "A kind of captions": (Kind, "`captions.kinds.KIND`, for each of source, short, long, tags and ocr."),
+    "An endpoint": (Endpoint, "`captions.kinds.KIND.endpoint`."),
 }
 
 
