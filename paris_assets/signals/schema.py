@@ -42,6 +42,12 @@ MEASURED = {
         "energy of steps over 8 pixels by that over 1, 1-64; large is enlarged or blurred",
         _PIXELS,
     ),
+    "barcodes": (pl.Int16, "barcodes that can be read", _PIXELS),
+    "barcode_kinds": (pl.String, "their symbologies; null without one", _PIXELS),
+    "text_area": (pl.Float64, "share of the area in lines of text, 0-1", _PIXELS),
+    "text_regions": (pl.Int16, "lines of text", _PIXELS),
+    "smallest_glyph": (pl.Float64, "height of the lowest line of text by that of the picture", _PIXELS),
+    "ocr_text": (pl.String, "what was read, line by line; null without text", _PIXELS),
 }
 RANGES = {
     "entropy": (0, 8),
@@ -65,6 +71,10 @@ RANGES = {
     "complexity": (0, 64),
     "texture": (0, 1),
     "upscaled": (0, 64),
+    "barcodes": (0, 1000),
+    "text_area": (0, 1),
+    "text_regions": (0, 1000),
+    "smallest_glyph": (0, 1.5),  # a region goes a little beyond what it holds
 }
 """What a column can hold, by its definition."""
 IMAGE_SIGNALS = Schema(
