@@ -7,13 +7,16 @@ from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
 from paris_assets.images.reader import ImageTars
 from paris_assets.models.registry import Models
+from paris_assets.settings.captions import SIGNALLED, columns_read
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
 OF_KINDS = [f"captions.{name}" for name in ("kinds", "min_words", "refusals", "max_chars", "max_tokens")]
-FURTHER_TEXTS = {
-    "source_rows": lambda profile: any(kind.column not in (None, "text") for kind in profile.captions.kinds.values())
+COLUMNS_OF = {
+    "source_rows": lambda profile: bool(columns_read(profile.captions) - {"text", SIGNALLED}),
+    "image_signals": lambda profile: SIGNALLED in columns_read(profile.captions),
 }
+"""Tables that hold a column which a kind of the profile is taken from."""
 
 
 @shard_asset(
@@ -22,7 +25,7 @@ FURTHER_TEXTS = {
     kinds={"pytorch"},
     settings=[*OF_KINDS, "text"],
     used_if=lambda profile: bool(profile.captions.kinds),
-    optional_inputs=FURTHER_TEXTS,
+    optional_inputs=COLUMNS_OF,
     unit="captions",
     pool="gpu",
 )
@@ -33,6 +36,7 @@ def caption_kinds(
     profile: Profile,
     source_rows: pl.LazyFrame | None,
     raw_images: pl.LazyFrame,
+    image_signals: pl.LazyFrame | None,
     curated_images: pl.LazyFrame,
 ) -> Output:
     """Captions of every kind that the profile names: of the source, short, long, tags, words seen in the picture.
@@ -40,9 +44,10 @@ def caption_kinds(
     A row for each image and kind says who wrote it, and of an invalid one why: a refusal, an address, too long.
     """
     from paris_assets.captions.captioning import captions_of_kinds
+    from paris_assets.captions.kinds import with_texts
 
-    shown = images.of(shard, raw_images)
-    return captions_of_kinds(curated_images, source_rows, shown, profile.captions, profile.text, models)
+    texts, shown = with_texts(curated_images, source_rows, image_signals), images.of(shard, raw_images)
+    return captions_of_kinds(texts, shown, profile.captions, profile.text, models)
 
 
 @all_asset(

@@ -14,6 +14,7 @@ from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats, Images, run_batches
 from paris_assets.models.chat import ChatCaptioner
 from paris_assets.models.registry import Models
+from paris_assets.settings.captions import columns_read
 from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.reuse import reuse_rows
 
@@ -35,24 +36,18 @@ def captioned(curated: pl.LazyFrame, images: ShardImages, settings: Captions, mo
 
 
 def captions_of_kinds(
-    curated: pl.LazyFrame, sources: pl.LazyFrame | None, images: ShardImages, settings: Captions, text: Text,
-    models: Models,
-) -> Output:  # fmt: skip
-    """Rows of `caption_kinds` for the shard's `curated_images`.
-
-    Args:
-        sources: `source_rows`, where kinds are taken from further columns of it.
-    """
-    wanted = curated if sources is None else curated.join(sources.drop("text"), on="source_row", how="left")
-    columns = {kind.column for kind in settings.kinds.values() if kind.column}
-    rows_wanted = wanted.select("image_id", *sorted(columns)).sort("image_id").collect()
+    curated: pl.LazyFrame, images: ShardImages, settings: Captions, text: Text, models: Models
+) -> Output:
+    """Rows of `caption_kinds` for the shard's `curated_images`, with the texts that kinds are taken from
+    (``kinds.with_texts``)."""
+    wanted = curated.select("image_id", *sorted(columns_read(settings))).sort("image_id").collect()
     output = Output()
     writers = Writers(output, models, settings)
 
     def rows(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         count: Count | None = models.load(text.encoder).count if settings.max_tokens else None
         before = None if previous is None else previous.collect()
-        made = kind_rows(rows_wanted, images.read, settings, writers, count, before)
+        made = kind_rows(wanted, images.read, settings, writers, count, before)
         failed = made.drop_nulls("reason").group_by("kind", "reason").len().sort("kind", "reason")
         output.rejects = {f"{kind}: {reason}": number for kind, reason, number in failed.iter_rows()}
         output.rows_in, output.facts["kept"] = made.height, made["reason"].null_count()

@@ -13,8 +13,9 @@ from paris_assets.captions.validity import NO_ANSWER, TOO_LONG, reasons
 from paris_assets.captions.words import tidy, valid
 from paris_assets.config import Captions, Kind
 from paris_assets.models.batches import Images
+from paris_assets.settings.captions import SIGNALLED
 
-SOURCE_TEXT = "source_text"
+SOURCE_TEXT, TEXT_SIGNAL = "source_text", "text_signal"
 Read = Callable[[pl.Series], Images]
 Count = Callable[[Sequence[str]], np.ndarray]
 
@@ -54,7 +55,8 @@ def kind_rows(
         done = [made[other].filter(pl.col("reason").is_null()).select("image_id") for other in origin.unless]
         images = wanted.join(pl.concat(done), on="image_id", how="anti", maintain_order="left") if done else wanted
         if origin.column:
-            rows = images.select("image_id", written=origin.column, captioner=pl.lit(SOURCE_TEXT))
+            who = TEXT_SIGNAL if origin.column == SIGNALLED else SOURCE_TEXT
+            rows = images.select("image_id", written=origin.column, captioner=pl.lit(who))
             answered = pl.lit(True)
         else:
             kept = _kept(kind, images, before)
@@ -63,6 +65,17 @@ def kind_rows(
             answered = pl.col("written").is_not_null()
         made[kind] = _judged(rows, kind, settings, answered, origin.column is not None, count)
     return pl.concat(made.values()).sort("image_id", "kind")
+
+
+def with_texts(curated: pl.LazyFrame, sources: pl.LazyFrame | None, signals: pl.LazyFrame | None) -> pl.LazyFrame:
+    """`curated_images` with the texts that kinds may be taken from: those of `source_rows`, and of `image_signals` what
+    was read in the picture; None where no kind is."""
+    texts = ("short_text", "long_text", "tags", "ocr")
+    if sources is not None:
+        curated = curated.join(sources.select("source_row", *texts), on="source_row", how="left")
+    if signals is not None:
+        curated = curated.join(signals.select("image_id", SIGNALLED), on="image_id", how="left")
+    return curated
 
 
 def _kept(kind: str, images: pl.DataFrame, before: pl.DataFrame | None) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from paris_assets.storage.schema import ArrayOf, Schema, every
 _WRITTEN = (
     "curated_images.text",
     *every("source_rows", "short_text", "long_text", "tags", "ocr"),
+    "image_signals.ocr_text",
     "curated_images.image_id",
 )
 _OF_KIND = every("caption_kinds", "kind", "caption", "reason")
@@ -17,7 +18,7 @@ CAPTION_KINDS = Schema(
         "image_id": (pl.String, "image", "curated_images.image_id"),
         "kind": (pl.String, "source, short, long, tags or ocr: as the profile's captions.kinds"),
         "caption": (pl.String, "what was written, on one line; empty where nothing was", *_WRITTEN),
-        "captioner": (pl.String, "source_text, or who wrote it", *_WRITTEN),
+        "captioner": (pl.String, "source_text, text_signal, or who wrote it", *_WRITTEN),
         "reason": (pl.String, "the rule that it fails; null when valid", *_WRITTEN),
     }
 )

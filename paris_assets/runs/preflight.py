@@ -18,6 +18,7 @@ from paris_assets.models.chat import endpoint_problem
 from paris_assets.models.encoders import head_problems
 from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import profile_models
+from paris_assets.settings.captions import SIGNALLED
 from paris_assets.settings.import_path import load_class
 
 POSITIONS = {"clip-text": 77, "minilm": 512}
@@ -85,9 +86,15 @@ def _tokens(profile: Profile) -> Iterator[str]:
 
 def _captions(profile: Profile) -> Iterator[str]:
     """Kinds of captions that nobody could write or judge."""
+    from paris_assets.signals.measure import signal_problem, signal_schema
+
     settings = profile.captions
     for name, kind in settings.kinds.items():
-        if kind.column not in (None, "text", *profile.source.columns):
+        if kind.column == SIGNALLED:
+            if not signal_problem(profile.signals) and SIGNALLED not in signal_schema(profile.signals):
+                signal = "paris_assets.signals.text_area:TextArea (pip install 'paris_assets[text]')"
+                yield f"captions.kinds.{name}: no signal gives {SIGNALLED}: name {signal} in signals.measures"
+        elif kind.column not in (None, "text", *profile.source.columns):
             setting = f"--set 'source.columns={{{kind.column}: NAME}}'"
             yield f"captions.kinds.{name}: no column of the source is known to be {kind.column}: {setting}"
         if kind.endpoint is not None and (problem := endpoint_problem(kind.endpoint)):

@@ -11,6 +11,8 @@ from paris_assets.settings.network import Model
 from paris_assets.settings.section import Section, distinct, tuning
 
 KindName = Literal["source", "short", "long", "tags", "ocr"]
+SIGNALLED = "ocr_text"
+"""The column that is no text of the source: what a signal reads in the picture."""
 
 
 class Endpoint(Section):
@@ -42,8 +44,10 @@ class Endpoint(Section):
 class Kind(Section):
     """Where captions of one kind come from: a text of the source, a network, or an endpoint."""
 
-    column: Literal["text", "short_text", "long_text", "tags", "ocr"] | None = Field(
-        default=None, description="column of source_rows; all but `text` are named by `source.columns`"
+    column: Literal["text", "short_text", "long_text", "tags", "ocr", "ocr_text"] | None = Field(
+        default=None,
+        description="column of source_rows, where all but `text` are named by `source.columns`; or `ocr_text` of "
+        "image_signals, which the signal `TextArea` reads in the picture",
     )
     captioner: Model | None = Field(default=None, description="a captioning network")
     endpoint: Endpoint | None = Field(default=None, description="a captioner behind an address")
@@ -127,6 +131,11 @@ class Captions(Section):
             "short": Kind(captioner=self.captioner, unless=["source"]),
         }
         return dict(sorted(kinds.items(), key=lambda item: (bool(item[1].unless), item[0])))
+
+
+def columns_read(settings: Captions) -> set[str]:
+    """Columns that kinds which the profile names are taken from."""
+    return {kind.column for kind in settings.kinds.values() if kind.column is not None}
 
 
 class Text(Section):

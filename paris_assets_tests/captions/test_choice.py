@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from paris_assets.captions.captioning import Writers, captioned
 from paris_assets.captions.choice import chosen, valid_and_not, without_repeated
-from paris_assets.captions.kinds import Writer, kind_rows
+from paris_assets.captions.kinds import Writer, kind_rows, with_texts
 from paris_assets.captions.schema import CAPTION_KINDS
 from paris_assets.config import Captions, Kind
 from paris_assets.images.decode import Undecodable
@@ -20,6 +20,7 @@ from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.models.batches import Images
 from paris_assets.models.registry import Models
+from paris_assets.settings.captions import columns_read
 from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD
@@ -122,7 +123,7 @@ def test_a_captioner_with_nothing_to_say_leaves_an_empty_caption() -> None:
     assert "" not in rows.filter(captioner="source_text")["caption"].to_list()
 
 
-def made(settings: Captions, said: dict[str, str | None], **given: Any) -> tuple[pl.DataFrame, list[str]]:
+def made(settings: Captions, said: Mapping[str, str | None], **given: Any) -> tuple[pl.DataFrame, list[str]]:
     """Kinds of five images, whose writers say the same of each, and who was asked about which kind and image."""
     asked: list[str] = []
 
@@ -197,6 +198,21 @@ def test_what_repeats_is_no_caption() -> None:
     repeated = pl.DataFrame({"image_id": [_rows()["image_id"][0]], "kind": ["source"]})
     assert without_repeated(table, repeated)["reason"].to_list() == ["repeated", "empty", "file_name", None, "empty"]
     assert without_repeated(table, repeated.with_columns(kind=pl.lit("long"))).equals(table)
+
+
+def test_words_that_a_signal_read_are_captions_of_the_kind_ocr() -> None:
+    settings = Captions(kinds={"source": {"column": "text"}, "ocr": {"column": "ocr_text"}}, train=["source", "ocr"])  # type: ignore[dict-item]
+    curated = _rows().with_columns(source_row=pl.int_range(5)).lazy()
+    signals = _rows().select("image_id", ocr_text=pl.Series(["EXIT\n12", None, "12 %", None, "BARN"])).lazy()
+    sources = curated.select("source_row", **dict.fromkeys(("short_text", "long_text", "tags", "ocr"), pl.lit("x")))
+    wanted = with_texts(curated, sources, signals).collect()
+    table = kind_rows(wanted, _read([]), settings, lambda kind, origin: pytest.fail("nobody is to be asked"))
+    read = table.filter(kind="ocr")
+    assert read["caption"].to_list() == ["EXIT 12", "", "12 %", "", "BARN"]
+    assert read["reason"].to_list() == [None, "empty", None, "empty", None]
+    assert set(read["captioner"]) == {"text_signal"}
+    assert columns_read(settings) == {"text", "ocr_text"}
+    assert with_texts(curated, None, None).collect().columns == ["image_id", "text", "source_row"]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ REFUSED = [
         },
         "captions.kinds.long.endpoint: the environment variable NO_SUCH_KEY, which key_env names, is not set",
     ),
+    (
+        {"captions.kinds": {"ocr": {"column": "ocr_text"}}, "captions.train": ["ocr"]},
+        "captions.kinds.ocr: no signal gives ocr_text: name paris_assets.signals.text_area:TextArea",
+    ),
     ({"captions.refusals": ["(unclosed"]}, "captions.refusals: '(unclosed' is no regular expression"),
     (
         {
