@@ -14,7 +14,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from rich.console import Console
-from webdataset import WebDataset  # pyright: ignore[reportAttributeAccessIssue]
+from webdataset.compat import WebDataset
 
 from paris_assets.captions import checks
 from paris_assets.cli import main
@@ -172,7 +172,7 @@ def test_the_first_valid_kind_is_what_is_embedded_and_published_and_the_others_a
     told = dict(captions.select("image_id", "kinds").iter_rows())
     published = set()
     for tar in sorted(root.glob("expert_shards/cluster_*/*.tar")):
-        for sample in WebDataset(str(tar), shardshuffle=False).decode():
+        for sample in WebDataset(str(tar), shardshuffle=False).decode():  # pyright: ignore[reportGeneralTypeIssues]
             metadata = sample["metadata.json"]
             assert metadata["captions"][metadata["caption_kind"]] == metadata["caption"] == sample["caption.txt"]
             assert sorted(metadata["captions"]) == told[sample["__key__"]]
