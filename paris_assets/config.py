@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from paris_assets.settings.captions import Captions, Text
+from paris_assets.settings.captions import Captions, Endpoint, Kind, Text
 from paris_assets.settings.checks import Checks
 from paris_assets.settings.clusters import Clusters
 from paris_assets.settings.concepts import Concepts
@@ -35,8 +35,10 @@ __all__ = [
     "Curation",
     "Duplicates",
     "Encode",
+    "Endpoint",
     "Experts",
     "Ingest",
+    "Kind",
     "Latents",
     "Model",
     "OwnRule",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from paris_assets.config import Encode, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
+from paris_assets.config import Encode, Endpoint, Kind, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.definitions import asset_graph
 from paris_assets.profiles import load_profile, parse_overrides, shipped_profiles
 from paris_assets.runs.arguments import build_parser
@@ -127,8 +127,8 @@ def has_setting(path: str) -> bool:
     first, *names = path.split(".")
     place: Any = PARENTS.get(first) or getattr(PROFILE, first)
     for name in names:
-        if isinstance(place, dict):  # of encoders and scores, by name
-            place = Score if first == "scores" else Model
+        if isinstance(place, dict):  # of encoders, scores and kinds of captions, by name
+            place = {"scores": Score, "captions": Kind}.get(first, Model)
             continue
         kind = place if isinstance(place, type) else type(place)
         if not issubclass(kind, Section) or name not in kind.model_fields:
@@ -144,6 +144,8 @@ def test_a_name_that_is_no_setting_is_seen() -> None:
     assert has_setting("scores.aesthetic.on")
     assert has_setting("picture_embeddings.clip-l14.path")
     assert not has_setting("picture_embeddings.clip-l14.on")
+    assert has_setting("captions.kinds.long.endpoint")
+    assert not has_setting("captions.kinds.long.on")
     assert not has_setting("clusters.count")
     assert has_setting("ingest.encode.short_side")
     assert not has_setting("ingest.encode.long_side")
@@ -173,7 +175,8 @@ def test_the_page_of_settings_is_what_its_script_writes() -> None:
 
 def test_the_page_of_settings_has_every_setting() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", PAGES["docs/settings.md"], re.MULTILINE)
-    own = [field for kind in (Rule, OwnRule, QuantileRule, Tier, VectorDuplicates) for field in kind.model_fields]
+    kinds = (Rule, OwnRule, QuantileRule, Tier, VectorDuplicates, Kind, Endpoint)
+    own = [field for kind in kinds for field in kind.model_fields]
     of_networks = [f"NETWORK.{name}" for name in Model.model_fields]
     of_networks += [
         "SCORE.implementation",

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from paris_assets.config import Encode, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
+from paris_assets.config import Encode, Endpoint, Kind, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.models.resolve import profile_models
 from paris_assets.settings.curation import VectorDuplicates
 
@@ -36,6 +36,8 @@ REFERENCES = {
     "ImageList": "file",
     "VectorDuplicates": "comparison of vectors",
     "Encode": "encoding (below)",
+    "Kind": "kind of captions",
+    "Endpoint": "endpoint",
 }
 PARTS = {
     "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
@@ -43,6 +45,8 @@ PARTS = {
     "A rule by rank": (QuantileRule, "An item of `curation.quantile_rules`."),
     "A tier": (Tier, "An item of `curation.tiers`."),
     "A comparison of vectors": (VectorDuplicates, "The value of `duplicates.vectors`."),
+    "A kind of captions": (Kind, "`captions.kinds.KIND`, for each of source, short, long, tags and ocr."),
+    "An endpoint": (Endpoint, "`captions.kinds.KIND.endpoint`."),
 }
 
 

@@ -16,6 +16,8 @@ COLUMNS = (
     "url",
     "caption",
     "captioner",
+    "caption_kind",
+    "captions",
     "source_text",
     "original_width",
     "original_height",
@@ -55,8 +57,8 @@ class LostRows(BrokenInvariant):
 
 
 def sample_table(tables: SampleTables) -> pl.DataFrame:
-    """One row (``sample_columns``) per training sample, sorted by image_id: selected images that have a latent and a
-    caption with words.
+    """One row (``sample_columns``, and ``kinds`` of the captions) per training sample, sorted by image_id: selected
+    images that have a latent and a valid caption.
 
     Raises:
         LostRows: a selected image without caption, assignment, curated row, weight or side of the split.
@@ -70,12 +72,12 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     columns = sample_columns(tiers="tier" in known, boosts="boost" in known, weighted=tables.weights is not None)
     joined = (
         wanted.join(tables.curated, on="image_id", how="inner")
-        .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")
+        .join(captions_of(tables.captions), on="image_id", how="inner")
         .join(tables.assignments, on="image_id", how="inner")
         .join(tables.split.select("image_id", "split"), on="image_id", how="left")
         .rename({"width": "original_width", "height": "original_height"})
         .sort("image_id")
-        .select(columns)
+        .select(*columns, "kinds")
         .collect()
     )
     count = wanted.select(pl.len()).collect().item()
@@ -87,6 +89,11 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     if tables.weights is not None and (weightless := samples["weight"].null_count()):
         raise LostRows(f"{weightless} of {samples.height} samples have no row in sampling_weights")
     return samples
+
+
+def captions_of(captions: pl.LazyFrame) -> pl.LazyFrame:
+    """What samples say of their captions, of rows of `captions`."""
+    return captions.select("image_id", "caption", "captioner", "source_text", "kinds", "captions", caption_kind="kind")
 
 
 def chosen_samples(tables: SampleTables) -> tuple[pl.DataFrame, Output]:
@@ -104,7 +111,7 @@ def left_out(tables: SampleTables, published: int) -> dict[str, int]:
     counts = {
         "not_selected": selection.height - chosen.height,
         "no_latent": chosen.height - placed,
-        "empty_caption": placed - published,
+        "no_valid_caption": placed - published,
     }
     return {reason: count for reason, count in counts.items() if count}
 

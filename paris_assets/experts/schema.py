@@ -7,7 +7,7 @@ from paris_assets.storage.schema import Schema, every
 _CHOSEN = ("training_selection.selected", "latents.image_id", "captions.caption")
 _MEMBERS = (
     *every("curated_images", "image_id", "url", "width", "height", "group_id", "aesthetic"),
-    *every("captions", "caption", "captioner", "source_text"),
+    *every("captions", "caption", "captioner", "source_text", "kind", "kinds", "captions"),
     *every("text_embeddings", "embedding", "tokens"),
     *every("cluster_assignments", "cluster", "fine_cluster", "distance", "second_distance"),
     *every("latents", "latent_256", "upscaled", "crop_top", "crop_left"),

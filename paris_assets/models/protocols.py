@@ -112,7 +112,11 @@ class TextEmbeddings(NamedTuple):
 
 
 class TextEncoder(Network, Protocol):
-    """A text encoder with right padding, so that the mask of a row is ``position < tokens``."""
+    """A text encoder with right padding, so that the mask of a row is ``position < tokens``.
+
+    One that can tell how long texts are has a further method, ``count``: texts -> (N,) int32, their tokens before
+    anything is cut, special ones included. ``captions.max_tokens`` asks for it.
+    """
 
     dim: int
     pooled_dim: int

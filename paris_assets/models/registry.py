@@ -54,6 +54,10 @@ KNOWN = {
         "paris_assets.models.tags:ImagenetTags",
         (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
     ),
+    "imagenet-tag-captions": Entry(
+        "paris_assets.models.labels:TagCaptions",
+        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
+    ),
     "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,), runs_as=_CPU),
     "minilm": Entry("paris_assets.models.minilm:MiniLm", (weights.MINILM,)),
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),

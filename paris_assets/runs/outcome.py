@@ -49,6 +49,10 @@ def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[s
         size = f"{occurrence['width']} x {occurrence['height']}"
         setting = setting_of(tables.catalog.profile, "latents", "")
         return [f"no latent, so it is not published: {size} pixels, resolution {smallest}, {setting} makes one"]
+    caption = rows.get("captions")
+    if caption and not caption["caption"] and tables.catalog.record("expert_shards", occurrence["shard"]):
+        why = ", ".join(map(": ".join, zip(caption["invalid"], caption["reasons"], strict=True)))
+        return [f"no valid caption, so it is not published: {why or 'none of captions.train'}"]
     last = list(rows)[-1] if rows else "the registry"
     return [f"not yet published: {last} is the last table that knows it; `paris run` goes on"]
 

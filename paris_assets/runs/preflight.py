@@ -9,12 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from paris_assets.config import Model, Profile, ProfileError
 from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
+from paris_assets.models.chat import endpoint_problem
 from paris_assets.models.encoders import head_problems
 from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import profile_models
+from paris_assets.settings.captions import SIGNALLED
 from paris_assets.settings.import_path import load_class
 
 POSITIONS = {"clip-text": 77, "minilm": 512}
@@ -24,7 +28,7 @@ POSITIONS = {"clip-text": 77, "minilm": 512}
 def setting_problems(profile: Profile) -> list[str]:
     """Settings that no data would make possible, each with what to do; empty when there are none."""
     found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
-    found += [_pictures(profile), head_problems(profile), _lists(profile)]
+    found += [_pictures(profile), head_problems(profile), _captions(profile), _lists(profile)]
     return [*(problem for problems in found for problem in problems), *_options(profile)]
 
 
@@ -88,6 +92,31 @@ def _tokens(profile: Profile) -> Iterator[str]:
     most = POSITIONS.get(encoder)
     if most is not None and tokens > most:
         yield f"text.tokens is {tokens}, but {encoder} has {most} positions: --set text.tokens={most}"
+
+
+def _captions(profile: Profile) -> Iterator[str]:
+    """Kinds of captions that nobody could write or judge."""
+    from paris_assets.signals.measure import signal_problem, signal_schema
+
+    settings = profile.captions
+    for name, kind in settings.kinds.items():
+        if kind.column == SIGNALLED:
+            if not signal_problem(profile.signals) and SIGNALLED not in signal_schema(profile.signals):
+                signal = "paris_assets.signals.text_area:TextArea (pip install 'paris_assets[text]')"
+                yield f"captions.kinds.{name}: no signal gives {SIGNALLED}: name {signal} in signals.measures"
+        elif kind.column not in (None, "text", *profile.source.columns):
+            setting = f"--set 'source.columns={{{kind.column}: NAME}}'"
+            yield f"captions.kinds.{name}: no column of the source is known to be {kind.column}: {setting}"
+        if kind.endpoint is not None and (problem := endpoint_problem(kind.endpoint)):
+            yield f"captions.kinds.{name}.endpoint: {problem}"
+    for pattern in settings.refusals:
+        try:
+            pl.Series([""]).str.contains(f"(?i){pattern}")
+        except pl.exceptions.ComputeError as error:
+            yield f"captions.refusals: {pattern!r} is no regular expression: {str(error).splitlines()[0]}"
+    encoder = profile.text.encoder
+    if settings.max_tokens and not requirements(encoder) and not hasattr(_network(encoder), "count"):
+        yield f"captions.max_tokens: {encoder.implementation} has no method `count`, which tells how long texts are"
 
 
 def _bounds(profile: Profile) -> Iterator[str]:

@@ -13,6 +13,7 @@ WARN_ONLY = [
     "texts_found", "rules_fire", "rejected_by_rule", "like_earlier_shards",
     "concepts_found", "concepts_varied", "weights_apart", "effective_samples",
     "lists_known",
+    "captions_valid", "captions_repeat",
 ]  # fmt: skip
 
 
@@ -57,6 +58,16 @@ class Checks(Section):
         default=0.3, ge=0, le=1, description="largest share of images that are dropped as copies by their vectors alone"
     )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
+    max_invalid_captions: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="largest share of a shard's captions of one kind that are invalid; pictures without words or tags "
+        "do not count",
+    )
+    max_repeated_captions: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of all captions of one kind that repeat too often"
+    )
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
     max_without_vector: float = Field(
         default=0.05, ge=0, le=1, description="largest share of images for which an encoder gave no vector"

@@ -29,6 +29,7 @@ METADATA: dict[str, tuple[pl.DataType | type[pl.DataType], tuple[type, ...]]] = 
     "url": (pl.String, (str, type(None))),
     "caption": (pl.String, (str,)),
     "captioner": (pl.String, (str,)),
+    "caption_kind": (pl.String, (str,)),
     "source_text": (pl.String, (str, type(None))),
     "tokens": (pl.Int64, (int,)),
     "original_width": (pl.Int64, (int,)),

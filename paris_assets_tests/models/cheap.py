@@ -60,14 +60,16 @@ class Unsure(Redness):
 
 
 class Namer(Colours):
-    """A captioner: the colours of the first cell in words."""
+    """A captioner: the colours of the first cell in words, or with ``spelt`` in letters alone."""
 
-    def __init__(self, model: Model, prefix: str = "a picture of") -> None:
+    def __init__(self, model: Model, prefix: str = "a picture of", spelt: bool = False) -> None:
         super().__init__(model)
-        self.prefix = prefix
+        self.prefix, self.spelt = prefix, spelt
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        return np.array([f"{self.prefix} {round(float(row[0]) * 64 + 128)} and {row[1]:.2f}" for row in batch])
+        said = [f"{self.prefix} {round(float(row[0]) * 64 + 128)} and {row[1]:.2f}" for row in batch]
+        letters = str.maketrans("0123456789-", "abcdefghijk", ".")
+        return np.array([text.translate(letters) for text in said] if self.spelt else said)
 
 
 class Tagger(Colours):
@@ -101,6 +103,9 @@ class Letters(_Cheap):
             codes = np.frombuffer(text[:tokens].encode("utf-32-le"), np.uint32)
             states[row, : len(codes)] = (codes[:, None] >> np.arange(self.dim, dtype=np.uint32)) & 1
         return TextEmbeddings(states, states.mean(1)[:, : self.pooled_dim], counts)
+
+    def count(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([len(text) for text in texts], np.int32)
 
 
 class Blocks(_Cheap):

@@ -28,6 +28,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "top_caption", "all_captions", "blip_caption", "blip2_caption", "cogvlm_caption", "llava_caption",
         "laion_coco", "capsfusion", "ai_description",
     ),
+    # What a list says of an image in several ways: only by source.columns, as the text is one of them by its name.
+    "short_text": (),
+    "long_text": (),
+    "tags": (),
+    "ocr": (),
     "source_width": ("WIDTH", "original_width", "width"),
     "source_height": ("HEIGHT", "original_height", "height"),
     # CLIP scores measure agreement of image and text and are no aesthetic scores, whatever their range.
