@@ -1,0 +1,147 @@
+"""Three small convolutional networks: blur, noise and blocking of native tiles; cast and watermark of the whole view."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+QUALITY = ("blur", "noise", "blocking")
+_LUMA = (0.299, 0.587, 0.114)
+_SOFT = 8.0  # grey levels at which a step counts half of the most
+_CAST_CELL = 8
+_DARK = 0.02  # linear light below which colour is not told
+_STRONGEST = 16  # cells of the view that decide whether there is a watermark
+
+
+class Findings(NamedTuple):
+    """Of a network on cells: `values`, pooled, and the `cells` that they were pooled from."""
+
+    values: Tensor
+    cells: Tensor
+
+
+class QualityNetwork(nn.Module):
+    """(B, T, 3, 128, 128) pixels, 0 to 255 -> (B, 3) in 0 to 1: blur, noise, blocking.
+
+    Every 16 x 16 pixels say a value and how sure they are of it: noise shows where the picture is quiet, blur at edges.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(6, 32, 4, 2),
+            convolution(32, 48, 3, 2),
+            convolution(48, 96, 3, 2),
+            Residual(96),
+            convolution(96, 128, 3, 2),
+            Residual(128),
+        )
+        self.head = nn.Conv2d(128, 2 * len(QUALITY), 1)
+
+    def forward(self, pixels: Tensor) -> Findings:
+        count, each = pixels.shape[:2]
+        cells = self.head(self.body(fine_planes(pixels.flatten(0, 1))).float())
+        cells = cells.unflatten(0, (count, each)).transpose(1, 2).flatten(2)  # (B, 6, cells)
+        values, sure = cells.chunk(2, 1)
+        return Findings((values.sigmoid() * sure.softmax(-1)).sum(-1), values)
+
+
+class CastNetwork(nn.Module):
+    """(B, 3, 448, 448) pixels, 0 to 255 -> (B, 2): the light's log ratios red : green and blue : green.
+
+    What multiplies a channel by a constant moves these ratios alike in every cell, so that cells vote on a shift.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(4, 32, 3, 1), convolution(32, 32, 3, 2), convolution(32, 48, 3, 2), Residual(48)
+        )
+        self.head = nn.Conv2d(48, 3, 1)
+
+    def forward(self, pixels: Tensor) -> Findings:
+        planes = colour_planes(pixels)
+        cells = self.head(self.body(planes).float())
+        own = functional.avg_pool2d(planes[:, :2], 4, ceil_mode=True, count_include_pad=False)
+        votes, sure = cells[:, :2] + own, cells[:, 2:]
+        return Findings((votes * sure.flatten(1).softmax(-1).view_as(sure)).sum((2, 3)), votes)
+
+
+class WatermarkNetwork(nn.Module):
+    """(B, 3, S, S) pixels, 0 to 255 -> (B,) logit of a visible watermark, and of each 8 x 8 cell (B, S / 8, S / 8)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(convolution(6, 24, 4, 2), convolution(24, 40, 3, 2), Residual(40))
+        self.middle = nn.Sequential(convolution(40, 72, 3, 2), *(Separable(72) for _ in range(4)))
+        self.wide = nn.Sequential(convolution(72, 112, 3, 2), *(Separable(112) for _ in range(6)))
+        self.back = nn.Conv2d(112, 72, 1)
+        self.joined = nn.Sequential(Separable(72), Separable(72))
+        self.head = nn.Conv2d(72, 1, 1)
+        self.scale = nn.Parameter(torch.tensor([1.0, 0.0]))
+
+    def forward(self, pixels: Tensor) -> Findings:
+        middle = self.middle(self.fine(fine_planes(pixels)))
+        wide = functional.interpolate(self.back(self.wide(middle)), scale_factor=2.0)
+        cells = self.head(self.joined(middle + wide).float())[:, 0]
+        strongest = cells.flatten(1).topk(_STRONGEST).values.mean(1)
+        return Findings(strongest * self.scale[0] + self.scale[1], cells)
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
+    """Convolution, batch normalisation, SiLU; the size divided by `stride`."""
+    padding = 1 if stride == 2 or kernel == 3 else kernel // 2
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.SiLU())
+
+
+class Residual(nn.Module):
+    """x + convolution(x)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = convolution(channels, channels, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class Separable(nn.Module):
+    """x + a 5 x 5 convolution of each channel and a mixing of channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 5, padding=2, groups=channels, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.Conv2d(channels, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.SiLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def fine_planes(pixels: Tensor) -> Tensor:
+    """(B, 3, H, W), 0 to 255 -> (B, 6, H, W): luma, two chromas, and of the luma the steps to the left and upwards and
+    what a cross of neighbours does not foretell, of which grain and pixels' edges are made; these in -1 to 1."""
+    luma = (pixels * pixels.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    chroma = torch.cat([pixels[:, 2:] - luma, pixels[:, :1] - luma], 1)
+    around = functional.pad(luma, (1, 1, 1, 1), mode="replicate")
+    left, right = around[..., 1:-1, :-2], around[..., 1:-1, 2:]
+    above, below = around[..., :-2, 1:-1], around[..., 2:, 1:-1]
+    residuals = torch.cat([luma - left, luma - above, luma - (left + right + above + below) / 4], 1)
+    return torch.cat([luma / 128 - 1, chroma / 64, residuals / (residuals.abs() + _SOFT)], 1)
+
+
+def colour_planes(pixels: Tensor) -> Tensor:
+    """(B, 3, H, W), 0 to 255 -> (B, 4, H / 8, W / 8): of the light of cells the log ratios red : green and blue : green,
+    the logarithm of green, and the share of pixels that are cut at white."""
+    light = functional.avg_pool2d((pixels / 255) ** 2.2, _CAST_CELL).clamp_min(0) + _DARK
+    red, green, blue = light.log().chunk(3, 1)
+    cut = functional.avg_pool2d((pixels.amax(1, keepdim=True) > 250).to(pixels), _CAST_CELL)
+    return torch.cat([red - green, blue - green, green / 2 + 1, cut], 1)

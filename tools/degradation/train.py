@@ -1,0 +1,162 @@
+"""Training of the three networks: a fixed number of seeded steps each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from paris_assets.models.degradation_network import CastNetwork, QualityNetwork, WatermarkNetwork
+from paris_assets.models.degradation_views import VIEW
+from tools.degradation.overlays import Drawing
+from tools.degradation.samples import Marked, cast_sample, quality_sample, watermark_sample
+
+RATE = 2e-3
+WARM_UP = 50
+REPORT_EVERY = 50
+TILES = 4
+CAST_SIDE = 256
+CROP = 256
+FEWEST_CELLS = 2
+
+Photos = Sequence[np.ndarray]
+Batch = tuple[Tensor, ...]
+
+
+def train_quality(photos: Photos, seed: int = 0, steps: int = 1400, batch: int = 12) -> QualityNetwork:
+    """On native tiles of damaged photos."""
+
+    def make(random: np.random.Generator) -> Batch:
+        pixels, labels = quality_sample(photos, random, TILES)
+        return as_pixels(pixels), torch.from_numpy(labels)
+
+    def loss(network: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
+        found = network(pixels)
+        by_tile = found.cells.mean(-1)
+        return functional.mse_loss(found.values, labels) + 0.05 * functional.mse_loss(by_tile, labels)
+
+    torch.manual_seed(seed)
+    return fitted(QualityNetwork(), "quality", batches(make, seed, steps, batch), loss, steps)
+
+
+def train_cast(photos: Photos, seed: int = 0, steps: int = 1500, batch: int = 16) -> CastNetwork:
+    """On photos in other lights."""
+
+    def make(random: np.random.Generator) -> Batch:
+        pixels, shift = cast_sample(photos, random, CAST_SIDE)
+        return as_pixels(pixels), torch.from_numpy(shift)
+
+    def loss(network: nn.Module, pixels: Tensor, shift: Tensor) -> Tensor:
+        return functional.smooth_l1_loss(network(pixels).values, shift, beta=0.2)
+
+    torch.manual_seed(seed)
+    return fitted(CastNetwork(), "cast", batches(make, seed, steps, batch), loss, steps)
+
+
+def train_watermark(photos: Photos, drawing: Drawing, seed: int = 0, scale: float = 1.0) -> WatermarkNetwork:
+    """First on parts of 256 pixels, then on whole views."""
+
+    def maker(side: int) -> Callable[[np.random.Generator], Batch]:
+        def make(random: np.random.Generator) -> Batch:
+            sample = watermark_sample(photos, drawing, random, side)
+            return as_pixels(sample.pixels), torch.from_numpy(sample.cells), torch.tensor(label(sample, side))
+
+        return make
+
+    torch.manual_seed(seed)
+    network = WatermarkNetwork()
+    for name, side, batch, share, rate in (("parts", CROP, 16, 1500, RATE), ("views", VIEW, 8, 300, RATE / 3)):
+        steps = max(1, round(share * scale))
+        made = batches(maker(side), (seed, side), steps, batch)
+        network = fitted(network, f"watermark, {name}", made, watermark_loss, steps, rate)
+    return network
+
+
+def label(sample: Marked, side: int) -> float:
+    """1 where a watermark can be seen, 0 where not, NaN where a part of the picture shows too little of one."""
+    if side == VIEW:
+        return float(sample.visible)
+    if (sample.cells == 1).sum() >= FEWEST_CELLS:
+        return 1.0
+    return math.nan if sample.visible and np.isnan(sample.cells).any() else 0.0
+
+
+def watermark_loss(network: nn.Module, pixels: Tensor, cells: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of the cells and of the picture; NaN is no question."""
+    found = network(pixels)
+    asked, told = ~cells.isnan(), ~labels.isnan()
+    weight = torch.where(cells[asked] > 0, 3.0, 1.0)
+    by_cell = functional.binary_cross_entropy_with_logits(found.cells[asked], cells[asked], weight)
+    whole = functional.binary_cross_entropy_with_logits(found.values[told], labels[told])
+    return by_cell + 0.2 * whole
+
+
+def fitted(
+    network: Any,
+    name: str,
+    made: Iterator[Batch],
+    loss: Callable[..., Tensor],
+    steps: int,
+    rate: float = RATE,
+) -> Any:
+    """The network after so many steps of AdamW, the rate rising at first, then falling as a cosine to nought."""
+    network = network.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.02)
+    started, running = time.perf_counter(), 0.0
+    for step, batch in enumerate(made):
+        progress = step / steps
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)) + 1e-3)
+        optimizer.zero_grad()
+        value = loss(network, *batch)
+        value.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        running = value.item() if step == 0 else 0.97 * running + 0.03 * value.item()
+        if step % REPORT_EVERY == 0 or step == steps - 1:
+            print(f"{name}: step {step} of {steps}, loss {running:.4f}, {time.perf_counter() - started:.0f} s", flush=True)
+    return network.eval()
+
+
+def batches(
+    make: Callable[[np.random.Generator], Batch], seed: int | tuple[int, ...], steps: int, batch: int
+) -> Iterator[Batch]:
+    """Batches of samples, each from a seed of its own; made in another thread, two ahead."""
+
+    def one(step: int) -> Batch:
+        samples = [make(np.random.default_rng((*np.atleast_1d(seed), step, index))) for index in range(batch)]
+        return tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
+
+    with ThreadPoolExecutor(1) as pool:
+        pending = [pool.submit(one, step) for step in range(min(2, steps))]
+        for step in range(steps):
+            if step + 2 < steps:
+                pending.append(pool.submit(one, step + 2))
+            yield pending.pop(0).result()
+
+
+def as_pixels(values: np.ndarray) -> Tensor:
+    """(..., H, W, 3) uint8 -> (..., 3, H, W) float32, 0 to 255."""
+    return torch.from_numpy(np.ascontiguousarray(values)).movedim(-1, -3).float()
+
+
+def save(networks: dict[str, nn.Module], path: Path) -> None:
+    """All parameters and running moments in float16, named by network."""
+    from safetensors.torch import save_file
+
+    weights = {
+        f"{name}.{key}": value.half().contiguous()
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
+        if value.is_floating_point()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path)
