@@ -1,4 +1,4 @@
-"""Three small convolutional networks: blur, noise and blocking of native tiles; cast and watermark of the whole view."""
+"""Three small convolutional networks: blur, noise and blocking of tiles; cast and watermark of the whole view."""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ class Findings(NamedTuple):
     cells: Tensor
 
 
+class DegradationNetwork(nn.Module):
+    """The three together, as they are stored. Bodies compute in one dtype, which `in_precision` sets, heads in fp32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quality, self.cast, self.watermark = QualityNetwork(), CastNetwork(), WatermarkNetwork()
+
+    def in_precision(self, dtype: torch.dtype) -> DegradationNetwork:
+        """Itself, in place."""
+        self.to(dtype)
+        for network in (self.quality, self.cast, self.watermark):
+            network.head.float()
+        self.watermark.scale.data = self.watermark.scale.data.float()
+        return self
+
+
 class QualityNetwork(nn.Module):
     """(B, T, 3, 128, 128) pixels, 0 to 255 -> (B, 3) in 0 to 1: blur, noise, blocking.
 
@@ -42,8 +58,9 @@ class QualityNetwork(nn.Module):
         self.head = nn.Conv2d(128, 2 * len(QUALITY), 1)
 
     def forward(self, pixels: Tensor) -> Findings:
+        """See the class."""
         count, each = pixels.shape[:2]
-        cells = self.head(self.body(fine_planes(pixels.flatten(0, 1))).float())
+        cells = self.head(self.body(as_weights(fine_planes(pixels.flatten(0, 1)), self.body)).float())
         cells = cells.unflatten(0, (count, each)).transpose(1, 2).flatten(2)  # (B, 6, cells)
         values, sure = cells.chunk(2, 1)
         return Findings((values.sigmoid() * sure.softmax(-1)).sum(-1), values)
@@ -63,8 +80,9 @@ class CastNetwork(nn.Module):
         self.head = nn.Conv2d(48, 3, 1)
 
     def forward(self, pixels: Tensor) -> Findings:
+        """See the class."""
         planes = colour_planes(pixels)
-        cells = self.head(self.body(planes).float())
+        cells = self.head(self.body(as_weights(planes, self.body)).float())
         own = functional.avg_pool2d(planes[:, :2], 4, ceil_mode=True, count_include_pad=False)
         votes, sure = cells[:, :2] + own, cells[:, 2:]
         return Findings((votes * sure.flatten(1).softmax(-1).view_as(sure)).sum((2, 3)), votes)
@@ -75,16 +93,17 @@ class WatermarkNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fine = nn.Sequential(convolution(6, 24, 4, 2), convolution(24, 40, 3, 2), Residual(40))
-        self.middle = nn.Sequential(convolution(40, 72, 3, 2), *(Separable(72) for _ in range(4)))
-        self.wide = nn.Sequential(convolution(72, 112, 3, 2), *(Separable(112) for _ in range(6)))
+        self.fine = nn.Sequential(convolution(6, 16, 4, 2), convolution(16, 40, 3, 2), Residual(40))
+        self.middle = nn.Sequential(convolution(40, 72, 3, 2), Residual(72), Residual(72))
+        self.wide = nn.Sequential(convolution(72, 112, 3, 2), *(Residual(112) for _ in range(3)))
         self.back = nn.Conv2d(112, 72, 1)
-        self.joined = nn.Sequential(Separable(72), Separable(72))
+        self.joined = Residual(72)
         self.head = nn.Conv2d(72, 1, 1)
         self.scale = nn.Parameter(torch.tensor([1.0, 0.0]))
 
     def forward(self, pixels: Tensor) -> Findings:
-        middle = self.middle(self.fine(fine_planes(pixels)))
+        """See the class."""
+        middle = self.middle(self.fine(as_weights(fine_planes(pixels), self.fine)))
         wide = functional.interpolate(self.back(self.wide(middle)), scale_factor=2.0)
         cells = self.head(self.joined(middle + wide).float())[:, 0]
         strongest = cells.flatten(1).topk(_STRONGEST).values.mean(1)
@@ -92,9 +111,8 @@ class WatermarkNetwork(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-    """Convolution, batch normalisation, SiLU; the size divided by `stride`."""
-    padding = 1 if stride == 2 or kernel == 3 else kernel // 2
-    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    """Convolution (3 x 3, or 4 x 4 with stride 2), batch normalisation, SiLU; the size divided by `stride`."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.SiLU())
 
 
@@ -106,24 +124,13 @@ class Residual(nn.Module):
         self.body = convolution(channels, channels, 3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         return x + self.body(x)
 
 
-class Separable(nn.Module):
-    """x + a 5 x 5 convolution of each channel and a mixing of channels."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 5, padding=2, groups=channels, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.SiLU(),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+def as_weights(planes: Tensor, body: nn.Module) -> Tensor:
+    """The planes in the dtype of a body's weights."""
+    return planes.to(next(body.parameters()).dtype)
 
 
 def fine_planes(pixels: Tensor) -> Tensor:
@@ -139,8 +146,8 @@ def fine_planes(pixels: Tensor) -> Tensor:
 
 
 def colour_planes(pixels: Tensor) -> Tensor:
-    """(B, 3, H, W), 0 to 255 -> (B, 4, H / 8, W / 8): of the light of cells the log ratios red : green and blue : green,
-    the logarithm of green, and the share of pixels that are cut at white."""
+    """(B, 3, H, W), 0 to 255 -> (B, 4, H / 8, W / 8): of the light of cells the log ratios red : green and blue :
+    green, the logarithm of green, and the share of pixels that are cut at white."""
     light = functional.avg_pool2d((pixels / 255) ** 2.2, _CAST_CELL).clamp_min(0) + _DARK
     red, green, blue = light.log().chunk(3, 1)
     cut = functional.avg_pool2d((pixels.amax(1, keepdim=True) > 250).to(pixels), _CAST_CELL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,13 +13,28 @@ from paris_assets.images.resize import resized
 TILE, TILES = 128, 6
 VIEW = 448
 GRID = 8  # of a JPEG's blocks, which tiles keep
-ROW = TILES * TILE**2 + VIEW**2
+ROW = TILES * TILE**2 + VIEW**2 + 1
 _LAYOUTS = ((1, 6), (2, 3), (3, 2), (6, 1))
 
 
+class Views(NamedTuple):
+    """Of a batch: (B, 6, 128, 128, 3) tiles, (B, 448, 448, 3) views, and short sides (B,), at most 255 pixels."""
+
+    tiles: np.ndarray
+    view: np.ndarray
+    short_side: np.ndarray
+
+
 def row(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 -> (ROW, 3) uint8: the pixels of `tiles`, then those of `view`."""
-    return np.concatenate([tiles(rgb).reshape(-1, 3), view(rgb).reshape(-1, 3)])
+    """(H, W, 3) uint8 -> (ROW, 3) uint8: the pixels of `tiles`, those of `view`, and the short side, at most 255."""
+    side = np.full((1, 3), min(255, *rgb.shape[:2]), np.uint8)
+    return np.concatenate([tiles(rgb).reshape(-1, 3), view(rgb).reshape(-1, 3), side])
+
+
+def views(rows: np.ndarray) -> Views:
+    """(B, ROW, 3), as `row` made them -> what they hold."""
+    fine, whole = rows[:, : TILES * TILE**2], rows[:, TILES * TILE**2 : -1]
+    return Views(fine.reshape(-1, TILES, TILE, TILE, 3), whole.reshape(-1, VIEW, VIEW, 3), rows[:, -1, 0])
 
 
 def tiles(rgb: np.ndarray) -> np.ndarray:
@@ -37,14 +53,18 @@ def _starts(length: int, count: int) -> list[int]:
 
 
 def view(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 -> (448, 448, 3): the whole picture in its own shape, its long side reduced to 448 (never
-    enlarged), what is left over filled by its mirror images."""
+    """(H, W, 3) uint8 -> (448, 448, 3): `reduced_view`, and what is left over filled by its mirror images."""
+    return mirrored(reduced_view(rgb), VIEW)
+
+
+def reduced_view(rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 -> (h, w, 3): the whole picture in its own shape, a long side above 448 reduced to that."""
     height, width = rgb.shape[:2]
     scale = VIEW / max(height, width)
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        rgb = np.asarray(resized(Image.fromarray(rgb), size, Image.Resampling.BOX))
-    return mirrored(rgb, VIEW)
+    if scale >= 1:
+        return rgb
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(resized(Image.fromarray(rgb), size, Image.Resampling.BOX))
 
 
 def mirrored(rgb: np.ndarray, side: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Damage of known amounts, and the label that goes with it: what of it is visible in the file, not what was asked for."""
+"""Damage of known amounts, and its label: what of it is visible in the file, not what was asked for."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ def _kernel(kind: str, width: float, angle: float) -> np.ndarray:
     reach, fine = math.ceil(half) + 1, 8
     axis = (np.arange((2 * reach + 1) * fine) + 0.5) / fine - reach - 0.5
     rows, columns = np.meshgrid(axis, axis, indexing="ij")
-    along, across = columns * math.cos(angle) + rows * math.sin(angle), rows * math.cos(angle) - columns * math.sin(angle)
+    along, across = (
+        columns * math.cos(angle) + rows * math.sin(angle),
+        rows * math.cos(angle) - columns * math.sin(angle),
+    )
     inside = {
         "box": (abs(rows) <= half) & (abs(columns) <= half),
         "disc": rows**2 + columns**2 <= half**2,
@@ -130,7 +133,7 @@ def table_scale(quality: int) -> float:
 
 
 def cast(pixels: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 in another light: log ratios red : green and blue : green moved by (2,), brightness kept at grey."""
+    """(H, W, 3) uint8 in another light: log ratios red : green and blue : green moved by (2,), grey kept as bright."""
     gains = np.exp(np.array([shift[0], 0.0, shift[1]]))
     gains /= gains @ np.array([0.2126, 0.7152, 0.0722])
     curve = np.arange(256)[:, None] / 255
@@ -151,7 +154,9 @@ def random_cast(pixels: np.ndarray, random: np.random.Generator) -> tuple[np.nda
         return pixels, np.zeros(2)
     angle, size = random.uniform(0, 2 * math.pi), random.uniform(0.0, 1.0)
     if random.random() < 0.3:
-        tint = 255 * np.clip(0.75 + 0.3 * np.array([math.cos(angle), math.cos(angle + 2.1), math.cos(angle + 4.2)]), 0, 1)
+        tint = 255 * np.clip(
+            0.75 + 0.3 * np.array([math.cos(angle), math.cos(angle + 2.1), math.cos(angle + 4.2)]), 0, 1
+        )
         return tinted(pixels, tint, 0.5 * size)
     shift = size * np.array([math.cos(angle), math.sin(angle)])
     return cast(pixels, shift), shift

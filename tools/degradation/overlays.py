@@ -1,92 +1,30 @@
-"""Watermarks, and what is none: texts, logos and captions drawn on photos.
-
-Fonts, words and families of logos are of two sets, `TRAIN` and `TEST`, which share nothing: the test's are matplotlib's
-own fonts (DejaVu, STIX, Computer Modern), so that held-out figures need no package.
-"""
+"""Watermarks, and what is none: texts, logos and captions drawn on photos."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from functools import partial
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
-Random = np.random.Generator
-Logo = Callable[[ImageDraw.ImageDraw, float, "Drawing"], None]
+from tools.degradation.drawing import Drawing, Random, font
 
-TRAIN_PACKAGES = {  # of Debian 12: OFL and Apache-2.0
-    "fonts-liberation": "1:1.07.4-11",
-    "fonts-lato": "2.0-2.1",
-    "fonts-open-sans": "1.11-2",
-    "fonts-comfortaa": "3.001-3",
-    "fonts-roboto-unhinted": "2:0~20170802-3",
-    "fonts-linuxlibertine": "5.3.0-6",
-}
-NO_LETTERS = ("LinBiolinum_K", "LinLibertine_I")  # keys and initials
-TEST_FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "DejaVuSans-Bold", "STIXGeneral", "STIXGeneralBol", "cmss10")
-_CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiouy"
-_TEST_WORDS = ("preview", "stock", "archive", "copyright", "proof", "evaluation", "editorial", "image bank", "do not copy")
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """What is drawn with: font files, words, families of logos."""
-
-    fonts: tuple[Path, ...]
-    word: Callable[[Random], str]
-    logos: tuple[Logo, ...]
-
-
-def train_drawing(fonts: Path) -> Drawing:
-    """Of the fonts that were unpacked below a folder."""
-    found = sorted(path for path in fonts.rglob("*") if path.suffix in (".ttf", ".otf"))
-    usable = tuple(path for path in found if path.stem not in NO_LETTERS)
-    if not usable:
-        raise RuntimeError(f"no fonts below {fonts}: run `python -m tools.degradation collect`")
-    return Drawing(usable, _syllables, (_ring, _star, _plate, _hexagon, _stripes))
-
-
-def test_drawing() -> Drawing:
-    """Of the fonts that come with matplotlib."""
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    return Drawing(tuple(folder / f"{name}.ttf" for name in TEST_FONTS), _stock_words, (_camera, _crescent, _cross, _arcs))
-
-
-def _syllables(random: Random) -> str:
-    parts = [random.choice(list(_CONSONANTS)) + random.choice(list(_VOWELS)) for _ in range(random.integers(2, 5))]
-    word = "".join(parts)
-    word = (word, word.upper(), word.capitalize())[random.integers(3)]
-    forms = ("{}", "{}", "© {}", "{}.com", "www.{}.net", "{} photo", "@{}", "{} 2019")
-    return forms[random.integers(len(forms))].format(word)
-
-
-def _stock_words(random: Random) -> str:
-    word = str(random.choice(_TEST_WORDS))
-    return f"{(word, word.upper(), word.title())[random.integers(3)]}{('', ' #4711', '™', ' / A. Miller')[random.integers(4)]}"
-
-
-@lru_cache(256)
-def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(path), size)
+DISTRACTIONS = ("caption", "subtitle", "sign", "logo")
 
 
 def text_mask(drawing: Drawing, height: float, random: Random, lines: int = 1, outline: bool = False) -> Image.Image:
     """(L) coverage 0 to 255 of a text whose letters are about so many pixels high; of its outline alone if asked."""
-    font = _font(drawing.fonts[random.integers(len(drawing.fonts))], max(6, round(height * 1.35)))
+    letters = font(drawing.fonts[random.integers(len(drawing.fonts))], max(6, round(height * 1.35)))
     text = "\n".join(" ".join(drawing.word(random) for _ in range(random.integers(1, 3))) for _ in range(lines))
     stroke = max(1, round(height / 16)) if outline else 0
     canvas = ImageDraw.Draw(Image.new("L", (1, 1)))
-    left, top, right, bottom = canvas.textbbox((0, 0), text, font=font, stroke_width=stroke)
+    left, top, right, bottom = canvas.textbbox((0, 0), text, font=letters, stroke_width=stroke)
     image = Image.new("L", (max(1, math.ceil(right - left)), max(1, math.ceil(bottom - top))))
     draw = ImageDraw.Draw(image)
-    draw.text((-left, -top), text, 255, font, stroke_width=stroke, stroke_fill=255)
+    draw.text((-left, -top), text, 255, letters, stroke_width=stroke, stroke_fill=255)
     if outline:
-        draw.text((-left, -top), text, 0, font)
+        draw.text((-left, -top), text, 0, letters)
     return image
 
 
@@ -94,7 +32,7 @@ def logo_mask(drawing: Drawing, side: float, random: Random) -> Image.Image:
     """(L) coverage of a logo in a square of so many pixels."""
     fine = 4 * max(12, round(side))
     image = Image.new("L", (fine, fine))
-    drawing.logos[random.integers(len(drawing.logos))](ImageDraw.Draw(image), fine, drawing)
+    drawing.logos[random.integers(len(drawing.logos))](ImageDraw.Draw(image), fine, partial(font, drawing.fonts[0]))
     return image.resize((fine // 4, fine // 4), Image.Resampling.BOX)
 
 
@@ -153,18 +91,26 @@ def painted(pixels: np.ndarray, mask: np.ndarray, colour: np.ndarray, opacity: f
     return pixels * (1 - cover) + colour.astype(np.float32) * cover
 
 
-def distracted(pixels: np.ndarray, drawing: Drawing, random: Random) -> np.ndarray:
+def distracted(pixels: np.ndarray, drawing: Drawing, random: Random, kind: str | None = None) -> np.ndarray:
     """Pixels with something that is no watermark: an opaque caption, a subtitle, a sign, or a logo on an object."""
-    kind = random.choice(["caption", "subtitle", "sign", "logo"])
+    kind = kind or str(random.choice(DISTRACTIONS))
     height, width = pixels.shape[:2]
     letters = max(7.0, min(height, width) * random.uniform(0.035, 0.12))
     if kind in ("caption", "subtitle"):
         mark = text_mask(drawing, letters, random, int(random.integers(1, 3)))
         mark.thumbnail((round(width * 0.95), round(height * 0.6)), Image.Resampling.LANCZOS)
         free = width - mark.width, height - mark.height
-        place = (free[0] // 2, round(free[1] * 0.95)) if kind == "subtitle" else tuple(int(random.integers(room + 1)) for room in free)
+        place = (
+            (free[0] // 2, round(free[1] * 0.95))
+            if kind == "subtitle"
+            else tuple(int(random.integers(room + 1)) for room in free)
+        )
         return _lettered(pixels, mark, place, random, plate=kind == "caption" and random.random() < 0.5)
-    mark = text_mask(drawing, letters, random) if kind == "sign" else logo_mask(drawing, letters * random.uniform(1.5, 3), random)
+    mark = (
+        text_mask(drawing, letters, random)
+        if kind == "sign"
+        else logo_mask(drawing, letters * random.uniform(1.5, 3), random)
+    )
     return _on_plate(pixels, mark, random)
 
 
@@ -180,8 +126,6 @@ def _lettered(pixels: np.ndarray, mark: Image.Image, place: tuple[int, ...], ran
         ImageDraw.Draw(box).rectangle((place[0] - edge, place[1] - edge, *corner), 255)
         pixels = painted(pixels, np.asarray(box, np.float32) / 255, around)
     elif random.random() < 0.6:
-        from PIL import ImageFilter
-
         wide = np.asarray(canvas.filter(ImageFilter.MaxFilter(3)), np.float32) / 255
         pixels = painted(pixels, wide, around)
     return painted(pixels, np.asarray(canvas, np.float32) / 255, colour)
@@ -202,7 +146,10 @@ def _on_plate(pixels: np.ndarray, mark: Image.Image, random: Random) -> np.ndarr
     turned = rgba.transform(size, Image.Transform.QUAD, corners.tolist(), Image.Resampling.BICUBIC)
     turned.thumbnail((pixels.shape[1] // 2, pixels.shape[0] // 2), Image.Resampling.LANCZOS)
     canvas = Image.new("RGBA", (pixels.shape[1], pixels.shape[0]))
-    canvas.paste(turned, tuple(int(random.integers(room + 1)) for room in (canvas.width - turned.width, canvas.height - turned.height)))
+    canvas.paste(
+        turned,
+        tuple(int(random.integers(room + 1)) for room in (canvas.width - turned.width, canvas.height - turned.height)),
+    )
     layer = np.asarray(canvas, np.float32)
     cover = layer[..., 3:] / 255
     return pixels * (1 - cover) + layer[..., :3] * cover
@@ -211,65 +158,3 @@ def _on_plate(pixels: np.ndarray, mark: Image.Image, random: Random) -> np.ndarr
 def _strong_colour(random: Random) -> np.ndarray:
     colours = ((255, 255, 255), (0, 0, 0), (255, 230, 0), (220, 20, 30), (20, 60, 200), (20, 140, 60))
     return np.array(colours[random.choice(6, p=(0.4, 0.2, 0.2, 0.08, 0.06, 0.06))], np.float32)
-
-
-def _polygon(side: float, corners: int, inner: float, turn: float = -math.pi / 2) -> list[tuple[float, float]]:
-    radii = [0.48 * side, 0.48 * side * inner]
-    steps = 2 * corners if inner < 1 else corners
-    turns = [turn + 2 * math.pi * index / steps for index in range(steps)]
-    return [
-        (side / 2 + radii[index % 2 if inner < 1 else 0] * math.cos(at), side / 2 + radii[index % 2 if inner < 1 else 0] * math.sin(at))
-        for index, at in enumerate(turns)
-    ]
-
-
-def _letter(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing, share: float, letter: str, fill: int) -> None:
-    draw.text((side / 2, side / 2), letter, fill, _font(drawing.fonts[0], max(8, round(side * share))), anchor="mm")
-
-
-def _ring(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    draw.ellipse((2, 2, side - 3, side - 3), outline=255, width=round(side / 12))
-    _letter(draw, side, drawing, 0.55, "G", 255)
-
-
-def _star(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    draw.polygon(_polygon(side, 5, 0.45), fill=255)
-
-
-def _plate(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    draw.rectangle((2, side * 0.2, side - 3, side * 0.8), outline=255, width=round(side / 16))
-    _letter(draw, side, drawing, 0.35, "AK", 255)
-
-
-def _hexagon(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    draw.polygon(_polygon(side, 6, 1.0), fill=255)
-    _letter(draw, side, drawing, 0.6, "R", 0)
-
-
-def _stripes(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    for index in range(4):
-        draw.rectangle((index * side / 4, side * index / 8, (index + 0.6) * side / 4, side), fill=255)
-
-
-def _camera(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    draw.rounded_rectangle((2, side * 0.25, side - 3, side * 0.85), side / 10, fill=255)
-    draw.rectangle((side * 0.3, side * 0.13, side * 0.6, side * 0.3), fill=255)
-    draw.ellipse((side * 0.32, side * 0.37, side * 0.68, side * 0.73), fill=0)
-    draw.ellipse((side * 0.4, side * 0.45, side * 0.6, side * 0.65), fill=255)
-
-
-def _crescent(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    draw.ellipse((2, 2, side - 3, side - 3), fill=255)
-    draw.ellipse((side * 0.3, side * 0.02, side * 1.1, side * 0.82), fill=0)
-
-
-def _cross(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    draw.line((side * 0.05, side * 0.05, side * 0.95, side * 0.95), 255, round(side / 9))
-    draw.line((side * 0.05, side * 0.95, side * 0.95, side * 0.05), 255, round(side / 9))
-    draw.rectangle((side * 0.35, side * 0.35, side * 0.65, side * 0.65), fill=0, outline=255, width=round(side / 20))
-
-
-def _arcs(draw: ImageDraw.ImageDraw, side: float, drawing: Drawing) -> None:
-    for index in range(1, 5):
-        reach = side * index / 9
-        draw.arc((side / 2 - reach, side / 2 - reach, side / 2 + reach, side / 2 + reach), 200, 340 + 10 * index, 255, round(side / 18))

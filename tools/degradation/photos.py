@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from paris_assets.models.degradation_views import reduced_view as view_of
 from tools.small_vae.crops import pixels_of
 from tools.small_vae.photos import Photo, read, used
 
@@ -49,6 +50,11 @@ def _short(photo: Photo) -> int:
 def pixels(photos: Iterable[Photo], work: Path) -> list[np.ndarray]:
     """(H, W, 3) uint8 each; those with a short side above 1,024 are reduced to it, as such files are soft."""
     return [np.asarray(reduced(Image.fromarray(pixels_of(read(photo, work))), SHORTEST_KEPT)) for photo in photos]
+
+
+def seen_whole(photos: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """(h, w, 3) uint8 each: as the networks on the view see them, with a long side of at most 448."""
+    return [view_of(photo) for photo in photos]
 
 
 def reduced(image: Image.Image, short: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Training samples, each from a seed of its own: a photo at some size, damaged or marked, and what is to be said of it."""
+"""Training samples, each from a seed of its own: a photo at some size, damaged or marked, and what to say of it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from paris_assets.models.degradation_views import VIEW, mirrored, tiles
+from paris_assets.models.degradation_views import mirrored, tiles
 from tools.degradation.damage import blur, compressed, damaged, levels, noise, random_cast
-from tools.degradation.overlays import Drawing, Random, distracted, painted, watermark_mask
+from tools.degradation.drawing import Drawing, Random
+from tools.degradation.overlays import distracted, painted, watermark_mask
 from tools.degradation.photos import reduced
 
-REGION = 288, 384
+REGION = 192, 256
 VISIBLE = 4.0
 """Mean change of the luma, grey levels, from which a watermark counts as visible."""
 CELL = 8
@@ -23,8 +24,8 @@ COVERED = 0.08
 
 
 class Marked(NamedTuple):
-    """(H, W, 3) uint8 with or without a watermark; `cells`, (H / 8, W / 8) float32: 1 where it is visible, 0 where there
-    is none, NaN where that is no question. Opacity, share of the area and mean change of the luma are 0 without one."""
+    """(H, W, 3) uint8 with or without a watermark; `cells`, (H / 8, W / 8) float32: 1 where it is visible, 0 where
+    there is none, NaN where that is no question. Opacity, share of the area and mean change of luma: 0 without one."""
 
     pixels: np.ndarray
     cells: np.ndarray
@@ -44,28 +45,24 @@ def quality_sample(photos: Sequence[np.ndarray], random: Random, count: int) -> 
     return tiles(found.pixels)[random.permutation(6)[:count]], found.labels()
 
 
-def cast_sample(photos: Sequence[np.ndarray], random: Random, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """(side, side, 3) uint8 of a photo in another light and the (2,) shift of its log ratios."""
-    pixels = np.asarray(reduced(Image.fromarray(photos[random.integers(len(photos))]), side))
-    pixels, shift = random_cast(_region(_flipped(pixels, random), random, (side, side)), random)
+def cast_sample(seen: Sequence[np.ndarray], random: Random, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(side, side, 3) uint8 of a photo, as `photos.seen_whole` gives it, in another light and the (2,) shift of its log
+    ratios."""
+    pixels = _region(_flipped(seen[random.integers(len(seen))], random), random, (side, side))
+    pixels, shift = random_cast(pixels, random)
     if random.random() < 0.3:
         pixels = compressed(pixels, int(random.integers(15, 95)))
     return mirrored(pixels, side), shift.astype(np.float32)
 
 
-def watermark_sample(photos: Sequence[np.ndarray], drawing: Drawing, random: Random, side: int) -> Marked:
-    """A photo at a size at which the network sees one, with or without a watermark, captions and damage; a part of
-    (side, side) pixels, or all of it, continued by its mirror images, where side is that of the view."""
-    long = int(random.integers(256, VIEW + 1))
-    photo = photos[random.integers(len(photos))]
-    scale = long / max(photo.shape[:2])
-    pixels = np.asarray(reduced(Image.fromarray(photo), round(scale * min(photo.shape[:2]))))
-    made = marked(relit(pixels, random), drawing, random)
+def watermark_sample(seen: Sequence[np.ndarray], drawing: Drawing, random: Random, side: int) -> Marked:
+    """A photo, as `photos.seen_whole` gives it, with or without a watermark, captions and damage; a part of (side,
+    side) pixels, or all of it, continued by its mirror images, where side is that of the view."""
+    made = marked(relit(seen[random.integers(len(seen))], random), drawing, random)
     top, left = _corner(made.cells, side // CELL, random)
     cells = made.cells[top : top + side // CELL, left : left + side // CELL]
     part = made.pixels[top * CELL : top * CELL + side, left * CELL : left * CELL + side]
-    whole = _mirrored_cells(cells, part.shape[:2], side)
-    return made._replace(pixels=mirrored(part, side), cells=whole)
+    return made._replace(pixels=mirrored(part, side), cells=_beyond(cells, side))
 
 
 def marked(pixels: np.ndarray, drawing: Drawing, random: Random, chance: float = 0.55) -> Marked:
@@ -83,12 +80,10 @@ def marked(pixels: np.ndarray, drawing: Drawing, random: Random, chance: float =
         if random.random() < 0.2:  # a shadow beside it
             after = painted(after, np.roll(mask, (1, 1), (0, 1)), 255 - colour, opacity * 0.6)
         after = painted(after, mask, colour, opacity)
-    return measured_mark(_worn(after, random), ground, after, mask, opacity)
+    return measured_mark(worn(after, random), ground, after, mask, opacity)
 
 
-def measured_mark(
-    final: np.ndarray, ground: np.ndarray, after: np.ndarray, mask: np.ndarray, opacity: float
-) -> Marked:
+def measured_mark(final: np.ndarray, ground: np.ndarray, after: np.ndarray, mask: np.ndarray, opacity: float) -> Marked:
     """What a watermark, laid over the ground by a mask of (H, W), has changed."""
     inside = mask > 0.5
     if not inside.any():
@@ -118,12 +113,11 @@ def _means(plane: np.ndarray) -> np.ndarray:
     return whole.reshape(height, CELL, width, CELL).mean((1, 3))
 
 
-def _mirrored_cells(cells: np.ndarray, size: tuple[int, int], side: int) -> np.ndarray:
-    """Mirrored as the pixels are, where their size is a multiple of a cell; no question beyond them elsewhere."""
-    whole = np.full((side // CELL, side // CELL), np.nan, np.float32)
+def _beyond(cells: np.ndarray, side: int) -> np.ndarray:
+    """Cells of the mirror images: no question where the picture has a watermark."""
+    whole = np.full((side // CELL, side // CELL), np.nan if (cells != 0).any() else 0.0, np.float32)
     whole[: cells.shape[0], : cells.shape[1]] = cells
-    empty = not (cells > 0).any() and not np.isnan(cells).any()
-    return np.zeros_like(whole) if empty else whole
+    return whole
 
 
 def _corner(cells: np.ndarray, side: int, random: Random) -> tuple[int, int]:
@@ -137,7 +131,7 @@ def _corner(cells: np.ndarray, side: int, random: Random) -> tuple[int, int]:
     return int(random.integers(free[0] + 1)), int(random.integers(free[1] + 1))
 
 
-def _worn(pixels: np.ndarray, random: Random) -> np.ndarray:
+def worn(pixels: np.ndarray, random: Random) -> np.ndarray:
     """As pictures from the web are: sometimes soft or noisy, mostly compressed."""
     if random.random() < 0.15:
         pixels = blur(pixels, "gaussian", random.uniform(0.3, 1.2))[0]
@@ -169,5 +163,7 @@ def _reduced_region(photos: Sequence[np.ndarray], random: Random) -> np.ndarray:
 
 
 def _region(pixels: np.ndarray, random: Random, size: tuple[int, int]) -> np.ndarray:
-    top, left = (int(random.integers(max(1, had - wanted + 1))) for had, wanted in zip(pixels.shape[:2], size, strict=True))
+    top, left = (
+        int(random.integers(max(1, had - wanted + 1))) for had, wanted in zip(pixels.shape[:2], size, strict=True)
+    )
     return pixels[top : top + size[0], left : left + size[1]]

@@ -16,23 +16,26 @@ from torch.nn import functional
 
 from paris_assets.models.degradation_network import CastNetwork, QualityNetwork, WatermarkNetwork
 from paris_assets.models.degradation_views import VIEW
-from tools.degradation.overlays import Drawing
+from tools.degradation.drawing import Drawing
 from tools.degradation.samples import Marked, cast_sample, quality_sample, watermark_sample
 
 RATE = 2e-3
 WARM_UP = 50
-REPORT_EVERY = 50
-TILES = 4
-CAST_SIDE = 256
-CROP = 256
+REPORT_EVERY = 25
+TILES = 2
+CAST_SIDE = 192
+QUALITY_STEPS, CAST_STEPS, BATCH = 550, 500, 16
+WATERMARK_PHASES = (("parts", 160, 16, 850, RATE), ("views", VIEW, 8, 80, RATE / 4))
+"""Name, side in pixels, batch, steps, rate."""
 FEWEST_CELLS = 2
 
 Photos = Sequence[np.ndarray]
 Batch = tuple[Tensor, ...]
 
 
-def train_quality(photos: Photos, seed: int = 0, steps: int = 1400, batch: int = 12) -> QualityNetwork:
-    """On native tiles of damaged photos."""
+def train_quality(photos: Photos, share: float = 1.0, seed: int = 0) -> QualityNetwork:
+    """On native tiles of damaged photos, for a share of the steps that the shipped weights had."""
+    steps = max(1, round(QUALITY_STEPS * share))
 
     def make(random: np.random.Generator) -> Batch:
         pixels, labels = quality_sample(photos, random, TILES)
@@ -44,37 +47,38 @@ def train_quality(photos: Photos, seed: int = 0, steps: int = 1400, batch: int =
         return functional.mse_loss(found.values, labels) + 0.05 * functional.mse_loss(by_tile, labels)
 
     torch.manual_seed(seed)
-    return fitted(QualityNetwork(), "quality", batches(make, seed, steps, batch), loss, steps)
+    return fitted(QualityNetwork(), "quality", batches(make, seed, steps, BATCH), loss, steps)
 
 
-def train_cast(photos: Photos, seed: int = 0, steps: int = 1500, batch: int = 16) -> CastNetwork:
-    """On photos in other lights."""
+def train_cast(seen: Photos, share: float = 1.0, seed: int = 0) -> CastNetwork:
+    """On photos, as `photos.seen_whole` gives them, in other lights."""
+    steps = max(1, round(CAST_STEPS * share))
 
     def make(random: np.random.Generator) -> Batch:
-        pixels, shift = cast_sample(photos, random, CAST_SIDE)
+        pixels, shift = cast_sample(seen, random, CAST_SIDE)
         return as_pixels(pixels), torch.from_numpy(shift)
 
     def loss(network: nn.Module, pixels: Tensor, shift: Tensor) -> Tensor:
         return functional.smooth_l1_loss(network(pixels).values, shift, beta=0.2)
 
     torch.manual_seed(seed)
-    return fitted(CastNetwork(), "cast", batches(make, seed, steps, batch), loss, steps)
+    return fitted(CastNetwork(), "cast", batches(make, seed, steps, BATCH), loss, steps)
 
 
-def train_watermark(photos: Photos, drawing: Drawing, seed: int = 0, scale: float = 1.0) -> WatermarkNetwork:
-    """First on parts of 256 pixels, then on whole views."""
+def train_watermark(seen: Photos, drawing: Drawing, share: float = 1.0, seed: int = 0) -> WatermarkNetwork:
+    """On photos as `photos.seen_whole` gives them: first on parts of 192 pixels, then on whole views."""
 
     def maker(side: int) -> Callable[[np.random.Generator], Batch]:
         def make(random: np.random.Generator) -> Batch:
-            sample = watermark_sample(photos, drawing, random, side)
+            sample = watermark_sample(seen, drawing, random, side)
             return as_pixels(sample.pixels), torch.from_numpy(sample.cells), torch.tensor(label(sample, side))
 
         return make
 
     torch.manual_seed(seed)
     network = WatermarkNetwork()
-    for name, side, batch, share, rate in (("parts", CROP, 16, 1500, RATE), ("views", VIEW, 8, 300, RATE / 3)):
-        steps = max(1, round(share * scale))
+    for name, side, batch, whole, rate in WATERMARK_PHASES:
+        steps = max(1, round(whole * share))
         made = batches(maker(side), (seed, side), steps, batch)
         network = fitted(network, f"watermark, {name}", made, watermark_loss, steps, rate)
     return network
@@ -122,7 +126,9 @@ def fitted(
         optimizer.step()
         running = value.item() if step == 0 else 0.97 * running + 0.03 * value.item()
         if step % REPORT_EVERY == 0 or step == steps - 1:
-            print(f"{name}: step {step} of {steps}, loss {running:.4f}, {time.perf_counter() - started:.0f} s", flush=True)
+            print(
+                f"{name}: step {step} of {steps}, loss {running:.4f}, {time.perf_counter() - started:.0f} s", flush=True
+            )
     return network.eval()
 
 

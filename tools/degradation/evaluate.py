@@ -1,0 +1,197 @@
+"""What the networks say of held-out photos with other fonts, words and logos: the figures of the model card."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from paris_assets.models.degradation import PARTS, load, scores
+from paris_assets.models.degradation_network import QUALITY
+from paris_assets.models.degradation_views import row
+from paris_assets.models.device import Placement
+from tools.degradation.damage import (
+    KINDS_OF_BLUR,
+    KINDS_OF_NOISE,
+    Damaged,
+    blur,
+    compressed,
+    damaged,
+    levels,
+    noise,
+    random_cast,
+    surviving,
+    table_scale,
+)
+from tools.degradation.drawing import Drawing, test_drawing
+from tools.degradation.overlays import DISTRACTIONS, distracted
+from tools.degradation.samples import Marked, marked, worn
+
+OPACITIES = (0.08, 0.2, 0.35, 0.5, 0.75)
+AREAS = (0.0, 0.005, 0.015, 0.04, 1.0)
+SEED = 1_000_003
+"""Of no training sample."""
+
+Photos = Sequence[np.ndarray]
+Scorer = Callable[[np.ndarray], np.ndarray]
+Figures = dict[str, float]
+
+
+class Marks(NamedTuple):
+    """What is known of marked pictures, (N,) each, and the score of each."""
+
+    visible: np.ndarray
+    opacity: np.ndarray
+    area: np.ndarray
+    score: np.ndarray
+
+
+def scorer_of(file: Path) -> Scorer:
+    """The shipped scorer's computation, in fp32 on the CPU, with the weights of a file."""
+    placement = Placement(torch.device("cpu"), torch.float32, "fp32")
+    network = load(file, placement)
+    return lambda rows: scores(network, rows, placement)
+
+
+def evaluated(scorer: Scorer, photos: Photos, times: int = 8) -> Figures:
+    """Every figure of the model card, each photo with so many random damages."""
+    drawing = test_drawing()
+    return {
+        **quality_figures(scorer, photos, times),
+        **kind_figures(scorer, photos),
+        **cast_figures(scorer, photos, times),
+        **mark_figures(marks(scorer, photos, drawing, 2 * times)),
+        **false_alarms(scorer, photos, drawing),
+    }
+
+
+def told(scorer: Scorer, pictures: Iterable[np.ndarray], batch: int = 8) -> np.ndarray:
+    """(N, parts) scores of pictures of any size."""
+    found, rows = list[np.ndarray](), list[np.ndarray]()
+    for picture in pictures:
+        rows.append(row(picture))
+        if len(rows) == batch:
+            found.append(scorer(np.stack(rows)))
+            rows.clear()
+    return np.concatenate([*found, *([scorer(np.stack(rows))] if rows else [])])
+
+
+def quality_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
+    """Spearman's correlation of blur, noise and blocking with their own label, all three damages at once and
+    independent of each other, and with each other's."""
+    made = [
+        damaged(photo, np.random.default_rng((SEED, 0, index, time)))
+        for index, photo in enumerate(photos)
+        for time in range(times)
+    ]
+    labels, found = np.stack([each.labels() for each in made]), told(scorer, (each.pixels for each in made))
+    figures = {
+        f"{score} with {label}": float(spearmanr(found[:, PARTS.index(score)], labels[:, column]).statistic)
+        for score in QUALITY
+        for column, label in enumerate(QUALITY)
+    }
+    error = np.abs(found[:, : len(QUALITY)] - labels).mean(0)
+    return figures | {f"{score}, mean error": float(error[column]) for column, score in enumerate(QUALITY)}
+
+
+def kind_figures(scorer: Scorer, photos: Photos) -> Figures:
+    """Spearman's correlation with the amount of each kind of blur and of noise, compressed at quality 90."""
+    figures = Figures()
+    for kind in KINDS_OF_BLUR:
+        made = [_blurred(photo, kind, index) for index, photo in enumerate(photos)]
+        figures[f"blur, {kind}"] = _own(scorer, made, "blur")
+    for kind in KINDS_OF_NOISE:
+        made = [_noisy(photo, kind, index) for index, photo in enumerate(photos)]
+        figures[f"noise, {kind}"] = _own(scorer, made, "noise")
+    return figures
+
+
+def _own(scorer: Scorer, made: Sequence[Damaged], name: str) -> float:
+    labels, found = [each.labels() for each in made], told(scorer, (each.pixels for each in made))
+    return float(spearmanr(found[:, PARTS.index(name)], np.stack(labels)[:, QUALITY.index(name)]).statistic)
+
+
+def _blurred(photo: np.ndarray, kind: str, index: int) -> Damaged:
+    random = np.random.default_rng((SEED, 1, index))
+    soft, width = blur(photo, kind, 5.0 * (index + 0.5) / 46 % 5.0, random.uniform(0, np.pi))
+    return Damaged(compressed(levels(soft), 90), width, 0.0, table_scale(90))
+
+
+def _noisy(photo: np.ndarray, kind: str, index: int) -> Damaged:
+    grain = noise(
+        photo.astype(np.float32), kind, 1 + 40 * (index * 17 % 46) / 46, np.random.default_rng((SEED, 2, index))
+    )
+    final = compressed(levels(photo + grain), 90)
+    return Damaged(final, 0.0, surviving(final, photo.astype(np.float32), grain), table_scale(90))
+
+
+def cast_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
+    """Spearman's correlation of cast with the length of the shift of the light that a photo was put under."""
+    made = [
+        random_cast(photo, np.random.default_rng((SEED, 3, index, time)))
+        for index, photo in enumerate(photos)
+        for time in range(times)
+    ]
+    sizes = [float(np.linalg.norm(shift)) for _, shift in made]
+    found = told(scorer, (pixels for pixels, _ in made))[:, PARTS.index("cast")]
+    return {"cast with shift": float(spearmanr(found, sizes).statistic)}
+
+
+def marks(scorer: Scorer, photos: Photos, drawing: Drawing, times: int) -> Marks:
+    """Photos, half of them with a watermark; captions, signs and logos on those with and those without."""
+    made = [
+        marked(photo, drawing, np.random.default_rng((SEED, 4, index, time)))
+        for index, photo in enumerate(photos)
+        for time in range(times)
+    ]
+    found = told(scorer, (each.pixels for each in made))[:, PARTS.index("watermark")]
+    return Marks(*(np.array([_known(each)[part] for each in made]) for part in range(3)), found)
+
+
+def _known(mark: Marked) -> tuple[bool, float, float]:
+    return mark.visible, mark.opacity, mark.area
+
+
+def mark_figures(found: Marks) -> Figures:
+    """ROC-AUC of all, and of the watermarks of each opacity and area against all pictures without a visible one; share
+    of these at one half and more; R2 of the score as a guess of the label."""
+    seen, score = found.visible, found.score
+    figures = {"AUC": float(roc_auc_score(seen, score)), "R2": 1 - float(((score - seen) ** 2).mean() / seen.var())}
+    figures |= {
+        "recall at 0.5": float((score[seen] >= 0.5).mean()),
+        "false at 0.5": float((score[~seen] >= 0.5).mean()),
+    }
+    for name, values, edges in (("opacity", found.opacity, OPACITIES), ("area", found.area, AREAS)):
+        for low, high in itertools.pairwise(edges):
+            chosen = seen & (values >= low) & (values < high)
+            if chosen.any():
+                part = chosen | ~seen
+                figures[f"AUC, {name} {low:g} to {high:g}"] = float(roc_auc_score(chosen[part], score[part]))
+    return figures
+
+
+def false_alarms(scorer: Scorer, photos: Photos, drawing: Drawing) -> Figures:
+    """Share of pictures at one half and more: photos alone, and with an opaque caption, subtitle, sign or logo."""
+    figures = {
+        "false, photos": _alarms(
+            scorer, [worn(photo, np.random.default_rng((SEED, 5, index))) for index, photo in enumerate(photos)]
+        )
+    }
+    for kind in DISTRACTIONS:
+        random = [np.random.default_rng((SEED, 6, index)) for index in range(len(photos))]
+        pictures = [
+            worn(distracted(photo.astype(np.float32), drawing, each, kind), each)
+            for photo, each in zip(photos, random, strict=True)
+        ]
+        figures[f"false, {kind}"] = _alarms(scorer, pictures)
+    return figures
+
+
+def _alarms(scorer: Scorer, pictures: Sequence[np.ndarray]) -> float:
+    return float((told(scorer, pictures)[:, PARTS.index("watermark")] >= 0.5).mean())
