@@ -67,31 +67,38 @@ def load(path: Path, placement: Placement) -> DegradationNetwork:
     return ready(network.in_precision(placement.dtype), placement)
 
 
-@torch.inference_mode()
 def scores(network: DegradationNetwork, rows: np.ndarray, placement: Placement) -> np.ndarray:
     """See ``Degradation.run``."""
     seen = views(rows)
-    tiles, view = (_pixels(part, placement) for part in (seen.tiles, seen.view))
-    shift = network.cast(view).values.float().norm(dim=1)
-    found = torch.cat(
-        [
-            network.quality(tiles).values.float(),
-            1 - torch.exp(-shift / CAST_LOG)[:, None],
-            network.watermark(view).values.float().sigmoid()[:, None],
-        ],
-        dim=1,
-    )
-    values = dict(zip(PARTS[:-1], found.cpu().numpy().T, strict=True))
-    values["blur"] = np.where(_flat(seen.tiles), math.nan, values["blur"])
+    quality = quality_scores(network, seen.tiles, placement)
+    cast, watermark = (of(network, seen.view, placement) for of in (cast_scores, watermark_scores))
+    values = dict(zip(PARTS[:-1], [*quality.T, cast, watermark], strict=True))
     overall = 1 - sum(weight * values[part] for part, weight in OVERALL.items())
     told = np.stack([*values.values(), overall], 1).astype(np.float32)
     return np.where((seen.short_side >= SHORTEST)[:, None], told, np.float32(math.nan))
 
 
+@torch.inference_mode()
+def quality_scores(network: DegradationNetwork, tiles: np.ndarray, placement: Placement) -> np.ndarray:
+    """(B, 6, 128, 128, 3) uint8 -> (B, 3) float32: blur, NaN where there is no step, noise and blocking."""
+    found = network.quality(_pixels(tiles, placement)).values.float().cpu().numpy()
+    flat = tiles[..., 1].reshape(*tiles.shape[:2], -1).std(-1).max(1) < FLATTEST
+    found[flat, 0] = math.nan
+    return found
+
+
+@torch.inference_mode()
+def cast_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
+    """(B, 448, 448, 3) uint8 -> (B,) float32."""
+    shift = network.cast(_pixels(view, placement)).values.float().norm(dim=1)
+    return (1 - torch.exp(-shift / CAST_LOG)).cpu().numpy()
+
+
+@torch.inference_mode()
+def watermark_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
+    """(B, 448, 448, 3) uint8 -> (B,) float32."""
+    return network.watermark(_pixels(view, placement)).values.float().sigmoid().cpu().numpy()
+
+
 def _pixels(values: np.ndarray, placement: Placement) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).to(placement.device).movedim(-1, -3).float()
-
-
-def _flat(tiles: np.ndarray) -> np.ndarray:
-    """(B, T, 128, 128, 3) -> (B,): no tile has a deviation of a grey level."""
-    return tiles[..., 1].reshape(*tiles.shape[:2], -1).std(-1).max(1) < FLATTEST

@@ -17,7 +17,7 @@ import torch
 
 from paris_assets.models import weights
 from tools.degradation.drawing import train_drawing
-from tools.degradation.evaluate import Figures, evaluated, scorer_of
+from tools.degradation.evaluate import Figures, evaluated, scorers_of
 from tools.degradation.fonts import collect_fonts
 from tools.degradation.photos import held_out, held_out_large, pixels, seen_whole, training
 from tools.degradation.train import save, train_cast, train_quality, train_watermark
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _train(options.work, options.out, options.steps)
     else:
         photos = held_out_large() if options.large else held_out()
-        show(evaluated(scorer_of(options.weights), pixels(photos, options.work)))
+        show(evaluated(scorers_of(options.weights), pixels(photos, options.work)))
 
 
 def _train(work: Path, out: Path, steps: float) -> None:

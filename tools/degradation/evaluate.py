@@ -12,9 +12,10 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from paris_assets.models.degradation import PARTS, load, scores
+from paris_assets.models.batches import batched
+from paris_assets.models.degradation import cast_scores, load, quality_scores, watermark_scores
 from paris_assets.models.degradation_network import QUALITY
-from paris_assets.models.degradation_views import row
+from paris_assets.models.degradation_views import tiles, view
 from paris_assets.models.device import Placement
 from tools.degradation.damage import (
     KINDS_OF_BLUR,
@@ -37,9 +38,10 @@ OPACITIES = (0.08, 0.2, 0.35, 0.5, 0.75)
 AREAS = (0.0, 0.005, 0.015, 0.04, 1.0)
 SEED = 1_000_003
 """Of no training sample."""
+BATCH = 8
 
 Photos = Sequence[np.ndarray]
-Scorer = Callable[[np.ndarray], np.ndarray]
+Scorer = Callable[[Iterable[np.ndarray]], np.ndarray]
 Figures = dict[str, float]
 
 
@@ -52,34 +54,39 @@ class Marks(NamedTuple):
     score: np.ndarray
 
 
-def scorer_of(file: Path) -> Scorer:
+class Scorers(NamedTuple):
+    """Pictures of any size -> (N, 3) blur, noise, blocking; (N,) cast; (N,) watermark."""
+
+    quality: Scorer
+    cast: Scorer
+    watermark: Scorer
+
+
+def scorers_of(file: Path) -> Scorers:
     """The shipped scorer's computation, in fp32 on the CPU, with the weights of a file."""
     placement = Placement(torch.device("cpu"), torch.float32, "fp32")
     network = load(file, placement)
-    return lambda rows: scores(network, rows, placement)
+
+    def scorer(sees: Callable[[np.ndarray], np.ndarray], scores: Callable[..., np.ndarray]) -> Scorer:
+        def told(pictures: Iterable[np.ndarray]) -> np.ndarray:
+            seen = (sees(picture) for picture in pictures)
+            return np.concatenate([scores(network, np.stack(batch), placement) for batch in batched(seen, BATCH)])
+
+        return told
+
+    return Scorers(scorer(tiles, quality_scores), scorer(view, cast_scores), scorer(view, watermark_scores))
 
 
-def evaluated(scorer: Scorer, photos: Photos, times: int = 8) -> Figures:
+def evaluated(scorers: Scorers, photos: Photos, times: int = 8) -> Figures:
     """Every figure of the model card, each photo with so many random damages."""
     drawing = test_drawing()
     return {
-        **quality_figures(scorer, photos, times),
-        **kind_figures(scorer, photos),
-        **cast_figures(scorer, photos, times),
-        **mark_figures(marks(scorer, photos, drawing, 2 * times)),
-        **false_alarms(scorer, photos, drawing),
+        **quality_figures(scorers.quality, photos, times),
+        **kind_figures(scorers.quality, photos),
+        **cast_figures(scorers.cast, photos, times),
+        **mark_figures(marks(scorers.watermark, photos, drawing, 2 * times)),
+        **false_alarms(scorers.watermark, photos, drawing),
     }
-
-
-def told(scorer: Scorer, pictures: Iterable[np.ndarray], batch: int = 8) -> np.ndarray:
-    """(N, parts) scores of pictures of any size."""
-    found, rows = list[np.ndarray](), list[np.ndarray]()
-    for picture in pictures:
-        rows.append(row(picture))
-        if len(rows) == batch:
-            found.append(scorer(np.stack(rows)))
-            rows.clear()
-    return np.concatenate([*found, *([scorer(np.stack(rows))] if rows else [])])
 
 
 def quality_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
@@ -90,13 +97,13 @@ def quality_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
         for index, photo in enumerate(photos)
         for time in range(times)
     ]
-    labels, found = np.stack([each.labels() for each in made]), told(scorer, (each.pixels for each in made))
+    labels, found = np.stack([each.labels() for each in made]), scorer(each.pixels for each in made)
     figures = {
-        f"{score} with {label}": float(spearmanr(found[:, PARTS.index(score)], labels[:, column]).statistic)
+        f"{score} with {label}": float(spearmanr(found[:, QUALITY.index(score)], labels[:, column]).statistic)
         for score in QUALITY
         for column, label in enumerate(QUALITY)
     }
-    error = np.abs(found[:, : len(QUALITY)] - labels).mean(0)
+    error = np.abs(found - labels).mean(0)
     return figures | {f"{score}, mean error": float(error[column]) for column, score in enumerate(QUALITY)}
 
 
@@ -113,8 +120,8 @@ def kind_figures(scorer: Scorer, photos: Photos) -> Figures:
 
 
 def _own(scorer: Scorer, made: Sequence[Damaged], name: str) -> float:
-    labels, found = [each.labels() for each in made], told(scorer, (each.pixels for each in made))
-    return float(spearmanr(found[:, PARTS.index(name)], np.stack(labels)[:, QUALITY.index(name)]).statistic)
+    labels, found = [each.labels() for each in made], scorer(each.pixels for each in made)
+    return float(spearmanr(found[:, QUALITY.index(name)], np.stack(labels)[:, QUALITY.index(name)]).statistic)
 
 
 def _blurred(photo: np.ndarray, kind: str, index: int) -> Damaged:
@@ -139,7 +146,7 @@ def cast_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
         for time in range(times)
     ]
     sizes = [float(np.linalg.norm(shift)) for _, shift in made]
-    found = told(scorer, (pixels for pixels, _ in made))[:, PARTS.index("cast")]
+    found = scorer(pixels for pixels, _ in made)
     return {"cast with shift": float(spearmanr(found, sizes).statistic)}
 
 
@@ -150,7 +157,7 @@ def marks(scorer: Scorer, photos: Photos, drawing: Drawing, times: int) -> Marks
         for index, photo in enumerate(photos)
         for time in range(times)
     ]
-    found = told(scorer, (each.pixels for each in made))[:, PARTS.index("watermark")]
+    found = scorer(each.pixels for each in made)
     return Marks(*(np.array([_known(each)[part] for each in made]) for part in range(3)), found)
 
 
@@ -194,4 +201,4 @@ def false_alarms(scorer: Scorer, photos: Photos, drawing: Drawing) -> Figures:
 
 
 def _alarms(scorer: Scorer, pictures: Sequence[np.ndarray]) -> float:
-    return float((told(scorer, pictures)[:, PARTS.index("watermark")] >= 0.5).mean())
+    return float((scorer(pictures) >= 0.5).mean())
