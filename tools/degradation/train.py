@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,12 +25,24 @@ REPORT_EVERY = 25
 TILES = 2
 CAST_SIDE = 192
 QUALITY_STEPS, CAST_STEPS, BATCH = 550, 500, 16
-WATERMARK_PHASES = (("parts", 160, 16, 850, RATE), ("views", VIEW, 8, 80, RATE / 4))
-"""Name, side in pixels, batch, steps, rate."""
 FEWEST_CELLS = 2
 
 Photos = Sequence[np.ndarray]
 Batch = tuple[Tensor, ...]
+
+
+class Phase(NamedTuple):
+    """Steps on squares of so many pixels, the rate falling as if there were `planned` steps."""
+
+    name: str
+    side: int
+    batch: int
+    steps: int
+    planned: int
+    rate: float
+
+
+WATERMARK_PHASES = Phase("parts", 160, 16, 600, 850, RATE), Phase("views", VIEW, 8, 60, 60, RATE / 4)
 
 
 def train_quality(photos: Photos, share: float = 1.0, seed: int = 0) -> QualityNetwork:
@@ -66,7 +78,7 @@ def train_cast(seen: Photos, share: float = 1.0, seed: int = 0) -> CastNetwork:
 
 
 def train_watermark(seen: Photos, drawing: Drawing, share: float = 1.0, seed: int = 0) -> WatermarkNetwork:
-    """On photos as `photos.seen_whole` gives them: first on parts of 192 pixels, then on whole views."""
+    """On photos as `photos.seen_whole` gives them: first on parts of 160 pixels, then on whole views."""
 
     def maker(side: int) -> Callable[[np.random.Generator], Batch]:
         def make(random: np.random.Generator) -> Batch:
@@ -77,10 +89,10 @@ def train_watermark(seen: Photos, drawing: Drawing, share: float = 1.0, seed: in
 
     torch.manual_seed(seed)
     network = WatermarkNetwork()
-    for name, side, batch, whole, rate in WATERMARK_PHASES:
-        steps = max(1, round(whole * share))
-        made = batches(maker(side), (seed, side), steps, batch)
-        network = fitted(network, f"watermark, {name}", made, watermark_loss, steps, rate)
+    for phase in WATERMARK_PHASES:
+        steps, planned = (max(1, round(count * share)) for count in (phase.steps, phase.planned))
+        made = batches(maker(phase.side), (seed, phase.side), steps, phase.batch)
+        network = fitted(network, f"watermark, {phase.name}", made, watermark_loss, planned, phase.rate)
     return network
 
 
@@ -111,7 +123,8 @@ def fitted(
     steps: int,
     rate: float = RATE,
 ) -> Any:
-    """The network after so many steps of AdamW, the rate rising at first, then falling as a cosine to nought."""
+    """The network after a step of AdamW for each batch, the rate rising at first, then falling as a cosine to nought at
+    so many steps."""
     network = network.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.02)
     started, running = time.perf_counter(), 0.0
