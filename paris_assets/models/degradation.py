@@ -81,7 +81,7 @@ def scores(network: DegradationNetwork, rows: np.ndarray, placement: Placement) 
 @torch.inference_mode()
 def quality_scores(network: DegradationNetwork, tiles: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, 6, 128, 128, 3) uint8 -> (B, 3) float32: blur, NaN where there is no step, noise and blocking."""
-    found = network.quality(_pixels(tiles, placement)).values.float().cpu().numpy()
+    found = network.quality(_pixels(tiles, placement)).cpu().numpy()
     flat = tiles[..., 1].reshape(*tiles.shape[:2], -1).std(-1).max(1) < FLATTEST
     found[flat, 0] = math.nan
     return found

@@ -1,4 +1,4 @@
-"""Three small convolutional networks: blur, noise and blocking of tiles; cast and watermark of the whole view."""
+"""Three small networks: blur, noise and blocking by statistics of tiles; cast and watermark by convolutions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from paris_assets.models.degradation_statistics import COUNT, statistics
+
 QUALITY = ("blur", "noise", "blocking")
+FAR = 5.0  # deviations of training; pictures beyond it are all the same
 _LUMA = (0.299, 0.587, 0.114)
 _SOFT = 8.0  # grey levels at which a step counts half of the most
 _CAST_CELL = 8
@@ -24,7 +27,7 @@ class Findings(NamedTuple):
 
 
 class DegradationNetwork(nn.Module):
-    """The three together, as they are stored. Bodies compute in one dtype, which `in_precision` sets, heads in fp32."""
+    """The three together, as they are stored. Convolutions compute in the dtype that `in_precision` sets, else fp32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,38 +35,37 @@ class DegradationNetwork(nn.Module):
 
     def in_precision(self, dtype: torch.dtype) -> DegradationNetwork:
         """Itself, in place."""
-        self.to(dtype)
-        for network in (self.quality, self.cast, self.watermark):
+        for network in (self.cast, self.watermark):
+            network.to(dtype)
             network.head.float()
         self.watermark.scale.data = self.watermark.scale.data.float()
         return self
 
 
 class QualityNetwork(nn.Module):
-    """(B, T, 3, 128, 128) pixels, 0 to 255 -> (B, 3) in 0 to 1: blur, noise, blocking.
+    """(B, T, 3, 128, 128) pixels, 0 to 255 -> (B, 3) in 0 to 1: blur, noise, blocking; in fp32.
 
-    Every 16 x 16 pixels say a value and how sure they are of it: noise shows where the picture is quiet, blur at edges.
+    Two hidden layers on `degradation_statistics`, which are brought to mean 0 and deviation 1 of training's.
     """
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            convolution(6, 32, 4, 2),
-            convolution(32, 48, 3, 2),
-            convolution(48, 96, 3, 2),
-            Residual(96),
-            convolution(96, 128, 3, 2),
-            Residual(128),
-        )
-        self.head = nn.Conv2d(128, 2 * len(QUALITY), 1)
+        self.register_buffer("mean", torch.zeros(COUNT))
+        self.register_buffer("deviation", torch.ones(COUNT))
+        layers = [nn.Linear(COUNT, 256), nn.SiLU(), nn.Dropout(0.1), nn.Linear(256, 128), nn.SiLU(), nn.Dropout(0.1)]
+        self.body = nn.Sequential(*layers, nn.Linear(128, len(QUALITY)))
 
-    def forward(self, pixels: Tensor) -> Findings:
+    def forward(self, pixels: Tensor) -> Tensor:
         """See the class."""
-        count, each = pixels.shape[:2]
-        cells = self.head(self.body(as_weights(fine_planes(pixels.flatten(0, 1)), self.body)).float())
-        cells = cells.unflatten(0, (count, each)).transpose(1, 2).flatten(2)  # (B, 6, cells)
-        values, sure = cells.chunk(2, 1)
-        return Findings((values.sigmoid() * sure.softmax(-1)).sum(-1), values)
+        return self.of(statistics(pixels))
+
+    def of(self, found: Tensor) -> Tensor:
+        """(B, COUNT) statistics -> (B, 3)."""
+        standard = ((found - self.mean) / self.deviation).clamp(-FAR, FAR)
+        return self.body(standard).sigmoid()
 
 
 class CastNetwork(nn.Module):

@@ -77,7 +77,7 @@ def scorers_of(file: Path) -> Scorers:
     return Scorers(scorer(tiles, quality_scores), scorer(view, cast_scores), scorer(view, watermark_scores))
 
 
-def evaluated(scorers: Scorers, photos: Photos, times: int = 8) -> Figures:
+def evaluated(scorers: Scorers, photos: Photos, times: int = 4) -> Figures:
     """Every figure of the model card, each photo with so many random damages."""
     drawing = test_drawing()
     return {
@@ -107,6 +107,10 @@ def quality_figures(scorer: Scorer, photos: Photos, times: int) -> Figures:
         f"{score} with {label}": spearman(found[:, QUALITY.index(score)], labels[:, column])
         for score in QUALITY
         for column, label in enumerate(QUALITY)
+    }
+    figures |= {
+        f"label {first} with label {second}": spearman(labels[:, row], labels[:, column])
+        for (row, first), (column, second) in itertools.combinations(enumerate(QUALITY), 2)
     }
     error = np.abs(found - labels).mean(0)
     return figures | {f"{score}, mean error": float(error[column]) for column, score in enumerate(QUALITY)}

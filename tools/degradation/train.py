@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paris_assets.models.degradation_network import CastNetwork, QualityNetwork, WatermarkNetwork
+from paris_assets.models.degradation_statistics import statistics
 from paris_assets.models.degradation_views import VIEW
 from tools.degradation.drawing import Drawing
 from tools.degradation.samples import Marked, cast_sample, quality_sample, watermark_sample
@@ -22,9 +23,10 @@ from tools.degradation.samples import Marked, cast_sample, quality_sample, water
 RATE = 2e-3
 WARM_UP = 50
 REPORT_EVERY = 25
-TILES = 2
+TILES = 6
 CAST_SIDE = 192
-QUALITY_STEPS, CAST_STEPS, BATCH = 550, 500, 16
+SAMPLES, EPOCHS, ROWS = 3000, 80, 64
+CAST_STEPS, BATCH = 300, 16
 FEWEST_CELLS = 2
 
 Photos = Sequence[np.ndarray]
@@ -46,20 +48,30 @@ WATERMARK_PHASES = Phase("parts", 160, 16, 600, 850, RATE), Phase("views", VIEW,
 
 
 def train_quality(photos: Photos, share: float = 1.0, seed: int = 0) -> QualityNetwork:
-    """On native tiles of damaged photos, for a share of the steps that the shipped weights had."""
-    steps = max(1, round(QUALITY_STEPS * share))
+    """On statistics of native tiles of damaged photos, for a share of the samples that the shipped weights had."""
+    found, labels = list[Tensor](), list[np.ndarray]()
+    for index in range(round(SAMPLES * share)):
+        pixels, told = quality_sample(photos, np.random.default_rng((seed, index)), TILES)
+        with torch.no_grad():
+            found.append(statistics(as_pixels(pixels)[None]))
+        labels.append(told)
+    return fitted_to_statistics(torch.cat(found), torch.from_numpy(np.stack(labels)), seed)
 
-    def make(random: np.random.Generator) -> Batch:
-        pixels, labels = quality_sample(photos, random, TILES)
-        return as_pixels(pixels), torch.from_numpy(labels)
 
-    def loss(network: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
-        found = network(pixels)
-        by_tile = found.cells.mean(-1)
-        return functional.mse_loss(found.values, labels) + 0.05 * functional.mse_loss(by_tile, labels)
-
+def fitted_to_statistics(found: Tensor, labels: Tensor, seed: int = 0) -> QualityNetwork:
+    """From (N, COUNT) statistics and (N, 3) labels, both float32."""
     torch.manual_seed(seed)
-    return fitted(QualityNetwork(), "quality", batches(make, seed, steps, BATCH), loss, steps)
+    network = QualityNetwork()
+    network.mean.copy_(found.mean(0))
+    network.deviation.copy_(found.std(0).clamp_min(1e-2))
+    steps = EPOCHS * max(1, len(found) // ROWS)
+    order = torch.cat([torch.randperm(len(found)) for _ in range(EPOCHS + 1)])
+    made = ((found[rows], labels[rows]) for rows in order[: steps * ROWS].split(ROWS))
+
+    def loss(network: QualityNetwork, found: Tensor, labels: Tensor) -> Tensor:
+        return functional.mse_loss(network.of(found), labels)
+
+    return fitted(network, "quality", made, loss, steps)
 
 
 def train_cast(seen: Photos, share: float = 1.0, seed: int = 0) -> CastNetwork:
@@ -138,7 +150,7 @@ def fitted(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         running = value.item() if step == 0 else 0.97 * running + 0.03 * value.item()
-        if step % REPORT_EVERY == 0 or step == steps - 1:
+        if step % max(REPORT_EVERY, steps // 40) == 0 or step == steps - 1:
             print(
                 f"{name}: step {step} of {steps}, loss {running:.4f}, {time.perf_counter() - started:.0f} s", flush=True
             )
