@@ -15,7 +15,6 @@ SOURCE_ROWS = Schema(
         "alt_texts": (pl.List(pl.String), "other texts of the source for this image; empty where it has none"),
         "short_text": (pl.String, "short caption of the source, where source.columns names its column"),
         "long_text": (pl.String, "long caption of the source, where source.columns names its column"),
-        "tags": (pl.String, "tags of the source, where source.columns names their column"),
         "ocr": (pl.String, "words seen in the picture, where source.columns names their column"),
         "problem": (pl.String, "why the row leads to no image (unreadable_row, no_url, ...); null where it may"),
         "source_width": (pl.Int64, "width that the source claims"),

@@ -84,7 +84,12 @@ class Head(Network, Protocol):
 
 
 class ImageScorer(ImageNetwork, Protocol):
-    """``run`` gives (batch_size,) float32."""
+    """``run`` gives (batch_size,) float32.
+
+    A scorer that tells several things names them in a further attribute of its class, ``parts``, and gives
+    (batch_size, parts): each becomes a column, the score's name, ``_`` and the part's. One that cannot tell of every
+    picture says so by an attribute ``tells_unknown``: its NaN become nulls. Of others they are an error.
+    """
 
 
 class ImageTagger(ImageNetwork, Protocol):

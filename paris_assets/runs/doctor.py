@@ -16,7 +16,7 @@ from paris_assets.config import Profile, Score
 from paris_assets.dag.checks import checks_of
 from paris_assets.dag.s3 import open_location
 from paris_assets.errors import did_you_mean
-from paris_assets.models.registry import requirements
+from paris_assets.models.registry import requirements, score_columns
 from paris_assets.models.resolve import numeric_problems, profile_models
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.runs.preflight import setting_problems
@@ -92,9 +92,16 @@ def _rule_problems(profile: Profile) -> list[str]:
     if lacking:
         hashes = "paris_assets.signals.perceptual_hash:PerceptualHash"
         return [f"signals.measures gives no {', '.join(lacking)}, which duplicate_groups reads: add {hashes}"]
-    first, second = rule_columns(signals, profile.scores)
+    scores = [(column, name) for name, columns in score_columns(profile.scores).items() for column in columns]
+    first, second = rule_columns(signals, dict(scores))
     problems = [
-        f"scores.{name}: the file or a signal has a column {name!r}" for name in profile.scores if name in first
+        f"scores.{name}: the file or a signal has a column {column!r}" for column, name in scores if column in first
+    ]
+    other = dict(scores)
+    problems += [
+        f"scores.{name}: {other[column]} has a column {column!r}, too"
+        for column, name in scores
+        if other[column] != name
     ]
     curation = profile.curation
     tiers = {f"tiers.{tier.name}": (tier.rules, second) for tier in curation.tiers}

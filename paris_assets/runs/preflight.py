@@ -104,7 +104,7 @@ def _captions(profile: Profile) -> Iterator[str]:
             if not signal_problem(profile.signals) and SIGNALLED not in signal_schema(profile.signals):
                 signal = "paris_assets.signals.text_area:TextArea (pip install 'paris_assets[text]')"
                 yield f"captions.kinds.{name}: no signal gives {SIGNALLED}: name {signal} in signals.measures"
-        elif kind.column not in (None, "text", *profile.source.columns):
+        elif kind.column not in (None, "text", "tags", *profile.source.columns):  # a column `tags` is known by its name
             setting = f"--set 'source.columns={{{kind.column}: NAME}}'"
             yield f"captions.kinds.{name}: no column of the source is known to be {kind.column}: {setting}"
         if kind.endpoint is not None and (problem := endpoint_problem(kind.endpoint)):

@@ -31,7 +31,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     # What a list says of an image in several ways: only by source.columns, as the text is one of them by its name.
     "short_text": (),
     "long_text": (),
-    "tags": (),
     "ocr": (),
     "source_width": ("WIDTH", "original_width", "width"),
     "source_height": ("HEIGHT", "original_height", "height"),
