@@ -24,7 +24,7 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """A part of compiled functions that is to be fast within a loop, and is in none of them called."""
+    """A part of compiled functions: its code stands where it is called, however long it is."""
     return cast(Function, njit(nogil=True, forceinline=True)(function))
 
 

@@ -98,7 +98,7 @@ def area_weights(size: int, out: int) -> AreaWeights:
 
     Returns:
         `out`; the first value that each is a mean of, (n,) int64, where n is `out` up to a multiple of 16; and weights
-        from there on, whose sums are 2^14: (n x taps,) int16, where `_place` says. What is beyond `out` or the end is 0.
+        from there on, whose sums are 2^14, where `_place` says: (n x taps,) int16. Those beyond `out` or the end are 0.
     """
     taps = min(size // out + 2, size)
     padded = (out + LANES - 1) // LANES * LANES
@@ -149,9 +149,13 @@ def _average(centred: np.ndarray, firsts: np.ndarray, weights: np.ndarray, line:
     """Sets (N,) uint8 to weighted means of (W + 4,) int16, which are 2^8 times as large, less 2^15."""
     taps = len(weights) // len(firsts)
     for i in range(0, len(line), LANES):
-        first, second = _weighted(centred, firsts, weights, taps, i), _weighted(centred, firsts, weights, taps, i + 4)
-        third, fourth = _weighted(centred, firsts, weights, taps, i + 8), _weighted(centred, firsts, weights, taps, i + 12)
-        store_bytes(line, i, neighbour_sums(first, second), neighbour_sums(third, fourth), 8 + BITS)
+        lower = neighbour_sums(
+            _weighted(centred, firsts, weights, taps, i), _weighted(centred, firsts, weights, taps, i + 4)
+        )
+        upper = neighbour_sums(
+            _weighted(centred, firsts, weights, taps, i + 8), _weighted(centred, firsts, weights, taps, i + 12)
+        )
+        store_bytes(line, i, lower, upper, 8 + BITS)
 
 
 @inlined

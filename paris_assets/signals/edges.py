@@ -28,9 +28,7 @@ _LONGEST = max(LAGS)
 
 
 @inlined
-def _energies(
-    sums: Words, row: np.ndarray, below: np.ndarray, away: np.ndarray, x: int, lag: int
-) -> Words:
+def _energies(sums: Words, row: np.ndarray, below: np.ndarray, away: np.ndarray, x: int, lag: int) -> Words:
     """sums + the energy of steps over `lag` pixels, to the right and to the row `away`, from 16 places of a row on."""
     here, beside = shorts_of_bytes(row, x), shorts_of_bytes(row, x + 1)
     across = minus(shorts_of_bytes(row, x + lag), here)

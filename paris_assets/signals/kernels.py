@@ -45,7 +45,10 @@ def _lumas(rgb: np.ndarray, grey: np.ndarray) -> None:
     upper, lower = pairs(np.int16(19_595), np.int16(19_235)), pairs(np.int16(19_235), np.int16(7_471))
     done = max(0, len(grey) - 2) // LANES * LANES  # loads go two pixels beyond what is stored
     for i in range(0, done, LANES):
-        (red_green, green_blue), (next_red_green, next_green_blue) = colour_pairs(rgb, 3 * i), colour_pairs(rgb, 3 * i + 24)
+        (red_green, green_blue), (next_red_green, next_green_blue) = (
+            colour_pairs(rgb, 3 * i),
+            colour_pairs(rgb, 3 * i + 24),
+        )
         first = add_pairs(add_pairs(half, red_green, upper), green_blue, lower)
         second = add_pairs(add_pairs(half, next_red_green, upper), next_green_blue, lower)
         store_bytes(grey, i, first, second, np.int32(16))
@@ -117,7 +120,9 @@ def steps_across(grey: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def chroma_moments(planes: np.ndarray, step: int, linear: np.ndarray, curve: np.ndarray) -> tuple[float, float, float, float, int]:
+def chroma_moments(
+    planes: np.ndarray, step: int, linear: np.ndarray, curve: np.ndarray
+) -> tuple[float, float, float, float, int]:
     """Sums of a, b, a^2 and b^2 of CIELAB, and the number of pixels, over every `step`-th pixel and row.
 
     Args:

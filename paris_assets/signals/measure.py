@@ -23,7 +23,7 @@ from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
 from paris_assets.signals.signal import Caller, DataType, Signal, SignalError, Values, caller, load_signals
 
 BATCH_IMAGES = 16
-BATCH_PIXELS = 2_000_000  # decoded pixels after which a thread measures what it holds: they are to stay in its cache
+BATCH_PIXELS = 4_000_000  # decoded pixels after which a thread measures what it holds: they are to stay in its cache
 FRAME_BATCHES = 64
 
 
@@ -78,7 +78,7 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
         SignalError: unusable settings, or a signal that breaks its contract; names the signal.
     """
     signals = load_signals(settings.measures)
-    batches = _measured_batches(images, signals, settings.threads or _cores())
+    batches = _measured_batches(images, signals, settings.threads or cores())
     empty = True
     while found := list(islice(batches, FRAME_BATCHES)):
         empty = False
@@ -87,13 +87,12 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
         yield pl.DataFrame(schema=signal_schema(settings))
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _measured_batches(
-    images: Iterable[tuple[str, bytes]], signals: Sequence[Signal], threads: int
-) -> Iterator[_Batch]:
+def _measured_batches(images: Iterable[tuple[str, bytes]], signals: Sequence[Signal], threads: int) -> Iterator[_Batch]:
     """What is measured of each batch, in order, from a bounded window of futures."""
     images, measuring = iter(images), [(signal, caller(signal)) for signal in signals]
     window: deque[Future[_Batch]] = deque()

@@ -24,7 +24,8 @@ _NATIVE_PAIRS = "llvm.x86.avx2.pmadd.wd"
 _ELEMENTS = {types.uint8: _BYTE, types.int16: _SHORT}
 
 Shorts = Words = Any  # in annotations of compiled functions
-Emit = Callable[..., ir.Value]
+Builder = Value = Any  # of llvmlite, which states no types
+Emit = Callable[..., Value]
 
 
 class _Vector(types.Type):
@@ -49,7 +50,7 @@ def _operation(result: types.Type, **parameters: types.Type) -> Callable[[Emit],
     """An intrinsic whose code is `emit(builder, context, *values)`; of an array it is given the address."""
 
     def declared(emit: Emit) -> Any:
-        def code(context: Any, builder: ir.IRBuilder, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        def code(context: Any, builder: Builder, signature: Any, values: Sequence[Value]) -> Value:
             given = [
                 context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, values, strict=True)
@@ -82,22 +83,22 @@ def _constant(kind: ir.Type, values: Sequence[int]) -> ir.Constant:
     return ir.Constant(ir.VectorType(kind, len(values)), [ir.Constant(kind, value) for value in values])
 
 
-def _shuffled(builder: ir.IRBuilder, first: ir.Value, second: ir.Value, places: Sequence[int]) -> ir.Value:
+def _shuffled(builder: Builder, first: Value, second: Value, places: Sequence[int]) -> Value:
     return builder.shuffle_vector(first, second, _constant(_WORD, places))
 
 
-def _loaded(builder: ir.IRBuilder, array: ir.Value, element: ir.Type, place: ir.Value, lanes: int) -> ir.Value:
+def _loaded(builder: Builder, array: Value, element: ir.Type, place: Value, lanes: int) -> Value:
     vector = ir.VectorType(element, lanes)
     address = builder.gep(array, [place], source_etype=element)
     return builder.load(builder.bitcast(address, vector.as_pointer()), typ=vector, align=1)
 
 
-def _stored(builder: ir.IRBuilder, array: ir.Value, element: ir.Type, place: ir.Value, vector: ir.Value) -> None:
+def _stored(builder: Builder, array: Value, element: ir.Type, place: Value, vector: Value) -> None:
     address = builder.gep(array, [place], source_etype=element)
     builder.store(vector, builder.bitcast(address, vector.type.as_pointer()), align=1)
 
 
-def _repeated(builder: ir.IRBuilder, kind: ir.VectorType, values: Sequence[ir.Value]) -> ir.Value:
+def _repeated(builder: Builder, kind: ir.VectorType, values: Sequence[Value]) -> Value:
     """The values in turn, in every lane."""
     vector = ir.Constant(kind, ir.Undefined)
     for lane, value in enumerate(values):
@@ -106,57 +107,57 @@ def _repeated(builder: ir.IRBuilder, kind: ir.VectorType, values: Sequence[ir.Va
 
 
 @_operation(WORDS)
-def no_words(builder: ir.IRBuilder, context: Any) -> ir.Value:
+def no_words(builder: Builder, context: Any) -> Value:
     """Eight zeros."""
     return ir.Constant(_WORDS, None)
 
 
 @_operation(SHORTS, array=_BYTES_IN, place=types.intp)
-def shorts_of_bytes(builder: ir.IRBuilder, context: Any, array: ir.Value, place: ir.Value) -> ir.Value:
+def shorts_of_bytes(builder: Builder, context: Any, array: Value, place: Value) -> Value:
     """The 16 numbers from a place of a (N,) uint8 on."""
     return builder.zext(_loaded(builder, array, _BYTE, place, LANES), _SHORTS)
 
 
 @_operation(SHORTS, array=_SHORTS_IN, place=types.intp)
-def shorts(builder: ir.IRBuilder, context: Any, array: ir.Value, place: ir.Value) -> ir.Value:
+def shorts(builder: Builder, context: Any, array: Value, place: Value) -> Value:
     """The 16 numbers from a place of a (N,) int16 on."""
     return _loaded(builder, array, _SHORT, place, LANES)
 
 
 @_operation(SHORTS, left=SHORTS, right=SHORTS)
-def plus(builder: ir.IRBuilder, context: Any, left: ir.Value, right: ir.Value) -> ir.Value:
+def plus(builder: Builder, context: Any, left: Value, right: Value) -> Value:
     """Sums."""
     return builder.add(left, right)
 
 
 @_operation(SHORTS, left=SHORTS, right=SHORTS)
-def minus(builder: ir.IRBuilder, context: Any, left: ir.Value, right: ir.Value) -> ir.Value:
+def minus(builder: Builder, context: Any, left: Value, right: Value) -> Value:
     """Differences."""
     return builder.sub(left, right)
 
 
 @_operation(SHORTS, values=SHORTS)
-def magnitudes(builder: ir.IRBuilder, context: Any, values: ir.Value) -> ir.Value:
+def magnitudes(builder: Builder, context: Any, values: Value) -> Value:
     """Absolute values."""
     return builder.select(builder.icmp_signed("<", values, ir.Constant(_SHORTS, None)), builder.neg(values), values)
 
 
 @_operation(WORDS, total=WORDS, left=SHORTS, right=SHORTS)
-def add_pairs(builder: ir.IRBuilder, context: Any, total: ir.Value, left: ir.Value, right: ir.Value) -> ir.Value:
+def add_pairs(builder: Builder, context: Any, total: Value, left: Value, right: Value) -> Value:
     """total + the summed products of each two neighbours."""
     native = "+avx2" in context.codegen().magic_tuple()[2]
     return builder.add(total, (_native_pairs if native else _any_pairs)(builder, left, right))
 
 
-def _native_pairs(builder: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
+def _native_pairs(builder: Builder, left: Value, right: Value) -> Value:
     kind = ir.FunctionType(_WORDS, [_SHORTS, _SHORTS])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, _NATIVE_PAIRS), [left, right])
 
 
-def _any_pairs(builder: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
+def _any_pairs(builder: Builder, left: Value, right: Value) -> Value:
     """The same for CPUs that have no instruction for it."""
 
-    def every_second(vector: ir.Value, first: int) -> ir.Value:
+    def every_second(vector: Value, first: int) -> Value:
         return builder.sext(_shuffled(builder, vector, vector, range(first, LANES, 2)), _WORDS)
 
     products = [builder.mul(every_second(left, first), every_second(right, first)) for first in (0, 1)]
@@ -164,7 +165,7 @@ def _any_pairs(builder: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Val
 
 
 @_operation(types.int32, words=WORDS)
-def total(builder: ir.IRBuilder, context: Any, words: ir.Value) -> ir.Value:
+def total(builder: Builder, context: Any, words: Value) -> Value:
     """The sum of all eight."""
     while words.type.count > 1:
         half = words.type.count // 2
@@ -174,10 +175,10 @@ def total(builder: ir.IRBuilder, context: Any, words: ir.Value) -> ir.Value:
 
 
 @_operation(types.UniTuple(types.int32, 4), first=WORDS, second=WORDS, third=WORDS, fourth=WORDS)
-def totals(builder: ir.IRBuilder, context: Any, *words: ir.Value) -> ir.Value:
+def totals(builder: Builder, context: Any, *words: Value) -> Value:
     """The sums of four vectors."""
 
-    def neighbours(left: ir.Value, right: ir.Value) -> ir.Value:
+    def neighbours(left: Value, right: Value) -> Value:
         even, odd = (_shuffled(builder, left, right, [i + k for i in (0, 2, 8, 10, 4, 6, 12, 14)]) for k in (0, 1))
         return builder.add(even, odd)
 
@@ -189,30 +190,30 @@ def totals(builder: ir.IRBuilder, context: Any, *words: ir.Value) -> ir.Value:
 
 
 @_operation(WORDS, high=WORDS, low=WORDS, bits=types.int32)
-def joined(builder: ir.IRBuilder, context: Any, high: ir.Value, low: ir.Value, bits: ir.Value) -> ir.Value:
+def joined(builder: Builder, context: Any, high: Value, low: Value, bits: Value) -> Value:
     """high x 2^bits + low."""
     return builder.add(builder.shl(high, _repeated(builder, _WORDS, [bits])), low)
 
 
 @_operation(WORDS, value=types.int32)
-def words(builder: ir.IRBuilder, context: Any, value: ir.Value) -> ir.Value:
+def words(builder: Builder, context: Any, value: Value) -> Value:
     """Eight times one number."""
     return _repeated(builder, _WORDS, [value])
 
 
 @_operation(SHORTS, first=types.int16, second=types.int16)
-def pairs(builder: ir.IRBuilder, context: Any, first: ir.Value, second: ir.Value) -> ir.Value:
+def pairs(builder: Builder, context: Any, first: Value, second: Value) -> Value:
     """Eight times two numbers."""
     return _repeated(builder, _SHORTS, [first, second])
 
 
 @_operation(types.UniTuple(SHORTS, 2), array=_BYTES_IN, place=types.intp)
-def colour_pairs(builder: ir.IRBuilder, context: Any, array: ir.Value, place: ir.Value) -> ir.Value:
-    """R and G, and G and B, of the 8 pixels that 24 numbers from a place of a (N,) uint8 on are; four more are loaded."""
-    parts = [_loaded(builder, array, _BYTE, builder.add(place, _PLACE(start)), LANES) for start in (0, 12)]
-    both, nothing = _shuffled(builder, *parts, range(32)), ir.Constant(ir.VectorType(_BYTE, 32), None)
+def colour_pairs(builder: Builder, context: Any, array: Value, place: Value) -> Value:
+    """R and G, and G and B, of the 8 pixels from a place of a (N,) uint8 on; four more numbers are loaded."""
+    first, second = (_loaded(builder, array, _BYTE, builder.add(place, _PLACE(start)), LANES) for start in (0, 12))
+    both, nothing = _shuffled(builder, first, second, range(32)), ir.Constant(ir.VectorType(_BYTE, 32), None)
 
-    def channels(first: int) -> ir.Value:
+    def channels(first: int) -> Value:
         chosen = [part + 3 * pixel + first + i for part in (0, 16) for pixel in range(4) for i in (0, 1)]
         with_zeros = [place for number in chosen for place in (number, 32)]
         return builder.bitcast(_shuffled(builder, both, nothing, with_zeros), _SHORTS)
@@ -221,17 +222,17 @@ def colour_pairs(builder: ir.IRBuilder, context: Any, array: ir.Value, place: ir
 
 
 @_operation(types.none, array=_BYTES_IN, place=types.intp, first=WORDS, second=WORDS, bits=types.int32)
-def store_bytes(builder: ir.IRBuilder, context: Any, array: ir.Value, place: ir.Value, *rest: ir.Value) -> ir.Value:
+def store_bytes(builder: Builder, context: Any, array: Value, place: Value, *rest: Value) -> Value:
     """Sets 16 numbers of a (N,) uint8, from a place on, to those of two vectors over 2^bits, which are 0 to 255."""
     first, second, bits = rest
     shifts = _repeated(builder, _WORDS, [bits])
-    shifted = _shuffled(builder, *(builder.lshr(each, shifts) for each in (first, second)), range(LANES))
+    shifted = _shuffled(builder, builder.lshr(first, shifts), builder.lshr(second, shifts), range(LANES))
     _stored(builder, array, _BYTE, place, builder.trunc(shifted, _BYTES))
     return context.get_dummy_value()
 
 
 @_operation(SHORTS, array=_SHORTS_IN, first=types.intp, second=types.intp, third=types.intp, fourth=types.intp)
-def quads(builder: ir.IRBuilder, context: Any, array: ir.Value, *places: ir.Value) -> ir.Value:
+def quads(builder: Builder, context: Any, array: Value, *places: Value) -> Value:
     """Four numbers each from four places of a (N,) int16 on."""
     four = ir.Constant(ir.VectorType(_PLACE, 4), ir.Undefined)
     for lane, place in enumerate(places):
@@ -242,6 +243,6 @@ def quads(builder: ir.IRBuilder, context: Any, array: ir.Value, *places: ir.Valu
 
 
 @_operation(WORDS, first=WORDS, second=WORDS)
-def neighbour_sums(builder: ir.IRBuilder, context: Any, first: ir.Value, second: ir.Value) -> ir.Value:
+def neighbour_sums(builder: Builder, context: Any, first: Value, second: Value) -> Value:
     """The sums of each two neighbours of 16 numbers."""
     return builder.add(*(_shuffled(builder, first, second, range(start, LANES, 2)) for start in (0, 1)))
