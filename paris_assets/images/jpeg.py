@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -74,7 +75,7 @@ def quantisation_tables(head: Sequence[Segment]) -> dict[int, tuple[int, ...]]:
             size = 2 if content[0] >> 4 else 1
             steps, number = content[1 : 1 + 64 * size], content[0] & 15
             if len(steps) == 64 * size:
-                tables[number] = tuple(int.from_bytes(steps[i : i + size]) for i in range(0, len(steps), size))
+                tables[number] = struct.unpack(">64B" if size == 1 else ">64H", steps)
             content = content[1 + 64 * size :]
     return tables
 

@@ -37,10 +37,10 @@ def samples(rgb: list[np.ndarray]) -> list[np.ndarray]:
     return [sample for _, sample in _greys_and_samples(rgb)]
 
 
-def histograms(rgb: list[np.ndarray]) -> np.ndarray:
-    """(N, 4, 256) int64: how often each level occurs in R, G, B and luma of each sample."""
+def histograms(rgb: list[np.ndarray]) -> list[np.ndarray]:
+    """How often each level occurs in R, G, B and luma of each sample: (4, 256) int64 each."""
     return _remembered(
-        "histograms", rgb, lambda: np.stack([kernels.histograms(planes.reshape(4, -1)) for planes in samples(rgb)])
+        "histograms", rgb, lambda: [kernels.histograms(planes.reshape(4, -1)) for planes in samples(rgb)]
     )
 
 
@@ -84,7 +84,7 @@ def resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:
-    return lanczos.resized(plane, *_weights(plane.shape[1], width), *_weights(plane.shape[0], height))
+    return lanczos.resized(plane, _weights(plane.shape[1], width), _weights(plane.shape[0], height))
 
 
 def _greys_and_samples(rgb: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:

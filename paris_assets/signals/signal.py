@@ -16,6 +16,8 @@ from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
 DataType = pl.DataType | type[pl.DataType]
+Values = Mapping[str, Sequence[Any] | np.ndarray]
+Caller = Callable[[list[np.ndarray], list[ImageFile]], Values]
 FILES = "files"
 RESERVED = ("image_id", "undecodable", "error", *FILE_COLUMNS)
 
@@ -56,10 +58,19 @@ class Signal(Protocol):
         ...
 
 
-def call(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> Mapping[str, Sequence[Any] | np.ndarray]:
+def call(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> Values:
     """What a signal measures of a batch, given what it reads."""
-    given = {FILES: files}
-    return signal.measure(*(given.get(name, rgb) for name in _reads(signal)))
+    return caller(signal)(rgb, files)
+
+
+def caller(signal: Signal) -> Caller:
+    """`call` of one signal, for many batches: what it reads is found out once."""
+    reads = _reads(signal)
+
+    def call(rgb: list[np.ndarray], files: list[ImageFile]) -> Values:
+        return signal.measure(*(files if name == FILES else rgb for name in reads))
+
+    return call
 
 
 def _reads(signal: Signal) -> list[str]:
