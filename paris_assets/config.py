@@ -118,6 +118,14 @@ class Profile(Section):
             raise ValueError(_no_encoder("duplicates.vectors.encoder", close.encoder, self.picture_embeddings))
         return self
 
+    @model_validator(mode="after")
+    def _tags(self) -> Profile:
+        if self.concepts.listed == "tags" and "tags" not in self.source.columns:
+            raise ValueError(
+                "concepts.listed: say in source.columns which column of the source holds tags: {tags: NAME}"
+            )
+        return self
+
     @property
     def stored_embedder(self) -> str | None:
         """The encoder of `picture_embeddings` that is `embedder` to the last setting: its vectors are taken over."""

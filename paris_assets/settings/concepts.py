@@ -49,8 +49,8 @@ class Concepts(Section):
     max_words: int = Field(default=3, ge=1, le=5, description="longest phrase, words")
     listed: Literal["tags", "text", "alt_texts"] | None = Field(
         default=None,
-        description="column of the source that lists tags, with commas, semicolons, bars or ends of lines between them "
-        "(`source.columns` says which one `tags` is); null: none",
+        description="column of the source that lists tags, with commas, semicolons, bars or line ends between them: "
+        "`tags` as `source.columns` names it, or a text; null: none",
     )
     min_df: int = Field(default=5, ge=1, description="images that a concept needs; rarer ones weigh nothing")
     parents: Annotated[dict[str, str], AfterValidator(_leading_upwards)] = Field(

@@ -12,9 +12,10 @@ import pytest
 
 from paris_assets.concepts.schema import CONCEPTS
 from paris_assets.concepts.tags import likely, tagged
-from paris_assets.config import Concepts, Model
+from paris_assets.config import Concepts, Model, ProfileError
 from paris_assets.errors import BrokenInvariant
 from paris_assets.models.registry import ModelError, Models
+from paris_assets.profiles import load_profile
 from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures.small_world import CHEAP
 from paris_assets_tests.models.cheap import Tagger
@@ -127,3 +128,9 @@ def test_an_empty_shard_has_the_columns() -> None:
         nothing = rows(tagged(CURATED.head(0), None, CAPTIONS.head(0), images, settings, Models()))
         assert dict(nothing.schema) == dict(CONCEPTS.polars())
         assert nothing.is_empty()
+
+
+def test_tags_of_the_source_need_the_name_of_their_column() -> None:
+    with pytest.raises(ProfileError, match=r"concepts.listed: say in source.columns which column"):
+        load_profile("demo", {"concepts.listed": "tags"})
+    assert load_profile("demo", {"concepts.listed": "tags", "source.columns": {"tags": "words"}}).concepts.used

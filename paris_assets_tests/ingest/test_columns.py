@@ -192,14 +192,15 @@ def test_times_become_text_and_no_number() -> None:
     assert rows.select("text", "source_width", "uid").rows() == [("P1D", None, "2020-01-02")]
 
 
-def test_tags_are_texts_or_lists_and_become_one_text() -> None:
+def test_tags_are_texts_or_lists_that_the_profile_names_and_become_one_text() -> None:
     lists = pl.Series([["old barn", None, "sea"], None], dtype=pl.List(pl.String))
-    assert _normalise({"url": URL, "Tags": lists})["tags"].to_list() == ["old barn\nsea", None]
-    assert _normalise({"url": URL, "tags": ["old barn, sea", None]})["tags"].to_list() == ["old barn, sea", None]
-    numbers = _normalise({"url": URL, "tags": pl.Series([[1], [2]], dtype=pl.List(pl.Int64))})
-    assert numbers["tags"].to_list() == [None, None], "no list of texts"
-    named = _normalise({"url": URL, "keywords": ["a; b", ""]}, {"tags": "keywords"})
-    assert (named["tags"].to_list(), named["text"].to_list()) == (["a; b", ""], [None, None])
+    named = {"tags": "words"}
+    assert _normalise({"url": URL, "words": lists}, named)["tags"].to_list() == ["old barn\nsea", None]
+    texts = _normalise({"url": URL, "words": ["old barn, sea", ""]}, named)
+    assert (texts["tags"].to_list(), texts["text"].to_list()) == (["old barn, sea", ""], [None, None])
+    assert _normalise({"url": URL, "tags": lists})["tags"].to_list() == [None, None], "of any kind"
+    with pytest.raises(SourceError, match=r"\['words'\] of list.parquet hold lists or structs"):
+        _normalise({"url": URL, "words": [[1], [2]]}, named)
 
 
 @pytest.mark.parametrize(
@@ -207,4 +208,4 @@ def test_tags_are_texts_or_lists_and_become_one_text() -> None:
     [(["old barn", 3, "sea"], "old barn\nsea"), ("old barn, sea", "old barn, sea"), ([], ""), (None, None), ({}, None)],
 )
 def test_tags_of_records(value: object, tags: str | None) -> None:
-    assert from_records([{"url": "u", "tags": value}], {}, 0)["tags"].to_list() == [tags]
+    assert from_records([{"url": "u", "words": value}], {"tags": "words"}, 0)["tags"].to_list() == [tags]

@@ -39,7 +39,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "similarity": ("similarity", "CLIP_SCORE", "clip_score", "clip_l14_similarity_score"),
     "punsafe": ("punsafe",),
     "pwatermark": ("pwatermark",),
-    "tags": ("tags",),
+    "tags": (),  # lists hold tags of many kinds: `source.columns` says which are meant
     "uid": ("uid",),
     "source_hash": ("hash",),
     "face_bboxes": ("face_bboxes",),
