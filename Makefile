@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow test-all test-older test-wheel dev lint clean
+.PHONY: demo test test-slow test-all test-older bench-signals test-wheel dev lint clean
 
 demo: .venv/installed
 	$(BIN)/paris run --profile demo
@@ -25,6 +25,12 @@ NUMERIC := models latents captions clusters signals images
 test-older: .venv/installed
 	$(OLDER) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not extended and not wheel" \
 		$(NUMERIC:%=paris_assets_tests/%)
+
+# What signals cost beside decoding, compiled for this CPU and for one without AVX-512.
+HASWELL := NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx2,+fma,+bmi2 NUMBA_CACHE_DIR=data/runs/.numba-haswell
+bench-signals: .venv/installed
+	$(BIN)/python -m paris_assets_tests.benchmarks.bench_signals
+	$(OLDER) $(HASWELL) $(BIN)/python -m paris_assets_tests.benchmarks.bench_signals
 
 test-wheel: .venv/installed
 	$(BIN)/python -m pytest -n 0 -m wheel paris_assets_tests/test_wheel.py

@@ -1,4 +1,4 @@
-"""The command line: `paris run | dev | inspect | verify | export | doctor | settings | completion`."""
+"""The command line: `paris run | dev | inspect | search | verify | export | doctor | settings | completion`."""
 
 from __future__ import annotations
 
@@ -129,6 +129,29 @@ def _inspect(options: argparse.Namespace) -> int:
     return print_history(Tables(catalog), options.image)
 
 
+def _search(options: argparse.Namespace) -> int:
+    from paris_assets.runs.doctor import absent_packages
+
+    if absent := absent_packages():
+        raise UsageError(f"{', '.join(absent)} are not installed: pip install 'paris_assets[run]'")
+    from paris_assets.search.command import SearchRequest, search_command
+
+    profile, url = _resolve(options)
+    request = SearchRequest(
+        query=options.query,
+        queries=options.queries,
+        encoder=options.encoder,
+        top=options.top,
+        least=options.min_cosine,
+        as_json=options.json,
+        html=options.html,
+        write=options.write,
+        reason=options.reason,
+        factor=options.boost,
+    )
+    return search_command(profile, url, request)
+
+
 def _verify(options: argparse.Namespace) -> int:
     from paris_assets.verification.command import verify_command
 
@@ -182,6 +205,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "dev": _dev,
     "inspect": _inspect,
+    "search": _search,
     "verify": _verify,
     "export": _export,
     "doctor": _doctor,

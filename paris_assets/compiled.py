@@ -23,6 +23,11 @@ def compiled(function: Function) -> Function:
         return cast(Function, njit(nogil=True)(function))
 
 
+def inlined(function: Function) -> Function:
+    """A part of compiled functions: its code stands where it is called, however long it is."""
+    return cast(Function, njit(nogil=True, forceinline=True)(function))
+
+
 def _typed_product(_: Any, total: Any, left: Any, right: Any) -> Any:
     def code(_: Any, builder: ir.IRBuilder, __: Any, values: Any) -> Any:
         return builder.add(values[0], builder.mul(values[1], values[2]))

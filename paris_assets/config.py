@@ -14,13 +14,14 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from paris_assets.settings.captions import Captions, Text
+from paris_assets.settings.captions import Captions, Endpoint, Kind, Text
 from paris_assets.settings.checks import Checks
 from paris_assets.settings.clusters import Clusters
+from paris_assets.settings.concepts import Concepts
 from paris_assets.settings.curation import Curation, Duplicates, OwnRule, QuantileRule, Rule, Tier
 from paris_assets.settings.experts import Experts
 from paris_assets.settings.import_path import class_version
-from paris_assets.settings.ingest import Ingest, Source
+from paris_assets.settings.ingest import Encode, Ingest, Source
 from paris_assets.settings.latents import Latents
 from paris_assets.settings.network import Model, Score
 from paris_assets.settings.section import ProfileError, Section, sections, without_tuning
@@ -30,10 +31,14 @@ __all__ = [
     "Captions",
     "Checks",
     "Clusters",
+    "Concepts",
     "Curation",
     "Duplicates",
+    "Encode",
+    "Endpoint",
     "Experts",
     "Ingest",
+    "Kind",
     "Latents",
     "Model",
     "OwnRule",
@@ -76,6 +81,7 @@ class Profile(Section):
     curation: Curation = Curation()
     duplicates: Duplicates = Duplicates()
     captions: Captions = Captions()
+    concepts: Concepts = Concepts()
     text: Text = Text()
     embedder: Model = Field(
         default=Model(implementation="efficientnet-lite0"),
@@ -107,6 +113,9 @@ class Profile(Section):
                 raise ValueError(f"scores: {column!r} is a column of content_scores already")
             if score.on is not None and score.on not in self.picture_embeddings:
                 raise ValueError(_no_encoder(f"scores.{column}.on", score.on, self.picture_embeddings))
+        close = self.duplicates.vectors
+        if close is not None and close.encoder not in self.picture_embeddings:
+            raise ValueError(_no_encoder("duplicates.vectors.encoder", close.encoder, self.picture_embeddings))
         return self
 
     @property

@@ -12,6 +12,8 @@ from paris_assets.captions import assets as captions_assets
 from paris_assets.captions import checks as captions_checks
 from paris_assets.clusters import assets as clusters_assets
 from paris_assets.clusters import checks as clusters_checks
+from paris_assets.concepts import assets as concepts_assets
+from paris_assets.concepts import checks as concepts_checks
 from paris_assets.config import Profile
 from paris_assets.curation import assets as curation_assets
 from paris_assets.curation import checks as curation_checks
@@ -56,6 +58,7 @@ ASSETS = assets_of(
     signals_assets,
     curation_assets,
     captions_assets,
+    concepts_assets,
     clusters_assets,
     latents_assets,
     experts_assets,
@@ -65,6 +68,7 @@ CHECKS = (
     signals_checks,
     curation_checks,
     captions_checks,
+    concepts_checks,
     clusters_checks,
     latents_checks,
     experts_checks,

@@ -46,7 +46,7 @@ def _top_names(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_import_is_declared() -> None:
-    named = declared("run", "offline")
+    named = declared("run", "offline", "text")
     assert {name: modules for name, modules in imported().items() if name not in named} == {}
 
 

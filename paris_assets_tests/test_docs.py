@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
+from paris_assets.config import Encode, Endpoint, Kind, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.definitions import asset_graph
-from paris_assets.profiles import load_profile, parse_overrides
+from paris_assets.profiles import load_profile, parse_overrides, shipped_profiles
 from paris_assets.runs.arguments import build_parser
+from paris_assets.settings.curation import VectorDuplicates
 from paris_assets.settings.section import Section
 from tools import settings_reference
 
@@ -93,7 +94,7 @@ def test_commands_are_ones_that_paris_takes(page: str, capsys: pytest.CaptureFix
 def check_values(options: argparse.Namespace, said: str) -> None:
     """Names of profiles, settings and assets in a command are real ones."""
     profile = getattr(options, "profile", None)
-    if profile in (None, "demo", "paris"):
+    if profile in (None, *shipped_profiles()):
         load_profile(profile or "demo", parse_overrides(getattr(options, "set", [])))
     else:
         assert re.search(rf"^# {re.escape(profile)}:", PAGES["docs/extending.md"], re.MULTILINE), said
@@ -121,11 +122,13 @@ def test_settings_that_are_named_exist(page: str) -> None:
 
 def has_setting(path: str) -> bool:
     """Whether a dotted path leads to a setting, through scores of any name."""
+    if path.startswith("ingest.encode."):  # null, where a profile sets none of these
+        return path.removeprefix("ingest.encode.") in Encode.model_fields
     first, *names = path.split(".")
     place: Any = PARENTS.get(first) or getattr(PROFILE, first)
     for name in names:
-        if isinstance(place, dict):  # of encoders and scores, by name
-            place = Score if first == "scores" else Model
+        if isinstance(place, dict):  # of encoders, scores and kinds of captions, by name
+            place = {"scores": Score, "captions": Kind}.get(first, Model)
             continue
         kind = place if isinstance(place, type) else type(place)
         if not issubclass(kind, Section) or name not in kind.model_fields:
@@ -141,7 +144,11 @@ def test_a_name_that_is_no_setting_is_seen() -> None:
     assert has_setting("scores.aesthetic.on")
     assert has_setting("picture_embeddings.clip-l14.path")
     assert not has_setting("picture_embeddings.clip-l14.on")
+    assert has_setting("captions.kinds.long.endpoint")
+    assert not has_setting("captions.kinds.long.on")
     assert not has_setting("clusters.count")
+    assert has_setting("ingest.encode.short_side")
+    assert not has_setting("ingest.encode.long_side")
     assert not has_setting("text.encoder.layers")
 
 
@@ -168,12 +175,14 @@ def test_the_page_of_settings_is_what_its_script_writes() -> None:
 
 def test_the_page_of_settings_has_every_setting() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", PAGES["docs/settings.md"], re.MULTILINE)
-    own = [field for kind in (Rule, OwnRule, QuantileRule, Tier) for field in kind.model_fields]
+    kinds = (Rule, OwnRule, QuantileRule, Tier, VectorDuplicates, Kind, Endpoint)
+    own = [field for kind in kinds for field in kind.model_fields]
     of_networks = [f"NETWORK.{name}" for name in Model.model_fields]
     of_networks += [
         "SCORE.implementation",
         *(f"SCORE.{name}" for name in Score.model_fields.keys() - Model.model_fields),
     ]
+    of_networks += [f"ingest.encode.{name}" for name in Encode.model_fields]
     whole = [name for name, value in PROFILE if not isinstance(value, Section) or isinstance(value, Model)]
     inner = [
         f"{name}.{field}"

@@ -302,6 +302,7 @@ INTERNAL = {
     "WrongColumns": "a broken invariant",
     "NotAnImage": "becomes the reason of an image's row",
     "Undecodable": "becomes the reason of an image's row",
+    "Unencodable": "becomes the reason of an image's row",
     "PrivateAddress": "becomes the reason of an image's row",
     "BadUrl": "becomes the reason of an image's row",
     "BadAnswer": "becomes the reason of an image's row",

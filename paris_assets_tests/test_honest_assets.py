@@ -37,7 +37,7 @@ from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
 PACKAGE = Path(paris_assets.__file__).parent
-STAGES = ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
+STAGES = ("ingest", "signals", "curation", "captions", "concepts", "clusters", "latents", "experts")
 SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yaml"))
 BY_NAME = {asset.name: asset for asset in ASSETS}
 CHECKS = checks_of(BY_NAME, *CHECK_MODULES)
@@ -152,7 +152,8 @@ def test_conditions_and_orders_are_of_assets_that_exist(asset: TableAsset) -> No
         for name, parameter in inspect.signature(asset.body).parameters.items()
         if type(None) in get_args(parameter.annotation)
     }
-    absent_sometimes = {"content_scores", "score_quantiles"} & set(tables_read(asset.body))
+    kinds = {"caption_kinds", "repeated_captions"} if asset.name == "captions" else set()  # each needs the other
+    absent_sometimes = {"content_scores", "score_quantiles", *kinds} & set(tables_read(asset.body))
     assert optional == set(asset.optional_inputs) | absent_sometimes
 
 
@@ -221,12 +222,15 @@ def test_images_are_curated_by_calling_the_asset() -> None:
             {**group, "image_id": "b", "source_row": 8, "keeper": False, "distance": 2, "method": "phash"},
         ]
     )
-    output = curated_images.body("00000", IMAGES, SOURCES, LEDGER, groups.lazy(), None)
+    profile = load_profile("demo")
+    output = curated_images.body("00000", IMAGES, profile, SOURCES, LEDGER, groups.lazy(), None)
     (row,) = rows_of(output).to_dicts()
-    assert dict(rows_of(output).schema) == {k: v for k, v in CURATED_IMAGES.polars().items() if k != "tier"}
+    assert dict(rows_of(output).schema) == {
+        k: v for k, v in CURATED_IMAGES.polars().items() if k not in ("tier", "boost")
+    }
     verdicts = FILTERED_IMAGES.frame([{"image_id": name, "kept": True, "tier": "512"} for name in ("a", "b")])
     (tiered,) = rows_of(
-        curated_images.body("00000", IMAGES, SOURCES, LEDGER, groups.lazy(), verdicts.lazy())
+        curated_images.body("00000", IMAGES, profile, SOURCES, LEDGER, groups.lazy(), verdicts.lazy())
     ).to_dicts()
     assert tiered == {**row, "tier": "512"}
     assert (row["image_id"], row["url"], row["alt_texts"], row["aesthetic"]) == (

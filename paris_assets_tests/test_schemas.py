@@ -19,7 +19,7 @@ from paris_assets.rules.columns import FILE_COLUMNS
 from paris_assets.storage.schema import Schema
 
 PACKAGE = Path(paris_assets.__file__).parent
-STAGES = ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
+STAGES = ("ingest", "signals", "curation", "captions", "concepts", "clusters", "latents", "experts")
 BY_NAME = {asset.name: asset for asset in ASSETS}
 # Column types outside the stages' schema.py, and why.
 ELSEWHERE = {

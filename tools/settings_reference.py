@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from paris_assets.config import Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
+from paris_assets.config import Encode, Endpoint, Kind, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.models.resolve import profile_models
+from paris_assets.settings.curation import VectorDuplicates
 
 FILE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
@@ -32,12 +33,20 @@ REFERENCES = {
     "OwnRule": "rule of your own",
     "QuantileRule": "rule by rank",
     "Tier": "tier",
+    "ImageList": "file",
+    "VectorDuplicates": "comparison of vectors",
+    "Encode": "encoding (below)",
+    "Kind": "kind of captions",
+    "Endpoint": "endpoint",
 }
 PARTS = {
     "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
     "A rule of your own": (OwnRule, "An item of `curation.signal_rules` or `curation.score_rules`."),
     "A rule by rank": (QuantileRule, "An item of `curation.quantile_rules`."),
     "A tier": (Tier, "An item of `curation.tiers`."),
+    "A comparison of vectors": (VectorDuplicates, "The value of `duplicates.vectors`."),
+    "A kind of captions": (Kind, "`captions.kinds.KIND`, for each of source, short, long, tags and ocr."),
+    "An endpoint": (Endpoint, "`captions.kinds.KIND.endpoint`."),
 }
 
 
@@ -54,6 +63,11 @@ def _chapters() -> Iterator[str]:
         kind: Any = field.annotation
         if name not in whole:
             yield _chapter(f"`{name}`", kind, f"{name}.", list(kind.model_fields), kind.__doc__)
+        if name == "ingest":
+            said = (
+                f"{Encode.__doc__} Where `ingest.encode` is null, these say nothing; one that is set sets the others."
+            )
+            yield _chapter("An encoding", Encode, "ingest.encode.", list(Encode.model_fields), said)
     places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
     said = f"What NETWORK stands for: {places}, and `picture_embeddings.NAME` for each encoder, whose column is NAME."
     yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)

@@ -1,4 +1,4 @@
-"""Captions of a shard, where earlier rows of the same captioner may be kept."""
+"""Captions of a shard, where what networks wrote before may be kept."""
 
 from __future__ import annotations
 
@@ -7,38 +7,106 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from paris_assets.captions.choice import SOURCE_TEXT, caption, without_caption
-from paris_assets.config import Captions
+from paris_assets.captions.choice import chosen, valid_and_not, without_repeated
+from paris_assets.captions.kinds import SOURCE_TEXT, Count, Writer, kind_rows
+from paris_assets.config import Captions, Kind, Text
 from paris_assets.images.reader import ShardImages
-from paris_assets.models.batches import BatchStats
+from paris_assets.models.batches import BatchStats, Images, run_batches
+from paris_assets.models.chat import ChatCaptioner
 from paris_assets.models.registry import Models
+from paris_assets.settings.captions import columns_read
 from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.reuse import reuse_rows
 
 
 def captioned(curated: pl.LazyFrame, images: ShardImages, settings: Captions, models: Models) -> Output:
-    """Rows of `captions` for the shard's `curated_images`."""
+    """Rows of `captions` for the shard's `curated_images`, under a profile that names no kinds."""
     wanted = curated.select("image_id", "text", source_text="text").sort("image_id").collect()
-    output, stats = Output(rows_in=wanted.height, samples=Samples(first_captions, images.one)), BatchStats()
+    output = Output(rows_in=wanted.height, samples=Samples(first_captions, images.one))
+    writers = Writers(output, models, settings)
 
     def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        ids = pl.Series("image_id", without_caption(missing, settings.min_words), pl.String)
-        captioner = models.load(settings.captioner) if len(ids) else None
-        yield from caption(missing, images.read(ids), captioner, settings, stats=stats)
-        if captioner is not None:
-            output.facts["models"] = {"captions.captioner": captioner.identity()}
-        output.note_halved(stats.halved)
+        yield chosen(kind_rows(missing, images.read, settings, writers), missing, settings.train)
 
-    def counted(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
-        writers = Counter[str]()
-        for chunk in reuse_rows(wanted, previous, compute, ("image_id", "source_text")):
-            writers.update(dict(chunk["captioner"].value_counts().iter_rows()))
-            yield chunk
-        output.rows_of_models = bool(writers.keys() - {SOURCE_TEXT})
-        output.facts |= {f"captions by {name}": count for name, count in sorted(writers.items())}
+    def rows(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
+        yield from _told(output, reuse_rows(wanted, previous, compute, ("image_id", "source_text")))
 
-    output.rows = counted
+    output.rows = rows
     return output
+
+
+def captions_of_kinds(
+    curated: pl.LazyFrame, images: ShardImages, settings: Captions, text: Text, models: Models
+) -> Output:
+    """Rows of `caption_kinds` for the shard's `curated_images`, with the texts that kinds are taken from
+    (``kinds.with_texts``)."""
+    wanted = curated.select("image_id", *sorted(columns_read(settings))).sort("image_id").collect()
+    output = Output()
+    writers = Writers(output, models, settings)
+
+    def rows(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
+        count: Count | None = models.load(text.encoder).count if settings.max_tokens else None
+        before = None if previous is None else previous.collect()
+        made = kind_rows(wanted, images.read, settings, writers, count, before)
+        failed = made.drop_nulls("reason").group_by("kind", "reason").len().sort("kind", "reason")
+        output.rejects = {f"{kind}: {reason}": number for kind, reason, number in failed.iter_rows()}
+        output.rows_in, output.facts["kept"] = made.height, made["reason"].null_count()
+        output.rows_of_models = (made["captioner"] != SOURCE_TEXT).any()
+        yield made
+
+    output.rows = rows
+    return output
+
+
+def training_captions(
+    curated: pl.LazyFrame, kinds: pl.LazyFrame, repeated: pl.LazyFrame | None, images: ShardImages, settings: Captions
+) -> Output:
+    """Rows of `captions` from those of `caption_kinds`, but for those of `repeated_captions`."""
+    wanted = curated.select("image_id", source_text="text").sort("image_id").collect()
+    output = Output(rows_in=wanted.height, samples=Samples(first_captions, images.one))
+    found = kinds.collect()
+    found = found if repeated is None else without_repeated(found, repeated.collect())
+    output.rows = _told(output, [chosen(found, wanted, settings.train)])
+    return output
+
+
+class Writers:
+    """Who writes the captions of a kind, made when the first image needs it, and noted in the output."""
+
+    def __init__(self, output: Output, models: Models, settings: Captions) -> None:
+        self._output, self._models, self._settings, self._stats = output, models, settings, BatchStats()
+
+    def __call__(self, kind: str, origin: Kind) -> Writer:
+        """The writer of a kind."""
+        if origin.endpoint is not None:
+            asked = ChatCaptioner(origin.endpoint)
+            self._ran(kind, asked.identity())
+            return Writer(asked.name, asked.write)
+        captioner = self._models.load(origin.captioner)  # type: ignore[arg-type]  (a kind has one of the two)
+
+        def write(images: Images) -> Iterator[tuple[str, str | None]]:
+            for ids, texts in run_batches(images, captioner, stats=self._stats):
+                yield from zip(ids, map(str, texts), strict=True)
+            self._output.note_halved(self._stats.halved)
+
+        self._ran(kind, captioner.identity())
+        return Writer(captioner.name, write)
+
+    def _ran(self, kind: str, identity: dict[str, str | None]) -> None:
+        self._output.facts.setdefault("models", {})[self._settings.setting_of(kind)] = identity
+
+
+def _told(output: Output, chunks: Iterator[pl.DataFrame] | list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The chunks of `captions`; the output tells who wrote them, and of every kind how many are valid and why not."""
+    writers, kinds = Counter[str](), dict[str, Counter[str]]()
+    for chunk in chunks:
+        writers.update(dict(chunk["captioner"].drop_nulls().value_counts().iter_rows()))
+        for kind, counts in valid_and_not(chunk).items():
+            kinds.setdefault(kind, Counter()).update(counts)
+        yield chunk
+    output.rows_of_models = bool(writers.keys() - {SOURCE_TEXT})
+    output.facts |= {f"captions by {name}": count for name, count in sorted(writers.items())}
+    output.facts["kinds"] = {kind: dict(sorted(counts.items())) for kind, counts in sorted(kinds.items())}
 
 
 def first_captions(captions: pl.LazyFrame) -> pl.DataFrame:

@@ -3,17 +3,97 @@
 import polars as pl
 
 from paris_assets.config import Profile
-from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
+from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.joins import same_images
 from paris_assets.dag.moments import scale
 from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
 from paris_assets.settings.checks import Checks
+from paris_assets.storage.shards import Shards
 
 
 def ids_joined(shard: str, captions: pl.LazyFrame, curated_images: pl.LazyFrame) -> CheckOutcome:
     """Every curated image has exactly one caption."""
     return same_images("captions", shard, captions, curated_images)
+
+
+def kinds_present(
+    shard: str, caption_kinds: pl.LazyFrame, curated_images: pl.LazyFrame, profile: Profile
+) -> CheckOutcome:
+    """Every curated image has one caption of each kind, unless a valid one of another kind makes it superfluous."""
+    rows = caption_kinds.select("image_id", "kind", "reason").collect()
+    curated, kinds = curated_images.select("image_id").collect(), profile.captions.all_kinds
+    problems = []
+    for kind, origin in kinds.items():
+        valid = rows.filter(pl.col("kind").is_in(origin.unless) & pl.col("reason").is_null())
+        wanted = curated.join(valid, on="image_id", how="anti").sort("image_id")
+        found = rows.filter(pl.col("kind") == kind).sort("image_id")
+        if not found["image_id"].equals(wanted["image_id"]):
+            problems.append(f"{found.height} {kind} captions, not one for each of {wanted.height} images")
+    if unknown := sorted(set(rows["kind"]) - kinds.keys()):
+        problems.append(f"there are captions of the kinds {', '.join(unknown)}, which the profile does not have")
+    figures: Figures = {kind: rows.filter(pl.col("kind") == kind).height for kind in kinds}
+    good = f"{rows.height} captions of {len(kinds)} kinds for {curated.height} images"
+    return CheckOutcome.of(problems, good, figures, make_again("caption_kinds", shard))
+
+
+def captions_valid(caption_kinds: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
+    """No kind of captions is invalid for too many images of a shard."""
+    from paris_assets.captions.validity import EMPTY, SENTENCES
+
+    nothing_seen = ~pl.col("kind").is_in(SENTENCES) & (pl.col("reason") == EMPTY).fill_null(False)
+    rows = caption_kinds.filter(~nothing_seen).select("kind", "captioner", "reason").collect()
+    most, figures, problems = bounds.max_invalid_captions, dict[str, float | int | str](), []
+    for (kind,), of_kind in rows.group_by("kind", maintain_order=True):
+        invalid = of_kind.drop_nulls("reason")
+        share = figures[f"{kind}"] = invalid.height / of_kind.height
+        if share > most:
+            reasons = counted(invalid["reason"])
+            problems.append(
+                f"{invalid.height} of {of_kind.height} {kind} captions are invalid ({share:.1%}), at most {most:.0%} "
+                f"expected: {reasons}; by {counted(invalid['captioner'])}"
+            )
+    figures["checks.max_invalid_captions"] = most
+    good = f"{rows['reason'].null_count()} of {rows.height} captions are valid"
+    advice = (
+        "Look at `caption` and `reason` in caption_kinds: another captioner or prompt, or other bounds in captions."
+    )
+    return CheckOutcome.of(problems, good, figures, advice)
+
+
+def captions_repeat(repeated_captions: pl.LazyFrame, caption_kinds: Shards, bounds: Checks) -> CheckOutcome:
+    """Of no kind of captions too many repeat in the whole set, and each repeats more often than the profile allows."""
+    counts = caption_kinds.frame().group_by("kind").len("all").collect()
+    repeats = repeated_captions.group_by("kind").agg(pl.len().alias("again"), pl.col("template").mode().min()).collect()
+    most, figures, problems = bounds.max_repeated_captions, dict[str, float | int | str](), []
+    for kind, again, example, total in repeats.join(counts, on="kind").sort("kind").iter_rows():
+        share = figures[kind] = again / total
+        if share > most:
+            shown = " ".join(example[:80].replace("`", " ").split())
+            said = f"{again} of {total} {kind} captions repeat ({share:.1%}), at most {most:.0%} expected"
+            problems.append(f"{said}, such as `{shown}`")
+    figures["checks.max_repeated_captions"] = most
+    good = f"{int(repeats['again'].sum())} of {int(counts['all'].sum())} captions repeat"
+    advice = "Change the captioner or its prompt, or raise captions.max_repeats."
+    return CheckOutcome.of(problems, good, figures, advice)
+
+
+def choice_follows(shard: str, captions: pl.LazyFrame, profile: Profile) -> CheckOutcome:
+    """The caption of an image is its first valid one in the profile's order of kinds."""
+    rows = captions.select("image_id", "kind", "caption", "kinds", "captions").collect()
+    order = {kind: place for place, kind in enumerate(profile.captions.train)}
+    place = pl.col("kind").replace_strict(order, default=None, return_dtype=pl.Int64)
+    held = rows.select("image_id", kind="kinds", caption="captions").explode("kind", "caption")
+    valid = held.drop_nulls("kind").with_columns(place=place)
+    first = valid.drop_nulls("place").sort("image_id", "place").unique("image_id", keep="first")
+    wanted = (
+        rows.select("image_id").join(first, on="image_id", how="left").with_columns(pl.col("caption").fill_null(""))
+    )
+    same = rows.join(wanted, on=["image_id", "kind", "caption"], how="semi", nulls_equal=True).height
+    problems = [f"{rows.height - same} of {rows.height} captions are not the first valid one of their image"]
+    figures: Figures = {f"of kind {kind}": rows.filter(pl.col("kind") == kind).height for kind in order}
+    good = f"{rows.height} captions, each the first valid one of {', '.join(order)}"
+    return CheckOutcome.of(problems if same < rows.height else [], good, figures, make_again("captions", shard))
 
 
 def captions_not_empty(captions: pl.LazyFrame) -> CheckOutcome:
@@ -29,7 +109,7 @@ def captions_not_empty(captions: pl.LazyFrame) -> CheckOutcome:
 
 def captions_differ(captions: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
     """No single caption makes up too much of a shard."""
-    from paris_assets.captions.choice import SOURCE_TEXT
+    from paris_assets.captions.kinds import SOURCE_TEXT
 
     rows = captions.select(pl.col("caption").fill_null(""), "captioner").collect()
     most = bounds.max_top_caption
@@ -66,6 +146,10 @@ def embeddings_sane(
 
 
 caption_ids_check = shard_check("captions")(ids_joined)
+kinds_check = shard_check("caption_kinds")(kinds_present)
+valid_check = shard_check("caption_kinds")(captions_valid)
+repeated_check = all_check("repeated_captions")(captions_repeat)
+choice_check = shard_check("captions")(choice_follows)
 empty_captions_check = shard_check("captions")(captions_not_empty)
 captions_differ_check = shard_check("captions")(captions_differ)
 text_embeddings_check = shard_check("text_embeddings")(embeddings_sane)

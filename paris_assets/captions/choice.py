@@ -1,99 +1,61 @@
-"""The source's text where it is a caption, else a captioner's."""
+"""Which caption of an image is trained on, and which others it has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 
 import polars as pl
 
-from paris_assets.captions.words import NOT_SPACED, tidy, valid, word_count
-from paris_assets.config import Captions
-from paris_assets.models.batches import BatchStats, Images, run_batches
-from paris_assets.models.protocols import Captioner
-
-SOURCE_TEXT = "source_text"
-_EXTENSION = r"(?i)\.(jpe?g|jfif|png|gif|webp|bmp|tiff?|svg|heic|avif|ico|raw|cr2|nef|psd|pdf|mp4|mov)$"
-_CAMERA = (
-    r"(?i)^(img|image|dsc[a-z]?|dscn|dscf|pict?|picture|photo|foto|scan|screen[ _-]?shot|untitled|unnamed|pxl|gopr|mvi"
-    r"|vid|wp|p|fb_img|whatsapp[ _-]image|微信(图片|截图)|(屏幕|螢幕)?(截图|截圖|截屏|快照)|图片|圖片|图像|照片|相片"
-    r"|未命名|未标题|无标题|無標題|スクリーンショット|名称未設定|無題|画像|写真|スキャン|ภาพหน้าจอ|รูปภาพ|ไม่มีชื่อ)"
-    r"([ _().,:@#+~-]|at|am|pm|copy|上午|下午|午前|午後|副本|のコピー|[年月日时時分秒]|\d)*$"
-)
-_RUN = rf"[^\s{NOT_SPACED}]*"
-_IDENTIFIER = rf"(?i)^([0-9a-f-]{{16,}}|{_RUN}[_%]{_RUN}|{_RUN}[a-z]{_RUN}\d{{4,}}{_RUN})$"
+from paris_assets.captions.schema import CAPTIONS
+from paris_assets.captions.validity import REPEATED
 
 
-def is_caption(text: pl.Expr, min_words: int) -> pl.Expr:
-    """Whether a source's text can be a caption.
-
-    It is one when all of these hold of its ``tidy`` form:
-
-    - it has at least ``min_words`` words (``word_count``: also of scripts that set no blanks);
-    - it is no file name, which means that it neither ends in the extension of a picture or film ("sunset.jpg"), nor is
-      a camera's or program's prefix followed by nothing but numbers and separators ("IMG_1234", "dsc 00012",
-      "Screenshot 2020-01-02 at 10.11.12"), nor is one run without white space that looks made by a machine (at least
-      16 hexadecimal digits, an underscore or a percent sign, or letters with four digits in a row) and has no letter
-      of a script that sets no blanks.
-
-    Returns:
-        Boolean, never null: a missing text is no caption.
-    """
-    words = word_count(tidy(text))
-    named = pl.any_horizontal(*(tidy(text).str.contains(rule) for rule in (_EXTENSION, _CAMERA, _IDENTIFIER)))
-    return ((words >= min_words) & ~named).fill_null(False)
-
-
-def without_caption(rows: pl.DataFrame, min_words: int) -> list[str]:
-    """image_ids of the rows (image_id, text) whose text is no caption, in their order: only these are decoded."""
-    return rows.filter(~is_caption(pl.col("text"), min_words))["image_id"].to_list()
-
-
-def caption(
-    rows: pl.DataFrame,
-    images: Images,
-    captioner: Captioner | None,
-    settings: Captions,
-    threads: int = 0,
-    stats: BatchStats | None = None,
-) -> Iterator[pl.DataFrame]:
-    """A caption for every row.
+def chosen(kinds: pl.DataFrame, images: pl.DataFrame, train: Sequence[str]) -> pl.DataFrame:
+    """Rows of `captions`: of every image the first valid caption in the order of ``train``.
 
     Args:
-        rows: image_id and text, sorted by image_id.
-        images: (image_id, file bytes), sorted; at least those of ``without_caption``. Others are skipped undecoded.
-        captioner: captions the images whose text is no caption; may be None where there are none.
-        settings: ``min_words``.
-        threads: decode threads; 0: one per core.
-        stats: counts and out-of-memory halvings are added here.
+        kinds: rows of `caption_kinds`.
+        images: ``image_id``, distinct and sorted, and ``source_text``.
+        train: kinds, the preferred first.
 
-    Yields:
-        image_id, caption (``tidy``; empty where a captioner has nothing to say: such an image goes into no
-        sample), captioner (``source_text`` or the captioner's name), source_text (as it
-        was); one frame.
-
-    Raises:
-        Undecodable: names the image.
-        ValueError: an image without caption has no captioner, or is not among ``images``.
+    Returns:
+        An image without a valid caption of these kinds has an empty one and no ``kind``, and ``captioner`` is who was
+        asked last: it goes into no sample, and ``invalid`` says why.
     """
-    wanted = set(without_caption(rows, settings.min_words))
-    made: dict[str, str] = {}
-    if captioner is not None:
-        for ids, captions in run_batches((image for image in images if image[0] in wanted), captioner, threads, stats):
-            made.update(zip(ids, (valid(str(text)) for text in captions), strict=True))
-    name = captioner.name if captioner else "no captioner"
-    lacking = sorted(wanted - made.keys())
-    if lacking:
-        raise ValueError(f"{name} has no caption for {len(lacking)} images, first {lacking[0]}")
-    schema = {"image_id": pl.String, "made": pl.String}
-    generated = pl.DataFrame({"image_id": list(made), "made": list(made.values())}, schema)
-    yield (
-        rows.select("image_id", source_text="text")
-        .join(generated, on="image_id", how="left", maintain_order="left")
-        .select(
-            "image_id",
-            caption=tidy(pl.coalesce("made", "source_text")),
-            captioner=pl.when(pl.col("made").is_null()).then(pl.lit(SOURCE_TEXT)).otherwise(pl.lit(name)),
-            source_text="source_text",
-        )
-        .cast(pl.String)
+    valid = pl.col("reason").is_null()
+    place = pl.col("kind").replace_strict({kind: place for place, kind in enumerate(train)}, default=None)
+    rank = pl.when(valid).then("place").otherwise(2 * len(train) - pl.col("place"))
+    ranked = kinds.with_columns(place=place.cast(pl.Int64)).drop_nulls("place").sort("image_id", rank)
+    best = ranked.unique("image_id", keep="first", maintain_order=True).select(
+        "image_id", "captioner", kind=pl.when(valid).then("kind"), caption=pl.when(valid).then("caption")
     )
+    ordered = kinds.sort("image_id", "kind")
+    of_image = (
+        ordered.filter(valid).group_by("image_id").agg(kinds="kind", captions="caption", captioners="captioner"),
+        ordered.filter(~valid).group_by("image_id").agg(invalid="kind", reasons="reason"),
+    )
+    rows = images.select("image_id", "source_text")
+    for found in (best, *of_image):
+        rows = rows.join(found, on="image_id", how="left", maintain_order="left")
+    lists = pl.col("kinds", "captions", "captioners", "invalid", "reasons")
+    filled = rows.with_columns(pl.col("caption").fill_null(""), lists.fill_null([]))
+    return filled.select(CAPTIONS.select())
+
+
+def without_repeated(kinds: pl.DataFrame, repeated: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `caption_kinds` where those that `repeated_captions` names are invalid."""
+    marked = repeated.select("image_id", "kind", again=pl.lit(REPEATED))
+    joined = kinds.join(marked, on=["image_id", "kind"], how="left", maintain_order="left")
+    return joined.with_columns(reason=pl.coalesce("reason", "again")).drop("again")
+
+
+def valid_and_not(captions: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Kind -> ``valid`` and the reasons of those that are not -> captions of it, in rows of `captions`."""
+    valid = captions.select(kind=pl.col("kinds").explode(), reason=pl.lit("valid"))
+    invalid = captions.select(pl.col("invalid", "reasons").explode()).rename({"invalid": "kind", "reasons": "reason"})
+    counted = pl.concat([valid, invalid]).drop_nulls("kind").group_by("kind", "reason").len().sort("kind", "reason")
+    found: dict[str, Counter[str]] = {}
+    for kind, reason, count in counted.iter_rows():
+        found.setdefault(kind, Counter({"valid": 0}))[reason] = count
+    return {kind: dict(counts) for kind, counts in found.items()}

@@ -17,7 +17,7 @@ from paris_assets.images.reader import ImageTars
 from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.shards import Shards
 
-RULES = ["curation.signal_rules", "curation.score_rules", "curation.quantile_rules", "curation.tiers"]
+RULES = ["curation.prune", "curation.signal_rules", "curation.score_rules", "curation.quantile_rules", "curation.tiers"]
 
 
 @all_asset(
@@ -83,6 +83,7 @@ def filtered_images(
     settings=["duplicates"],
     slice_by="shard",
     keeps_rows="when_grown",
+    optional_inputs={"picture_embeddings": lambda profile: profile.duplicates.vectors is not None},
     pool="fit",
 )
 def duplicate_groups(
@@ -92,15 +93,17 @@ def duplicate_groups(
     raw_images: Shards,
     image_signals: Shards,
     filtered_images: Shards,
+    picture_embeddings: Shards | None,
 ) -> Output:
     """Groups of images that show the same picture, over all shards, with one keeper each by a stated ranking.
 
-    Copies are byte-identical, or close in pHash and confirmed by their thumbnails, so that look-alikes are not dropped.
+    Copies are byte-identical, or close in pHash and confirmed by their thumbnails, so that look-alikes are not dropped;
+    under a profile with `duplicates.vectors` also those with close vectors.
     """
     from paris_assets.curation.groups import grouped
     from paris_assets.curation.shown import sample_copies
 
-    output = grouped(source_rows, raw_images, image_signals, filtered_images, profile.duplicates)
+    output = grouped(source_rows, raw_images, image_signals, filtered_images, picture_embeddings, profile.duplicates)
     output.samples = Samples(sample_copies, lambda image_id: images.anywhere(raw_images)(image_id), columns=2)
     return output
 
@@ -109,11 +112,13 @@ def duplicate_groups(
     CURATED_IMAGES,
     group="curation",
     kinds={"polars"},
+    settings=["curation.boost", "curation.boost_factor"],
     optional_inputs={"filtered_images": lambda profile: bool(profile.curation.tiers)},
 )
 def curated_images(
     shard: str,
     images: ImageTars,
+    profile: Profile,
     source_rows: pl.LazyFrame,
     raw_images: pl.LazyFrame,
     duplicate_groups: pl.LazyFrame,
@@ -124,10 +129,11 @@ def curated_images(
     Every later stage works on these; an image is here once in the whole set.
     """
     from paris_assets.curation.curated import curate
+    from paris_assets.curation.lists import boosts
     from paris_assets.curation.shown import sample_curated
 
-    groups = duplicate_groups.collect()
-    rows = curate(shard, groups.lazy(), raw_images, source_rows, filtered_images)
+    groups, factors = duplicate_groups.collect(), boosts(profile.curation)
+    rows = curate(shard, groups.lazy(), raw_images, source_rows, filtered_images, factors)
     shown = Samples(sample_curated, images.of(shard, raw_images).one)
     dropped = {"duplicate": groups.height - rows.height}
     return Output(rows=[rows], rows_in=groups.height, rejects=dropped, samples=shown)

@@ -11,6 +11,9 @@ from paris_assets.rules.verdicts import UNDECODABLE
 from paris_assets.settings.checks import Checks
 from paris_assets.storage.shards import Shards
 
+COMPARED = 10_000
+"""Copies by vectors that are compared with their keepers again, of more the first by image_id, which is a hash."""
+
 
 def ids_joined(shard: str, image_signals: pl.LazyFrame, filtered_images: pl.LazyFrame) -> CheckOutcome:
     """Every measured image has exactly one verdict."""
@@ -77,6 +80,31 @@ def duplicate_rate(duplicate_groups: pl.LazyFrame, bounds: Checks) -> CheckOutco
     return CheckOutcome(share <= most, said, {"duplicates": share, "checks.max_duplicates": most}, advice)
 
 
+def vectors_agree(duplicate_groups: pl.LazyFrame, picture_embeddings: Shards, profile: Profile) -> CheckOutcome:
+    """Not too many images are copies by their vectors alone, and the vector of each is close to that of its keeper."""
+    close, most = profile.duplicates.vectors, profile.checks.max_vector_duplicates
+    if close is None:
+        return CheckOutcome(True, "vectors are not compared", {"vector_duplicates": 0.0})
+    from paris_assets.curation.near_vectors import cosines_with_keepers
+
+    groups = duplicate_groups.select("image_id", "group_id", "keeper", "method").collect()
+    share = float((groups["method"] == "vectors").sum() / max(groups.height, 1))
+    found = cosines_with_keepers(groups, picture_embeddings.frame(), close.encoder, COMPARED)
+    wrong = int((found < close.cosine).sum())
+    problems = [f"{wrong} of {len(found)} copies that were compared are not close to their keepers"] if wrong else []
+    problems += (
+        [f"{share:.1%} of the images are copies by vectors, at most {most:.0%} expected"] if share > most else []
+    )
+    good = (
+        f"{share:.1%} of {groups.height} images are copies by vectors; {len(found)} compared are close to their keepers"
+    )
+    figures: Figures = {"vector_duplicates": share, "not_close": wrong, "checks.max_vector_duplicates": most}
+    advice = (
+        "Look at the copies in analysis/curation_report.html: if pictures differ, raise duplicates.vectors.cosine. "
+    )
+    return CheckOutcome.of(problems, good, figures, advice + make_again("duplicate_groups", ALL))
+
+
 def one_keeper_per_group(duplicate_groups: pl.LazyFrame) -> CheckOutcome:
     """Every group has exactly one keeper, and no image is kept twice."""
     groups = duplicate_groups.select("group_id", "keeper", "image_id").collect()
@@ -99,6 +127,44 @@ def ids_unique(shard: str, duplicate_groups: pl.LazyFrame, curated_images: pl.La
     return same_images("curated_images", shard, curated_images, duplicate_groups.filter("keeper"))
 
 
+def pruned_share(filtered_images: pl.LazyFrame, profile: Profile) -> CheckOutcome:
+    """Lists of images to prune reject a small share of the images, each of them, and with a reason."""
+    lists, most = profile.curation.prune, profile.checks.max_pruned
+    if not lists:
+        return CheckOutcome(True, "no list of images to prune", {"pruned": 0.0, "checks.max_pruned": most})
+    rows = filtered_images.select("kept", "prune_reason").collect()
+    pruned = rows.filter(pl.col("prune_reason").is_not_null())
+    share, kept = pruned.height / max(rows.height, 1), int(pruned["kept"].sum())
+    problems = [f"{kept} of {pruned.height} images of the lists are kept"] if kept else []
+    if share > most:
+        problems.append(
+            f"{pruned.height} of {rows.height} images are pruned ({share:.1%}), at most {most:.0%} expected"
+        )
+    said = f"{pruned.height} of {rows.height} images are pruned ({share:.1%})"
+    figures: Figures = {"pruned": share, "pruned_and_kept": kept, "checks.max_pruned": most}
+    advice = (
+        "Look at the lists of curation.prune: a search by a small cosine finds anything. Or raise checks.max_pruned."
+    )
+    return CheckOutcome.of(problems, said, figures, advice)
+
+
+def lists_known(profile: Profile, filtered_images: Shards) -> CheckOutcome:
+    """Most images of the lists to prune and to boost are there: others are of another source, or of other bytes."""
+    from paris_assets.curation.lists import listed
+
+    most, lists = profile.checks.max_unknown_listed, [*profile.curation.prune, *profile.curation.boost]
+    wanted = listed(lists).select("image_id")
+    known = filtered_images.frame().select("image_id").unique().join(wanted.lazy(), on="image_id", how="semi")
+    unknown = wanted.height - known.select(pl.len()).collect().item()
+    share = unknown / max(wanted.height, 1)
+    said = f"{unknown} of {wanted.height} listed images are not there ({share:.1%})"
+    if share > most:
+        said += f", at most {most:.0%} expected"
+    figures: Figures = {"unknown_listed": unknown, "listed": wanted.height, "checks.max_unknown_listed": most}
+    advice = "Look at curation.prune and curation.boost: are they of this source? Or raise checks.max_unknown_listed."
+    return CheckOutcome(share <= most, said if lists else "no list of images", figures, advice)
+
+
 def rules_fire(profile: Profile, filtered_images: Shards) -> CheckOutcome:
     """Of many images each rule rejects some: one that never does is perhaps on the wrong column or scale."""
     verdicts = filtered_images.frame()
@@ -118,8 +184,11 @@ def rules_fire(profile: Profile, filtered_images: Shards) -> CheckOutcome:
 verdict_ids_check = shard_check("filtered_images")(ids_joined)
 retention_check = shard_check("filtered_images")(retention)
 rejected_by_rule_check = shard_check("filtered_images")(rejected_by_rule)
+pruned_share_check = shard_check("filtered_images")(pruned_share)
+lists_known_check = all_check("duplicate_groups")(lists_known)
 rules_fire_check = all_check("duplicate_groups")(rules_fire)
 duplicate_rate_check = all_check("duplicate_groups")(duplicate_rate)
 shard_duplicate_rate_check = shard_check("curated_images")(duplicate_rate)
+vectors_agree_check = all_check("duplicate_groups")(vectors_agree)
 keepers_check = all_check("duplicate_groups")(one_keeper_per_group)
 curated_ids_check = shard_check("curated_images")(ids_unique)

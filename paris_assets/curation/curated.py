@@ -68,6 +68,7 @@ def curate(
     ledger: pl.LazyFrame,
     sources: pl.LazyFrame,
     verdicts: pl.LazyFrame | None = None,
+    factors: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Curated rows of one shard, sorted by image_id.
 
@@ -76,6 +77,7 @@ def curate(
         ledger: raw_images of the shard.
         sources: source_rows of the shard (source scores and further texts).
         verdicts: filtered_images of the shard, under a profile with tiers.
+        factors: image_id and boost of the images that lists name, under a profile with such lists.
 
     Raises:
         RepeatedImage: an image_id would be curated twice.
@@ -94,7 +96,12 @@ def curate(
     if rows["image_id"].n_unique() != rows.height:
         repeated = rows.filter(rows["image_id"].is_duplicated())["image_id"][0]
         raise RepeatedImage(f"shard {shard}: image {repeated} would be curated twice")
-    if verdicts is None:
-        return rows.select(CURATED_IMAGES.select(without=["tier"]))
-    tiers = verdicts.select("image_id", "tier").collect()
-    return rows.join(tiers, on="image_id", how="left", maintain_order="left").select(CURATED_IMAGES.select())
+    absent = []
+    for column, known in (("tier", None if verdicts is None else verdicts.collect()), ("boost", factors)):
+        if known is None:
+            absent.append(column)
+        else:
+            said = known.select("image_id", column)
+            rows = rows.join(said, on="image_id", how="left", maintain_order="left")
+    rows = rows if factors is None else rows.with_columns(pl.col("boost").fill_null(1.0))
+    return rows.select(CURATED_IMAGES.select(without=absent))

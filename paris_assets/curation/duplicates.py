@@ -1,8 +1,9 @@
 """Groups of images that show the same picture, and the one of each that stays.
 
 Exact copies share an image_id. Near copies are found as all pairs of pHashes within a Hamming radius whose thumbnails
-agree (`same_picture`). Pairs connect images into groups, but a chain of small changes can join different pictures
-(SemDeDup's over-deletion), so a member must also agree with its keeper:
+agree (`same_picture`) and, where a profile has vectors compared, as all pairs of vectors within a cosine. Pairs connect
+images into groups, but a chain of small changes can join different pictures (SemDeDup's over-deletion), so a member
+must also agree with its keeper, in one way or the other:
 
 1. Rank images: aesthetic score (unknown last), pixels, image_id.
 2. Within each connected group the best-ranked image is a keeper; those that agree with it are its copies; what remains
@@ -19,6 +20,10 @@ images and of published rows only, not on their order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import gettempdir
+
 import numpy as np
 import polars as pl
 from scipy.sparse import coo_array
@@ -28,16 +33,23 @@ from threadpoolctl import threadpool_limits
 from paris_assets.config import Duplicates
 from paris_assets.curation.gallery import Gallery, run_ends
 from paris_assets.curation.hamming import close_pairs
+from paris_assets.curation.near_vectors import NearVectors
 from paris_assets.curation.schema import DUPLICATE_GROUPS
 
-SCHEMA = pl.Schema({name: kind for name, kind in DUPLICATE_GROUPS.polars().items() if name != "alt_texts"})
+SCHEMA = pl.Schema(
+    {name: kind for name, kind in DUPLICATE_GROUPS.polars().items() if name not in ("alt_texts", "cosine")}
+)
 FIRST_LINKS = 1 << 12  # in the first block
 MOST_LINKS = 1 << 20  # in any block
 _LIGHT = ("image_id", "shard", "source_row", "phash", "width", "height", "aesthetic")
 
 
 def find_duplicates(
-    images: pl.DataFrame | pl.LazyFrame, settings: Duplicates, published: pl.DataFrame | None = None
+    images: pl.DataFrame | pl.LazyFrame,
+    settings: Duplicates,
+    published: pl.DataFrame | None = None,
+    vectors: Iterable[pl.DataFrame] = (),
+    scratch: Path | None = None,
 ) -> pl.DataFrame:
     """Group all images that passed the rules, over all shards.
 
@@ -47,20 +59,28 @@ def find_duplicates(
             only for images that some hash is close to.
         settings: radius and smallest correlation.
         published: rows of an earlier result on some of these images, which must not change: they come back as they are.
+        vectors: under ``settings.vectors``, frames of `image_id` and `vector` (Array(Float16)), of these images and
+            perhaps of others.
+        scratch: local folder in which the vectors lie meanwhile; by default the system's.
 
     Returns:
         **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
         image_id of the group when it was first decided; exactly one row per group has `keeper`. `distance` is the
         Hamming distance to the keeper's pHash (0 for exact copies); `method` is `exact` for a further occurrence of the
-        same bytes, `phash` for a near copy, null for keepers. Sorted by source_row.
+        same bytes, `phash` for a near copy, `vectors` for one that only vectors show, null for keepers. Under
+        ``settings.vectors`` also `cosine`, of near copies with their keepers. Sorted by source_row.
 
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
     """
     occurrences = _occurrences(images, published)
     ranked = occurrences.filter(pl.col("primary")).sort("rank")
+    near = None
+    if settings.vectors is not None:
+        near = NearVectors(ranked["image_id"], vectors, settings.vectors.cosine, scratch or Path(gettempdir()))
+    ties = near.ties() if near else np.zeros((0, 2), np.int64)
     with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
-        keeper = _keepers(images, ranked, settings)
+        keeper, alike = _keepers(images, ranked, settings, near, ties)
     ids, hashes = ranked["image_id"], ranked["phash"].fill_null(0).to_numpy()
     members = pl.DataFrame(
         {
@@ -68,11 +88,14 @@ def find_duplicates(
             "keeper_row": keeper,
             "near": keeper != np.arange(len(keeper)),
             "bits": np.bitwise_count(hashes ^ hashes[keeper]),
+            "alike": alike,
+            "cosine": _cosines(near, keeper),
         }
     ).with_columns(
         group_id=pl.coalesce(ranked["published_group"].gather(keeper), pl.col("image_id").min().over("keeper_row"))
     )
-    near, primary = pl.col("near"), pl.col("primary")
+    copy, primary = pl.col("near"), pl.col("primary")
+    said = pl.when("alike").then(pl.lit("phash")).otherwise(pl.lit("vectors"))
     return (
         occurrences.join(members, on="image_id")
         .select(
@@ -80,13 +103,22 @@ def find_duplicates(
             "shard",
             "source_row",
             "group_id",
-            keeper=primary & ~near,
-            distance=pl.when(primary & ~near).then(None).otherwise("bits").cast(pl.UInt8),
-            method=pl.when(near).then(pl.lit("phash")).when(~primary).then(pl.lit("exact")),
+            keeper=primary & ~copy,
+            distance=pl.when(primary & ~copy).then(None).otherwise("bits").cast(pl.UInt8),
+            method=pl.when(copy).then(said).when(~primary).then(pl.lit("exact")),
+            **({"cosine": pl.when(copy).then("cosine")} if near else {}),
         )
         .sort("source_row")
-        .cast(SCHEMA)
+        .cast({**SCHEMA, **({"cosine": pl.Float32} if near else {})})
     )
+
+
+def _cosines(near: NearVectors | None, keeper: np.ndarray) -> np.ndarray:
+    """(N,) cosine of each copy's vector with its keeper's; 0 for keepers, and where vectors are not compared."""
+    found, copies = np.zeros(len(keeper)), np.flatnonzero(keeper != np.arange(len(keeper)))
+    if near is not None:
+        found[copies] = near.cosines(np.stack([keeper[copies], copies], axis=1))
+    return found
 
 
 def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | None) -> pl.DataFrame:
@@ -126,8 +158,15 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | 
     )
 
 
-def _keepers(images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, settings: Duplicates) -> np.ndarray:
-    """Position of each image's keeper in `ranked`, (N,) int64; its own position for a keeper."""
+def _keepers(
+    images: pl.DataFrame | pl.LazyFrame,
+    ranked: pl.DataFrame,
+    settings: Duplicates,
+    near: NearVectors | None,
+    ties: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Position of each image's keeper in `ranked`, (N,) int64, its own for a keeper; and (N,) bool, whether its
+    thumbnail shows the same picture."""
     keeper, owner = np.arange(len(ranked)), _published_keepers(ranked)
     known = np.flatnonzero(owner >= 0)
     keeper[known] = owner[known]
@@ -137,13 +176,15 @@ def _keepers(images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, settings
     links = np.concatenate([np.zeros((0, 2), np.int64), *found])
     involved = sizes > 1
     involved[links] = True
-    rows, bucket = hashed[involved[bucket]], bucket[involved[bucket]]
+    taking_part = involved[bucket] | np.isin(hashed, ties)
+    rows, bucket, alike = hashed[taking_part], bucket[taking_part], np.ones(len(ranked), bool)
     if len(rows) == 0:
-        return keeper
-    gallery = Gallery(images, ranked[rows], settings.verify_correlation, owner[rows] == rows)
+        return keeper, alike
+    gallery = Gallery(images, ranked[rows], settings.verify_correlation, owner[rows] == rows, near, rows)
     # Images with one pHash (thousands, when they are flat) meet the others through their leaders only.
     leader = gallery.stars(bucket)
-    component = _components(gallery, links, bucket, leader, _places(np.stack([rows, owner[rows]], axis=1), rows))
+    ties = np.concatenate([np.stack([rows, owner[rows]], axis=1), ties])
+    component = _components(gallery, links, bucket, leader, _places(ties, rows))
     # Published copies tie pictures together, but lead no group and join no other one.
     judged = (owner[rows] < 0) | (owner[rows] == rows)
     leaders_near = np.bincount(component[leader == np.arange(len(leader))])[component]
@@ -151,7 +192,11 @@ def _keepers(images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, settings
     again = np.flatnonzero(judged & ~done)
     leader[again] = gallery.stars(component, again)[again]
     keeper[rows[judged]] = rows[leader[judged]]
-    return keeper
+    if near is not None:
+        pairs = np.stack([keeper[rows], rows], axis=1)[keeper[rows] != rows]
+        pairs = pairs[np.isin(pairs, rows).all(axis=1)]
+        alike[pairs[:, 1]] = gallery.look_alike(np.searchsorted(rows, pairs))
+    return keeper, alike
 
 
 def _components(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from paris_assets.curation.candidates import Candidates
+from paris_assets.curation.near_vectors import NearVectors
 from paris_assets.curation.same_picture import same_picture
 
 BLOCK_PAIRS = 1 << 14
@@ -17,16 +18,28 @@ CROWDED = 1 << 10  # pairs of two runs from which on candidates are looked for b
 
 
 class Gallery:
-    """Thumbnails of ranked images."""
+    """Thumbnails of ranked images, of which two agree that show the same picture, or have close vectors.
+
+    Args:
+        images: what thumbnails are read from.
+        ranked: the images, in order of rank.
+        published: (N,) bool, those that stay keepers.
+        near: vectors of these and of other images, where they are compared.
+        rows: (N,) ascending positions of the images in `near`.
+
+    Raises:
+        ValueError: an image without thumbnail.
+    """
 
     def __init__(
-        self, images: pl.DataFrame | pl.LazyFrame, ranked: pl.DataFrame, min_correlation: float, published: np.ndarray
+        self,
+        images: pl.DataFrame | pl.LazyFrame,
+        ranked: pl.DataFrame,
+        min_correlation: float,
+        published: np.ndarray,
+        near: NearVectors | None,
+        rows: np.ndarray,
     ) -> None:
-        """Read the thumbnails of `ranked`, images in order of rank, of which (N,) bool `published` stay keepers.
-
-        Raises:
-            ValueError: an image without thumbnail.
-        """
         wanted = pl.col("image_id").is_in(ranked["image_id"].implode())
         stored = images.lazy().select("image_id", "thumbnail").filter(wanted).unique("image_id").collect()
         thumbnails = ranked.join(stored, on="image_id", how="left", maintain_order="left")
@@ -36,6 +49,7 @@ class Gallery:
         self.thumbnails = thumbnails["thumbnail"].to_numpy()
         self.published = published
         self.min_correlation = min_correlation
+        self._near, self._rows = near, rows
 
     def stars(self, group: np.ndarray, judged: np.ndarray | None = None) -> np.ndarray:
         """Leader of each image, (N,): within its group, the best-ranked one that it agrees with and that is no copy.
@@ -71,13 +85,22 @@ class Gallery:
                 leader[worse] = better
 
     def agreeing(self, blocks: Iterator[np.ndarray]) -> np.ndarray:
-        """Those of blocks of (P, 2) pairs that show the same picture."""
+        """Those of blocks of (P, 2) pairs that show the same picture, or have close vectors."""
         found = [np.zeros((0, 2), np.int64)]
         for pairs in blocks:
-            for block in np.split(pairs, range(ALIGNED, len(pairs), ALIGNED)):
-                left, right = self.thumbnails[block[:, 0]], self.thumbnails[block[:, 1]]
-                found.append(block[same_picture(left, right, self.min_correlation)])
+            agreed = self.look_alike(pairs)
+            if self._near is not None:
+                agreed[~agreed] = self._near.close(self._rows[pairs[~agreed]])
+            found.append(pairs[agreed])
         return np.concatenate(found)
+
+    def look_alike(self, pairs: np.ndarray) -> np.ndarray:
+        """(P, 2) -> (P,) bool: whether thumbnails show the same picture."""
+        same = [np.zeros(0, bool)]
+        for block in np.split(pairs, range(ALIGNED, len(pairs), ALIGNED)):
+            left, right = self.thumbnails[block[:, 0]], self.thumbnails[block[:, 1]]
+            same.append(same_picture(left, right, self.min_correlation))
+        return np.concatenate(same)
 
     def pairs(
         self, left: np.ndarray, left_runs: np.ndarray, right: np.ndarray, right_runs: np.ndarray
@@ -98,7 +121,11 @@ class Gallery:
             met = right_runs[np.repeat(run, counts[run, 1]), 0] + _places_in_runs(counts[run, 1])
             yield np.stack([left[np.repeat(at, counts[run, 1])], right[met]], axis=1)
         for run in np.flatnonzero(products > CROWDED):
-            yield from self._candidates.between(left[slice(*left_runs[run])], right[slice(*right_runs[run])])
+            sides = left[slice(*left_runs[run])], right[slice(*right_runs[run])]
+            yield from self._candidates.between(*sides)
+            if self._near is not None:
+                for pairs in self._near.between(*(self._rows[side] for side in sides)):
+                    yield np.searchsorted(self._rows, pairs)
 
     @cached_property
     def _candidates(self) -> Candidates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -14,7 +14,12 @@ from paris_assets.storage.shards import Shards
 
 
 def grouped(
-    source_rows: Shards, raw_images: Shards, image_signals: Shards, filtered_images: Shards, settings: Duplicates
+    source_rows: Shards,
+    raw_images: Shards,
+    image_signals: Shards,
+    filtered_images: Shards,
+    picture_embeddings: Shards | None,
+    settings: Duplicates,
 ) -> Output:
     """Rows of `duplicate_groups` for the images that pass the rules; the output covers exactly these shards.
 
@@ -31,7 +36,9 @@ def grouped(
     def find(standing: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         keeps = standing is not None and settings.growth == "keep_published"
         published = standing.collect() if standing is not None and keeps else None
-        groups = find_duplicates(pl.concat([occurrences(shard) for shard in shards]), settings, published)
+        images = pl.concat([occurrences(shard) for shard in shards])
+        vectors = _vectors(picture_embeddings, shards, settings)
+        groups = find_duplicates(images, settings, published, vectors, output.scratch)
         further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
         texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
         groups = add_alternative_texts(groups, texts, published)
@@ -47,3 +54,11 @@ def grouped(
 
     output.rows = find
     return output
+
+
+def _vectors(embeddings: Shards | None, shards: Sequence[str], settings: Duplicates) -> Iterator[pl.DataFrame]:
+    """`image_id` and `vector` of each shard in turn, where vectors are compared."""
+    if embeddings is not None and settings.vectors is not None:
+        for shard in shards:
+            rows = embeddings[shard].select("image_id", vector=settings.vectors.encoder)
+            yield rows.drop_nulls("vector").collect()

@@ -123,7 +123,7 @@ def _rules(images: pl.LazyFrame, settings: Curation) -> list[dict[str, Any]]:
     every = dict(
         images.select(reason=pl.col("reasons").explode()).drop_nulls().group_by("reason").len().collect().iter_rows()
     )
-    names = ["undecodable", *(rule.name for rule in settings.rejecting)]
+    names = ["undecodable", *settings.reasons]
     return [{"name": name, "first": first.get(name, 0), "all": every.get(name, 0)} for name in names]
 
 
@@ -137,7 +137,7 @@ def _groups(groups: pl.LazyFrame) -> list[dict[str, Any]]:
         own = groups.filter(pl.col("group_id") == group).sort("keeper", descending=True)
         members = own.unique("image_id", keep="first", maintain_order=True).collect()
         members = members.sort(~pl.col("keeper"), "distance", "image_id", nulls_last=True).head(COPIES)
-        found.append({"size": size, "members": members.select("image_id", "keeper", "distance", "method").to_dicts()})
+        found.append({"size": size, "members": members.to_dicts()})
     return found
 
 

@@ -21,8 +21,9 @@ FILTERED_IMAGES = Schema(
         "reasons": (pl.List(pl.String), "all failing rules", *_JUDGED),
         "tier": (pl.String, "highest tier reached, under a profile with tiers; null when rejected", *_JUDGED),
         "stopped_by": (pl.String, "first failing rule of the next tier; null at the highest", *_JUDGED),
+        "prune_reason": (pl.String, "reason in a list of curation.prune, under a profile with such lists"),
     },
-    by_profile=("tier", "stopped_by"),
+    by_profile=("tier", "stopped_by", "prune_reason"),
 )
 SCORE_QUANTILES = Schema(
     {
@@ -51,14 +52,20 @@ DUPLICATE_GROUPS = Schema(
             "source_rows.aesthetic",
         ),
         "distance": (pl.UInt8, "pHash distance to the keeper, bits", "image_signals.phash"),
-        "method": (pl.String, "exact or phash; null for the keeper", *_SAME_PICTURE),
+        "method": (
+            pl.String,
+            "exact, phash or vectors (which pHash and thumbnail do not show); null for the keeper",
+            *_SAME_PICTURE,
+        ),
+        "cosine": (pl.Float32, "of stored vectors with the keeper's, under a profile with duplicates.vectors"),
         "alt_texts": (
             pl.List(pl.String),
             "on keepers: texts of dropped exact copies",
             "raw_images.text",
             "source_rows.alt_texts",
         ),
-    }
+    },
+    by_profile=("cosine",),
 )
 CURATED_IMAGES = Schema(
     {
@@ -81,8 +88,9 @@ CURATED_IMAGES = Schema(
         "punsafe": (pl.Float64, "unsafe probability of the source", "source_rows.punsafe"),
         "pwatermark": (pl.Float64, "watermark probability of the source", "source_rows.pwatermark"),
         "tier": (pl.String, "highest tier reached, under a profile with tiers", "filtered_images.tier"),
+        "boost": (pl.Float64, "factor of a list of curation.boost, 1 without, under a profile with such lists"),
     },
-    by_profile=("tier",),
+    by_profile=("tier", "boost"),
 )
 CURATION_REPORT = Schema(
     {

@@ -17,13 +17,15 @@ def sample_verdicts(filtered: pl.LazyFrame) -> pl.DataFrame:
 def sample_copies(groups: pl.LazyFrame) -> pl.DataFrame:
     """``image_id`` and ``words`` of copies that are not the same bytes, each behind the image that is kept for it."""
     copies = groups.filter(~pl.col("keeper") & (pl.col("method") != "exact")).unique("group_id", keep="first")
-    pairs = copies.sort("group_id").head(IMAGES // 2).select("group_id", copy="image_id", bits="distance")
+    said = pl.format("copy: pHash {} bits away", "distance")
+    if "cosine" in groups.collect_schema():
+        by_vectors = pl.format("copy: cosine of vectors {}", pl.col("cosine").round(3))
+        said = pl.when(pl.col("method") == "vectors").then(by_vectors).otherwise(said)
+    pairs = copies.sort("group_id").head(IMAGES // 2).select("group_id", copy="image_id", words=said)
     keepers = groups.filter("keeper").select("group_id", "image_id")
     both = pairs.join(keepers, on="group_id", how="inner", maintain_order="left").collect()
     kept = both.select("image_id", words=pl.lit("kept"), pair=pl.int_range(pl.len()), place=0)
-    dropped = both.select(
-        image_id="copy", words=pl.format("copy: pHash {} bits away", "bits"), pair=pl.int_range(pl.len()), place=1
-    )
+    dropped = both.select(image_id="copy", words="words", pair=pl.int_range(pl.len()), place=1)
     return pl.concat([kept, dropped]).sort("pair", "place").select("image_id", "words")
 
 

@@ -8,11 +8,14 @@ from typing import NamedTuple
 import polars as pl
 
 from paris_assets.config import Curation
-from paris_assets.curation.schema import SCORE_QUANTILES
+from paris_assets.curation.lists import listed
+from paris_assets.curation.schema import FILTERED_IMAGES, SCORE_QUANTILES
 from paris_assets.rules.columns import SOURCE_SCORES, measured_images, with_derived
+from paris_assets.rules.listed import Listed
 from paris_assets.rules.quantiles import ranked, resolve
 from paris_assets.rules.tiers import tiers_of
 from paris_assets.rules.verdicts import judge
+from paris_assets.settings.curation import PRUNED
 from paris_assets.storage.output import Output
 
 
@@ -37,6 +40,9 @@ def verdicts(measured: Measured, settings: Curation, quantiles: pl.LazyFrame | N
 
     Args:
         quantiles: `score_quantiles`, or None under a profile without quantile rules.
+
+    Raises:
+        ListError: a list of images to prune is none.
     """
     seen, verdict = _by_own_row(measured, settings)
     if quantiles is not None:
@@ -45,7 +51,16 @@ def verdicts(measured: Measured, settings: Curation, quantiles: pl.LazyFrame | N
     if settings.tiers:
         tiers = tiers_of(_kept(seen, verdict), settings.tiers)
         verdict = verdict.join(tiers, on="image_id", how="left")
-    return verdict.sort("image_id")
+    if settings.prune:
+        said = listed(settings.prune).select("image_id", prune_reason="reason")
+        verdict = verdict.join(said, on="image_id", how="left")
+    return verdict.sort("image_id").select(FILTERED_IMAGES.select(without=_absent(settings)))
+
+
+def _absent(settings: Curation) -> list[str]:
+    """Columns that a profile does without."""
+    tiers = [] if settings.tiers else ["tier", "stopped_by"]
+    return [*tiers, *([] if settings.prune else ["prune_reason"])]
 
 
 def quantiles(shards: Sequence[str], measured: Callable[[str], Measured], settings: Curation) -> Output:
@@ -80,7 +95,8 @@ def _by_own_row(measured: Measured, settings: Curation) -> tuple[pl.LazyFrame, p
     """Images with all that rules see, those that fail on their signals left out; and verdicts, of all images, by the
     rules that need no other image."""
     images = measured_images(measured.ledger, measured.signals)
-    first = judge(images, settings.signal_rules)
+    pruned = [Listed(PRUNED, listed(settings.prune)["image_id"])] if settings.prune else []
+    first = judge(images, [*pruned, *settings.signal_rules])
     scored = _with_scores(_kept(images, first), measured)
     lowest = settings.tiers[0].rules if settings.tiers else []
     second = judge(scored, [*settings.score_rules, *lowest])

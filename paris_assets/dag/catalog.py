@@ -16,6 +16,7 @@ from paris_assets.dag.records import ALL, Record, read_record, table_path
 from paris_assets.errors import MissingInput
 from paris_assets.storage.checksum import DamagedFile, intact
 from paris_assets.storage.location import Location
+from paris_assets.storage.output import MADE_AS
 
 REGISTRY = "shards.parquet"
 MAX_RECORDS = 1 << 18  # of 10,000 shards, about 1 GB; more are read again
@@ -78,6 +79,15 @@ class Catalog:
     def own_fingerprint(self, asset: str) -> str:
         """Hash of the asset's code, settings and local weights."""
         return self._once(("own", asset), lambda: fingerprints.own_fingerprint(self.graph[asset], self.profile))
+
+    def rows_fingerprint(self, asset: str, shard: str = ALL) -> str:
+        """The fingerprint under which rows that were made for the same keys may be kept: the asset's own, and how what
+        it reads was made where keys do not tell (`MADE_AS`)."""
+        own, spec = self.own_fingerprint(asset), self.graph[asset]
+        read = [name for name in spec.inputs if spec.partitioned and self.graph[name].partitioned]
+        records = [record for name in read if (record := self.record(name, shard)) and MADE_AS in record.facts]
+        made_as = [(record.rows_fingerprint, record.facts[MADE_AS]) for record in records]
+        return fingerprints.rows_fingerprint(own, made_as)
 
     def wanted(self, asset: str, shard: str = ALL) -> str | None:
         """The fingerprint that the partition should have, or None while an input is missing."""

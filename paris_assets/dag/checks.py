@@ -120,6 +120,10 @@ class TableCheck:
             required_resource_keys={"tables_of_checks", *self.resources()},
         )(check)
 
+    def tables(self) -> list[str]:
+        """Names of the tables that the function reads."""
+        return [name for name, one in self._parameters().items() if one.annotation in TABLES]
+
     def resources(self) -> list[str]:
         """Names of the resources that the function asks for."""
         known = {SHARD, "record", "bounds"}
@@ -157,6 +161,6 @@ def all_check(asset: str) -> Callable[[Body], TableCheck]:
 
 
 def checks_of(names: Container[str], *modules: Any) -> list[TableCheck]:
-    """The checks that stages' modules define on the assets of these names."""
+    """The checks that stages' modules define on the assets of these names, where all that they read is among them."""
     found = [value for module in modules for value in vars(module).values() if isinstance(value, TableCheck)]
-    return [check for check in found if check.asset in names]
+    return [check for check in found if all(name in names for name in (check.asset, *check.tables()))]

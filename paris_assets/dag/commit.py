@@ -60,7 +60,7 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
     catalog, asset, shard = tables.catalog, partition.asset, partition.shard
     if partition.wanted is None:
         raise catalog.not_made(catalog.inputs_not_made(asset, shard))
-    spec, own, wanted = catalog.graph[asset], catalog.own_fingerprint(asset), partition.wanted
+    spec, own, wanted = catalog.graph[asset], catalog.rows_fingerprint(asset, shard), partition.wanted
     if spec.refit_on_settings_only:
         _refuse_stale_ancestors(catalog, asset)
     with catalog.location.scratch() as folder:
@@ -120,7 +120,7 @@ def _previous(tables: Tables, partition: Partition) -> pl.LazyFrame | None:
     elif partition.keeps == "when_retried":
         holds = catalog.done(asset, shard)
     else:
-        holds = partition.keeps is not None and record.rows_fingerprint == catalog.own_fingerprint(asset)
+        holds = partition.keeps is not None and record.rows_fingerprint == catalog.rows_fingerprint(asset, shard)
     return tables.scan(asset, [shard]) if holds else None
 
 

@@ -12,22 +12,29 @@ from paris_assets.dag.graph import Graph, TableSpec, ancestors
 from paris_assets.dag.records import ALL, Record
 from paris_assets.models.weights import local_model_sha256
 from paris_assets.settings.section import sections
+from paris_assets.storage.given_files import content_of
 
 ReadRecord = Callable[[str, str], Record | None]
 OwnFingerprint = Callable[[str], str]
 
 
 def own_fingerprint(spec: TableSpec, profile: Profile) -> str:
-    """Hash of code, settings, local models and the user's own code alone: rows computed under the same one may be
-    kept."""
+    """Hash of code, settings, local models and files, and the user's own code alone: rows computed under the same one
+    may be kept."""
     return _hash([spec.code_version, settings_fingerprint(spec, profile)])
 
 
+def rows_fingerprint(own: str, made_as: Sequence[tuple[str, str]]) -> str:
+    """``own_fingerprint``, joined with that of every input whose keys do not tell how it was made, and how it was."""
+    return _hash([own, made_as]) if made_as else own
+
+
 def settings_fingerprint(spec: TableSpec, profile: Profile) -> str:
-    """Hash of settings, local models and the user's own code alone: what a refit depends on."""
+    """Hash of settings, local models and files, and the user's own code alone: what a refit depends on."""
     settings = {path: profile.results(path) for path in spec.settings}
     models = {path: found for path in spec.settings if (found := _local_models(profile.at(path)))}
-    return _hash([spec.name, settings, models, own_code(profile, spec.settings)])
+    files = {path: found for path in spec.settings if (found := _given_files(profile.at(path)))}
+    return _hash([spec.name, settings, models, files, own_code(profile, spec.settings)])
 
 
 def row_choice(spec: TableSpec, profile: Profile) -> dict[str, Any]:
@@ -40,6 +47,11 @@ def _local_models(value: Any) -> list[str]:
     """Hashes of the models in local folders that settings name: a retrained or reconfigured network is another one."""
     networks = [section for section in sections(value) if isinstance(section, Model)]
     return [found for network in networks if (found := local_model_sha256(network))]
+
+
+def _given_files(value: Any) -> list[str | None]:
+    """What other files that settings name hold: an edited list is another one."""
+    return [content_of(path) for section in sections(value) for path in section.files()]
 
 
 def fingerprint(

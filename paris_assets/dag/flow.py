@@ -32,7 +32,7 @@ class Step(NamedTuple):
     """What came into a stage and what became of it: ``count`` is the sum of ``parts``, where the account is whole.
 
     Attributes:
-        unit: ``rows`` or ``images``, of ``count`` and of every part.
+        unit: ``rows``, ``images`` or captions of a kind, of ``count`` and of every part.
         parts: words -> how many, what goes on first.
     """
 
@@ -70,6 +70,8 @@ def stage_counts(records: Records, assets: Collection[str]) -> dict[str, dict[st
                 "out": sum(int(record.facts.get("kept", record.rows)) for record in made),
                 "rejects": dict(sorted(rejects.items())),
             }
+            if kinds := kinds_of(record.facts.get("kinds", {}) for record in made):
+                counts[asset]["kinds"] = kinds
     return counts
 
 
@@ -77,7 +79,8 @@ def account(counts: Mapping[str, Mapping[str, Any]]) -> list[Step]:
     """Every step from rows of the source to published samples that these counts tell of.
 
     Args:
-        counts: asset -> ``in``, ``out`` and ``rejects`` (reason -> count), summed over shards.
+        counts: asset -> ``in``, ``out`` and ``rejects`` (reason -> count), summed over shards; of `captions` also
+            ``kinds`` (see ``kinds_of``).
     """
     there = counts.keys()
     steps: list[Step] = []
@@ -100,12 +103,24 @@ def account(counts: Mapping[str, Mapping[str, Any]]) -> list[Step]:
         rows, curated = counts["duplicate_groups"], counts["curated_images"]["out"]
         copies = {f"dropped as copies ({reason})": count for reason, count in rows["rejects"].items()}
         steps.append(Step("curated_images", ROWS, rows["in"], {"curated, one of each picture": curated, **copies}))
-    steps += [_rejecting(counts, asset, IMAGES, words) for asset, words in CURATED.items() if asset in there]
+    for asset, words in CURATED.items():
+        steps += [_rejecting(counts, asset, IMAGES, words)] if asset in there else []
+        steps += [_of_kind(asset, *kind) for kind in counts.get(asset, {}).get("kinds", {}).items()]
     if {"training_split", "expert_shards"} <= there:  # images that experts are given: selected, and with a latent
         parts = {"to train on or held out": counts["training_split"]["out"], **counts["expert_shards"]["rejects"]}
         steps.append(Step("training_split", IMAGES, counts["expert_shards"]["in"], parts))
     steps += [_rejecting(counts, asset, IMAGES, words) for asset, words in PUBLISHED.items() if asset in there]
     return steps
+
+
+def kinds_of(facts: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Kind of captions -> ``valid``, and the reasons of those that are not -> how many, summed over what records of
+    `captions` state as the fact ``kinds``."""
+    found: dict[str, Counter[str]] = {}
+    for kinds in facts:
+        for kind, counts in kinds.items():
+            found.setdefault(kind, Counter()).update(counts)
+    return {kind: dict(sorted(counts.items())) for kind, counts in sorted(found.items())}
 
 
 def with_words(steps: Iterable[Step]) -> list[dict[str, Any]]:
@@ -117,6 +132,12 @@ def _rejecting(counts: Mapping[str, Mapping[str, Any]], asset: str, unit: str, w
     """A stage that lets some through and gives a reason for each of the others."""
     held = counts[asset]
     return Step(asset, unit, held["in"], {words: held["out"], **held["rejects"]})
+
+
+def _of_kind(asset: str, kind: str, counts: Mapping[str, int]) -> Step:
+    """What became of the captions of one kind, of which an image has at most one."""
+    invalid = {reason: count for reason, count in counts.items() if reason != "valid"}
+    return Step(asset, f"{kind} captions", sum(counts.values()), {"valid": counts.get("valid", 0), **invalid})
 
 
 def _rows_of_kept(counts: Mapping[str, Mapping[str, Any]]) -> Step:

@@ -11,12 +11,15 @@ from paris_assets.storage.files import LocalFiles
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
+READS_WEIGHTS = {"sampling_weights": lambda profile: profile.concepts.used}
+
 
 @shard_asset(
     EXPERT_SHARDS,
     group="experts",
     kinds={"webdataset"},
     settings=["experts.max_samples", "experts.split_tars", "latents.resolutions"],
+    optional_inputs=READS_WEIGHTS,
     data_files=["expert_shards/cluster_*/{shard}-*.tar"],
     pool="io",
 )
@@ -30,6 +33,7 @@ def expert_shards(
     training_selection: pl.LazyFrame,
     latents: pl.LazyFrame,
     training_split: pl.LazyFrame,
+    sampling_weights: pl.LazyFrame | None,
 ) -> Output:
     """One WebDataset tar per expert and image shard: latent, text embedding, caption and metadata of each sample.
 
@@ -38,7 +42,9 @@ def expert_shards(
     from paris_assets.experts.samples import SampleTables
     from paris_assets.experts.shards import expert_tars
 
-    tables = SampleTables(curated_images, captions, cluster_assignments, training_selection, latents, training_split)
+    tables = SampleTables(
+        curated_images, captions, cluster_assignments, training_selection, latents, training_split, sampling_weights
+    )
     return expert_tars(shard, tables, text_embeddings, min(profile.latents.resolutions), profile.experts)
 
 
@@ -78,7 +84,8 @@ def router_arrays(
     EXPERT_SUMMARY,
     group="experts",
     kinds={"polars"},
-    settings=["text"],
+    settings=["text", "concepts.min_weight", "concepts.max_weight"],
+    optional_inputs=READS_WEIGHTS,
     unit="tars",
     data_files=["expert_shards/empty_prompt.npy", "expert_shards/cluster_*/*.txt"],
 )
@@ -91,6 +98,7 @@ def expert_summary(
     expert_shards: Shards,
     router_arrays: Shards,
     training_split: pl.LazyFrame,
+    sampling_weights: Shards | None,
 ) -> Output:
     """One row per expert: its tars, bytes, samples of each split, and what its captions and distances are like.
 
@@ -104,8 +112,11 @@ def expert_summary(
         .join(cluster_assignments.frame().select("image_id", "distance"), on="image_id")
         .join(training_split.select("image_id", "group_id"), on="image_id")
     )
+    if sampling_weights is not None:
+        samples = samples.join(sampling_weights.frame(), on="image_id")
     tars = expert_shards.frame()
-    return with_files(summarised(cluster_model, tars, samples), file_lists(tars.collect()), models, profile.text)
+    rows = summarised(cluster_model, tars, samples, profile.concepts)
+    return with_files(rows, file_lists(tars.collect()), models, profile.text)
 
 
 @all_asset(

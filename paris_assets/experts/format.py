@@ -18,9 +18,13 @@ FORMAT_VERSION = 1
 
 METADATA = {
     "aesthetic": "number or null: aesthetic score of the source list",
+    "boost": "number: factor of the profile's curation.boost, how much more the image counts, 1 without",
     "caption": "string: as in caption.txt",
+    "caption_kind": "string: kind of the caption: source, short, long, tags or ocr",
     "captioner": "string: source_text, or the network that wrote the caption",
+    "captions": "object: kind -> caption, of every valid caption of the image",
     "cluster": "integer: expert",
+    "concepts": "list of strings: the narrowest concepts seen in the image, which its weight is made of",
     "crop_left": "integer: left edge of the square that was encoded, pixels of the resized image",
     "crop_top": "integer: upper edge of it",
     "distance": "number: Euclidean distance to the expert's centroid, in the space that was clustered",
@@ -35,6 +39,7 @@ METADATA = {
     "tokens": "integer: true tokens of the caption, special ones included; later positions of clip_emb.npy are padding",
     "upscaled": "boolean: whether the image was enlarged before encoding",
     "url": "string or null: address of the image",
+    "weight": "number: how often to draw the sample, 1 for the usual one; each sample is there once",
 }
 ROUTER = {
     "latents": "as latent.npy",
@@ -61,7 +66,8 @@ def described(profile: Profile, factors: Mapping[str, Any], models: Mapping[str,
         empty_prompt: local file of its embedding.
     """
     arrays = {name: _array(_first_part(consolidated, name)) for name in ARRAYS}
-    columns = sample_columns(tiers=bool(profile.curation.tiers))
+    curation = profile.curation
+    columns = sample_columns(tiers=bool(curation.tiers), boosts=bool(curation.boost), weighted=profile.concepts.used)
     prompt = _array(empty_prompt)
     rows = {name: {**array, "shape": ["rows", *array["shape"][1:]]} for name, array in arrays.items()}
     latent = {"dtype": arrays["latents"]["dtype"], "shape": arrays["latents"]["shape"][1:]}

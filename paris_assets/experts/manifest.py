@@ -16,7 +16,7 @@ from paris_assets.dag.records import ALL, DataFile, Records
 from paris_assets.experts.format import described
 from paris_assets.experts.readme import README, readme
 from paris_assets.experts.router import ARRAYS, array_path, consolidate
-from paris_assets.experts.schema import PIPELINE_MANIFEST
+from paris_assets.experts.schema import PIPELINE_MANIFEST, WEIGHT_COLUMNS
 from paris_assets.experts.summary import EMPTY_PROMPT, SIDES
 from paris_assets.storage.checksum import DamagedFile
 from paris_assets.storage.files import LocalFiles
@@ -121,6 +121,7 @@ def describe(
             str(cluster): samples for cluster, samples in summary.select("cluster", "samples").rows()
         },
         "split_per_cluster": split_per_cluster(summary),
+        **({"weights_per_cluster": weights} if (weights := weights_per_cluster(summary)) else {}),
         "format": form,
         "cluster_quality": {name: report.facts[name] for name in QUALITY if name in report.facts},
         "files": files.to_dicts(),
@@ -147,6 +148,14 @@ def split_per_cluster(summary: pl.DataFrame) -> dict[str, dict[str, int]]:
     return {str(row["cluster"]): {side: row[side] for side in SIDES} for row in summary.iter_rows(named=True)}
 
 
+def weights_per_cluster(summary: pl.DataFrame) -> dict[str, dict[str, float | None]]:
+    """Expert -> effective samples, least and largest weight, and share at the bounds, of its samples to train on; empty
+    without sampling weights."""
+    if not set(WEIGHT_COLUMNS) <= set(summary.columns):
+        return {}
+    return {str(row["cluster"]): {name: row[name] for name in WEIGHT_COLUMNS} for row in summary.iter_rows(named=True)}
+
+
 def published_settings(profile: Profile) -> dict[str, Any]:
     """All settings that results depend on, without where the source or a model's folder lies on this machine."""
     settings = {name: profile.results(name) for name in Profile.model_fields if name != "checks"}
@@ -161,11 +170,12 @@ def changed_sections(profile: Profile, published: dict[str, Any]) -> list[str]:
 
 
 def _without_folders(value: Any) -> Any:
-    """Settings with the last name only of the local folders that models are read from."""
+    """Settings with the last name only of the local folders that models are read from, and of lists of images."""
     if isinstance(value, dict):
         named = {key: _without_folders(item) for key, item in value.items()}
         path = named.get("path")
-        if "implementation" in named and path and (path[0] in "/.~" or path.count("/") > 1):
+        given = "implementation" in named or len(named) == 1
+        if given and path and (path[0] in "/.~" or path.count("/") > 1):
             named["path"] = path.rstrip("/").rpartition("/")[2]
         return named
     return [_without_folders(item) for item in value] if isinstance(value, list) else value

@@ -16,6 +16,8 @@ COLUMNS = (
     "url",
     "caption",
     "captioner",
+    "caption_kind",
+    "captions",
     "source_text",
     "original_width",
     "original_height",
@@ -29,11 +31,12 @@ COLUMNS = (
     "second_distance",
     "split",
 )
+WEIGHED = ("weight", "concepts")
 
 
-def sample_columns(*, tiers: bool) -> list[str]:
-    """Columns of samples, under a profile with tiers or without."""
-    return [*COLUMNS, *(["tier"] if tiers else [])]
+def sample_columns(*, tiers: bool, boosts: bool, weighted: bool) -> list[str]:
+    """Columns of samples, under a profile with tiers, lists of boosted images and sampling weights, or without."""
+    return [*COLUMNS, *(["tier"] if tiers else []), *(["boost"] if boosts else []), *(WEIGHED if weighted else [])]
 
 
 @dataclass
@@ -46,6 +49,7 @@ class SampleTables:
     selection: pl.LazyFrame
     latents: pl.LazyFrame
     split: pl.LazyFrame
+    weights: pl.LazyFrame | None = None
 
 
 class LostRows(BrokenInvariant):
@@ -53,24 +57,27 @@ class LostRows(BrokenInvariant):
 
 
 def sample_table(tables: SampleTables) -> pl.DataFrame:
-    """One row (``sample_columns``) per training sample, sorted by image_id: selected images that have a latent and a
-    caption with words.
+    """One row (``sample_columns``, and ``kinds`` of the captions) per training sample, sorted by image_id: selected
+    images that have a latent and a valid caption.
 
     Raises:
-        LostRows: a selected image without caption, assignment, curated row or side of the split.
+        LostRows: a selected image without caption, assignment, curated row, weight or side of the split.
     """
     chosen = tables.selection.filter("selected").select("image_id")
     placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
     wanted = chosen.join(placed, on="image_id")
-    columns = sample_columns(tiers="tier" in tables.curated.collect_schema())
+    if tables.weights is not None:
+        wanted = wanted.join(tables.weights.select("image_id", *WEIGHED), on="image_id", how="left")
+    known = tables.curated.collect_schema()
+    columns = sample_columns(tiers="tier" in known, boosts="boost" in known, weighted=tables.weights is not None)
     joined = (
         wanted.join(tables.curated, on="image_id", how="inner")
-        .join(tables.captions.select("image_id", "caption", "captioner", "source_text"), on="image_id", how="inner")
+        .join(captions_of(tables.captions), on="image_id", how="inner")
         .join(tables.assignments, on="image_id", how="inner")
         .join(tables.split.select("image_id", "split"), on="image_id", how="left")
         .rename({"width": "original_width", "height": "original_height"})
         .sort("image_id")
-        .select(columns)
+        .select(*columns, "kinds")
         .collect()
     )
     count = wanted.select(pl.len()).collect().item()
@@ -79,7 +86,14 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
     samples = joined.filter(pl.col("caption") != "")
     if undecided := samples["split"].null_count():
         raise LostRows(f"{undecided} of {samples.height} samples have no row in training_split")
+    if tables.weights is not None and (weightless := samples["weight"].null_count()):
+        raise LostRows(f"{weightless} of {samples.height} samples have no row in sampling_weights")
     return samples
+
+
+def captions_of(captions: pl.LazyFrame) -> pl.LazyFrame:
+    """What samples say of their captions, of rows of `captions`."""
+    return captions.select("image_id", "caption", "captioner", "source_text", "kinds", "captions", caption_kind="kind")
 
 
 def chosen_samples(tables: SampleTables) -> tuple[pl.DataFrame, Output]:
@@ -97,7 +111,7 @@ def left_out(tables: SampleTables, published: int) -> dict[str, int]:
     counts = {
         "not_selected": selection.height - chosen.height,
         "no_latent": chosen.height - placed,
-        "empty_caption": placed - published,
+        "no_valid_caption": placed - published,
     }
     return {reason: count for reason, count in counts.items() if count}
 

@@ -7,13 +7,16 @@ from paris_assets.storage.schema import Schema, every
 _CHOSEN = ("training_selection.selected", "latents.image_id", "captions.caption")
 _MEMBERS = (
     *every("curated_images", "image_id", "url", "width", "height", "group_id", "aesthetic"),
-    *every("captions", "caption", "captioner", "source_text"),
+    *every("captions", "caption", "captioner", "source_text", "kind", "kinds", "captions"),
     *every("text_embeddings", "embedding", "tokens"),
     *every("cluster_assignments", "cluster", "fine_cluster", "distance", "second_distance"),
     *every("latents", "latent_256", "upscaled", "crop_top", "crop_left"),
     "training_selection.selected",
     "training_split.split",
+    *every("sampling_weights", "weight", "concepts"),
 )
+_WEIGHT = ("sampling_weights.weight", "router_arrays.split")
+WEIGHT_COLUMNS = ("effective_samples", "min_weight", "max_weight", "at_bounds")
 EXPERT_SHARDS = Schema(
     {
         "cluster": (pl.Int32, "expert", "cluster_assignments.cluster"),
@@ -45,7 +48,16 @@ EXPERT_SUMMARY = Schema(
         "caption_words": (pl.Float64, "mean words of a caption", "captions.caption"),
         "source_captions": (pl.Float64, "share of captions that are source text", "captions.captioner"),
         "mean_distance": (pl.Float64, "mean distance to the centroid", "cluster_assignments.distance"),
-    }
+        "effective_samples": (
+            pl.Float64,
+            "(sum of weights)^2 / sum of squared weights of its samples to train on (Kish 1965)",
+            *_WEIGHT,
+        ),
+        "min_weight": (pl.Float64, "their smallest sampling weight; null without samples", *_WEIGHT),
+        "max_weight": (pl.Float64, "their largest", *_WEIGHT),
+        "at_bounds": (pl.Float64, "share of them at a bound of weights; null without samples", *_WEIGHT),
+    },
+    by_profile=WEIGHT_COLUMNS,
 )
 PIPELINE_MANIFEST = Schema(
     {

@@ -94,7 +94,8 @@ def _samples(
     for start, (latent, text, tokens) in enumerate(zip(*streams, counts, strict=True)):
         rows = samples.slice(start * BATCH_ROWS, BATCH_ROWS).to_dicts()
         for row, one_latent, one_text, count in zip(rows, latent, text, tokens, strict=True):
-            metadata = {**row, "tokens": int(count)}
+            captions = dict(zip(row.pop("kinds"), row["captions"], strict=True))
+            metadata = {**row, "captions": captions, "tokens": int(count)}
             yield {
                 "cluster": row["cluster"],
                 "split": row["split"],

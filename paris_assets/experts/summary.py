@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from paris_assets.config import Text
-from paris_assets.experts.schema import EXPERT_SUMMARY
+from paris_assets.config import Concepts, Text
+from paris_assets.experts.schema import EXPERT_SUMMARY, WEIGHT_COLUMNS
 from paris_assets.models.batches import BatchStats
 from paris_assets.models.prompt import empty_prompt
 from paris_assets.models.registry import Models
@@ -20,17 +20,26 @@ SIDES = ("train", "validation")
 """Name of each value of ``split``."""
 
 
-def summarised(cluster_model: pl.LazyFrame, tars: pl.LazyFrame, samples: pl.LazyFrame) -> pl.DataFrame:
+DIGITS = 9
+
+
+def summarised(
+    cluster_model: pl.LazyFrame, tars: pl.LazyFrame, samples: pl.LazyFrame, bounds: Concepts
+) -> pl.DataFrame:
     """Rows of `expert_summary`, one per cluster, those without samples too.
 
     Args:
         cluster_model: names the clusters.
         tars: `expert_shards` of all shards.
-        samples: `cluster`, `split`, `group_id`, `caption`, `captioner`, `distance` of every published image.
+        samples: `cluster`, `split`, `group_id`, `caption`, `captioner`, `distance` of every published image, and
+            `weight` under a profile with sampling weights.
+        bounds: ``min_weight`` and ``max_weight``.
     """
     clusters = cluster_model.filter(level="coarse").select(pl.col("index").alias("cluster"))
     of_tars = tars.group_by("cluster").agg(pl.len().cast(pl.Int64).alias("files"), pl.sum("samples", "size_bytes"))
+    weighted = "weight" in samples.collect_schema()
     of_samples = samples.group_by("cluster").agg(
+        *(_weights(bounds) if weighted else ()),
         (pl.col("split") == 0).sum().cast(pl.Int64).alias("train"),
         (pl.col("split") == 1).sum().cast(pl.Int64).alias("validation"),
         pl.col("group_id").n_unique().cast(pl.Int64).alias("groups"),
@@ -42,8 +51,22 @@ def summarised(cluster_model: pl.LazyFrame, tars: pl.LazyFrame, samples: pl.Lazy
     rows = clusters.join(of_tars, on="cluster", how="left").join(of_samples, on="cluster", how="left")
     counts = ("files", "samples", "size_bytes", "train", "validation", "groups", "held_out_groups")
     counted = rows.with_columns(pl.col(counts).fill_null(0))
+    if weighted:
+        counted = counted.with_columns(pl.col("effective_samples").fill_null(0.0))
     share = pl.col("samples") / pl.max_horizontal(pl.col("samples").sum(), 1)
-    return counted.with_columns(share.alias("share")).select(EXPERT_SUMMARY.select()).sort("cluster").collect()
+    columns = EXPERT_SUMMARY.select(without=() if weighted else WEIGHT_COLUMNS)
+    return counted.with_columns(share.alias("share")).select(columns).sort("cluster").collect()
+
+
+def _weights(bounds: Concepts) -> Iterator[pl.Expr]:
+    """What the sampling weights of samples to train on are like."""
+    # Sorted, so that sums depend on no order of rows.
+    weight = pl.col("weight").filter(pl.col("split") == 0).sort()
+    squares = (weight**2).sum()
+    yield pl.when(squares > 0).then(weight.sum() ** 2 / squares).round_sig_figs(DIGITS).alias("effective_samples")
+    yield weight.min().alias("min_weight")
+    yield weight.max().alias("max_weight")
+    yield weight.is_in([bounds.min_weight, bounds.max_weight]).mean().alias("at_bounds")
 
 
 def file_lists(tars: pl.DataFrame) -> dict[str, bytes]:
@@ -66,6 +89,8 @@ def file_lists(tars: pl.DataFrame) -> dict[str, bytes]:
 def with_files(rows: pl.DataFrame, lists: dict[str, bytes], models: Models, settings: Text) -> Output:
     """The summary, and beside it the lists of tars and the embedding of the empty prompt."""
     facts = {name: int(rows[name].sum()) for name in ("samples", *SIDES)}
+    if "effective_samples" in rows:
+        facts["effective_samples"] = round(float(rows["effective_samples"].sum()))
     output = Output(rows_in=int(rows["files"].sum()), facts=facts)
 
     def write() -> Iterator[pl.DataFrame]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from paris_assets.images import jpeg
 
-MAX_TEXT_BYTES = 4_000_000  # that a compressed text of a PNG may unpack to
+MAX_TEXT_BYTES = 4_000_000  # that the compressed texts of a PNG may unpack to, together
+MAX_BLOCKS = 4096  # that are looked at; a picture of 20 MB with metadata in full segments of JPEG has about 300
 
 _PNG, _PNG_HEAD = b"\x89PNG\r\n\x1a\n", 8
 _CRC_BYTES = 4
+_ENCODINGS = {b"tEXt": "latin-1", b"zTXt": "latin-1", b"iTXt": "utf-8"}
 
 
 class Block(NamedTuple):
@@ -25,24 +28,30 @@ class Block(NamedTuple):
 
 
 def blocks(data: bytes) -> list[Block]:
-    """The parts of a file that are not pixels, in its order; none for other formats, or from where one is damaged."""
+    """The first parts of a file beside its pixels, in its order; none of other formats, or from where it is damaged."""
     if data.startswith(b"\xff\xd8\xff"):
         return [Block(*segment) for segment in jpeg.head(data)]
     if data.startswith(_PNG):
-        return list(_png(data))
+        return list(islice(_png(data), MAX_BLOCKS))
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return list(_webp(data))
+        return list(islice(_webp(data), MAX_BLOCKS))
     return []
 
 
 def png_texts(parts: list[Block]) -> dict[str, str]:
-    """Keyword -> text of a PNG's tEXt, zTXt and iTXt chunks (PNG 3rd edition, 11.3.3); damaged ones are left out."""
+    """Keyword -> text of a PNG's tEXt, zTXt and iTXt chunks (PNG 3rd edition, 11.3.3); damaged ones, and what is packed
+    beyond `MAX_TEXT_BYTES`, are left out."""
     texts: dict[str, str] = {}
+    room = MAX_TEXT_BYTES
     for name, content in parts:
         keyword, found, rest = content.partition(b"\0")
-        text = _text(name, rest) if found else None
-        if text is not None:
-            texts.setdefault(keyword.decode("latin-1"), text)
+        if name not in _ENCODINGS or not found:
+            continue
+        packed, text = _text(name, rest)
+        unpacked = _unpacked(text, room) if packed else text
+        if unpacked is not None:
+            room -= len(unpacked) if packed else 0
+            texts.setdefault(keyword.decode("latin-1"), unpacked.decode(_ENCODINGS[name], "replace"))
     return texts
 
 
@@ -86,20 +95,16 @@ def _webp(data: bytes) -> Iterator[Block]:
         position = start + length + length % 2
 
 
-def _text(name: bytes, rest: bytes) -> str | None:
-    """What follows the keyword of a text chunk, as text."""
-    if name == b"tEXt":
-        return rest.decode("latin-1")
-    if name == b"zTXt":
-        return _unpacked(rest[1:], "latin-1")
-    if name != b"iTXt":
-        return None
-    packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
-    return _unpacked(text, "utf-8") if packed else text.decode("utf-8", "replace")
+def _text(name: bytes, rest: bytes) -> tuple[bool, bytes]:
+    """Whether the text of a chunk is packed, and the text, by what follows its keyword."""
+    if name == b"iTXt":
+        return rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
+    return name == b"zTXt", rest[1:] if name == b"zTXt" else rest
 
 
-def _unpacked(packed: bytes, encoding: str) -> str | None:
+def _unpacked(packed: bytes, most: int) -> bytes | None:
+    """At most so many bytes of a packed text; None where it is damaged, or nothing may be unpacked."""
     try:
-        return zlib.decompressobj().decompress(packed, MAX_TEXT_BYTES).decode(encoding, "replace")
+        return zlib.decompressobj().decompress(packed, most) if most else None  # to zlib 0 is no limit
     except zlib.error:
         return None

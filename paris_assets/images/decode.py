@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
-from paris_assets.images import jpeg, png
+from paris_assets.images import jpeg, png, webp
 from paris_assets.images.colour import MAX_PROFILE_BYTES, is_srgb, to_srgb
 from paris_assets.images.errors import NotAnImage, Undecodable
 from paris_assets.images.pixels import on_white
@@ -66,12 +67,19 @@ class Header:
         return _EXTENSIONS.get(self.format, self.format)
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes, max_pixels: int = sys.maxsize) -> Header:
     """Size and format of an image, without decoding its pixels.
+
+    Args:
+        data: the file.
+        max_pixels: of a WebP of more, of which no more is read, the size as it is stored and no orientation.
 
     Raises:
         NotAnImage: no format that is read here, or a header that is damaged.
     """
+    canvas = webp.canvas(data)
+    if canvas is not None and canvas[0] * canvas[1] > max_pixels:
+        return Header(*canvas, "webp")
     image = _open(data)
     width, height = image.size
     orientation = _orientation(image)
@@ -108,6 +116,8 @@ def decode_rgb(data: bytes, min_side: int | None = None, max_pixels: int = 100_0
 def _decode_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> np.ndarray:
     """By the fast path, or by Pillow, which must decide on CMYK, warnings that it ignores, and truncation."""
     head = jpeg.head(data)
+    if len(head) > jpeg.MAX_SEGMENTS:
+        raise Undecodable(f"{len(data)} bytes of JPEG in more than {jpeg.MAX_SEGMENTS} segments")
     if not jpeg.is_one_scan(head) and jpeg.scan_count(data) > _MAX_SCANS:
         raise Undecodable(f"{len(data)} bytes of JPEG in more than {_MAX_SCANS} scans")
     try:
@@ -137,6 +147,7 @@ def _as_srgb(rgb: np.ndarray, profile: bytes, colorspace: str) -> np.ndarray:
 
 def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
     try:
+        _check_size(*(webp.canvas(data) or (0, 0)), max_pixels)
         image = _open(data)
         _check_size(*image.size, max_pixels)
         orientation = _orientation(image)
@@ -144,7 +155,7 @@ def _decode_other(data: bytes, max_pixels: int) -> np.ndarray:
     except Undecodable:
         raise
     except _DAMAGE as error:
-        raise Undecodable(f"{len(data)} bytes give no pixels: {error}") from error
+        raise Undecodable(f"{len(data)} bytes give no pixels: {_words(error)}") from error
 
 
 @cache
@@ -163,14 +174,21 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         _check_sides(image)
         _check_tile(image)
     except _DAMAGE as error:
-        raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {error}") from error
+        raise NotAnImage(f"{len(data)} bytes starting {data[:12]!r} are no image: {_words(error)}") from error
     return image
 
 
+def _words(error: BaseException) -> str:
+    """What is wrong, the same each time: Pillow tells of an unknown format with an address in memory."""
+    return "no format that is read here" if isinstance(error, UnidentifiedImageError) else str(error)
+
+
 def _identified(data: bytes) -> ImageFile.ImageFile:
+    if data.startswith(b"\xff\xd8\xff") and len(jpeg.head(data)) > jpeg.MAX_SEGMENTS:
+        raise ValueError(f"more than {jpeg.MAX_SEGMENTS} segments")
     if not data.startswith(png.SIGNATURE):
         return Image.open(io.BytesIO(data), formats=_FORMATS)
-    data = png.without_rest(data)
+    data = png.shown(data)
     try:
         return Image.open(io.BytesIO(data), formats=("PNG",))
     except _DAMAGE:

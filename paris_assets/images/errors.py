@@ -7,3 +7,7 @@ class NotAnImage(ValueError):
 
 class Undecodable(ValueError):
     """The bytes look like an image, but give no pixels (truncated, damaged, or too large)."""
+
+
+class Unencodable(ValueError):
+    """The pixels do not fit the format that they are to be written in."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import simplejpeg
 
 END = b"\xff\xd9"
 SCAN = b"\xff\xda"
+# Of a picture of 20 MB whose metadata fills its segments, 300; readers take a time that is the square of their number.
+MAX_SEGMENTS = 1000
 
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # those with a length; EOI
 _APP2, _PROFILE = b"\xff\xe2", b"ICC_PROFILE\0"
@@ -25,9 +29,10 @@ Segment = tuple[bytes, bytes]  # marker and content, without the length
 
 
 def head(data: bytes) -> list[Segment]:
-    """What stands before the pixels of a JPEG file, up to the head of the first scan."""
+    """What stands before the pixels of a JPEG file, up to the head of the first scan; of endless segments the first
+    `MAX_SEGMENTS` + 1."""
     found: list[Segment] = []
-    for segment in _segments(data):
+    for segment in islice(_segments(data), MAX_SEGMENTS + 1):
         found.append(segment)
         if segment[0] == SCAN:
             break
@@ -70,7 +75,7 @@ def quantisation_tables(head: Sequence[Segment]) -> dict[int, tuple[int, ...]]:
             size = 2 if content[0] >> 4 else 1
             steps, number = content[1 : 1 + 64 * size], content[0] & 15
             if len(steps) == 64 * size:
-                tables[number] = tuple(int.from_bytes(steps[i : i + size]) for i in range(0, len(steps), size))
+                tables[number] = struct.unpack(">64B" if size == 1 else ">64H", steps)
             content = content[1 + 64 * size :]
     return tables
 
@@ -86,7 +91,7 @@ def with_end_mark(data: bytes) -> bytes | None:
     Returns:
         None for a file that has the mark, that lacks more than it, or of which that cannot be told (arithmetic coding).
     """
-    segments = list(_segments(data))
+    segments = list(islice(_segments(data), MAX_SEGMENTS + 1))
     if not data.startswith(b"\xff\xd8") or (END, b"") in segments or not _all_bits_sent(segments):
         return None
     whole = data + END

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageFile
 
+from paris_assets.images import png
 from paris_assets.images.colour import profile_of, to_srgb
 from paris_assets.images.errors import Undecodable
 
@@ -69,7 +70,7 @@ def _key_mask(image: Image.Image, data: bytes) -> Image.Image:
 
 def _low_bytes(data: bytes) -> np.ndarray:
     """(H, W, 3) uint8: the lower halves of the 16-bit samples of an RGB PNG, of which Pillow keeps the upper ones."""
-    image = Image.open(io.BytesIO(data), formats=("PNG",))
+    image = Image.open(io.BytesIO(png.pixels_only(data)), formats=("PNG",))
     image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]  # the other byte order
     return np.asarray(image)
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+# What changes how pixels are shown: palette, transparency, colours, EXIF and XMP (the orientation), animation.
+_ONCE = (b"IHDR", b"PLTE", b"tRNS", b"cICP", b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"eXIf", b"iTXt", b"acTL", b"fcTL")
+_XMP = b"XML:com.adobe.xmp\0"
 
 
 def chunk(data: bytes, name: bytes) -> bytes | None:
@@ -16,14 +19,17 @@ def chunk(data: bytes, name: bytes) -> bytes | None:
     return None
 
 
-def without_rest(data: bytes) -> bytes:
-    """The file up to its last pixels: what stands behind them changes nothing, and may be damaged or endless."""
-    begun = False
-    for kind, start, _ in _chunks(data):
-        if begun and kind != b"IDAT":
-            return data[:start]
-        begun = kind == b"IDAT"
-    return data
+def shown(data: bytes) -> bytes:
+    """The file up to its last pixels, with what changes their look, once each: the rest may be damaged or endless."""
+    kept, seen = [SIGNATURE], set[bytes]()
+    for kind, start, end in _chunks(data):
+        if b"IDAT" in seen and kind != b"IDAT":
+            break
+        once = kind in _ONCE and kind not in seen and (kind != b"iTXt" or data.startswith(_XMP, start + 8))
+        if once or kind == b"IDAT":
+            kept.append(data[start:end])
+            seen.add(kind)
+    return b"".join(kept)
 
 
 def pixels_only(data: bytes) -> bytes:

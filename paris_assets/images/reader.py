@@ -32,7 +32,7 @@ class ShardImages:
     files: LocalFiles
 
     def read(self, image_ids: pl.Series | pl.DataFrame) -> Iterator[tuple[str, bytes]]:
-        """(image_id, bytes as fetched) of some images, sorted by image_id.
+        """(image_id, file) of some images, as fetched or as `ingest.encode` made them, sorted by image_id.
 
         Raises:
             MissingInput: an image is not in the tar.
@@ -46,7 +46,7 @@ class ShardImages:
         yield from read_images(self.files.local(tar_path(self.shard)), wanted)
 
     def one(self, image_id: str) -> bytes:
-        """Bytes of one image as fetched; for a few of them.
+        """The file of one image; for a few of them.
 
         Raises:
             MissingInput: it is not in the tar.
@@ -66,7 +66,7 @@ class ImageTars:
         return ShardImages(shard, raw_images, self.files)
 
     def anywhere(self, raw_images: Shards) -> Callable[[str], bytes]:
-        """A function from image_id to bytes as fetched, for a few images of any shard.
+        """A function from image_id to its file, for a few images of any shard.
 
         Raises:
             MissingInput: (the function) the image is in no tar.
@@ -80,13 +80,14 @@ class ImageTars:
             row = int(known["image_id"].search_sorted(image_id))
             if row == known.height or known["image_id"][row] != image_id:
                 raise MissingInput(f"image {image_id} is in none of the tars of raw_images")
-            offset, size, shard = known.select("offset", "size_bytes", "shard").row(row)
+            offset, size, sha256, shard = known.select("offset", "stored_bytes", "stored_sha256", "shard").row(row)
             with self.files.location.open(tar_path(shard)) as tar:
                 tar.seek(offset)
-                return whole_image(image_id, tar.read(size), tar_path(shard))
+                return whole_image(image_id, tar.read(size), sha256, tar_path(shard))
 
         return read
 
 
 def _places(ledger: pl.LazyFrame) -> pl.LazyFrame:
-    return ledger.filter(pl.col("status") == "ok").select("image_id", "offset", "size_bytes")
+    places = ("image_id", "offset", "stored_bytes", "stored_sha256")
+    return ledger.filter(pl.col("status") == "ok").select(places)

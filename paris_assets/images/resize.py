@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -30,6 +30,19 @@ def short_side_size(width: int, height: int, size: int) -> tuple[int, int]:
     """(width, height) with short side ``size``; the long side is rounded down, as torchvision and transformers do."""
     short = min(width, height)
     return int(size * width / short), int(size * height / short)
+
+
+def shrunk_size(width: int, height: int, short_side: int) -> tuple[int, int]:
+    """(width, height) with a short side of at most ``short_side``, the long one rounded; nothing is enlarged."""
+    short = min(width, height)
+    if short <= short_side:
+        return width, height
+    return shrunk_side(width, short, short_side), shrunk_side(height, short, short_side)
+
+
+def shrunk_side(side: Any, short: Any, short_side: int) -> Any:
+    """A side of an image whose short side becomes ``short_side``: whole numbers, or expressions of polars."""
+    return (2 * side * short_side + short) // (2 * short)
 
 
 class Middle(NamedTuple):

@@ -44,24 +44,25 @@ def read_images(path: Path, wanted: pl.DataFrame) -> Iterator[tuple[str, bytes]]
 
     Args:
         path: local tar.
-        wanted: `image_id` Str, `offset` i64, `size_bytes` i64; repeated ids are read once.
+        wanted: `image_id` Str, `offset` i64, `stored_bytes` i64, `stored_sha256` Str; repeated ids are read once.
 
     Raises:
-        DamagedFile: an image does not hash to its image_id.
+        DamagedFile: an image is not what was stored.
     """
-    rows = wanted.select("image_id", "offset", "size_bytes").unique("image_id").sort("offset")
+    rows = wanted.select("image_id", "offset", "stored_bytes", "stored_sha256").unique("image_id").sort("offset")
     with path.open("rb") as tar:
-        for image_id, offset, size in rows.iter_rows():
+        for image_id, offset, size, sha256 in rows.iter_rows():
             content = os.pread(tar.fileno(), size, offset)
-            yield image_id, whole_image(image_id, content, str(path))
+            yield image_id, whole_image(image_id, content, sha256, str(path))
 
 
-def whole_image(image_id: str, content: bytes, uri: str) -> bytes:
-    """The content, which hashes to its image_id.
+def whole_image(image_id: str, content: bytes, sha256: str, uri: str) -> bytes:
+    """The content, which is what was stored of an image: the file as fetched, whose hash its image_id is a part of, or
+    what was encoded from it.
 
     Raises:
-        DamagedFile: it does not.
+        DamagedFile: it is not.
     """
-    if not hashlib.sha256(content).hexdigest().startswith(image_id):
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedFile(uri, f"image {image_id}")
     return content

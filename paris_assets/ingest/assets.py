@@ -57,7 +57,7 @@ def raw_images(
     profile: Profile,
     source_rows: pl.LazyFrame,
 ) -> Output:
-    """A tar of image bytes as fetched, and a ledger row for every source row that says what became of it.
+    """A tar of images, as fetched or as `ingest.encode` makes them, and what became of every source row.
 
     Redirects, sizes and formats are bounded before anything is decoded, and a failed row keeps its reason. `paris run
     --retry transient` asks again for rows that failed for a reason that passes, and leaves all others as they are.

@@ -2,9 +2,11 @@
 
 import polars as pl
 
+from paris_assets.config import Encode, Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.records import Record
+from paris_assets.images.resize import shrunk_side
 from paris_assets.ingest.fetched import TRANSIENT, how_to_allow
 from paris_assets.settings.checks import Checks
 
@@ -83,6 +85,51 @@ def _advice(shard: str, reasons: pl.Series, private_hosts: list[str]) -> str:
     return "The list is out of date: mend it, or lower checks.min_fetched; docs/running.md says what the reasons mean."
 
 
+def stored_as_asked(shard: str, raw_images: pl.LazyFrame, profile: Profile) -> CheckOutcome:
+    """What lies in the tar is what `ingest.encode` asks for: the file that its image_id names, or a picture of that
+    format and size, with faces looked for where they are to be blurred."""
+    ledger, encode = raw_images.filter(pl.col("status") == "ok").collect(), profile.ingest.encode
+    wrong = {
+        "named_wrong": ledger.filter(pl.col("image_id") != pl.col("sha256").str.head(32)).height,
+        "stored_wrong": ledger.filter(_differs(encode).fill_null(True)).height,
+        "faces_unknown": ledger["faces_blurred"].null_count() if profile.ingest.blurs_faces else 0,
+    }
+    words = {
+        "named_wrong": "image_ids are not those of the bytes as fetched",
+        "stored_wrong": f"images are not stored {_in_words(encode)}",
+        "faces_unknown": "images were stored without a look at their faces",
+    }
+    problems = [f"{count} {words[name]}" for name, count in wrong.items() if count]
+    good = f"{ledger.height} rows have an image, stored {_in_words(encode)}"
+    if profile.ingest.blurs_faces:
+        good += f"; faces were blurred in {(ledger['faces_blurred'] > 0).sum()}"
+    return CheckOutcome.of(problems, good, dict(wrong), make_again("raw_images", shard))
+
+
+def _differs(encode: Encode | None) -> pl.Expr:
+    """Whether what is stored is not what is asked for."""
+    if encode is None:
+        same = ("sha256", "size_bytes", "width", "height", "format")
+        stored = ("stored_sha256", "stored_bytes", "stored_width", "stored_height", "stored_format")
+        return pl.any_horizontal(pl.col(name) != pl.col(kept) for name, kept in zip(same, stored, strict=True))
+    short = pl.min_horizontal("width", "height").cast(pl.Int64)
+    expected = {
+        name: pl.when(short > encode.short_side)
+        .then(shrunk_side(pl.col(name).cast(pl.Int64), short, encode.short_side))
+        .otherwise(pl.col(name))
+        for name in ("width", "height")
+    }
+    sizes = [pl.col(f"stored_{name}") != size for name, size in expected.items()]
+    return pl.any_horizontal(*sizes, pl.col("stored_format") != encode.stored_format)
+
+
+def _in_words(encode: Encode | None) -> str:
+    if encode is None:
+        return "as fetched"
+    return f"as {encode.format} with a short side of at most {encode.short_side} pixels"
+
+
 texts_found_check = shard_check("source_rows")(texts_found)
 ledger_complete_check = shard_check("raw_images")(ledger_complete)
 fetched_check = shard_check("raw_images")(fetched)
+stored_as_asked_check = shard_check("raw_images")(stored_as_asked)

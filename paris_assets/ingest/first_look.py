@@ -1,9 +1,10 @@
-"""What a look at a source tells before it is registered: which columns are what, and how many rows have a text."""
+"""What a look at a source tells before work: which columns are what, how many rows have a text, where faces are."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 
@@ -13,9 +14,12 @@ from paris_assets.ingest.files.names import TAR, kind_of
 from paris_assets.ingest.files.places import locate
 from paris_assets.ingest.lists import parquet_tables, text_tables
 from paris_assets.ingest.lists.column_names import IMAGE
-from paris_assets.ingest.lists.columns import names_of
+from paris_assets.ingest.lists.columns import SourceError, names_of
+from paris_assets.ingest.lists.face_boxes import COLUMN as FACES
 from paris_assets.ingest.lists.records import from_records
+from paris_assets.ingest.sources import read_rows
 from paris_assets.ingest.tars import webdataset
+from paris_assets.storage.location import Location
 
 PROBE_ROWS = 100
 SHOWN = ("url", IMAGE, "text")
@@ -47,6 +51,38 @@ def first_look(source: Source, registry: pl.DataFrame, number: int) -> str:
             rows = parquet_tables.read(handle, file, probe, source.columns, source.encoding)
     named = [f"{ours} from {' or '.join(map(repr, found[ours]))}" for ours in SHOWN if found.get(ours)]
     return f"columns of {file}: {', '.join(named)}{_texts(rows)}"
+
+
+def require_face_boxes(source: Source, registry: pl.DataFrame, root: Location) -> None:
+    """Whether every file of a source says where faces are: of tables by their columns, of others by their first rows.
+
+    Args:
+        registry: of `sources.register`.
+        root: where lists are; those that are not there yet are passed over.
+
+    Raises:
+        SourceError: a file says nothing of any face, not even that there are none; names it.
+    """
+    for entry in registry.unique("file", keep="first", maintain_order=True).iter_rows(named=True):
+        if entry["list"] is not None and root.size(entry["list"]) is None:
+            continue
+        if not _says_where_faces_are(source, entry, root):
+            where = entry["file"] or source.path
+            raise SourceError(
+                f"ingest.encode.blur_faces: {where} has no column {FACES} ([[left, top, right, bottom], ...], as "
+                "shares of width and height; [] for a picture without faces). Name the column that holds them, `--set "
+                f"'source.columns={{{FACES}: NAME}}'`, or blur none: `--set ingest.encode.blur_faces=false`"
+            )
+
+
+def _says_where_faces_are(source: Source, entry: Mapping[str, Any], root: Location) -> bool:
+    if entry["members"] is None and entry["list"] is None and kind_of(entry["file"]) != TAR:
+        with locate(source.path).open(entry["file"]) as handle:
+            return FACES in parquet_tables.columns(handle, entry["file"], source.columns)
+    members = entry["members"] and entry["members"][:PROBE_ROWS]
+    probe = {**entry, "rows": min(entry["rows"], PROBE_ROWS), "members": members}
+    rows = read_rows(source, probe, root)
+    return rows[FACES].null_count() < rows.height
 
 
 def _of_list(handle: IO[bytes], file: str, source: Source) -> tuple[dict[str, list[str]], pl.DataFrame]:

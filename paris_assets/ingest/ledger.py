@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
 
 from paris_assets.config import Ingest
-from paris_assets.images.decode import NotAnImage, read_header
+from paris_assets.images.blur import Box
+from paris_assets.images.decode import Header, NotAnImage, read_header
 from paris_assets.images.reader import ImageTars, ShardImages, tar_path
 from paris_assets.images.tars import write_tar
+from paris_assets.ingest.faces import blurred_as, face_boxes, unblurrable
 from paris_assets.ingest.fetched import ASKED_AGAIN, Fetched
 from paris_assets.ingest.schema import RAW_IMAGES
+from paris_assets.ingest.spool import STORED, Arrival, Spool, Stored
 from paris_assets.ingest.web.urls import parse_url
-from paris_assets.storage.output import Output
+from paris_assets.storage.output import MADE_AS, Output
 
-_OUTCOME = pl.Schema(
-    {name: kind for name, kind in RAW_IMAGES.polars().items() if name not in ("url", "text", "offset")}
-)
-
-
-class Spool:
-    """Bodies on disk in the order they came, each distinct image once."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._end = 0
-        self.places: dict[str, tuple[str, int, int]] = {}
-
-    def add(self, image_id: str, extension: str, body: bytes) -> None:
-        """Keep an image unless it is there already."""
-        if image_id not in self.places:
-            self._file.write(body)
-            self.places[image_id] = (f"{image_id}.{extension}", self._end, len(body))
-            self._end += len(body)
-
-    def members(self) -> Iterator[tuple[str, bytes]]:
-        """(member name, body) sorted by image_id."""
-        self._file.flush()
-        for image_id in sorted(self.places):
-            name, start, size = self.places[image_id]
-            yield name, os.pread(self._file.fileno(), size, start)
+_JOINED = ("url", "text", "offset", *STORED)  # by source_row, and by image_id
+_OUTCOME = pl.Schema({name: kind for name, kind in RAW_IMAGES.polars().items() if name not in _JOINED})
 
 
 def fetched_images(
@@ -62,7 +41,7 @@ def fetched_images(
         shard: key of the shard, which names the tar.
         rows: its `source_rows`.
         images: reads the tar as it stands, where its rows are kept.
-        fetch: source rows -> one result for each, in any order.
+        fetch: source rows -> one result for each, in any order. Rows whose faces cannot be blurred are not asked for.
     """
     output = Output(rows_in=rows.height)
 
@@ -70,12 +49,17 @@ def fetched_images(
         local = output.scratch / "images.tar"
         kept = Kept.of(before, images.of(shard, before)) if before is not None else Kept()
         missing = rows.join(kept.rows, on="source_row", how="anti")
-        ledger = fetch_shard(rows, fetch(missing), settings, local, kept)
+        refused = unblurrable(missing) if settings.blurs_faces else []
+        asked = missing.filter(~pl.col("source_row").is_in([fetched.source_row for fetched in refused]))
+        ledger = fetch_shard(rows, chain(refused, fetch(asked)), settings, local, kept)
         images.files.forget(tar_path(shard))
         failed = ledger.filter(pl.col("status") == "failed")
         output.rejects |= dict(failed.group_by("reason").len().iter_rows())
         output.facts["fetched_bytes"] = int(ledger["size_bytes"].sum())
         output.facts["kept"] = ledger.height - failed.height
+        if settings.encode is not None:
+            output.facts["stored_bytes"] = int(ledger.unique("image_id")["stored_bytes"].sum())
+            output.facts[MADE_AS] = blurred_as(rows, ledger)
         if hosts := _private_hosts(failed):
             output.facts["private_hosts"] = hosts
         output.files[tar_path(shard)] = local
@@ -91,7 +75,7 @@ class Kept:
 
     Attributes:
         rows: its rows.
-        bodies: the images of those that are ``ok``, sorted by image_id.
+        bodies: what is stored of those that are ``ok``, sorted by image_id.
     """
 
     rows: pl.DataFrame = field(default_factory=RAW_IMAGES.frame)
@@ -104,6 +88,15 @@ class Kept:
         rows = ledger.filter(~again).collect()
         return cls(rows, images.read(rows["image_id"].drop_nulls().unique()))
 
+    def stored(self) -> Iterator[tuple[str, Stored]]:
+        """(image_id, what is stored of it)."""
+        described = self.rows.drop_nulls("image_id").unique("image_id")
+        columns = ("image_id", "stored_width", "stored_height", "stored_format", "stored_sha256", "faces_blurred")
+        known = {image_id: rest for image_id, *rest in described.select(columns).iter_rows()}
+        for image_id, body in self.bodies:
+            width, height, format, sha256, faces = known[image_id]
+            yield image_id, Stored(body, Header(width, height, format), sha256, faces)
+
 
 def fetch_shard(
     rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest, tar_path: Path, kept: Kept | None = None
@@ -111,40 +104,65 @@ def fetch_shard(
     """Write a shard's tar and make its ledger; neither depends on the order in which bodies arrive.
 
     Args:
-        rows: `source_row` i64 (unique), `url` and `text` Str; one row per source row of the shard.
+        rows: `source_row` i64 (unique), `url` and `text` Str, and `face_bboxes` where faces are blurred; one row per
+            source row of the shard.
         bodies: one result per source row that is not kept, in any order. Bodies are spooled to disk beside the tar,
             never collected.
-        settings: `max_bytes` and `max_pixels`.
+        settings: `max_bytes`, `max_pixels` and `encode`.
         tar_path: local file to write; its folder must exist.
         kept: rows that an earlier ledger has for good.
 
     Returns:
         One row per source row, sorted by `source_row`, columns of `raw_images`. `image_id` is the first 32 hex
-        digits of `sha256`; `offset` is the position of the body in the tar. Both are null for rows that failed.
+        digits of `sha256`; `offset` is the position in the tar of what is stored. Both are null for rows that failed.
 
     Raises:
         ValueError: a source row without a result, or with more than one.
     """
+    kept = kept or Kept()
     with tempfile.TemporaryFile(dir=tar_path.parent, prefix="spool-") as file:
         spool = Spool(file)
-        outcomes = [_outcome(fetched, settings, spool) for fetched in bodies]
-        known = (kept or Kept()).rows.select(_OUTCOME.names())
-        for image_id, body in kept.bodies if kept else ():
-            spool.add(image_id, read_header(body).extension, body)
-        offsets = write_tar(tar_path, spool.members())
-    results = pl.concat([known, pl.DataFrame(outcomes, schema=_OUTCOME)])
+        for image_id, stored in kept.stored():
+            spool.put(image_id, stored)
+        outcomes = [_kept(spool, *each) for each in _as_stored(bodies, rows, settings, kept)]
+        positions = spool.ledger(write_tar(tar_path, spool.members()))
+    results = pl.concat([kept.rows.select(_OUTCOME.names()), pl.DataFrame(outcomes, schema=_OUTCOME)])
     _check_complete(rows, results)
-    schema = {"image_id": pl.String, "offset": pl.Int64}
-    positions = pl.DataFrame({"image_id": sorted(spool.places), "offset": offsets}, schema=schema)
     ledger = rows.select("source_row", "url", "text").join(results, on="source_row", validate="1:1")
     ledger = ledger.join(positions, on="image_id", how="left", validate="m:1")
     return ledger.select(RAW_IMAGES.keys()).sort("source_row").rechunk()
 
 
-def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> dict[str, Any]:
-    """One row of the ledger's own columns; the body, if it is an image that is accepted, goes to the spool."""
+def _as_stored(
+    bodies: Iterable[Fetched], rows: pl.DataFrame, settings: Ingest, kept: Kept
+) -> Iterator[tuple[dict[str, Any], Stored | None]]:
+    """(row of the ledger, what is to be stored of it) of everything that arrived."""
+    arrivals = (_arrival(fetched, settings) for fetched in bodies)
+    if settings.encode is None:
+        for row, body, header in arrivals:
+            yield row, None if body is None or header is None else Stored(body, header, row["sha256"])
+        return
+    from paris_assets.ingest.encoding import encoded  # which loads numba
+
+    boxes = face_boxes(rows) if settings.blurs_faces else {}
+    known = dict[str, frozenset[Box]]()
+    for source_row, image_id in kept.rows.drop_nulls("image_id").select("source_row", "image_id").iter_rows():
+        known[image_id] = known.get(image_id, frozenset()) | boxes.get(source_row, frozenset())
+    yield from encoded(arrivals, settings.encode, settings.max_pixels, boxes, known)
+
+
+def _kept(spool: Spool, row: dict[str, Any], stored: Stored | None) -> dict[str, Any]:
+    """The row; what is to be stored of it goes to the spool."""
+    if stored is not None:
+        spool.put(row["image_id"], stored)
+    return row
+
+
+def _arrival(fetched: Fetched, settings: Ingest) -> Arrival:
+    """One row of the ledger's own columns, with the body if it is an image that is accepted."""
     row: dict[str, Any] = {
         "source_row": fetched.source_row,
+        "image_id": None,
         "status": "failed",
         "reason": fetched.reason,
         "http_status": fetched.http_status,
@@ -152,20 +170,20 @@ def _outcome(fetched: Fetched, settings: Ingest, spool: Spool) -> dict[str, Any]
     }
     body = fetched.body
     if body is None:
-        return row
+        return Arrival(row)
     row["size_bytes"] = len(body)
     if not body or len(body) > settings.max_bytes:
-        return row | {"reason": "too_large" if body else "empty_body"}
+        return Arrival(row | {"reason": "too_large" if body else "empty_body"})
     try:
-        header = read_header(body)
+        header = read_header(body, settings.max_pixels)
     except NotAnImage:
-        return row | {"reason": "not_an_image"}
+        return Arrival(row | {"reason": "not_an_image"})
     row |= {"width": header.width, "height": header.height, "format": header.format}
     if header.width * header.height > settings.max_pixels:
-        return row | {"reason": "too_many_pixels"}
+        return Arrival(row | {"reason": "too_many_pixels"})
     sha256 = hashlib.sha256(body).hexdigest()
-    spool.add(sha256[:32], header.extension, body)
-    return row | {"image_id": sha256[:32], "status": "ok", "reason": None, "sha256": sha256}
+    accepted = {"image_id": sha256[:32], "status": "ok", "reason": None, "sha256": sha256}
+    return Arrival(row | accepted, body, header)
 
 
 def _private_hosts(failed: pl.DataFrame, most: int = 5) -> list[str]:

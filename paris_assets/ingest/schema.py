@@ -13,6 +13,9 @@ SOURCE_ROWS = Schema(
         "locator": (pl.String, "place of the bytes within the source; null for urls"),
         "text": (pl.String, "text of the source: the first of its columns that is not blank"),
         "alt_texts": (pl.List(pl.String), "other texts of the source for this image; empty where it has none"),
+        "short_text": (pl.String, "short caption of the source, where source.columns names its column"),
+        "long_text": (pl.String, "long caption of the source, where source.columns names its column"),
+        "ocr": (pl.String, "words seen in the picture, where source.columns names their column"),
         "problem": (pl.String, "why the row leads to no image (unreadable_row, no_url, ...); null where it may"),
         "source_width": (pl.Int64, "width that the source claims"),
         "source_height": (pl.Int64, "height that the source claims"),
@@ -20,9 +23,16 @@ SOURCE_ROWS = Schema(
         "similarity": (pl.Float64, "image-text similarity of the source"),
         "punsafe": (pl.Float64, "unsafe probability of the source"),
         "pwatermark": (pl.Float64, "watermark probability of the source"),
+        "tags": (pl.String, "tags of the source, with separators between them; null where it has none"),
+        "face_bboxes": (
+            pl.List(pl.List(pl.Float64)),
+            "faces that the source marks: left, top, right, bottom, as shares of width and height; null where it does "
+            "not say, and a face without four numbers where what it says cannot be read",
+        ),
     }
 )
 _PLACE = ("source_rows.url", "source_rows.locator")  # what lies there decides
+_FACES = (*_PLACE, "source_rows.face_bboxes")
 RAW_IMAGES = Schema(
     {
         "source_row": (pl.Int64, "source row", "source_rows.source_row"),
@@ -39,5 +49,11 @@ RAW_IMAGES = Schema(
         "format": (pl.String, "format that the header shows", *_PLACE),
         "sha256": (pl.String, "hash of the bytes as fetched", *_PLACE),
         "offset": (pl.Int64, "byte position in the tar", *_PLACE),
+        "stored_bytes": (pl.Int64, "bytes in the tar: those as fetched, or encoded by `ingest.encode`", *_PLACE),
+        "stored_width": (pl.Int32, "pixels of what is in the tar, as it is shown", *_PLACE),
+        "stored_height": (pl.Int32, "pixels of what is in the tar, as it is shown", *_PLACE),
+        "stored_format": (pl.String, "format of what is in the tar", *_PLACE),
+        "stored_sha256": (pl.String, "hash of what is in the tar", *_FACES),
+        "faces_blurred": (pl.Int32, "faces blurred in it; null where `ingest.encode.blur_faces` is not set", *_FACES),
     }
 )

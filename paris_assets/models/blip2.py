@@ -15,17 +15,27 @@ from paris_assets.models.transformer import load, load_tokenizer
 
 
 class Blip2:
-    """Captioner: the likeliest next token, one after another, without a prompt.
+    """Captioner: the likeliest next token, one after another.
 
-    Options: ``max_new_tokens``, the longest caption; ``scaled_decode``, see ``protocols.ImageNetwork``.
+    Options: ``prompt``, which the caption goes on from or answers, as in ``Question: what is this? Answer:``, and which
+    is no part of it; ``min_new_tokens`` and ``max_new_tokens``, its length; ``scaled_decode``, see
+    ``protocols.ImageNetwork``.
 
     Raises:
         WeightsError: a checkpoint that does not say which token stands for the image.
     """
 
-    def __init__(self, model: Model, max_new_tokens: int = 50, scaled_decode: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        max_new_tokens: int = 50,
+        scaled_decode: bool = False,
+        prompt: str = "",
+        min_new_tokens: int = 0,
+    ) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
-        self._model, self._placement, self._longest = model, place(model), max_new_tokens
+        self._model, self._placement = model, place(model)
+        self._length = {"max_new_tokens": max_new_tokens, "min_new_tokens": min_new_tokens}
         self.in_flight = self._placement.in_flight
         self._folder = weights.pretrained_folder(model)
         self._tokenizer = load_tokenizer(self._folder)
@@ -37,10 +47,12 @@ class Blip2:
             )
         self._side = int(config.vision_config.image_size)
         self.min_side = self._side if scaled_decode else None
-        # Image tokens and the start of text stand before what a decoder alone (OPT) generates; what one with an encoder
-        # (T5) gives holds only its own tokens.
+        # As Blip2Processor builds it: tokens that stand for the image, then the text; without one only its start.
+        text = self._tokenizer(prompt).input_ids if prompt else [config.text_config.bos_token_id]
+        self._input = torch.tensor([[config.image_token_index] * int(config.num_query_tokens) + text])
+        # They stand before what a decoder alone (OPT) generates; one with an encoder (T5) gives only its own tokens.
         alone = not self._network.language_model.config.is_encoder_decoder
-        self._prompt_tokens = int(config.num_query_tokens) + 1 if alone else 0
+        self._prompt_tokens = self._input.shape[1] if alone else 0
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (side, side, 3) uint8: resized with distortion, bicubic, so nothing is cut off."""
@@ -50,8 +62,9 @@ class Blip2:
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B,) captions; empty where the network ends at once."""
         pixels = normalise(torch.from_numpy(batch).to(self._placement.device), CLIP).to(self._placement.dtype)
+        start = self._input.to(self._placement.device).repeat(len(batch), 1)
         tokens = self._network.generate(
-            pixel_values=pixels, max_new_tokens=self._longest, do_sample=False, num_beams=1
+            pixel_values=pixels, input_ids=start, do_sample=False, num_beams=1, **self._length
         )[:, self._prompt_tokens :]
         texts = self._tokenizer.batch_decode(tokens.cpu(), skip_special_tokens=True)
         return np.array([text.strip() for text in texts])

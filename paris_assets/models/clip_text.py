@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from transformers import CLIPTextModel
 
@@ -11,7 +12,7 @@ from paris_assets.config import Model
 from paris_assets.models import weights
 from paris_assets.models.device import place
 from paris_assets.models.protocols import TextEmbeddings
-from paris_assets.models.transformer import load, load_tokenizer, tokenise
+from paris_assets.models.transformer import load, load_tokenizer, token_counts, tokenise
 
 
 class ClipText:
@@ -38,6 +39,10 @@ class ClipText:
         output = self._network(input_ids=batch.ids)
         hidden, pooled = output.last_hidden_state.float(), output.pooler_output.float()
         return TextEmbeddings(hidden.cpu().numpy(), pooled.cpu().numpy(), batch.counts)
+
+    def count(self, texts: Sequence[str]) -> np.ndarray:
+        """See ``protocols.TextEncoder``."""
+        return token_counts(self._tokenizer, texts)
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

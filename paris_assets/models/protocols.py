@@ -6,7 +6,7 @@ batch, but not on which other images share it, so a padded batch gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -84,7 +84,24 @@ class Head(Network, Protocol):
 
 
 class ImageScorer(ImageNetwork, Protocol):
-    """``run`` gives (batch_size,) float32."""
+    """``run`` gives (batch_size,) float32.
+
+    A scorer that tells several things names them in a further attribute of its class, ``parts``, and gives
+    (batch_size, parts): each becomes a column, the score's name, ``_`` and the part's. One that cannot tell of every
+    picture says so by an attribute ``tells_unknown``: its NaN become nulls. Of others they are an error.
+    """
+
+
+class ImageTagger(ImageNetwork, Protocol):
+    """``run`` gives (batch_size, labels) float32 probabilities.
+
+    Attributes:
+        labels: of each position, lower case.
+        parents: label -> a broader word for it, of labels for which one is known.
+    """
+
+    labels: Sequence[str]
+    parents: Mapping[str, str]
 
 
 class Captioner(ImageNetwork, Protocol):
@@ -100,7 +117,11 @@ class TextEmbeddings(NamedTuple):
 
 
 class TextEncoder(Network, Protocol):
-    """A text encoder with right padding, so that the mask of a row is ``position < tokens``."""
+    """A text encoder with right padding, so that the mask of a row is ``position < tokens``.
+
+    One that can tell how long texts are has a further method, ``count``: texts -> (N,) int32, their tokens before
+    anything is cut, special ones included. ``captions.max_tokens`` asks for it.
+    """
 
     dim: int
     pooled_dim: int

@@ -6,7 +6,7 @@ Importing this module loads no network library: the command line and the asset d
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ from paris_assets.config import Model
 from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
 from paris_assets.models.head_card import head_file_problem
-from paris_assets.models.weights import Package
+from paris_assets.models.weights import Package, Shipped
 from paris_assets.settings.import_path import SHIPPED, search_current_folder
 from paris_assets.settings.network import COSINE
 
@@ -29,14 +29,15 @@ class ModelError(UserError, ValueError):
 class Entry:
     """A known network: import path of its class, and the packages it needs; or whether it reads ``path``, and which
     files must be there beside configuration and weights; or whether ``path`` is the file of a head. ``runs_as``: device
-    and precision where it has no other."""
+    and precision where it has no other. ``parts``: what a scorer tells, where that is several things."""
 
     target: str
-    packages: tuple[Package, ...] = ()
+    packages: tuple[Package | Shipped, ...] = ()
     pretrained: bool = False
     head: bool = False
     files: tuple[str, ...] = ()
     runs_as: tuple[str, str] | None = None
+    parts: tuple[str, ...] = ()
 
 
 _TOKENIZER, _PREPROCESSOR = ("tokenizer_config.json",), ("preprocessor_config.json",)
@@ -50,7 +51,20 @@ KNOWN = {
         "paris_assets.models.labels:ImagenetLabels",
         (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
     ),
+    "imagenet-tags": Entry(
+        "paris_assets.models.tags:ImagenetTags",
+        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
+    ),
+    "imagenet-tag-captions": Entry(
+        "paris_assets.models.labels:TagCaptions",
+        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
+    ),
     "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,), runs_as=_CPU),
+    "degradation": Entry(
+        "paris_assets.models.degradation:Degradation",
+        (weights.DEGRADATION,),
+        parts=("blur", "noise", "blocking", "cast", "watermark", "overall"),
+    ),
     "minilm": Entry("paris_assets.models.minilm:MiniLm", (weights.MINILM,)),
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
     "clip-image": Entry("paris_assets.models.clip:ClipImage", pretrained=True, files=_PREPROCESSOR),
@@ -139,6 +153,27 @@ def network_class(model: Model) -> Any:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"{model.implementation}: {error}") from error
+
+
+def score_columns(scores: Mapping[str, Model]) -> dict[str, list[str]]:
+    """Score of a profile -> its columns of `content_scores`: its name, or one for each part that its scorer tells,
+    ``name_part``. A class of one's own that cannot be imported, which is an error once it is to run, has no parts."""
+    return {name: part_columns(name, _parts(model)) for name, model in scores.items()}
+
+
+def part_columns(name: str, parts: Sequence[str]) -> list[str]:
+    """The columns of a score whose scorer tells these parts; none: one thing."""
+    return [f"{name}_{part}" for part in parts] or [name]
+
+
+def _parts(model: Model) -> Sequence[str]:
+    entry = KNOWN.get(model.implementation)
+    if entry or requirements(model):
+        return entry.parts if entry else ()
+    try:
+        return getattr(network_class(model), "parts", ())
+    except ModelError:
+        return ()
 
 
 def text_tower_class(encoder: Model) -> Any:

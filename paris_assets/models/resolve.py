@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paris_assets.config import Model, Profile
+from paris_assets.config import Captions, Model, Profile
 from paris_assets.models.registry import KNOWN, lacking_here
 
 AUTO = "auto"
@@ -19,11 +19,18 @@ def profile_models(profile: Profile) -> dict[str, Model]:
     return {
         **{f"picture_embeddings.{column}": model for column, model in profile.picture_embeddings.items()},
         **{f"scores.{column}": model for column, model in profile.scores.items()},
-        "captions.captioner": profile.captions.captioner,
+        **_captioners(profile.captions),
+        **({"concepts.labeller": profile.concepts.labeller} if profile.concepts.labeller else {}),
         "text.encoder": profile.text.encoder,
         "embedder": profile.embedder,
         "latents.codec": profile.latents.codec,
     }
+
+
+def _captioners(settings: Captions) -> dict[str, Model]:
+    """Networks that caption, by setting; those behind an address are none of this machine."""
+    kinds = settings.all_kinds
+    return {settings.setting_of(kind): each.captioner for kind, each in kinds.items() if each.captioner is not None}
 
 
 def resolve_networks(profile: Profile, stored: Profile | None = None) -> Profile:
@@ -35,7 +42,8 @@ def resolve_networks(profile: Profile, stored: Profile | None = None) -> Profile
     """
     before = profile_models(stored) if stored else {}
     for setting, model in profile_models(profile).items():
-        profile = _replaced(profile, setting.split(".", 1), _resolved(model, before.get(setting)))
+        path = setting.split(".") if setting.startswith("captions.") else setting.split(".", 1)
+        profile = _replaced(profile, path, _resolved(model, before.get(setting)))
     return profile
 
 

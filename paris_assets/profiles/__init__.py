@@ -220,10 +220,22 @@ def _parse_yaml(text: str | bytes, where: str) -> Any:
 
 
 def with_full_paths(profile: Profile) -> Profile:
-    """The profile with local places named as they are found from any folder: `source.path` and `ingest.serve`."""
-    source = profile.source.model_copy(update={"path": full_path(profile.source.path)})
+    """The profile with local places named as they are found from any folder: `source.path`, `ingest.serve` and the
+    lists of `curation`."""
     serve = profile.ingest.serve and full_path(profile.ingest.serve)
-    return profile.model_copy(update={"source": source, "ingest": profile.ingest.model_copy(update={"serve": serve})})
+    lists = {name: [_at_full_path(each) for each in getattr(profile.curation, name)] for name in ("prune", "boost")}
+    return profile.model_copy(
+        update={
+            "source": _at_full_path(profile.source),
+            "ingest": profile.ingest.model_copy(update={"serve": serve}),
+            "curation": profile.curation.model_copy(update=lists),
+        }
+    )
+
+
+def _at_full_path(section: Any) -> Any:
+    """A section whose `path` is found from any folder."""
+    return section.model_copy(update={"path": full_path(section.path)})
 
 
 def full_path(path: str) -> str:

@@ -74,7 +74,7 @@ def _place(node: dict[str, Any], kind: Any, parts: list[str], value: Any, path: 
     elif inner in RULES:
         node[name] = _with_setting_of_rule(node.get(name, _default(kind, name)), rest, value, path, inner)
     else:
-        below = node.setdefault(name, {})
+        below = node[name] = {} if node.get(name) is None else node[name]
         if not isinstance(below, dict):
             raise ProfileError(f"--set {path}: {name!r} is not a section")
         _place(below, inner, rest, value, path)
@@ -130,8 +130,14 @@ def _with_rules(rules: Any, changes: dict[str, Any], kind: Any) -> Any:
 def _inner(kind: Any, name: str) -> Any:
     """What a name within a section or mapping describes; None where that is not known."""
     if isinstance(kind, type) and issubclass(kind, Section):
-        return kind.model_fields[name].annotation if name in kind.model_fields else None
+        return _section_of(kind.model_fields[name].annotation) if name in kind.model_fields else None
     return get_args(kind)[1] if _of_names(kind) else None
+
+
+def _section_of(kind: Any) -> Any:
+    """The section in a type that may be null as well; any other type as it is."""
+    found = [each for each in get_args(kind) if isinstance(each, type) and issubclass(each, Section)]
+    return found[0] if found and type(None) in get_args(kind) else kind
 
 
 def _is_network(kind: Any) -> bool:

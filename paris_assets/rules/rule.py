@@ -9,6 +9,7 @@ import polars as pl
 
 from paris_assets.config import OwnRule, Rule
 from paris_assets.errors import UserError
+from paris_assets.rules.listed import Listed
 from paris_assets.rules.quantiles import Ranked
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
@@ -59,7 +60,7 @@ class Bounds:
         return value.is_between(self._low, self._high), value
 
 
-AnyRule = Rule | OwnRule | Ranked
+AnyRule = Rule | OwnRule | Ranked | Listed
 
 
 def load_rule(settings: AnyRule) -> ImageRule:
@@ -70,7 +71,7 @@ def load_rule(settings: AnyRule) -> ImageRule:
     """
     if isinstance(settings, Rule):
         return Bounds(settings)
-    if isinstance(settings, Ranked):
+    if isinstance(settings, Ranked | Listed):
         return settings
     where = f"rule {settings.name!r} ({settings.implementation})"
     try:

@@ -21,6 +21,12 @@ RUN_EXAMPLES = """examples:
 
 exit status: 0 done and sound; 1 something failed, a check of severity ERROR fails, or no image is left;
 2 the command, a setting or the source has to be changed first"""
+SEARCH_EXAMPLES = """examples:
+  paris search "a dog on a beach" --root data/runs/mine
+  paris search bad.jpg --root data/runs/mine --top 100 --html found.html
+  paris search --queries prompts.txt --root data/runs/mine --json
+  paris search bad.jpg --root data/runs/mine --min-cosine 0.9 --write prune.csv --reason "broken scans"
+  paris run --root data/runs/mine --set curation.prune=prune.csv"""
 FIRST_EXAMPLES = """examples:
   paris run                                                    the demo, in data/runs/demo
   paris run --source my_list.parquet --root data/runs/mine     a list, folder or tars of your own
@@ -32,6 +38,7 @@ EXAMPLES = {
     "run": RUN_EXAMPLES,
     "dev": "example:\n  paris dev --root data/runs/mine --port 3001",
     "inspect": "examples:\n  paris inspect row:3\n  paris inspect 0a1b2c3d --root data/runs/mine",
+    "search": SEARCH_EXAMPLES,
     "verify": "examples:\n  paris verify data/runs/mine\n  paris verify s3://BUCKET/mine",
     "export": (
         "examples:\n  paris export --format parquet --root data/runs/mine --out tables\n"
@@ -42,6 +49,11 @@ EXAMPLES = {
     "completion": 'examples:\n  eval "$(paris completion bash)"     # in ~/.bashrc; or zsh, in ~/.zshrc',
 }
 EXPORT_FORMATS = ["parquet"]
+SEARCH = (
+    "Finds the images whose stored vectors are most like a query: a text (where the encoder has a text tower), the\n"
+    "path of an image file, or an image_id of the root. Every vector is compared. Prints rank, cosine, image_id,\n"
+    "whether the image is kept, and its caption."
+)
 BASH = """_paris() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" words=""
     case "$prev" in
@@ -96,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     image = "an image_id or its first digits, a URL of the source, a file of a folder or tar, or a row"
     inspect.add_argument("image", metavar="IMAGE_ID|URL|FILE|row:N", help=image)
     inspect.add_argument("--root", metavar="DIR|URL")
+    _add_search(_command(commands, "search", "images of a root that are like a text or an image", SEARCH))
     verify = _command(
         commands,
         "verify",
@@ -172,8 +185,25 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("--images", action="store_true", help="with the files as fetched, which `datasets` shows")
 
 
+def _add_search(search: argparse.ArgumentParser) -> None:
+    search.add_argument("query", nargs="?", metavar="TEXT|IMAGE|IMAGE_ID", help="what the images are to be like")
+    search.add_argument("--queries", metavar="FILE", help="queries, one a line, in place of one")
+    search.add_argument("--root", metavar="DIR|URL")
+    search.add_argument("--encoder", metavar="NAME", help="of picture_embeddings (default: the first that can)")
+    search.add_argument("--top", type=_count, default=20, metavar="N", help="images for each query (20)")
+    search.add_argument("--min-cosine", type=float, default=-1.0, metavar="COSINE", help="leave out what is less alike")
+    search.add_argument("--json", action="store_true", help="print the answer as JSON")
+    search.add_argument("--html", metavar="FILE", help="write a page with the pictures")
+    search.add_argument("--write", metavar="FILE", help="write a list for curation.prune or curation.boost (CSV)")
+    search.add_argument("--reason", metavar="TEXT", help="why, in that list")
+    search.add_argument("--boost", type=float, metavar="FACTOR", help="how much more its images count, in that list")
+    search.add_argument("--profile", metavar="NAME|FILE", help="where the encoders' weights are (default: the root's)")
+    search.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    search.set_defaults(source=None)
+
+
 def _count(text: str) -> int:
-    """A number of processes; one below 1 is refused with the other settings."""
+    """A number of processes or images; one below 1 is refused with the other settings."""
     try:
         return int(text)
     except ValueError:

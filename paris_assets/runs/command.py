@@ -14,6 +14,7 @@ from paris_assets.dag.records import ALL
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError, UserError
+from paris_assets.ingest.first_look import require_face_boxes
 from paris_assets.ingest.known_files import convert, readings
 from paris_assets.ingest.sources import register
 from paris_assets.models.resolve import resolve_networks
@@ -103,6 +104,8 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, s
     try:
         selected_shards(registry, request)
         require_enough_rows(catalog, request, registry)
+        if catalog.profile.ingest.blurs_faces:
+            require_face_boxes(catalog.profile.source, registry, catalog.location)
     except UserError:
         remove_lists(catalog.location, registry, but=before)
         raise

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from paris_assets.config import Profile, Score
+from paris_assets.dag.checks import checks_of
 from paris_assets.dag.s3 import open_location
 from paris_assets.errors import did_you_mean
-from paris_assets.models.registry import requirements
+from paris_assets.models.registry import requirements, score_columns
 from paris_assets.models.resolve import numeric_problems, profile_models
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.runs.preflight import setting_problems
@@ -39,6 +40,7 @@ METHODS = {
     "heads": ("identity", "run"),
     "scores": ("identity", "preprocess", "run"),
     "captions": ("identity", "preprocess", "run"),
+    "concepts": ("identity", "preprocess", "run"),
     "text": ("identity", "encode"),
     "embedder": ("identity", "preprocess", "run"),
     "latents": ("identity", "encode", "decode"),
@@ -80,8 +82,9 @@ def _rule_problems(profile: Profile) -> list[str]:
     """Signals that cannot be used, scores that hide a column, and rules that cannot judge what they will see."""
     from paris_assets.rules.columns import rule_columns, rule_problem
     from paris_assets.signals.measure import signal_problem, signal_schema
+    from paris_assets.signals.signal import encoded_files_problem
 
-    problem = signal_problem(profile.signals)
+    problem = signal_problem(profile.signals) or encoded_files_problem(profile)
     if problem:
         return [problem]
     signals = signal_schema(profile.signals)
@@ -89,9 +92,16 @@ def _rule_problems(profile: Profile) -> list[str]:
     if lacking:
         hashes = "paris_assets.signals.perceptual_hash:PerceptualHash"
         return [f"signals.measures gives no {', '.join(lacking)}, which duplicate_groups reads: add {hashes}"]
-    first, second = rule_columns(signals, profile.scores)
+    scores = [(column, name) for name, columns in score_columns(profile.scores).items() for column in columns]
+    first, second = rule_columns(signals, dict(scores))
     problems = [
-        f"scores.{name}: the file or a signal has a column {name!r}" for name in profile.scores if name in first
+        f"scores.{name}: the file or a signal has a column {column!r}" for column, name in scores if column in first
+    ]
+    other = dict(scores)
+    problems += [
+        f"scores.{name}: {other[column]} has a column {column!r}, too"
+        for column, name in scores
+        if other[column] != name
     ]
     curation = profile.curation
     tiers = {f"tiers.{tier.name}": (tier.rules, second) for tier in curation.tiers}
@@ -110,11 +120,12 @@ def _rule_problems(profile: Profile) -> list[str]:
 
 
 def _check_problems(profile: Profile) -> list[str]:
-    """Names in `checks.warn_only` that are no checks, and in `checks.max_rejected_by` that are no rules."""
-    from paris_assets.definitions import asset_checks, asset_graph
+    """Names in `checks.warn_only` that are no checks, be it of assets that this profile does without, and in
+    `checks.max_rejected_by` that are no rules."""
+    from paris_assets.definitions import ASSETS, CHECKS
     from paris_assets.rules.verdicts import UNDECODABLE
 
-    checks = {check.name for check in asset_checks(asset_graph(profile))}
+    checks = {check.name for check in checks_of({asset.name for asset in ASSETS}, *CHECKS)}
     rules = {UNDECODABLE, *(rule.name for rule in profile.curation.rejecting)}
     named = {"warn_only": ("check", checks), "max_rejected_by": ("rule", rules)}
     problems = []

@@ -14,6 +14,7 @@ from paris_assets.dag.tables import Tables
 from paris_assets.rules.columns import DERIVED
 from paris_assets.rules.verdicts import UNDECODABLE
 from paris_assets.runs.rejections import setting_of
+from paris_assets.settings.curation import PRUNED
 from paris_assets.storage.tar_members import Member, members
 
 Rows = dict[str, dict[str, Any]]
@@ -48,6 +49,10 @@ def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[s
         size = f"{occurrence['width']} x {occurrence['height']}"
         setting = setting_of(tables.catalog.profile, "latents", "")
         return [f"no latent, so it is not published: {size} pixels, resolution {smallest}, {setting} makes one"]
+    caption = rows.get("captions")
+    if caption and not caption["caption"] and tables.catalog.record("expert_shards", occurrence["shard"]):
+        why = ", ".join(map(": ".join, zip(caption["invalid"], caption["reasons"], strict=True)))
+        return [f"no valid caption, so it is not published: {why or 'none of captions.train'}"]
     last = list(rows)[-1] if rows else "the registry"
     return [f"not yet published: {last} is the last table that knows it; `paris run` goes on"]
 
@@ -60,6 +65,8 @@ def failing_rules(tables: Tables, verdict: dict[str, Any], rows: Rows) -> list[s
         rule = rules.get(name)
         if name == UNDECODABLE:
             said.append(f"{name}: {rows.get('image_signals', {}).get('error')}")
+        elif name == PRUNED:
+            said.append(f"{name}: {verdict['prune_reason']} (a list of curation.prune)")
         elif rule is None:
             said.append(f"{name}, which the profile no longer has")
         else:
@@ -107,10 +114,8 @@ def kept_instead(tables: Tables, occurrence: dict[str, Any], group: dict[str, An
     if group["image_id"] == keeper["image_id"]:
         return f"dropped as an exact copy: the same bytes are kept through another source row: {place}"
     own = {**occurrence, "aesthetic": rows.get("source_rows", {}).get("aesthetic")}
-    return (
-        f"dropped as a copy ({group['method']}, distance {group['distance']} bits) of {place}, "
-        f"which ranks first: {why_first(kept, own)}"
-    )
+    near = f"cosine {group['cosine']:.3f}" if group["method"] == "vectors" else f"distance {group['distance']} bits"
+    return f"dropped as a copy ({group['method']}, {near}) of {place}, which ranks first: {why_first(kept, own)}"
 
 
 def why_first(kept: dict[str, Any], own: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.code_version import code_version
 from paris_assets.dag.graph import descendants, order
 from paris_assets.ingest.beside import bare_of, left_out_of
-from paris_assets.ingest.first_look import first_look
+from paris_assets.ingest.first_look import first_look, require_face_boxes
 from paris_assets.ingest.known_files import convert
 from paris_assets.ingest.sources import register
 from paris_assets.runs.progress import counted
@@ -23,6 +23,8 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     registry = register(catalog.profile.source, before, catalog.location, write=False, converts=converts)
     selected_shards(registry, request)
     require_enough_rows(catalog, request, registry)
+    if catalog.profile.ingest.blurs_faces:
+        require_face_boxes(catalog.profile.source, registry, catalog.location)
     new = registry["shard"].to_list()[len(known) :]
     if new:
         rows = int(registry["rows"].tail(len(new)).sum())

@@ -9,12 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from paris_assets.config import Model, Profile, ProfileError
 from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
+from paris_assets.models.chat import endpoint_problem
 from paris_assets.models.encoders import head_problems
 from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import profile_models
+from paris_assets.settings.captions import SIGNALLED
 from paris_assets.settings.import_path import load_class
 
 POSITIONS = {"clip-text": 77, "minilm": 512}
@@ -24,7 +28,7 @@ POSITIONS = {"clip-text": 77, "minilm": 512}
 def setting_problems(profile: Profile) -> list[str]:
     """Settings that no data would make possible, each with what to do; empty when there are none."""
     found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
-    found.append(head_problems(profile))
+    found += [_pictures(profile), head_problems(profile), _captions(profile), _lists(profile)]
     return [*(problem for problems in found for problem in problems), *_options(profile)]
 
 
@@ -40,6 +44,16 @@ def _sizes(profile: Profile) -> Iterator[str]:
                 f"latents.resolutions: {size} is no multiple of {factor}, as {codec} needs: "
                 f"{' or '.join(map(str, near))} is"
             )
+
+
+def _pictures(profile: Profile) -> Iterator[str]:
+    """Pictures that are kept too small for what is to be made of them."""
+    encode, largest = profile.ingest.encode, max(profile.latents.resolutions)
+    if encode is not None and encode.short_side < largest:
+        yield (
+            f"ingest.encode.short_side is {encode.short_side}: latents of {largest} would be made of enlarged "
+            f"pictures: --set ingest.encode.short_side={largest} or more, or smaller latents.resolutions"
+        )
 
 
 def codec_factor(codec: Model) -> int | None:
@@ -80,6 +94,31 @@ def _tokens(profile: Profile) -> Iterator[str]:
         yield f"text.tokens is {tokens}, but {encoder} has {most} positions: --set text.tokens={most}"
 
 
+def _captions(profile: Profile) -> Iterator[str]:
+    """Kinds of captions that nobody could write or judge."""
+    from paris_assets.signals.measure import signal_problem, signal_schema
+
+    settings = profile.captions
+    for name, kind in settings.kinds.items():
+        if kind.column == SIGNALLED:
+            if not signal_problem(profile.signals) and SIGNALLED not in signal_schema(profile.signals):
+                signal = "paris_assets.signals.text_area:TextArea (pip install 'paris_assets[text]')"
+                yield f"captions.kinds.{name}: no signal gives {SIGNALLED}: name {signal} in signals.measures"
+        elif kind.column not in (None, "text", "tags", *profile.source.columns):  # a column `tags` is known by its name
+            setting = f"--set 'source.columns={{{kind.column}: NAME}}'"
+            yield f"captions.kinds.{name}: no column of the source is known to be {kind.column}: {setting}"
+        if kind.endpoint is not None and (problem := endpoint_problem(kind.endpoint)):
+            yield f"captions.kinds.{name}.endpoint: {problem}"
+    for pattern in settings.refusals:
+        try:
+            pl.Series([""]).str.contains(f"(?i){pattern}")
+        except pl.exceptions.ComputeError as error:
+            yield f"captions.refusals: {pattern!r} is no regular expression: {str(error).splitlines()[0]}"
+    encoder = profile.text.encoder
+    if settings.max_tokens and not requirements(encoder) and not hasattr(_network(encoder), "count"):
+        yield f"captions.max_tokens: {encoder.implementation} has no method `count`, which tells how long texts are"
+
+
 def _bounds(profile: Profile) -> Iterator[str]:
     """Checks that could never pass."""
     checks, k = profile.checks, profile.clusters.k
@@ -93,12 +132,20 @@ def _bounds(profile: Profile) -> Iterator[str]:
 
 def _names(profile: Profile) -> Iterator[str]:
     """The name of a rule is the reason that it gives: two of them could not be told apart."""
-    names = [rule.name for rule in profile.curation.rejecting]
+    names = profile.curation.reasons
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"curation: two rules are called {name!r}: give one of them another name"
     tiers = [tier.name for tier in profile.curation.tiers]
     for name in sorted({name for name in tiers if tiers.count(name) > 1}):
         yield f"curation.tiers: two tiers are called {name!r}: give one of them another name"
+
+
+def _lists(profile: Profile) -> Iterator[str]:
+    """Lists of images that are none, with file and line."""
+    from paris_assets.curation.lists import list_problems
+
+    for name in ("prune", "boost"):
+        yield from (f"curation.{name}: {problem}" for problem in list_problems(getattr(profile.curation, name)))
 
 
 def _options(profile: Profile) -> list[str]:

@@ -11,7 +11,9 @@ from paris_assets.models.resolve import profile_models
 from paris_assets.storage.location import Location
 
 IMAGE_BYTES = 150_000
-"""A web image, roughly: what is fetched is kept as it came."""
+"""A web image, roughly, as it came."""
+ENCODED_BYTES_PER_PIXEL = {"jpg": 0.6, "webp": 0.4, "png": 2.0}
+"""At the default quality, roughly; a picture has about 4/3 of the pixels of its middle square."""
 LATENT_BYTES_PER_PIXEL = 2 * 4 / 64
 """float16, 4 channels, a cell per 8 x 8 pixels."""
 TIMES_LATENT = 3
@@ -30,7 +32,14 @@ def row_bytes(profile: Profile) -> int:
     """Bytes under the root per row of the source, roughly, if every image were kept."""
     latents = sum(size * size * LATENT_BYTES_PER_PIXEL for size in profile.latents.resolutions) * TIMES_LATENT
     text = profile.text.tokens * EMBEDDING_BYTES * 2
-    return round(IMAGE_BYTES + latents + text)
+    return round(_image_bytes(profile) + latents + text)
+
+
+def _image_bytes(profile: Profile) -> float:
+    encode = profile.ingest.encode
+    if encode is None:
+        return IMAGE_BYTES
+    return min(IMAGE_BYTES, encode.short_side**2 * 4 / 3 * ENCODED_BYTES_PER_PIXEL[encode.format])
 
 
 def wanted_bytes(root: Location, profile: Profile) -> tuple[int, str]:

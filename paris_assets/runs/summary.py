@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from paris_assets.dag.catalog import Catalog
-from paris_assets.dag.flow import account
+from paris_assets.dag.flow import account, kinds_of
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
 from paris_assets.ingest.fetched import how_to_allow
@@ -22,6 +22,7 @@ from paris_assets.runs.times import covered, noted, stages, times_page
 
 SLOWEST = 6
 UNITS = {
+    **dict.fromkeys(("caption_kinds", "repeated_captions"), "captions"),
     **dict.fromkeys(("source_rows", "raw_images", "duplicate_groups"), "rows"),
     "cluster_model": "images > clusters",
     "cluster_report": "images > files",
@@ -57,11 +58,13 @@ class AssetSummary:
     made: int = 0
     finished: int = 0
     partitions: int = 0
+    kinds: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, Any]:
         """As the manifest states them: in, out and rejects by reason."""
-        return {"in": self.rows_in, "out": self.rows_out, "rejects": dict(sorted(self.rejects.items()))}
+        counts = {"in": self.rows_in, "out": self.rows_out, "rejects": dict(sorted(self.rejects.items()))}
+        return {**counts, **({"kinds": kinds_of(self.kinds)} if self.kinds else {})}
 
 
 def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
@@ -89,6 +92,7 @@ def summarise(catalog: Catalog, report: RunReport) -> list[AssetSummary]:
                 line.rows_in += record.counts.get("rows_in", record.rows)
                 line.rows_out += record.facts.get("kept", record.rows)
                 line.rejects.update(record.rejects)
+                line.kinds += [record.facts["kinds"]] if "kinds" in record.facts else []
         rows.append(line)
     return rows
 

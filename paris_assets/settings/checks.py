@@ -11,6 +11,9 @@ from paris_assets.settings.section import Section
 WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
     "texts_found", "rules_fire", "rejected_by_rule", "like_earlier_shards",
+    "concepts_found", "concepts_varied", "weights_apart", "effective_samples",
+    "lists_known",
+    "captions_valid", "captions_repeat",
 ]  # fmt: skip
 
 
@@ -42,16 +45,48 @@ class Checks(Section):
         description="largest distance of a shard's signals and scores from those of earlier shards (the difference "
         "between shares of images at or below a value), beyond what chance explains in shards of this size",
     )
+    max_pruned: float = Field(
+        default=0.2, ge=0, le=1, description="largest share of a shard's images that lists of curation.prune reject"
+    )
+    max_unknown_listed: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of the images of prune and boost lists that is not there"
+    )
     max_duplicates: float = Field(
         default=0.5, ge=0, le=1, description="largest share of images that are dropped as copies"
     )
+    max_vector_duplicates: float = Field(
+        default=0.3, ge=0, le=1, description="largest share of images that are dropped as copies by their vectors alone"
+    )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
+    max_invalid_captions: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="largest share of a shard's captions of one kind that are invalid; pictures without words or tags "
+        "do not count",
+    )
+    max_repeated_captions: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of all captions of one kind that repeat too often"
+    )
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
     max_without_vector: float = Field(
         default=0.05, ge=0, le=1, description="largest share of images for which an encoder gave no vector"
     )
     min_embedding_std: float = Field(
         default=1e-4, gt=0, description="least mean per-dimension deviation within a shard"
+    )
+    min_tagged: float = Field(
+        default=0.5, ge=0, le=1, description="least share of a shard's images that show a concept"
+    )
+    max_concepts: float = Field(default=50.0, ge=1, description="most concepts per image, mean of a shard")
+    max_concept_share: float = Field(
+        default=0.8, gt=0, le=1, description="largest share of images that show one concept"
+    )
+    max_at_bounds: float = Field(
+        default=0.5, ge=0, le=1, description="largest share of a shard's sampling weights that are at a bound"
+    )
+    min_effective: float = Field(
+        default=0.5, ge=0, le=1, description="least effective samples of an expert per sample to train on"
     )
     min_silhouette: float = Field(default=0.0, ge=-1, le=1, description="least mean silhouette (cosine)")
     min_share: float = Field(default=0.01, ge=0, le=1, description="least share of the smallest cluster")

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from paris_assets.settings.credentials import refuse_secret_options
 from paris_assets.settings.section import Section
+
+FACTOR = (0.01, 100.0)
+"""Least and largest factor of a boosted image."""
+PRUNED = "pruned"
+"""The reason why images of `curation.prune` are rejected."""
+
+
+class ImageList(Section):
+    """A CSV file of images, each with a reason; its content is part of the results, wherever it lies."""
+
+    path: str = Field(min_length=1, description="CSV file with the columns image_id and reason")
+
+    def files(self) -> list[str]:
+        """The list itself."""
+        return [self.path]
+
+
+def _by_path(values: Any) -> Any:
+    """Paths stand for files, and one for a list of it."""
+    values = [values] if isinstance(values, str) else values
+    if not isinstance(values, list):
+        return values
+    return [{"path": value} if isinstance(value, str) else value for value in values]
 
 
 class Rule(Section):
@@ -108,7 +131,19 @@ class Curation(Section):
         description="levels, the loosest first: filtered_images.tier is the highest whose rules and those of all "
         "before are met. An image that does not reach the first is rejected",
     )
-
+    prune: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
+        default_factory=list,
+        description="CSV files of images to reject (`pruned`), before every rule: columns image_id and reason, as "
+        "`paris search` writes them",
+    )
+    boost: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
+        default_factory=list,
+        description="CSV files of images that count more: image_id, reason, and if it is there boost, the factor; it "
+        "is the column `boost` of curated_images and of the samples' metadata",
+    )
+    boost_factor: float = Field(
+        default=2.0, ge=FACTOR[0], le=FACTOR[1], description="factor of an image whose list gives none"
+    )
     report: bool = Field(
         default=True,
         description="whether there is a curation_report, a page of what rules reject and how it looks",
@@ -122,6 +157,11 @@ class Curation(Section):
         """Every rule whose name may be the reason why an image is rejected."""
         lowest = self.tiers[0].rules if self.tiers else []
         return [*self.signal_rules, *self.score_rules, *lowest, *self.quantile_rules]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Every reason why an image that can be decoded may be rejected."""
+        return [*([PRUNED] if self.prune else []), *(rule.name for rule in self.rejecting)]
 
     @model_validator(mode="after")
     def _tighter(self) -> Curation:
@@ -146,12 +186,24 @@ def _looser(tier: Tier, rule: Rule, bound: str, value: float, before: float) -> 
     )
 
 
+class VectorDuplicates(Section):
+    """Images whose stored vectors are close are copies as well."""
+
+    encoder: str = Field(description="encoder of picture_embeddings")
+    cosine: float = Field(default=0.95, ge=0.5, le=1, description="smallest cosine of two vectors that makes a copy")
+
+
 class Duplicates(Section):
     """Near-duplicates: all pairs within a Hamming radius of the 64-bit pHash, verified by a second measure."""
 
     radius: int = Field(default=10, ge=0, le=20, description="largest pHash distance of a candidate pair, bits")
     verify_correlation: float = Field(
         default=0.9, ge=-1, le=1, description="smallest correlation of the aligned thumbnails that confirms a pair"
+    )
+    vectors: VectorDuplicates | None = Field(
+        default=None,
+        description="`{encoder: NAME, cosine: 0.95}`: pairs that are close in the vectors of an encoder of "
+        "picture_embeddings are copies as well, whatever their pHashes; all pairs are looked at",
     )
     growth: Literal["keep_published", "rerank"] = Field(
         default="keep_published", description="whether a curated image stays keeper when a better copy arrives later"

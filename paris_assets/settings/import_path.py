@@ -20,6 +20,9 @@ OWN_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErro
 """What a user's code may raise where it is wrong; it is shown with the name of the rule or signal."""
 
 
+_OWN_MODULE = "run from the folder that holds it, install its package or put it on PYTHONPATH"
+
+
 def in_words(error: BaseException) -> str:
     """Kind and first line of an error."""
     return f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -43,7 +46,7 @@ def load_class(path: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except ModuleNotFoundError as error:
-        advice = "run from the folder that holds it, install its package or put it on PYTHONPATH"
+        advice = 'pip install "paris_assets[text]"' if path.startswith(SHIPPED) else _OWN_MODULE
         raise ImportPathError(f"{path}: {error}; {advice}") from error
     except (ImportError, AttributeError, SyntaxError) as error:
         raise ImportPathError(f"{path}: {error}") from error

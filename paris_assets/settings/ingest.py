@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer
 
@@ -41,8 +41,27 @@ class Source(Section):
     columns: dict[str, str] = Field(default_factory=dict, description="our column -> the source's, before aliases")
 
 
+class Encode(Section):
+    """How images are kept smaller than they were fetched."""
+
+    short_side: int = Field(
+        default=512, ge=16, le=16_383, description="pixels of the short side at most: larger images are made smaller"
+    )
+    format: Literal["jpg", "webp", "png"] = Field(default="jpg", description="format in which they are kept")
+    quality: int = Field(default=95, ge=1, le=100, description="of jpg and webp; png loses nothing")
+    blur_faces: bool = Field(
+        default=False, description="faces that the source marks in `face_bboxes` are blurred; a row that lacks it fails"
+    )
+    threads: int = tuning(0, "threads that encode, per shard; 0: one per core", ge=0)
+
+    @property
+    def stored_format(self) -> str:
+        """The format as the header of a file names it."""
+        return {"jpg": "jpeg"}.get(self.format, self.format)
+
+
 class Ingest(Section):
-    """How images are fetched."""
+    """How images are fetched, and in which form they are kept."""
 
     max_bytes: int = Field(default=20_000_000, ge=1, description="largest body accepted, bytes")
     max_pixels: int = Field(
@@ -51,6 +70,11 @@ class Ingest(Section):
     disallowed_header_directives: list[str] = Field(
         default=["noai", "noimageai", "noindex", "noimageindex"],
         description="X-Robots-Tag directives of an answer that keep its image out, as in img2dataset; [] ignores them",
+    )
+    encode: Encode | None = Field(
+        default=None,
+        description="how images are made smaller before they are kept, such as `{short_side: 512}`; null keeps the "
+        "bytes as fetched",
     )
     max_redirects: int = Field(default=5, ge=0, description="redirects followed per URL")
     timeout_s: float = tuning(10.0, "seconds for one attempt, connection and body together", gt=0)
@@ -68,3 +92,8 @@ class Ingest(Section):
     resolve: dict[str, str] = tuning(
         {}, "name or address of a host -> `serve` or `127.0.0.1:port`: the only private addresses allowed"
     )
+
+    @property
+    def blurs_faces(self) -> bool:
+        """Whether faces that the source marks are to be blurred."""
+        return self.encode is not None and self.encode.blur_faces

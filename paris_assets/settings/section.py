@@ -35,6 +35,10 @@ class Section(BaseModel):
         """Classes that this section names by ``package.module:Class``: their code is part of the results."""
         return []
 
+    def files(self) -> list[str]:
+        """Local files that this section names, other than networks: their content is part of the results."""
+        return []
+
 
 def sections(value: Any) -> Iterator[Section]:
     """Every section in settings, itself included, in a fixed order."""

@@ -10,7 +10,7 @@ from paris_assets.signals.schema import CONTENT_SCORES, IMAGE_SIGNALS, PICTURE_E
 from paris_assets.storage.output import Output
 
 
-@shard_asset(IMAGE_SIGNALS, group="signals", kinds={"numba"}, settings=["signals"])
+@shard_asset(IMAGE_SIGNALS, group="signals", kinds={"numba"}, settings=["signals", "ingest.encode"])
 def image_signals(shard: str, images: ImageTars, profile: Profile, raw_images: pl.LazyFrame) -> Output:
     """Every measurement of a fetched image that needs no model, from one decode per image.
 
@@ -18,7 +18,10 @@ def image_signals(shard: str, images: ImageTars, profile: Profile, raw_images: p
     """
     from paris_assets.signals.distribution import sketched
     from paris_assets.signals.measure import measure
+    from paris_assets.signals.signal import SignalError, encoded_files_problem
 
+    if problem := encoded_files_problem(profile):
+        raise SignalError(problem)
     fetched = raw_images.filter(pl.col("status") == "ok").select("image_id").unique().collect()
     files = images.of(shard, raw_images).read(fetched)
     output = Output(rows_in=fetched.height)

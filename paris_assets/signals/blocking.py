@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from paris_assets.compiled import compiled
 from paris_assets.signals import kernels
 from paris_assets.signals.copies import greys
 
@@ -32,17 +33,23 @@ class Blocking:
 
 def blocking(grey: np.ndarray) -> float | None:
     """Blocking of (H, W) uint8 luma, -1 to 1; 0 for an image without any step, None for one without any border."""
-    if min(grey.shape) <= GRID:
-        return None
+    return _blocking(grey) if min(grey.shape) > GRID else None
+
+
+@compiled
+def _blocking(grey: np.ndarray) -> float:
     down, across = kernels.steps_down(grey, MIDDLE, GRID // 2), kernels.steps_across(grey)[MIDDLE :: GRID // 2]
     return (_contrast(down) + _contrast(across)) / 2
 
 
+@compiled
 def _contrast(steps: np.ndarray) -> float:
     """(b - o) / (b + o) of the summed steps between lines, in turn across the middle and the border of a block."""
     border, other = _mean_but_steepest(steps[1::2]), _mean_but_steepest(steps[::2])
     return (border - other) / (border + other) if border + other else 0.0
 
 
+@compiled
 def _mean_but_steepest(steps: np.ndarray) -> float:
-    return float(np.sort(steps)[: len(steps) - int(STEEPEST * len(steps))].mean())
+    kept = len(steps) - int(STEEPEST * len(steps))
+    return np.sort(steps)[:kept].sum() / kept

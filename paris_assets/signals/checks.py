@@ -12,6 +12,7 @@ from paris_assets.settings.checks import Checks
 from paris_assets.settings.import_path import SHIPPED
 from paris_assets.signals.schema import RANGES
 
+DEGRADATION_SCORER = "degradation"
 FEW = 8
 """Scores that may be equal by chance."""
 COMPARED = 16
@@ -122,22 +123,37 @@ def vectors_sane(picture_embeddings: pl.LazyFrame, profile: Profile) -> CheckOut
 
 
 def scores_sane(content_scores: pl.LazyFrame, profile: Profile) -> CheckOutcome:
-    """Every score is a finite number, is there for some images, and is not the same for all of them."""
+    """Every score is a finite number, is there for some images, and is not the same for all of them; what `degradation`
+    tells lies within 0 and 1."""
+    from paris_assets.models.registry import score_columns
+
     rows, problems = content_scores.collect(), list[str]()
     figures: Figures = {}
-    for column, settings in profile.scores.items():
+    for name, columns in score_columns(profile.scores).items():
+        settings = profile.scores[name]
         asked = rows if settings.text is None else rows.filter(pl.col(SCORED_TEXT).str.strip_chars() != "")
-        values = asked[column].drop_nulls()
-        figures |= {f"{column}_scored": len(values), f"{column}_distinct": values.n_unique()}
-        infinite = int((~values.is_finite()).sum())
-        if infinite:
-            problems.append(f"{column} is no finite number for {infinite} of {len(values)} images")
-        if asked.height and not len(values):
-            problems.append(f"{column} is unknown for all {asked.height} images")
-        if len(values) >= FEW and values.n_unique() == 1:
-            problems.append(f"{column} is {values[0]:g} for all {len(values)} images")
-    good = f"{len(profile.scores)} scores of {rows.height} images"
+        for column in columns:
+            values = asked[column].drop_nulls()
+            figures |= {f"{column}_scored": len(values), f"{column}_distinct": values.n_unique()}
+            problems += _score_problems(values, asked.height, settings.implementation == DEGRADATION_SCORER)
+    good = f"{len(figures) // 2} scores of {rows.height} images"
     return CheckOutcome.of(problems, good, figures, "Look at scores: weights, precision, the encoder named in `on`.")
+
+
+def _score_problems(values: pl.Series, asked: int, shares: bool) -> list[str]:
+    """What is wrong with the known scores of a column, of so many images asked for."""
+    column, problems = values.name, list[str]()
+    infinite = int((~values.is_finite()).sum())
+    if infinite:
+        problems.append(f"{column} is no finite number for {infinite} of {len(values)} images")
+    if asked and not len(values):
+        problems.append(f"{column} is unknown for all {asked} images")
+    if len(values) >= FEW and values.n_unique() == 1:
+        problems.append(f"{column} is {values[0]:g} for all {len(values)} images")
+    outside = int((~values.is_between(0, 1) & values.is_finite()).sum()) if shares else 0
+    if outside:
+        problems.append(f"{column} is not within 0 and 1 for {outside} of {len(values)} images")
+    return problems
 
 
 def heads_fit(shard: str, record: Record, records: Records) -> CheckOutcome:

@@ -15,6 +15,7 @@ from paris_assets.signals import edges, kernels, lanczos
 
 SAMPLE_SIDE = 128
 LONG = 8192  # pixels; the weights of longer sides would fill memory
+MOST_LINES = 1 << 16  # of a sample: what is kept of each takes as much as a hundred pixels
 
 Copies = TypeVar("Copies")
 
@@ -30,15 +31,16 @@ def greys(rgb: list[np.ndarray]) -> list[np.ndarray]:
 def samples(rgb: list[np.ndarray]) -> list[np.ndarray]:
     """R, G, B and luma of every n-th pixel of every n-th row, n chosen for a short side of 128 to 255: (4, h, w) uint8.
 
-    Small images are given as they are. A sample keeps histograms and regional means, not detail.
+    Small images are given as they are, and none has more than 65,536 columns or rows. A sample keeps histograms and
+    regional means, not detail.
     """
     return [sample for _, sample in _greys_and_samples(rgb)]
 
 
-def histograms(rgb: list[np.ndarray]) -> np.ndarray:
-    """(N, 4, 256) int64: how often each level occurs in R, G, B and luma of each sample."""
+def histograms(rgb: list[np.ndarray]) -> list[np.ndarray]:
+    """How often each level occurs in R, G, B and luma of each sample: (4, 256) int64 each."""
     return _remembered(
-        "histograms", rgb, lambda: np.stack([kernels.histograms(planes.reshape(4, -1)) for planes in samples(rgb)])
+        "histograms", rgb, lambda: [kernels.histograms(planes.reshape(4, -1)) for planes in samples(rgb)]
     )
 
 
@@ -82,17 +84,22 @@ def resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _resized(plane: np.ndarray, width: int, height: int) -> np.ndarray:
-    return lanczos.resized(plane, *_weights(plane.shape[1], width), *_weights(plane.shape[0], height))
+    return lanczos.resized(plane, _weights(plane.shape[1], width), _weights(plane.shape[0], height))
 
 
 def _greys_and_samples(rgb: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     def make() -> list[tuple[np.ndarray, np.ndarray]]:
-        steps = (max(1, min(pixels.shape[:2]) // SAMPLE_SIDE) for pixels in rgb)
+        steps = (_step(*pixels.shape[:2]) for pixels in rgb)
         return [
             kernels.luma_and_sample(np.ascontiguousarray(pixels), step) for pixels, step in zip(rgb, steps, strict=True)
         ]
 
     return _remembered("copies", rgb, make)
+
+
+def _step(height: int, width: int) -> int:
+    """Every so many-th pixel and row is in the sample."""
+    return max(1, min(height, width) // SAMPLE_SIDE, -(-max(height, width) // MOST_LINES))
 
 
 def _remembered(name: str, rgb: list[np.ndarray], make: Callable[[], Copies]) -> Copies:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import scipy.special
 
+from paris_assets.compiled import compiled
 from paris_assets.signals import kernels
 from paris_assets.signals.copies import greys, histograms, samples, step_energies
 from paris_assets.signals.edges import BLOCK, LAGS, noise_blocks
@@ -52,22 +53,20 @@ class Degradation:
 
     def measure(self, rgb: list[np.ndarray]) -> dict[str, list[float | None]]:
         """See `Signal.measure`."""
-        grey = greys(rgb)
-        tones = zip(*map(_tones, histograms(rgb)[:, 3].astype(np.float64)), strict=True)
+        tones = zip(*(_tones(counts[3]) for counts in histograms(rgb)), strict=True)
         return {
-            "blur": [edge_width(energies) for energies in step_energies(rgb)],
-            "noise": [noise_sigma(luma) for luma in grey],
+            "blur": edge_widths(step_energies(rgb)),
+            "noise": [noise_sigma(grey) for grey in greys(rgb)],
             "colour_cast": [colour_cast(planes[:3]) for planes in samples(rgb)],
             **dict(zip(("exposure", "contrast", "shadows", "highlights"), map(list, tones), strict=True)),
         }
 
 
-def edge_width(energies: np.ndarray) -> float | None:
-    """The blur of `Degradation` from `edges.step_energies`, (3,); None where there are no edges."""
-    fine, coarse = energies[LAGS.index(2)], energies[LAGS.index(8)]
-    if not coarse >= LEAST_ENERGY:
-        return None
-    return float(np.interp(coarse / max(fine, 1e-9), _RATIOS, _WIDTHS))
+def edge_widths(energies: np.ndarray) -> list[float | None]:
+    """The blur of `Degradation` of each of `copies.step_energies`, (N, 3); None where there are no edges."""
+    fine, coarse = energies[:, LAGS.index(2)], energies[:, LAGS.index(8)]
+    widths = np.interp(coarse / np.maximum(fine, 1e-9), _RATIOS, _WIDTHS).tolist()
+    return [width if steep else None for width, steep in zip(widths, coarse >= LEAST_ENERGY, strict=True)]
 
 
 def _step_energy(lag: int, width: np.ndarray) -> np.ndarray:
@@ -94,15 +93,15 @@ def noise_sigma(grey: np.ndarray) -> float | None:
     return sigma if sigma > NOISE_FLOOR else 0.0
 
 
+@compiled
 def _quiet_sigma(grey: np.ndarray) -> float | None:
     """By the quietest blocks; None where too few can be used."""
     responses, levels = noise_blocks(grey, math.ceil((grey.shape[0] - 2) // BLOCK / NOISE_BLOCK_ROWS))
-    low, high = (level * BLOCK**2 for level in BRIGHTNESS)
-    usable = responses[(responses > 0) & (levels > low) & (levels < high)]
+    low, high = BRIGHTNESS[0] * BLOCK**2, BRIGHTNESS[1] * BLOCK**2
+    usable = np.sort(responses[(responses > 0) & (levels > low) & (levels < high)])
     if len(usable) < 8:
         return None
-    quiet = int(QUIET_SHARE * len(usable))
-    return IMMERKAER * float(np.partition(usable, quiet)[quiet]) / BLOCK**2 / QUIET_RATIO
+    return IMMERKAER * usable[int(QUIET_SHARE * len(usable))] / BLOCK**2 / QUIET_RATIO
 
 
 def _whole_sigma(grey: np.ndarray) -> float:
@@ -111,17 +110,20 @@ def _whole_sigma(grey: np.ndarray) -> float:
     return IMMERKAER * float(np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]).mean())
 
 
+@compiled
 def colour_cast(planes: np.ndarray) -> float:
     """Distance of the mean of (a, b) from grey over their spread, from R, G and B of a sample, (3, h, w) uint8."""
-    *sums, count = kernels.chroma_moments(planes, CAST_STEP, _LINEAR, _CURVE)
-    a, b, a_squares, b_squares = (total / count for total in sums)
-    spread = math.sqrt(max(0.0, a_squares - a**2 + b_squares - b**2))
+    a, b, a_squares, b_squares, count = kernels.chroma_moments(planes, CAST_STEP, _LINEAR, _CURVE)
+    a, b = a / count, b / count
+    spread = math.sqrt(max(0.0, a_squares / count - a**2 + b_squares / count - b**2))
     return math.hypot(a, b) / max(1.0, spread)
 
 
+@compiled
 def _tones(counts: np.ndarray) -> tuple[float, float, float, float]:
     """Mean, standard deviation (0 to 1), and shares near black and near white, of a histogram of luma, (256,)."""
-    shares = counts / counts.sum()
-    mean = shares @ _LEVELS
-    deviation = np.sqrt(shares @ (_LEVELS - mean) ** 2)
-    return float(mean), float(deviation), float(shares[:CLIPPED].sum()), float(shares[-CLIPPED:].sum())
+    levels, pixels = np.arange(256), counts.sum()
+    mean = (counts * levels).sum() / pixels
+    deviation = math.sqrt((counts * (levels - mean) ** 2).sum() / pixels)
+    near_black, near_white = counts[:CLIPPED].sum() / pixels, counts[-CLIPPED:].sum() / pixels
+    return mean / 255, deviation / 255, near_black, near_white

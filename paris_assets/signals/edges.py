@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 
-from paris_assets.compiled import add_product, compiled
+from paris_assets.compiled import add_product, compiled, inlined
+from paris_assets.signals.vectors import (
+    LANES,
+    Shorts,
+    Words,
+    add_pairs,
+    magnitudes,
+    minus,
+    no_words,
+    pairs,
+    plus,
+    shorts_of_bytes,
+    total,
+)
 
 LAGS = (1, 2, 8)
-BLOCK = 16
+BLOCK = LANES
 TENSOR_BLOCK = 8
-CHUNK = 16_384  # products of two steps of this many pixels fit 32 bits
+CHUNK = 16_384  # energies of this many pixels fit 32 bits in each of 8 lanes
 
-_LAGS = np.array(LAGS)
 _LONGEST = max(LAGS)
 
 
-@compiled
-def _products(first: np.ndarray, second: np.ndarray, third: np.ndarray, fourth: np.ndarray) -> int:
-    """Sum of (second - first) * (fourth - third), uint8 each, of one length."""
-    whole = 0
-    for start in range(0, len(first), CHUNK):
-        stop, total = min(start + CHUNK, len(first)), np.int32(0)
-        a, b, c, d = first[start:stop], second[start:stop], third[start:stop], fourth[start:stop]
-        for x in range(len(a)):
-            total = add_product(total, np.int32(b[x]) - np.int32(a[x]), np.int32(d[x]) - np.int32(c[x]))
-        whole += int(total)
-    return whole
+@inlined
+def _energies(sums: Words, row: np.ndarray, below: np.ndarray, away: np.ndarray, x: int, lag: int) -> Words:
+    """sums + the energy of steps over `lag` pixels, to the right and to the row `away`, from 16 places of a row on."""
+    here, beside = shorts_of_bytes(row, x), shorts_of_bytes(row, x + 1)
+    across = minus(shorts_of_bytes(row, x + lag), here)
+    sums = add_pairs(sums, across, minus(shorts_of_bytes(below, x + lag), shorts_of_bytes(below, x)))
+    return add_pairs(sums, minus(shorts_of_bytes(away, x), here), minus(shorts_of_bytes(away, x + 1), beside))
+
+
+@inlined
+def _energy(row: np.ndarray, below: np.ndarray, away: np.ndarray, x: int, lag: int) -> int:
+    """The same of one place."""
+    here, beside = int(row[x]), int(row[x + 1])
+    across = (int(row[x + lag]) - here) * (int(below[x + lag]) - int(below[x]))
+    return across + (int(away[x]) - here) * (int(away[x + 1]) - beside)
 
 
 @compiled
@@ -40,16 +56,24 @@ def step_energies(grey: np.ndarray, stride: int) -> np.ndarray:
         stride: every so many rows are looked at.
     """
     height, width = grey.shape
-    sums, rows = np.zeros(len(_LAGS), np.int64), 0
+    last, sums, rows = width - _LONGEST, np.zeros(len(LAGS), np.int64), 0
     for y in range(0, height - _LONGEST, stride):
-        row, below = grey[y], grey[y + 1]
+        row, below, second, eighth = grey[y], grey[y + 1], grey[y + 2], grey[y + _LONGEST]
         rows += 1
-        for i in range(len(_LAGS)):
-            lag, last = _LAGS[i], width - _LONGEST
-            sums[i] += _products(row[:last], row[lag : lag + last], below[:last], below[lag : lag + last])
-            away = grey[y + lag]
-            sums[i] += _products(row[:last], away[:last], row[1 : last + 1], away[1 : last + 1])
-    return sums / (rows * (width - _LONGEST))
+        for start in range(0, last, CHUNK):
+            stop = min(start + CHUNK, last)
+            done = start + (stop - start) // LANES * LANES
+            one, two, eight = no_words(), no_words(), no_words()
+            for x in range(start, done, LANES):  # apart they would load each row again
+                one = _energies(one, row, below, below, x, 1)
+                two = _energies(two, row, below, second, x, 2)
+                eight = _energies(eight, row, below, eighth, x, 8)
+            sums[0], sums[1], sums[2] = sums[0] + total(one), sums[1] + total(two), sums[2] + total(eight)
+            for x in range(done, stop):
+                sums[0] += _energy(row, below, below, x, 1)
+                sums[1] += _energy(row, below, second, x, 2)
+                sums[2] += _energy(row, below, eighth, x, 8)
+    return sums / (rows * last)
 
 
 @compiled
@@ -65,25 +89,27 @@ def noise_blocks(grey: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]
     """
     height, width = grey.shape
     across, down = (width - 2) // BLOCK, ((height - 2) // BLOCK + stride - 1) // stride
-    responses, levels = np.zeros((down, across), np.int64), np.zeros((down, across), np.int64)
-    columns, response, level = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.int32)
+    responses, levels = np.empty((down, across), np.int64), np.empty((down, across), np.int64)
+    ones = pairs(np.int16(1), np.int16(1))
     for j in range(down):
-        response[:] = 0
-        level[:] = 0
-        top = j * stride * BLOCK + 1
-        for y in range(top, top + BLOCK):
-            above, row, below = grey[y - 1], grey[y], grey[y + 1]
-            for x in range(width):
-                columns[x] = np.int32(above[x]) + np.int32(below[x]) - np.int32(2) * np.int32(row[x])
-                level[x] += np.int32(row[x])
-            for x in range(1, width - 1):
-                response[x] += abs(columns[x - 1] + columns[x + 1] - np.int32(2) * columns[x])
         for i in range(across):
-            left = i * BLOCK + 1
-            for x in range(left, left + BLOCK):
-                responses[j, i] += response[x]
-                levels[j, i] += level[x]
+            top, left = j * stride * BLOCK + 1, i * BLOCK + 1
+            response, level = minus(ones, ones), minus(ones, ones)
+            for y in range(top, top + BLOCK):
+                before, after = _bend(grey, y, left - 1), _bend(grey, y, left + 1)
+                middle = _bend(grey, y, left)
+                response = plus(response, magnitudes(minus(plus(before, after), plus(middle, middle))))
+                level = plus(level, shorts_of_bytes(grey[y], left))
+            responses[j, i] = total(add_pairs(no_words(), response, ones))
+            levels[j, i] = total(add_pairs(no_words(), level, ones))
     return responses.ravel(), levels.ravel()
+
+
+@inlined
+def _bend(grey: np.ndarray, y: int, x: int) -> Shorts:
+    """The row above + the row below - twice the row, from x on."""
+    row = shorts_of_bytes(grey[y], x)
+    return minus(plus(shorts_of_bytes(grey[y - 1], x), shorts_of_bytes(grey[y + 1], x)), plus(row, row))
 
 
 @compiled

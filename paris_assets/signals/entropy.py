@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 
+from paris_assets.compiled import compiled
 from paris_assets.signals.copies import histograms
 
 
-def shannon(counts: np.ndarray) -> np.ndarray:
-    """Shannon entropy in bits of histograms (..., bins)."""
-    shares = counts / counts.sum(axis=-1, keepdims=True)
-    return -(shares * np.log2(shares, where=shares > 0, out=np.zeros_like(shares))).sum(axis=-1)
+@compiled
+def shannon(counts: np.ndarray) -> float:
+    """Shannon entropy in bits of a histogram, (bins,) int64."""
+    pixels, entropy = counts.sum(), 0.0
+    for count in counts:
+        if count:
+            entropy -= count / pixels * math.log2(count / pixels)
+    return entropy
+
+
+@compiled
+def mean_entropy(counts: np.ndarray) -> float:
+    """Mean of the entropies of histograms of R, G and B, (3, 256) int64."""
+    return (shannon(counts[0]) + shannon(counts[1]) + shannon(counts[2])) / 3
 
 
 class Entropy:
@@ -23,6 +36,6 @@ class Entropy:
 
     schema = {"entropy": pl.Float64}
 
-    def measure(self, rgb: list[np.ndarray]) -> dict[str, np.ndarray]:
+    def measure(self, rgb: list[np.ndarray]) -> dict[str, list[float]]:
         """See `Signal.measure`."""
-        return {"entropy": shannon(histograms(rgb)[:, :3].astype(np.float64)).mean(axis=1)}
+        return {"entropy": [mean_entropy(counts[:3]) for counts in histograms(rgb)]}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from paris_assets.compiled import add_product, compiled
+from paris_assets.signals.vectors import LANES, add_pairs, colour_pairs, pairs, store_bytes, words
 
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 WHITE = XYZ.sum(axis=1)  # D65
@@ -27,25 +28,33 @@ def luma_and_sample(rgb: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]
     height, width, _ = rgb.shape
     grey = np.empty((height, width), np.uint8)
     sample = np.empty((4, (height + step - 1) // step, (width + step - 1) // step), np.uint8)
-    lines = rgb.reshape(height, 3 * width)
-    red, green, blue = np.empty(width, np.uint8), np.empty(width, np.uint8), np.empty(width, np.uint8)
-    for y in range(height):
-        line, row = lines[y], grey[y]
-        for x in range(width):  # apart from the sums, which is twice as fast
-            red[x], green[x], blue[x] = line[3 * x], line[3 * x + 1], line[3 * x + 2]
-        for x in range(width):
-            scaled = np.uint32(red[x]) * np.uint32(19595) + np.uint32(green[x]) * np.uint32(38470)
-            row[x] = (scaled + np.uint32(blue[x]) * np.uint32(7471) + np.uint32(32768)) >> np.uint32(16)
-        if y % step == 0:
-            reds, greens, blues, lumas = (
-                sample[0, y // step],
-                sample[1, y // step],
-                sample[2, y // step],
-                sample[3, y // step],
-            )
-            for x in range(len(reds)):
-                reds[x], greens[x], blues[x], lumas[x] = red[step * x], green[step * x], blue[step * x], row[step * x]
+    _lumas(rgb.reshape(-1), grey.reshape(-1))
+    for j in range(sample.shape[1]):
+        line, row = rgb[j * step], grey[j * step]
+        reds, greens, blues, lumas = sample[0, j], sample[1, j], sample[2, j], sample[3, j]
+        for i in range(len(reds)):
+            pixel = line[i * step]
+            reds[i], greens[i], blues[i], lumas[i] = pixel[0], pixel[1], pixel[2], row[i * step]
     return grey, sample
+
+
+@compiled
+def _lumas(rgb: np.ndarray, grey: np.ndarray) -> None:
+    """Sets the luma, (N,) uint8, of pixels, (3 N,) uint8."""
+    half = words(np.int32(1 << 15))
+    upper, lower = pairs(np.int16(19_595), np.int16(19_235)), pairs(np.int16(19_235), np.int16(7_471))
+    done = max(0, len(grey) - 2) // LANES * LANES  # loads go two pixels beyond what is stored
+    for i in range(0, done, LANES):
+        (red_green, green_blue), (next_red_green, next_green_blue) = (
+            colour_pairs(rgb, 3 * i),
+            colour_pairs(rgb, 3 * i + 24),
+        )
+        first = add_pairs(add_pairs(half, red_green, upper), green_blue, lower)
+        second = add_pairs(add_pairs(half, next_red_green, upper), next_green_blue, lower)
+        store_bytes(grey, i, first, second, np.int32(16))
+    for i in range(done, len(grey)):
+        scaled = np.uint32(rgb[3 * i]) * np.uint32(19595) + np.uint32(rgb[3 * i + 1]) * np.uint32(38470)
+        grey[i] = (scaled + np.uint32(rgb[3 * i + 2]) * np.uint32(7471) + np.uint32(32768)) >> np.uint32(16)
 
 
 @compiled
@@ -111,8 +120,10 @@ def steps_across(grey: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def chroma_moments(planes: np.ndarray, step: int, linear: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """Sums of a, b, a^2 and b^2 of CIELAB, and the number of pixels, over every `step`-th pixel and row: (5,) float64.
+def chroma_moments(
+    planes: np.ndarray, step: int, linear: np.ndarray, curve: np.ndarray
+) -> tuple[float, float, float, float, int]:
+    """Sums of a, b, a^2 and b^2 of CIELAB, and the number of pixels, over every `step`-th pixel and row.
 
     Args:
         planes: R, G and B of sRGB, (3, H, W) uint8.
@@ -120,7 +131,7 @@ def chroma_moments(planes: np.ndarray, step: int, linear: np.ndarray, curve: np.
         linear: (256,) light of each level.
         curve: f of CIELAB at equal distances from 0 to 1 and once beyond, between which it is taken as straight.
     """
-    sums, values = np.zeros(5), np.empty(3)
+    a_sum, b_sum, a_squares, b_squares, count, values = 0.0, 0.0, 0.0, 0.0, 0, np.empty(3)
     for y in range(0, planes.shape[1], step):
         for x in range(0, planes.shape[2], step):
             red, green, blue = linear[planes[0, y, x]], linear[planes[1, y, x]], linear[planes[2, y, x]]
@@ -129,12 +140,12 @@ def chroma_moments(planes: np.ndarray, step: int, linear: np.ndarray, curve: np.
                 cell = int(light)
                 values[i] = curve[cell] + (curve[cell + 1] - curve[cell]) * (light - cell)
             a, b = 500 * (values[0] - values[1]), 200 * (values[1] - values[2])
-            sums[0] += a
-            sums[1] += b
-            sums[2] += a * a
-            sums[3] += b * b
-            sums[4] += 1
-    return sums
+            a_sum += a
+            b_sum += b
+            a_squares += a * a
+            b_squares += b * b
+            count += 1
+    return a_sum, b_sum, a_squares, b_squares, count
 
 
 @compiled

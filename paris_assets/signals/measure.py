@@ -8,7 +8,8 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,12 +20,20 @@ from paris_assets.config import Signals
 from paris_assets.images.decode import Undecodable, decode_rgb
 from paris_assets.images.file import ImageFile
 from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
-from paris_assets.signals.signal import DataType, Signal, SignalError, call, load_signals
+from paris_assets.signals.signal import Caller, DataType, Signal, SignalError, Values, caller, load_signals
 from paris_assets.spent import CLOCK, DECODING
 
 BATCH_IMAGES = 16
-BATCH_PIXELS = 16_000_000  # decoded pixels that a thread holds before it measures them
+BATCH_PIXELS = 4_000_000  # decoded pixels after which a thread measures what it holds: they are to stay in its cache
 FRAME_BATCHES = 64
+
+
+class _Batch(NamedTuple):
+    """Some images: why each could not be decoded, and the columns of those that could."""
+
+    image_ids: list[str]
+    errors: list[str | None]
+    columns: list[pl.Series]
 
 
 def signal_schema(settings: Signals) -> dict[str, DataType]:
@@ -37,7 +46,9 @@ def signal_problem(settings: Signals) -> str | None:
     """Why these signals cannot be used, or None; those that are not of this package are tried on a small picture."""
     try:
         own = [signal for signal in load_signals(settings.measures) if not type(signal).__module__.startswith(SHIPPED)]
-        _measured({0: np.zeros((64, 64, 3), np.uint8)}, [ImageFile(_small_picture())], own)
+        for signal in own:
+            pixels, file = np.zeros((64, 64, 3), np.uint8), ImageFile(_small_picture())
+            _columns(signal, [_values(signal, caller(signal), [pixels], [file])])
     except SignalError as error:
         return str(error)
     return None
@@ -68,30 +79,29 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
         SignalError: unusable settings, or a signal that breaks its contract; names the signal.
     """
     signals = load_signals(settings.measures)
-    batches = _measured_batches(images, signals, settings.threads or _cores())
+    batches = _measured_batches(images, signals, settings.threads or cores())
     empty = True
-    while frames := list(islice(batches, FRAME_BATCHES)):
+    while found := list(islice(batches, FRAME_BATCHES)):
         empty = False
-        yield pl.concat(frames, rechunk=True)
+        yield _frame(found)
     if empty:
         yield pl.DataFrame(schema=signal_schema(settings))
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _measured_batches(
-    images: Iterable[tuple[str, bytes]], signals: Sequence[Signal], threads: int
-) -> Iterator[pl.DataFrame]:
-    """The rows of each batch, in order, from a bounded window of futures."""
-    images = iter(images)
-    window: deque[Future[pl.DataFrame]] = deque()
+def _measured_batches(images: Iterable[tuple[str, bytes]], signals: Sequence[Signal], threads: int) -> Iterator[_Batch]:
+    """What is measured of each batch, in order, from a bounded window of futures."""
+    images, measuring = iter(images), [(signal, caller(signal)) for signal in signals]
+    window: deque[Future[_Batch]] = deque()
     # The pool uses every core; a BLAS with threads of its own only gets in its way.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads, thread_name_prefix="signals") as pool:
         try:
             while batch := list(islice(images, BATCH_IMAGES)):
-                window.append(pool.submit(_measure_batch, batch, signals))
+                window.append(pool.submit(_measure_batch, batch, measuring))
                 if len(window) >= 2 * threads:
                     yield window.popleft().result()
             while window:
@@ -101,13 +111,15 @@ def _measured_batches(
                 future.cancel()
 
 
-def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[Signal]) -> pl.DataFrame:
+def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[tuple[Signal, Caller]]) -> _Batch:
     errors: list[str | None] = [None] * len(batch)
     decoded: dict[int, np.ndarray] = {}
-    measured = [_measured({}, [], signals)]
+    parts: list[list[Values]] = [[] for _ in signals]
 
     def measure_decoded() -> None:
-        measured.append(_measured(decoded, [ImageFile(batch[row][1]) for row in decoded], signals))
+        rgb, files = list(decoded.values()), [ImageFile(batch[row][1]) for row in decoded]
+        for found, (signal, call) in zip(parts, signals, strict=True):
+            found.append(_values(signal, call, rgb, files))
         decoded.clear()
 
     for row, (_, data) in enumerate(batch):
@@ -119,36 +131,52 @@ def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[Signal]) ->
             errors[row] = str(error)
         if sum(pixels.size for pixels in decoded.values()) >= 3 * BATCH_PIXELS:
             measure_decoded()
-    measure_decoded()
-    rows = pl.DataFrame(
-        {"image_id": [image_id for image_id, _ in batch], "error": errors},
-        schema={"image_id": pl.String, "error": pl.String},
-    ).with_row_index("row")
-    joined = rows.join(pl.concat(measured), on="row", how="left", maintain_order="left")
-    columns = [name for signal in signals for name in signal.schema]
-    return joined.select("image_id", *columns, pl.col("error").is_not_null().alias("undecodable"), "error")
+    if decoded:
+        measure_decoded()
+    columns = [column for found, (signal, _) in zip(parts, signals, strict=True) for column in _columns(signal, found)]
+    return _Batch([image_id for image_id, _ in batch], errors, columns)
 
 
-def _measured(decoded: dict[int, np.ndarray], files: list[ImageFile], signals: Sequence[Signal]) -> pl.DataFrame:
-    """Every signal of the decoded images, with the `row` of each in its batch."""
-    rgb = list(decoded.values())
-    columns = [pl.Series("row", list(decoded), pl.UInt32)]
-    for signal in signals:
-        if not rgb:
-            columns.extend(pl.Series(name, [], dtype) for name, dtype in signal.schema.items())
-            continue
-        columns.extend(_signal_columns(signal, rgb, files))
-    return pl.DataFrame(columns)
-
-
-def _signal_columns(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> list[pl.Series]:
-    path = f"{type(signal).__module__}:{type(signal).__name__}"
+def _values(signal: Signal, call: Caller, rgb: list[np.ndarray], files: list[ImageFile]) -> Values:
+    """What a signal measures of some images, one value each."""
     try:
         with CLOCK.on(type(signal).__name__, len(rgb)):
-            values = call(signal, rgb, files)
+            values = call(rgb, files)
         lengths = {name: len(column) for name, column in values.items()}
-        if set(values) == set(signal.schema) and set(lengths.values()) <= {len(rgb)}:
-            return [pl.Series(name, values[name], dtype) for name, dtype in signal.schema.items()]
     except OWN_ERRORS as error:
-        raise SignalError(f"signal {path}: {in_words(error)}") from error
-    raise SignalError(f"{path} measured {lengths} for {len(rgb)} images; its schema has {sorted(signal.schema)}")
+        raise SignalError(f"signal {_path(signal)}: {in_words(error)}") from error
+    if set(values) == set(signal.schema) and set(lengths.values()) <= {len(rgb)}:
+        return values
+    raise SignalError(
+        f"{_path(signal)} measured {lengths} for {len(rgb)} images; its schema has {sorted(signal.schema)}"
+    )
+
+
+def _columns(signal: Signal, parts: list[Values]) -> list[pl.Series]:
+    """A signal's columns, of all that it measured one part after another."""
+    try:
+        return [pl.Series(name, _joined([part[name] for part in parts]), kind) for name, kind in signal.schema.items()]
+    except OWN_ERRORS as error:
+        raise SignalError(f"signal {_path(signal)}: {in_words(error)}") from error
+
+
+def _joined(parts: list[Sequence[Any] | np.ndarray]) -> Sequence[Any] | np.ndarray:
+    if len(parts) == 1:
+        return parts[0]
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    return np.concatenate(arrays) if arrays and len(arrays) == len(parts) else list(chain.from_iterable(parts))
+
+
+def _path(signal: Signal) -> str:
+    return f"{type(signal).__module__}:{type(signal).__name__}"
+
+
+def _frame(batches: list[_Batch]) -> pl.DataFrame:
+    """The rows of some batches: what was decoded has its values, the others null."""
+    errors = pl.Series("error", [error for batch in batches for error in batch.errors], pl.String)
+    ids = pl.Series("image_id", [image_id for batch in batches for image_id in batch.image_ids], pl.String)
+    columns = [pl.concat(parts) for parts in zip(*(batch.columns for batch in batches), strict=True)]
+    decoded = pl.DataFrame([errors.is_null().arg_true().alias("row"), *columns])
+    rows = pl.DataFrame([ids, errors.is_not_null().alias("undecodable"), errors]).with_row_index("row")
+    names = ["image_id", *decoded.columns[1:], "undecodable", "error"]
+    return rows.join(decoded, on="row", how="left", maintain_order="left").select(names).rechunk()

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import scipy.fft
 
+from paris_assets.compiled import compiled
 from paris_assets.signals import kernels
 from paris_assets.signals.copies import greys, resized, samples
 
@@ -28,9 +29,9 @@ class PerceptualHash:
 
     def measure(self, rgb: list[np.ndarray]) -> dict[str, np.ndarray]:
         """See `Signal.measure`."""
-        small = np.stack([resized(grey, DCT_SIDE, DCT_SIDE) for grey in greys(rgb)])
-        steps = np.stack([resized(grey, HASH_SIDE + 1, HASH_SIDE) for grey in greys(rgb)])
-        thumbnails = np.stack([thumbnail(planes[:3]) for planes in samples(rgb)])
+        small = np.array([resized(grey, DCT_SIDE, DCT_SIDE) for grey in greys(rgb)])
+        steps = np.array([resized(grey, HASH_SIDE + 1, HASH_SIDE) for grey in greys(rgb)])
+        thumbnails = np.array([thumbnail(planes[:3]) for planes in samples(rgb)])
         return {"phash": phash(small), "dhash": dhash(steps), "thumbnail": thumbnails}
 
 
@@ -42,7 +43,8 @@ def phash(small: np.ndarray) -> np.ndarray:
     """
     frequencies = np.asarray(scipy.fft.dct(scipy.fft.dct(small.astype(np.float64), axis=1), axis=2))
     flat = frequencies[:, :HASH_SIDE, :HASH_SIDE].reshape(len(small), -1)
-    return _packed(flat > np.median(flat, axis=1, keepdims=True))
+    ranked, middle = np.sort(flat, axis=1), flat.shape[1] // 2
+    return _packed(flat > (ranked[:, middle - 1 : middle] + ranked[:, middle : middle + 1]) / 2)
 
 
 def dhash(steps: np.ndarray) -> np.ndarray:
@@ -50,14 +52,26 @@ def dhash(steps: np.ndarray) -> np.ndarray:
     return _packed((steps[:, :, 1:] > steps[:, :, :-1]).reshape(len(steps), -1))
 
 
+@compiled
 def thumbnail(planes: np.ndarray) -> np.ndarray:
     """R, G and B of a sample, (3, h, w) uint8 -> (384,) uint8: 16 x 16 luma, 8 x 8 Cb, 8 x 8 Cr (JPEG's YCbCr), area
     averages."""
-    red, green, blue = (kernels.area_means(plane, LUMA_SIDE) for plane in planes)
+    red, green, blue = (
+        kernels.area_means(planes[0], LUMA_SIDE),
+        kernels.area_means(planes[1], LUMA_SIDE),
+        kernels.area_means(planes[2], LUMA_SIDE),
+    )
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    chroma = np.stack([(blue - luma) / 1.772, (red - luma) / 1.402]) + 128
-    coarse = chroma.reshape(2, CHROMA_SIDE, 2, CHROMA_SIDE, 2).mean(axis=(2, 4))
-    return np.rint(np.concatenate([luma.ravel(), coarse.ravel()])).clip(0, 255).astype(np.uint8)
+    cb, cr = (blue - luma) / 1.772 + 128, (red - luma) / 1.402 + 128
+    whole = np.concatenate((luma.ravel(), _halved(cb).ravel(), _halved(cr).ravel()))
+    return np.minimum(np.maximum(np.rint(whole), 0), 255).astype(np.uint8)
+
+
+@compiled
+def _halved(plane: np.ndarray) -> np.ndarray:
+    """Means of each two by two."""
+    upper, lower = plane[::2], plane[1::2]
+    return (upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]) / 4
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:

@@ -23,13 +23,14 @@ _GENERATORS = re.compile(
     re.IGNORECASE,
 )
 # Keywords of PNG texts in which programs keep how a picture was generated, and how such a text begins or what it holds.
+# No pattern may try a repetition anew from every place of the text: that takes the square of its length.
 _PNG_TEXTS = {
     "parameters": re.compile(r"\bSteps: \d+, "),  # Stable Diffusion web UI
-    "prompt": re.compile(r"\s*\{"),  # ComfyUI
-    "workflow": re.compile(r"\s*\{"),
-    "invokeai_metadata": re.compile(r"\s*\{"),
-    "sd-metadata": re.compile(r"\s*\{"),
-    "Dream": re.compile(r".* -s ?\d+"),
+    "prompt": re.compile(r"\A\s*\{"),  # ComfyUI
+    "workflow": re.compile(r"\A\s*\{"),
+    "invokeai_metadata": re.compile(r"\A\s*\{"),
+    "sd-metadata": re.compile(r"\A\s*\{"),
+    "Dream": re.compile(r" -s ?\d"),
 }
 _USER_COMMENT = re.compile(rb"\bSteps: \d+, |\bS\0t\0e\0p\0s\0:\0 \0\d|\0S\0t\0e\0p\0s\0:\0 \0\d")
 _SOFTWARE, _EXIF_FOLDER, _COMMENT = 0x0131, 0x8769, 0x9286  # tags of EXIF 2.3

@@ -42,6 +42,12 @@ MEASURED = {
         "energy of steps over 8 pixels by that over 1, 1-64; large is enlarged or blurred",
         _PIXELS,
     ),
+    "barcodes": (pl.Int16, "barcodes that can be read", _PIXELS),
+    "barcode_kinds": (pl.String, "their symbologies; null without one", _PIXELS),
+    "text_area": (pl.Float64, "share of the area in lines of text, 0-1", _PIXELS),
+    "text_regions": (pl.Int16, "lines of text", _PIXELS),
+    "smallest_glyph": (pl.Float64, "height of the lowest line of text by that of the picture", _PIXELS),
+    "ocr_text": (pl.String, "what was read, line by line; null without text", _PIXELS),
 }
 RANGES = {
     "entropy": (0, 8),
@@ -65,6 +71,10 @@ RANGES = {
     "complexity": (0, 64),
     "texture": (0, 1),
     "upscaled": (0, 64),
+    "barcodes": (0, 1000),
+    "text_area": (0, 1),
+    "text_regions": (0, 1000),
+    "smallest_glyph": (0, 1.5),  # a region goes a little beyond what it holds
 }
 """What a column can hold, by its definition."""
 IMAGE_SIGNALS = Schema(
@@ -85,12 +95,28 @@ PICTURE_EMBEDDINGS = Schema(
     },
     others="vector by the encoder of this name in the profile, as it gave it: Array(Float16, dim)",
 )
+DEGRADATION = {
+    f"degradation_{part}": (
+        pl.Float32,
+        f"{what}, 0-1, by the scorer `degradation`; null where it cannot be told",
+        _PIXELS,
+    )
+    for part, what in {
+        "blur": "1 - exp(-deviation / 2 native pixels)",
+        "noise": "1 - exp(-deviation / 15 grey levels)",
+        "blocking": "1 - exp(-scale of libjpeg's tables / 200 %)",
+        "cast": "1 - exp(-shift of the light in log ratios / 0.5)",
+        "watermark": "probability of a visible watermark",
+        "overall": "1 - (0.2 cast + 0.3 blur + 0.25 watermark + 0.25 noise)",
+    }.items()
+}
 CONTENT_SCORES = Schema(
     {
         "image_id": _PASSING,
         "nsfw": (pl.Float32, "probability by the scorer of this name; one column per scorer of the profile", _PIXELS),
+        **DEGRADATION,
         "scored_text": (pl.String, "text that vectors were compared with; null where there is none", "raw_images.text"),
     },
     others="score by the scorer or head of this name in the profile; null where there is no vector or text",
-    by_profile=["nsfw", "scored_text"],
+    by_profile=["nsfw", *DEGRADATION, "scored_text"],
 )

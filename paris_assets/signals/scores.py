@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from paris_assets.errors import BrokenInvariant
 from paris_assets.images.decode import Undecodable
 from paris_assets.models.batches import BatchStats, Images
 from paris_assets.models.protocols import ImageScorer
+from paris_assets.models.registry import part_columns
 from paris_assets.models.together import run_together
 
 
@@ -28,22 +30,33 @@ def score(
         stats: counts and out-of-memory halvings are added here.
 
     Yields:
-        image_id and one Float32 column per scorer; at least one frame, which may be empty.
+        image_id and one Float32 column per scorer, or per part that one tells; at least one frame, which may be empty.
 
     Raises:
         Undecodable: names the image.
         ValueError: a scorer gives no finite value; names column and image.
     """
-    yield pl.DataFrame(schema={"image_id": pl.String, **dict.fromkeys(models, pl.Float32)})
+    names = {column: part_columns(column, getattr(model, "parts", ())) for column, model in models.items()}
+    every = [name for column in models for name in names[column]]
+    yield pl.DataFrame(schema={"image_id": pl.String, **dict.fromkeys(every, pl.Float32)})
     if not models:
         return
     for batch in run_together(images, models, threads, stats):
         for reason in batch.undecodable.values():
             raise Undecodable(reason)
-        for column, values in batch.results.items():
-            require_finite(values, column, models[column].name, batch.ids)
-        columns = {column: values.astype(np.float32) for column, values in batch.results.items()}
-        yield pl.DataFrame({"image_id": batch.ids, **columns})
+        told = [
+            _column(name, values, models[column], batch.ids)
+            for column in models
+            for name, values in zip(names[column], batch.results[column].reshape(len(batch.ids), -1).T, strict=True)
+        ]
+        yield pl.DataFrame([pl.Series("image_id", batch.ids, pl.String), *told])
+
+
+def _column(name: str, values: np.ndarray, model: ImageScorer, ids: Sequence[str]) -> pl.Series:
+    """A part of a scorer's results, finite or, where it tells the unknown, null."""
+    known = ~np.isnan(values) if getattr(model, "tells_unknown", False) else np.full(len(values), True)
+    require_finite(values[known], name, model.name, list(compress(ids, known)))
+    return pl.Series(name, values.astype(np.float32)).fill_nan(None)
 
 
 def require_finite(values: np.ndarray, column: str, what: str, ids: Sequence[str]) -> None:

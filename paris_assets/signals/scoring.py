@@ -13,7 +13,7 @@ from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats
 from paris_assets.models.encoders import is_head, require_fit
 from paris_assets.models.head_card import read_card
-from paris_assets.models.registry import Models
+from paris_assets.models.registry import Models, score_columns
 from paris_assets.rules.columns import distinct_images
 from paris_assets.signals.distribution import sketched
 from paris_assets.signals.embeddings import REASON, embed_pictures
@@ -84,7 +84,7 @@ def scored(
         pixels = {column: models.load(each) for column, each in settings if each.on is None}
         heads = {column: _load_head(column, profile, models) for column, each in settings if each.on is not None}
         made = head_scores(_with_vectors(missing, vectors), heads, stats)
-        order = [*keys, *(column for column, _ in settings)]
+        order = [*keys, *(column for columns in score_columns(dict(settings)).values() for column in columns)]
         for frame in score(images.read(missing), pixels, stats=stats):
             yield frame.join(made, on="image_id", how="left", maintain_order="left").select(order)
         if not pixels:

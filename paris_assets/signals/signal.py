@@ -9,12 +9,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import polars as pl
 
+from paris_assets.config import Profile
 from paris_assets.errors import UserError
 from paris_assets.images.file import ImageFile
 from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
 DataType = pl.DataType | type[pl.DataType]
+Values = Mapping[str, Sequence[Any] | np.ndarray]
+Caller = Callable[[list[np.ndarray], list[ImageFile]], Values]
 FILES = "files"
 RESERVED = ("image_id", "undecodable", "error", *FILE_COLUMNS)
 
@@ -55,10 +58,19 @@ class Signal(Protocol):
         ...
 
 
-def call(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> Mapping[str, Sequence[Any] | np.ndarray]:
+def call(signal: Signal, rgb: list[np.ndarray], files: list[ImageFile]) -> Values:
     """What a signal measures of a batch, given what it reads."""
-    given = {FILES: files}
-    return signal.measure(*(given.get(name, rgb) for name in _reads(signal)))
+    return caller(signal)(rgb, files)
+
+
+def caller(signal: Signal) -> Caller:
+    """`call` of one signal, for many batches: what it reads is found out once."""
+    reads = _reads(signal)
+
+    def call(rgb: list[np.ndarray], files: list[ImageFile]) -> Values:
+        return signal.measure(*(files if name == FILES else rgb for name in reads))
+
+    return call
 
 
 def _reads(signal: Signal) -> list[str]:
@@ -69,6 +81,21 @@ def _reads(signal: Signal) -> list[str]:
         return ["rgb"]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [each.name for each in parameters if each.kind in positional and each.default is each.empty] or ["rgb"]
+
+
+def encoded_files_problem(profile: Profile) -> str | None:
+    """Why signals cannot be measured on images that ``ingest.encode`` made, or None: what a file says of itself (its
+    compression, its metadata) is gone with the bytes as fetched, and must not be told of those that were made here."""
+    if profile.ingest.encode is None:
+        return None
+    readers = [path for path in profile.signals.measures if FILES in _reads(_load(path))]
+    if not readers:
+        return None
+    return (
+        f"signals.measures: {', '.join(readers)}: read the files as fetched, which ingest.encode does not keep: take "
+        "them out (size_bytes, width, height and format of raw_images are still those of the file as fetched), or keep "
+        "the files: --set ingest.encode=null"
+    )
 
 
 def load_signals(paths: Sequence[str]) -> list[Signal]:

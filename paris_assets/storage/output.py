@@ -15,6 +15,10 @@ Rows = Iterable[Chunk] | Callable[[pl.LazyFrame | None], Iterable[Chunk]]
 """Chunks with equal columns, sorted as the table is to be; at least one, which may be empty. Or what makes them from
 the rows of the partition as it stands, where these may be kept (see ``reuse.reuse_rows``), else from None."""
 
+MADE_AS = "made_as"
+"""A fact that says how what stands behind the keys of a partition was made, where the keys do not tell: rows that
+others made of it may be kept only while it is the same."""
+
 
 @dataclass(frozen=True)
 class Samples:

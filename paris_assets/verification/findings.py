@@ -12,6 +12,7 @@ _MADE_BY = (
     (r"router_arrays/(?P<shard>[^/]+)/.+", "router_arrays"),
     (r"expert_shards/(empty_prompt\.npy|cluster_[^/]+/\w+\.txt)", "expert_summary"),
     (r"router_training/.+|expert_shards/README\.md|pipeline_manifest\.json", "pipeline_manifest"),
+    (r"analysis/concepts\.html", "concept_model"),
     (r"analysis/cluster_.+", "cluster_report"),
     (r"analysis/.+", "latent_report"),
     (r"(?P<asset>[^/]+)/all\.parquet", ""),

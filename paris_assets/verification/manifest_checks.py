@@ -23,6 +23,8 @@ SAME = (  # stages whose rows are those of the stage before
     ("curated_images", "out", "latents", "in"),
     ("curated_images", "out", "captions", "out"),
     ("captions", "out", "text_embeddings", "out"),
+    ("curated_images", "out", "concepts", "out"),
+    ("curated_images", "out", "sampling_weights", "out"),
     ("image_embeddings", "out", "cluster_assignments", "out"),
     ("cluster_assignments", "out", "expert_shards", "in"),
     ("expert_shards", "out", "router_arrays", "out"),

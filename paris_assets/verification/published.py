@@ -27,6 +27,7 @@ from paris_assets.verification.manifest_checks import (
 )
 from paris_assets.verification.router_files import Arrays, Consolidated, join_samples, open_shard
 from paris_assets.verification.tar_samples import Shapes, ShardTars
+from paris_assets.verification.weights import Weights, weight_bounds
 
 PUBLISHED = ("expert_shards/*/*", "expert_shards/*.npy", "router_arrays/*/*.npy", "router_training/*")
 AHEAD = 2
@@ -70,7 +71,9 @@ class _Shards:
         self._files, self._manifest, self._findings, self._on_shard = files, manifest, findings, on_shard
         self._declared = {file["path"]: file.get("samples") for file in manifest["files"]}
         self._consolidated = Consolidated(files, findings)
-        self._shapes = Shapes(self._consolidated.shape("latents"), _prompt_shape(files, manifest, findings))
+        prompt, bounds = _prompt_shape(files, manifest, findings), weight_bounds(manifest["settings"])
+        self._shapes = Shapes(self._consolidated.shape("latents"), prompt, bounds)
+        self._weights = Weights(bounds) if bounds else None
         self._seen = [np.zeros(0, "S32")]
         self._per_cluster: Counter[str] = Counter()
         self._per_split: Counter[tuple[str, int]] = Counter()
@@ -99,6 +102,8 @@ class _Shards:
         self._per_cluster.update({str(expert): count for expert, count in samples["expert"].value_counts().iter_rows()})
         sides = samples.group_by("expert", "split").len()
         self._per_split.update({(str(expert), split): count for expert, split, count in sides.iter_rows()})
+        if self._weights:
+            self._weights.add(samples)
         self._files.drop(self.paths[shard])
 
     def _samples(self, shard: str, tars: ShardTars) -> pl.DataFrame:
@@ -122,6 +127,8 @@ class _Shards:
         check_clusters(self._manifest["images_per_cluster"], self._per_cluster, "the tars hold", self._findings)
         if "split_per_cluster" in self._manifest:  # manifests of 0.1.0 have none
             check_splits(self._manifest["split_per_cluster"], self._per_split, self._findings)
+        if self._weights:
+            self._weights.check(self._manifest.get("weights_per_cluster"), self._findings)
 
 
 def _check_strays(root: Location, listed: set[str], findings: Findings) -> None:

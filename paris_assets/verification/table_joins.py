@@ -23,9 +23,10 @@ from paris_assets.verification.tar_samples import ShardTars
 BATCH_ROWS = 256
 VALUES = {  # table -> column -> name in metadata.json
     "curated_images": {"url": "url", "width": "original_width", "height": "original_height", "aesthetic": "aesthetic"},
-    "captions": {"caption": "caption", "captioner": "captioner", "source_text": "source_text"},
+    "captions": {"caption": "caption", "captioner": "captioner", "source_text": "source_text", "kind": "caption_kind"},
     "text_embeddings": {"tokens": "tokens"},
     "latents": {"crop_top": "crop_top", "crop_left": "crop_left", "upscaled": "upscaled"},
+    "sampling_weights": {"weight": "weight", "concepts": "concepts"},
     "cluster_assignments": {
         "cluster": "expert",
         "fine_cluster": "fine_cluster",

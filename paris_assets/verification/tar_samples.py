@@ -7,6 +7,7 @@ import json
 import mmap
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cache
 from itertools import groupby, pairwise
@@ -24,10 +25,11 @@ MEMBERS = ("caption.txt", "clip_emb.npy", "latent.npy", "metadata.json")
 KEY = re.compile(r"[0-9a-f]{32}")
 INFINITE, SIGN = np.uint16(0x7C00), np.uint16(0x8000)  # float16: exponent bits, all set for infinities and NaN
 Faults = dict[tuple[str, str], list[str]]  # (expected, found) -> samples
-METADATA: dict[str, tuple[type[pl.DataType], tuple[type, ...]]] = {
+METADATA: dict[str, tuple[pl.DataType | type[pl.DataType], tuple[type, ...]]] = {
     "url": (pl.String, (str, type(None))),
     "caption": (pl.String, (str,)),
     "captioner": (pl.String, (str,)),
+    "caption_kind": (pl.String, (str,)),
     "source_text": (pl.String, (str, type(None))),
     "tokens": (pl.Int64, (int,)),
     "original_width": (pl.Int64, (int,)),
@@ -42,21 +44,38 @@ METADATA: dict[str, tuple[type[pl.DataType], tuple[type, ...]]] = {
     "second_distance": (pl.Float64, (float, int, type(None))),
     "split": (pl.Int64, (int,)),
 }
-SCHEMA: dict[str, type[pl.DataType]] = {
+WEIGHTS: dict[str, tuple[pl.DataType | type[pl.DataType], tuple[type, ...]]] = {
+    "weight": (pl.Float64, (float, int)),
+    "concepts": (pl.List(pl.String), (list,)),
+}
+"""What metadata.json holds beside, where samples have sampling weights."""
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "image_id": pl.String,
     "path": pl.String,
     "expert": pl.Int64,
     "latent_at": pl.Int64,
     "text_at": pl.Int64,
-    **{name: kind for name, (kind, _) in METADATA.items()},
+    **{name: kind for name, (kind, _) in (METADATA | WEIGHTS).items()},
 }
 
 
 class Shapes:
-    """Shapes that all samples must have; the first sample decides one that is not known."""
+    """What all samples must have: shapes, of which the first sample decides one that is not known, and fields of
+    metadata.json.
 
-    def __init__(self, latent: tuple[int, ...] | None = None, text: tuple[int, ...] | None = None) -> None:
+    Args:
+        weights: least and largest sampling weight; None where samples have none.
+    """
+
+    def __init__(
+        self,
+        latent: tuple[int, ...] | None = None,
+        text: tuple[int, ...] | None = None,
+        weights: tuple[float, float] | None = None,
+    ) -> None:
         self.known = {"latent.npy": latent, "clip_emb.npy": text}
+        self.weights = weights
+        self.metadata = METADATA | (WEIGHTS if weights else {})
 
 
 class ShardTars:
@@ -122,9 +141,9 @@ def read_sample(
         if fault:
             faults[f"{kind} readable, float16, finite, of one shape", f"{fault}"].append(key)
         places[kind] = at[kind] + start
-    metadata, wrong = _metadata(content["metadata.json"])
+    metadata, wrong = _metadata(content["metadata.json"], shapes.metadata)
     if wrong:
-        faults[f"metadata.json with {', '.join(METADATA)}", f"{wrong}"].append(key)
+        faults[f"metadata.json with {', '.join(shapes.metadata)}", f"{wrong}"].append(key)
         return None
     caption = content["caption.txt"].decode(errors="replace")
     stated = {"image_id": key, "cluster": expert, "caption": caption}
@@ -133,23 +152,32 @@ def read_sample(
             faults[f"{name} in metadata.json as the sample has it", f"another {name}"].append(key)
     if metadata["split"] not in (0, 1):
         faults["split 0 or 1 in metadata.json", "another split"].append(key)
-    row = {name: metadata[name] for name in METADATA} | {"image_id": key, "expert": expert, "caption": caption}
+    if shapes.weights and not shapes.weights[0] <= metadata["weight"] <= shapes.weights[1]:
+        low, high = shapes.weights
+        faults[f"a weight of {low:g} to {high:g} in metadata.json", "a weight outside"].append(key)
+    row = {name: metadata.get(name) for name in METADATA | WEIGHTS} | {
+        "image_id": key,
+        "expert": expert,
+        "caption": caption,
+    }
     return {**row, "latent_at": places["latent.npy"], "text_at": places["clip_emb.npy"]}
 
 
-def _metadata(content: bytes) -> tuple[dict[str, Any], str]:
+def _metadata(content: bytes, fields: Mapping[str, tuple[Any, tuple[type, ...]]]) -> tuple[dict[str, Any], str]:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
         return {}, "no JSON"
     if not isinstance(found, dict):
         return {}, "no JSON object"
-    wrong = [name for name, (_, kinds) in METADATA.items() if name not in found or not _fits(found[name], kinds)]
+    wrong = [name for name, (_, kinds) in fields.items() if name not in found or not _fits(found[name], kinds)]
     return found, f"missing or of another type: {', '.join(wrong)}" if wrong else ""
 
 
 def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
     """Whether a table holds it: JSON has larger integers, and halves of surrogate pairs."""
+    if isinstance(value, list):
+        return list in kinds and all(_fits(item, (str,)) for item in value)
     large = isinstance(value, int) and value.bit_length() > 63
     return type(value) in kinds and not large and not (isinstance(value, str) and re.search("[\ud800-\udfff]", value))
 

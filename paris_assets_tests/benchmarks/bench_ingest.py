@@ -63,19 +63,19 @@ def threads(rows: pl.DataFrame, address: str, folder: Path) -> int:
 
 
 @contextmanager
-def server_process() -> Iterator[str]:
-    """The sample's server in a process of its own."""
+def server_process(folder: Path = SAMPLE) -> Iterator[str]:
+    """The server of a folder, by default the sample's, in a process of its own."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there,), daemon=True)
+    process = context.Process(target=_serve, args=(there, folder), daemon=True)
     process.start()
     yield here.recv()
     here.send(None)
     process.join()
 
 
-def _serve(pipe: Connection) -> None:
-    with serve(SAMPLE) as address:
+def _serve(pipe: Connection, folder: Path) -> None:
+    with serve(folder) as address:
         pipe.send(address)
         pipe.recv()
 

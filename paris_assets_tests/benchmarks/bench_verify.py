@@ -72,6 +72,7 @@ def _members(name: str, cluster: int, text: np.ndarray, latent: np.ndarray) -> d
     size = {"original_width": 640, "original_height": 480, "crop_top": 0, "crop_left": 43, "upscaled": False}
     place = {"cluster": cluster, "fine_cluster": None, "distance": 0.5, "second_distance": 0.75, "split": 0}
     said = {"caption": "a photo of a dog", "captioner": "source_text", "source_text": "a photo of a dog", "tokens": 7}
+    said |= {"caption_kind": "source"}
     origin = {"image_id": name, "url": f"http://photos.example/{name}.jpg", "aesthetic": None}
     metadata = {**origin, **size, **place, **said}
     arrays = {"clip_emb.npy": text, "latent.npy": latent}

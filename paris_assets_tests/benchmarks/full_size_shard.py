@@ -41,7 +41,10 @@ def shard(folder: Path, setting: str, model: Model, images: list[tuple[str, byte
     offsets = write_tar(tar, [(f"{key}.jpg", data) for key, data in images])
     ids = pl.DataFrame({"image_id": [key for key, _ in images]}).with_row_index("number")
     places = ids.with_columns(
-        status=pl.lit("ok"), offset=pl.Series(offsets), size_bytes=pl.Series([len(data) for _, data in images])
+        status=pl.lit("ok"),
+        offset=pl.Series(offsets),
+        stored_bytes=pl.Series([len(data) for _, data in images]),
+        stored_sha256=pl.Series([hashlib.sha256(data).hexdigest() for _, data in images]),
     )
     store.put("raw_images", places.drop("number"), files={f"raw_images/{made_up.SHARD}.tar": tar})
     store.put("curated_images", ids.select("image_id", text=pl.lit(None, pl.String)))

@@ -7,11 +7,19 @@ import polars as pl
 import pytest
 
 from paris_assets.captions import checks
+from paris_assets.captions.schema import CAPTION_KINDS, REPEATED_CAPTIONS
+from paris_assets.dag.records import ALL as ALL_SHARDS
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD, TEXT_DIM, TOKENS, MadeUpRoot
 
-ALL = [checks.ids_joined, checks.captions_not_empty, checks.captions_differ, checks.embeddings_sane]
-IDS, EMPTY, ALIKE, SANE = range(4)
+ALL = [
+    checks.ids_joined,
+    checks.captions_not_empty,
+    checks.captions_differ,
+    checks.embeddings_sane,
+    checks.choice_follows,
+]
+IDS, EMPTY, ALIKE, SANE, CHOICE = range(5)
 
 
 @pytest.fixture
@@ -33,13 +41,13 @@ def test_a_lost_caption(store: MadeUpRoot) -> None:
 
 def test_a_blank_caption(store: MadeUpRoot) -> None:
     blank = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit("  ")).otherwise("caption")
-    store.replace("captions", caption=blank)
+    store.replace("captions", caption=blank, captions=pl.concat_list(blank))
     assert failing(store) == [EMPTY]
 
 
 def test_a_captioner_that_repeats_itself(store: MadeUpRoot) -> None:
     same = pl.when(pl.int_range(pl.len()) < 15).then(pl.lit("a photo")).otherwise("caption")
-    store.replace("captions", caption=same)
+    store.replace("captions", caption=same, captions=pl.concat_list(same))
     assert failing(store) == [ALIKE]
 
 
@@ -62,3 +70,88 @@ def test_embeddings_that_are_no_embeddings(store: MadeUpRoot, column: str, defec
 def test_a_token_count_beyond_the_padding(store: MadeUpRoot) -> None:
     store.replace("text_embeddings", tokens=pl.lit(TOKENS + 1, pl.Int32))
     assert failing(store) == [SANE]
+
+
+def test_another_caption_than_the_preferred_one(store: MadeUpRoot) -> None:
+    kinds = {"kinds": pl.lit(["short", "source"]), "captions": pl.concat_list(pl.lit("a barn"), "caption")}
+    store.replace("captions", **kinds)
+    assert failing(store) == [], "the source goes first"
+    store.replace("captions", kind=pl.lit("short"), caption=pl.lit("a barn") + pl.col("image_id"))
+    assert failing(store) == [CHOICE]
+
+
+KINDS = {
+    "source": {"column": "text"},
+    "short": {"captioner": {"implementation": "imagenet-labels"}, "unless": ["source"]},
+    "tags": {"captioner": {"implementation": "imagenet-tag-captions"}},
+}
+
+
+@pytest.fixture
+def of_kinds(tmp_path: Path) -> MadeUpRoot:
+    """A root with 24 images: of 16 the source's text is valid, the others have a short caption; all have tags."""
+    settings = {"captions.kinds": KINDS, "captions.max_repeats": 5}
+    store = made_up.flat_root(tmp_path, **settings)
+    names = made_up.publishable(store)
+    valid = {"captioner": "somebody", "reason": None}
+    rows = [
+        {"image_id": name, "kind": kind, "caption": f"{kind} of {name}", **valid}
+        for number, name in enumerate(names)
+        for kind in ("short", "source", "tags")
+        if kind != "short" or number >= 16
+    ]
+    table = CAPTION_KINDS.frame(rows)
+    few = pl.when((pl.col("kind") == "source") & pl.col("image_id").is_in(names[16:])).then(pl.lit("few_words"))
+    store.put("caption_kinds", table.with_columns(reason=few))
+    again = table.filter(kind="source").head(6).with_columns(shard=pl.lit(SHARD), template=pl.lit("lot 0"))
+    store.put("repeated_captions", again.with_columns(repeats=pl.lit(6, pl.Int64)).select(REPEATED_CAPTIONS.select()))
+    assert of_kinds_failing(store) == []
+    return store
+
+
+def of_kinds_failing(store: MadeUpRoot) -> list[str]:
+    checked = [(checks.kinds_present, SHARD), (checks.captions_valid, SHARD), (checks.captions_repeat, ALL_SHARDS)]
+    return [check.__name__ for check, where in checked if not store.check(check, where).passed]
+
+
+def test_a_kind_without_a_row_and_one_row_too_many(of_kinds: MadeUpRoot) -> None:
+    rows = of_kinds.read("caption_kinds", SHARD)
+    of_kinds.put("caption_kinds", rows[1:])
+    assert of_kinds_failing(of_kinds) == ["kinds_present"]
+    of_kinds.put("caption_kinds", pl.concat([rows, rows.filter(kind="tags").head(1)]))
+    assert of_kinds_failing(of_kinds) == ["kinds_present"]
+    of_kinds.put("caption_kinds", pl.concat([rows, rows.head(1).with_columns(kind=pl.lit("ocr"))]))
+    assert of_kinds_failing(of_kinds) == ["kinds_present"]
+    superfluous = rows.filter(kind="tags").head(1).with_columns(kind=pl.lit("short"))
+    of_kinds.put("caption_kinds", pl.concat([rows, superfluous]))
+    assert of_kinds_failing(of_kinds) == ["kinds_present"]
+
+
+def test_a_captioner_that_refuses(of_kinds: MadeUpRoot) -> None:
+    refused = pl.when(pl.col("kind") == "tags").then(pl.lit("refusal")).otherwise("reason")
+    of_kinds.replace("caption_kinds", reason=refused)
+    assert of_kinds_failing(of_kinds) == ["captions_valid"]
+    said = of_kinds.check(checks.captions_valid, SHARD).said
+    assert said == "24 of 24 tags captions are invalid (100.0%), at most 50% expected: refusal 24; by somebody 24"
+
+
+def test_pictures_without_words_and_tags_are_no_defect(of_kinds: MadeUpRoot) -> None:
+    empty = pl.when(pl.col("kind") == "tags").then(pl.lit("empty")).otherwise("reason")
+    of_kinds.replace("caption_kinds", reason=empty)
+    assert of_kinds_failing(of_kinds) == []
+
+
+def test_a_set_of_templates(of_kinds: MadeUpRoot) -> None:
+    rows = of_kinds.read("caption_kinds", SHARD).filter(kind="source").head(13)
+    again = rows.with_columns(shard=pl.lit(SHARD), template=pl.lit("lot 0"), repeats=pl.lit(13, pl.Int64))
+    of_kinds.put("repeated_captions", again.select(REPEATED_CAPTIONS.select()))
+    assert of_kinds_failing(of_kinds) == ["captions_repeat"]
+    assert of_kinds.check(checks.captions_repeat, ALL_SHARDS).said == (
+        "13 of 24 source captions repeat (54.2%), at most 50% expected, such as `lot 0`"
+    )
+
+
+def test_one_text_for_nearly_every_image(of_kinds: MadeUpRoot) -> None:
+    """The diversity of captions is judged under kinds as without."""
+    of_kinds.replace("captions", caption=pl.lit("a photo"), captions=pl.lit(["a photo"]))
+    assert not of_kinds.check(checks.captions_differ, SHARD).passed

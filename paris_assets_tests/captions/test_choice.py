@@ -1,132 +1,34 @@
+"""Which caption of an image is chosen, and what is asked of whom."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from paris_assets.captions.captioning import captioned
-from paris_assets.captions.choice import caption, is_caption, without_caption
-from paris_assets.config import Captions
+from paris_assets.captions.captioning import Writers, captioned
+from paris_assets.captions.choice import chosen, valid_and_not, without_repeated
+from paris_assets.captions.kinds import Writer, kind_rows, with_texts
+from paris_assets.captions.schema import CAPTION_KINDS
+from paris_assets.config import Captions, Kind
 from paris_assets.images.decode import Undecodable
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.schema import RAW_IMAGES
+from paris_assets.models.batches import Images
 from paris_assets.models.registry import Models
+from paris_assets.settings.captions import columns_read
+from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD
 from paris_assets_tests.models.fakes import Namer
 from paris_assets_tests.models.photos import photos
 
 UNSEEN = "\ufeffa\x00red\u202e \x1b\x85barn\u2066\r\n\tat\ufffddusk\x9f"
-
-
-def _is_caption(text: str | None, min_words: int = 3) -> bool:
-    frame = pl.DataFrame({"text": [text]}, schema={"text": pl.String})
-    return frame.select(is_caption(pl.col("text"), min_words)).item()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "一只橘色的猫坐在红色沙发上",
-        "红色的猫咪",
-        "ソファに座っている猫",
-        "かわいいねこ",
-        "แมวสีส้มนั่งอยู่บนโซฟาสีแดง",
-        "ແມວສີສົ້ມນັ່ງຢູ່ເທິງໂຊຟາ",
-        "ឆ្មាពណ៌ទឹកក្រូចអង្គុយលើសាឡុង",
-        "လိမ္မော်ရောင်ကြောင်တစ်ကောင်",
-        "ཞི་མི་དམར་པོ་ཞིག",
-        "고양이가 소파에 앉아 있다",
-        "iPhone手机壳",
-        "2019年款iPhone12345手机壳",
-        "全场降价50%的红色沙发",
-        "a red barn",
-        "  a \t red\nbarn  ",
-        "Дом у реки",
-        "Brandenburg Gate (summer 2005)",
-        "Mont Saint-Michel IMG 5109",
-        "image of a barn",
-        "photo taken at dusk",
-        "20 cats and dogs",
-    ],
-)
-def test_captions(text: str) -> None:
-    assert _is_caption(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        None,
-        "",
-        "   ",
-        "two words",
-        "红色的猫",
-        "猫",
-        "แมว",
-        "カメラ",
-        "、。・「」！？…",
-        "１２３４ ５６ ７８",
-        "\x00\x01\x02",
-        "日落时的红色谷仓.jpg",
-        "Windmill 12 34 56",
-        "12 34 56",
-        "--- *** !!!",
-        "a red barn.jpg",
-        "sunset over the sea.PNG",
-        "three word name.webp",
-    ],
-)
-def test_texts_that_are_no_captions_of_three_words(text: str | None) -> None:
-    assert not _is_caption(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "IMG_1234.jpg",
-        "IMG_1234",
-        "img 1234 (2)",
-        "dsc 00012",
-        "DSCN0042",
-        "Screenshot 2020-01-02 at 10.11.12",
-        "photo 3",
-        "untitled",
-        "PXL_20210102_112233",
-        "d41d8cd98f00b204e9800998ecf8427e",
-        "red_barn_at_dusk",
-        "holiday%20snap",
-        "P1050123",
-        "Tower20050823",
-        "image.jpeg",
-        "微信图片_20200101123456",
-        "屏幕截图 2020-01-02 101112",
-        "截屏2021-03-04 下午3.12.45",
-        "スクリーンショット 2020-01-02 10.11.12",
-        "写真 3",
-    ],
-)
-def test_file_names_are_no_captions_even_of_one_word(text: str) -> None:
-    assert not _is_caption(text, min_words=1)
-
-
-@pytest.mark.parametrize("text", ["barn", "Parthenon", "photograph", "imagine", "dscribe this", "照片墙", "無題の絵"])
-def test_words_that_only_look_like_camera_names_are_captions(text: str) -> None:
-    assert _is_caption(text, min_words=1)
-
-
-@given(words=st.lists(st.sampled_from(["barn", "été", "木", "b2"]), max_size=6), least=st.integers(1, 6))
-def test_at_least_that_many_words(words: list[str], least: int) -> None:
-    assert _is_caption("  ".join(words), least) == (len(words) >= least)
-
-
-@given(text=st.text(max_size=40), least=st.integers(1, 4))
-def test_the_verdict_is_never_null_and_blanks_around_change_nothing(text: str, least: int) -> None:
-    assert _is_caption(text, least) is _is_caption(f" {text}\n", least)
+NETWORK = {"captioner": {"implementation": "imagenet-labels"}}
 
 
 def _rows() -> pl.DataFrame:
@@ -134,39 +36,56 @@ def _rows() -> pl.DataFrame:
     return pl.DataFrame({"image_id": [image_id for image_id, _ in photos()[:5]], "text": texts})
 
 
+class _Loaded(Models):
+    """Models that are one network."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def load(self, settings: Any) -> Any:
+        return self.network
+
+
+def _read(images: list[tuple[str, bytes]]) -> Any:
+    return lambda image_ids: (image for image in images if image[0] in set(image_ids))
+
+
+def _usual(rows: pl.DataFrame, captioner: Any, images: list[tuple[str, bytes]] | None = None) -> pl.DataFrame:
+    """Captions of a profile that names no kinds."""
+    settings, given = Captions(min_words=3), photos()[:5] if images is None else images
+    made = kind_rows(rows, _read(given), settings, Writers(Output(), _Loaded(captioner), settings))
+    return chosen(made, rows.rename({"text": "source_text"}), settings.train)
+
+
 def test_each_row_says_where_its_caption_comes_from() -> None:
     captioner, rows = Namer(batch_size=2), _rows()
-    table = pl.concat(caption(rows, photos()[:5], captioner, Captions(min_words=3)))
+    table = _usual(rows, captioner)
     assert table["image_id"].to_list() == rows["image_id"].to_list()
     assert table["captioner"].to_list() == ["source_text", "mean-colour", "mean-colour", "source_text", "mean-colour"]
+    assert table["kind"].to_list() == ["source", "short", "short", "source", "short"]
     assert table["caption"][0] == "a red barn"
     assert table["caption"][3] == "the sea at night"
     assert table["source_text"].to_list() == rows["text"].to_list()
     assert table.filter(pl.col("captioner") == "mean-colour")["caption"].str.starts_with("a picture of ").all()
     assert len(captioner.sides) == 3, "only images without usable text are decoded"
-
-
-def test_images_with_text_need_not_be_read() -> None:
-    rows = _rows()
-    needed = without_caption(rows, 3)
-    few = [image for image in photos()[:5] if image[0] in needed]
-    assert needed == [rows["image_id"][index] for index in (1, 2, 4)]
-    whole, partly = (pl.concat(caption(rows, images, Namer(), Captions())) for images in (photos()[:5], few))
-    assert whole.equals(partly)
+    assert table["reasons"].to_list() == [[], ["empty"], ["file_name"], [], ["empty"]]
 
 
 def test_a_missing_or_undecodable_image_stops_and_is_named() -> None:
     rows = _rows()
     with pytest.raises(ValueError, match=f"no caption for 3 images, first {rows['image_id'][1]}"):
-        list(caption(rows, [], Namer(), Captions()))
+        _usual(rows, Namer(), [])
     with pytest.raises(Undecodable, match=rows["image_id"][1]):
-        list(caption(rows, [(rows["image_id"][1], b"\xff\xd8\xff")], Namer(), Captions()))
+        _usual(rows, Namer(), [(rows["image_id"][1], b"\xff\xd8\xff")])
 
 
 def test_no_rows_give_the_columns() -> None:
-    table = pl.concat(caption(_rows().clear(), [], Namer(), Captions()))
-    assert table.schema == dict.fromkeys(("image_id", "caption", "captioner", "source_text"), pl.String)
+    table = _usual(_rows().clear(), Namer())
     assert table.height == 0
+    assert table.select("image_id", "caption", "captioner", "source_text").schema == dict.fromkeys(
+        ("image_id", "caption", "captioner", "source_text"), pl.String
+    )
 
 
 def test_the_captioner_is_built_only_for_images_without_caption(
@@ -181,13 +100,14 @@ def test_the_captioner_is_built_only_for_images_without_caption(
     record = store.commit("captions", SHARD, captioned(curated, images, store.profile.captions, models))
     assert store.read("captions", SHARD)["captioner"].to_list() == ["source_text"] * 24
     assert "models" not in record.facts
+    assert record.facts["kinds"] == {"source": {"valid": 24}}
 
 
 def test_no_unseen_character_reaches_a_caption_whoever_wrote_it() -> None:
     rows, captioner = _rows(), Namer()
     rows = rows.with_columns(text=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(UNSEEN)).otherwise("text"))
     captioner.run = lambda batch: np.array([UNSEEN + "\ud83d!"] * len(batch))  # type: ignore[method-assign]
-    table = pl.concat(caption(rows, photos()[:5], captioner, Captions()))
+    table = _usual(rows, captioner)
     assert table["caption"][0] == "a red barn at dusk"
     assert set(table.filter(captioner=captioner.name)["caption"]) == {"a red barn at dusk !"}
     assert table["source_text"].to_list() == rows["text"].to_list()
@@ -196,11 +116,117 @@ def test_no_unseen_character_reaches_a_caption_whoever_wrote_it() -> None:
 def test_a_captioner_with_nothing_to_say_leaves_an_empty_caption() -> None:
     silent = Namer()
     silent.run = lambda batch: np.array([" "] * len(batch))  # type: ignore[method-assign]
-    rows = pl.concat(caption(_rows(), photos()[:5], silent, Captions()))
+    rows = _usual(_rows(), silent)
     assert rows.filter(captioner=silent.name)["caption"].to_list() == ["", "", ""]
+    assert rows.filter(captioner=silent.name)["kind"].to_list() == [None] * 3
+    assert rows["reasons"][1].to_list() == ["empty", "empty"]
     assert "" not in rows.filter(captioner="source_text")["caption"].to_list()
 
 
-def test_without_captioner_an_image_without_text_stops() -> None:
-    with pytest.raises(ValueError, match="no captioner has no caption for 3 images"):
-        list(caption(_rows(), photos()[:5], None, Captions()))
+def made(settings: Captions, said: Mapping[str, str | None], **given: Any) -> tuple[pl.DataFrame, list[str]]:
+    """Kinds of five images, whose writers say the same of each, and who was asked about which kind and image."""
+    asked: list[str] = []
+
+    def writer(kind: str, origin: Kind) -> Writer:
+        def write(images: Images) -> Iterator[tuple[str, str | None]]:
+            for image_id, _ in images:
+                asked.append(f"{kind} {image_id}")
+                yield image_id, said[kind]
+
+        return Writer(f"who writes {kind}", write)
+
+    return kind_rows(_rows(), _read(photos()[:5]), settings, writer, **given), asked
+
+
+def test_every_kind_is_a_row_with_its_reason_and_the_profile_chooses() -> None:
+    kinds = {"source": {"column": "text"}, "short": NETWORK, "long": NETWORK, "tags": NETWORK}
+    settings = Captions(kinds=kinds, train=["long", "short", "source"])  # type: ignore[arg-type]
+    said = {"short": "a barn", "long": "I'm sorry, I cannot describe the picture", "tags": "barn, sky"}
+    table, asked = made(settings, said)
+    assert table.schema == CAPTION_KINDS.polars()
+    assert table.height == 20
+    assert len(asked) == 15
+    assert table.filter(kind="long")["reason"].to_list() == ["refusal"] * 5
+    images = _rows().rename({"text": "source_text"})
+    captions = chosen(table, images, settings.train)
+    assert captions["kind"].to_list() == ["short"] * 5
+    assert captions["kinds"].to_list()[:2] == [["short", "source", "tags"], ["short", "tags"]]
+    assert captions["invalid"].to_list()[1] == ["long", "source"]
+    assert chosen(table, images, ["source", "tags"])["kind"].to_list() == ["source", "tags", "tags", "source", "tags"]
+    counts = {"short": {"valid": 5}, "tags": {"valid": 5}, "long": {"valid": 0, "refusal": 5}}
+    assert valid_and_not(captions) == {**counts, "source": {"valid": 2, "empty": 2, "file_name": 1}}
+
+
+def test_an_image_without_a_valid_caption_says_who_was_asked_last_and_why() -> None:
+    settings = Captions(kinds={"source": {"column": "text"}, "long": NETWORK}, train=["source", "long"])  # type: ignore[dict-item]
+    table, _ = made(settings, {"long": None})
+    captions = chosen(table, _rows().rename({"text": "source_text"}), settings.train)
+    assert captions["caption"].to_list() == ["a red barn", "", "", "the sea at night", ""]
+    assert captions["captioner"][1] == "who writes long"
+    assert captions["reasons"][1].to_list() == ["no_answer", "empty"]
+
+
+def test_a_kind_is_not_made_where_another_makes_it_superfluous() -> None:
+    kinds = {"source": {"column": "text"}, "short": {**NETWORK, "unless": ["source"]}}
+    table, asked = made(Captions(kinds=kinds), {"short": "a barn"})  # type: ignore[arg-type]
+    assert asked == [f"short {_rows()['image_id'][row]}" for row in (1, 2, 4)]
+    assert table.filter(kind="short").height == 3
+
+
+def test_what_was_written_before_is_kept_and_who_gave_no_answer_is_asked_again() -> None:
+    settings = Captions(kinds={"short": NETWORK, "source": {"column": "text"}})  # type: ignore[dict-item]
+    first, _ = made(settings, {"short": "a barn"})
+    failed = pl.col("image_id") == _rows()["image_id"][3]
+    before = first.filter(pl.col("image_id") != _rows()["image_id"][0]).with_columns(
+        reason=pl.when(failed).then(pl.lit("no_answer")).otherwise("reason")
+    )
+    again, asked = made(settings, {"short": "a barn"}, before=before)
+    assert asked == [f"short {_rows()['image_id'][row]}" for row in (0, 3)]
+    assert again.equals(first)
+
+
+def test_captions_of_too_many_tokens_are_invalid() -> None:
+    settings = Captions(kinds={"source": {"column": "text"}}, train=["source"], max_tokens=10)  # type: ignore[dict-item]
+    count = lambda texts: np.array([len(text) for text in texts])  # noqa: E731  (one token per letter)
+    table, _ = made(settings, {}, count=count)
+    assert table["reason"].to_list() == [None, "empty", "file_name", "too_long", "empty"]
+
+
+def test_what_repeats_is_no_caption() -> None:
+    settings = Captions(kinds={"source": {"column": "text"}}, train=["source"])  # type: ignore[dict-item]
+    table, _ = made(settings, {})
+    repeated = pl.DataFrame({"image_id": [_rows()["image_id"][0]], "kind": ["source"]})
+    assert without_repeated(table, repeated)["reason"].to_list() == ["repeated", "empty", "file_name", None, "empty"]
+    assert without_repeated(table, repeated.with_columns(kind=pl.lit("long"))).equals(table)
+
+
+def test_words_that_a_signal_read_are_captions_of_the_kind_ocr() -> None:
+    settings = Captions(kinds={"source": {"column": "text"}, "ocr": {"column": "ocr_text"}}, train=["source", "ocr"])  # type: ignore[dict-item]
+    curated = _rows().with_columns(source_row=pl.int_range(5)).lazy()
+    signals = _rows().select("image_id", ocr_text=pl.Series(["EXIT\n12", None, "12 %", None, "BARN"])).lazy()
+    sources = curated.select("source_row", **dict.fromkeys(("short_text", "long_text", "tags", "ocr"), pl.lit("x")))
+    wanted = with_texts(curated, sources, signals).collect()
+    table = kind_rows(wanted, _read([]), settings, lambda kind, origin: pytest.fail("nobody is to be asked"))
+    read = table.filter(kind="ocr")
+    assert read["caption"].to_list() == ["EXIT 12", "", "12 %", "", "BARN"]
+    assert read["reason"].to_list() == [None, "empty", None, "empty", None]
+    assert set(read["captioner"]) == {"text_signal"}
+    assert columns_read(settings) == {"text", "ocr_text"}
+    assert with_texts(curated, None, None).collect().columns == ["image_id", "text", "source_row"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"train": ["long"]}, "train names long; captions.kinds has source, short"),
+        ({"kinds": {"source": {}}}, "takes one of `column`, `captioner` and `endpoint`"),
+        ({"kinds": {"source": {"column": "text", **NETWORK}}}, "takes one of `column`, `captioner` and `endpoint`"),
+        ({"kinds": {"source": {"column": "text", "unless": ["ocr"]}}, "train": ["source"]}, "unless names ocr"),
+        ({"kinds": {"source": {"column": "text", "unless": ["source"]}}, "train": ["source"]}, "has none itself"),
+        ({"max_repeats": 3}, "need captions.kinds"),
+        ({"train": ["source", "source"]}, "twice"),
+    ],
+)
+def test_settings_that_contradict_themselves(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Captions(**settings)

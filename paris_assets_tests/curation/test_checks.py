@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from paris_assets.curation import checks
+from paris_assets.dag.checks import checks_of
 from paris_assets.signals import checks as signal_checks
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD, MadeUpRoot
@@ -150,3 +152,96 @@ def test_images_that_cannot_be_decoded_are_counted_as_by_a_rule_and_shares_by_ra
     assert said == "undecodable rejects 10 of 10 images (100.0%), at most 50% expected"
     named = {**ranked, "checks.max_rejected_by": {"best": 0.9, "undecodable": 1.0}}
     assert store.under(**named).check(checks.rejected_by_rule, SHARD).said.startswith("best rejects 10 of 10")
+
+
+def listing(folder: Path, names: list[str]) -> str:
+    """Path of a list of images."""
+    path = folder / "list.csv"
+    path.write_text("image_id,reason\n" + "".join(f"{name},scans\n" for name in names))
+    return str(path)
+
+
+def pruned(store: MadeUpRoot, names: list[str], kept: bool = False) -> None:
+    """Verdicts as a list of these images gives them."""
+    listed = pl.col("image_id").is_in(names)
+    reason = pl.when(listed).then(pl.lit("scans"))
+    rows = store.read("filtered_images", SHARD).with_columns(kept=~listed | kept, prune_reason=reason)
+    store.put("filtered_images", rows)
+
+
+def test_a_list_that_prunes_nearly_everything(store: MadeUpRoot, tmp_path: Path) -> None:
+    names = made_up.ids(10)
+    assert store.check(checks.pruned_share, SHARD).said == "no list of images to prune"
+    strict = store.under(**{"curation.prune": [listing(tmp_path, names)]})
+    pruned(store, names[:2])
+    assert strict.check(checks.pruned_share, SHARD).passed
+    pruned(store, names[:3])
+    found = strict.check(checks.pruned_share, SHARD)
+    assert not found.passed
+    assert found.said == "3 of 10 images are pruned (30.0%), at most 20% expected"
+
+
+def test_a_pruned_image_that_is_kept(store: MadeUpRoot, tmp_path: Path) -> None:
+    names = made_up.ids(10)
+    strict = store.under(**{"curation.prune": [listing(tmp_path, names[:1])]})
+    pruned(store, names[:1], kept=True)
+    found = strict.check(checks.pruned_share, SHARD)
+    assert not found.passed
+    assert found.said == "1 of 1 images of the lists are kept"
+
+
+def test_a_list_of_another_source(store: MadeUpRoot, tmp_path: Path) -> None:
+    names, others = made_up.ids(10), [f"{number:032x}" for number in range(3)]
+    assert store.check(checks.lists_known, "all").said == "no list of images"
+    half = store.under(**{"curation.boost": [listing(tmp_path, [*names[:3], *others])]})
+    found = half.check(checks.lists_known, "all")
+    assert found.passed
+    assert found.said == "3 of 6 listed images are not there (50.0%)"
+    wrong = store.under(**{"curation.prune": [listing(tmp_path, [*names[:2], *others])]})
+    assert not wrong.check(checks.lists_known, "all").passed
+    assert wrong.check(checks.lists_known, "all").figures["unknown_listed"] == 3
+
+
+VECTORS = {
+    "picture_embeddings": {"clip": {"implementation": "clip-image", "path": "o/c"}},
+    "duplicates.vectors": {"encoder": "clip", "cosine": 0.9},
+}
+
+
+def copied(folder: Path, angles: list[float], copies: int) -> MadeUpRoot:
+    """A root whose first images are copies of the tenth by vectors, which have these angles; the tenth has none."""
+    store, names = made_up.flat_root(folder, **VECTORS), made_up.ids(10)
+    turned = np.deg2rad([*angles, *range(40, 40 + 10 * (9 - len(angles)), 10), 0])
+    vectors = np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float16)
+    store.put("picture_embeddings", pl.DataFrame({"image_id": names, "clip": vectors}))
+    copy = pl.int_range(pl.len()) < copies
+    groups = pl.DataFrame({"image_id": names}).with_columns(
+        shard=pl.lit(SHARD), group_id=pl.when(copy).then(pl.lit(names[9])).otherwise("image_id"), keeper=~copy,
+        method=pl.when(copy).then(pl.lit("vectors")),
+    )  # fmt: skip
+    store.put("duplicate_groups", groups)
+    return store
+
+
+def test_copies_by_vectors_that_are_close_to_their_keepers_and_few(tmp_path: Path) -> None:
+    found = copied(tmp_path, [5, -20, 25], 3).check(checks.vectors_agree, "all")
+    assert found.passed, found.said
+    assert found.figures == {"vector_duplicates": 0.3, "not_close": 0, "checks.max_vector_duplicates": 0.3}
+
+
+def test_a_copy_whose_vector_is_far_from_its_keepers(tmp_path: Path) -> None:
+    found = copied(tmp_path, [5, -20, 30], 3).check(checks.vectors_agree, "all")
+    assert not found.passed
+    assert found.said == "1 of 3 copies that were compared are not close to their keepers"
+
+
+def test_too_many_copies_by_vectors(tmp_path: Path) -> None:
+    found = copied(tmp_path, [5, 6, 7, 8], 4).check(checks.vectors_agree, "all")
+    assert not found.passed
+    assert found.said == "40.0% of the images are copies by vectors, at most 30% expected"
+
+
+def test_without_vectors_there_is_no_check_of_them(store: MadeUpRoot) -> None:
+    names = {check.name for check in checks_of(store.graph, checks)}
+    assert "one_keeper_per_group" in names
+    assert "vectors_agree" not in names

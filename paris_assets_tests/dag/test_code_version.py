@@ -17,7 +17,7 @@ from paris_assets.models.registry import KNOWN, network_modules
 from paris_assets.profiles import load_profile
 
 REPOSITORY = Path(paris_assets.__file__).parents[1]
-STAGES = ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
+STAGES = ("ingest", "signals", "curation", "captions", "concepts", "clusters", "latents", "experts")
 
 ASSETS = '''
 """Assets."""

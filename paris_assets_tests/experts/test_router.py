@@ -146,7 +146,7 @@ def test_summary_without_any_sample_has_shares_of_zero(tmp_path: Path, monkeypat
     monkeypatch.setattr(models, "load", lambda settings: Letters())
     names = expert_summary.inputs(store.profile, frozenset(store.graph))
     tables = {name: store.tables.for_all(name, ()) for name in names}
-    store.commit("expert_summary", ALL, expert_summary.body(models, store.profile, **tables))
+    store.commit("expert_summary", ALL, expert_summary.body(models, store.profile, **tables, sampling_weights=None))
     summary = store.read("expert_summary")
     assert summary["share"].to_list() == [0.0, 0.0]
     assert summary.schema["files"] == pl.Int64

@@ -17,6 +17,7 @@ from paris_assets_tests.fixtures.made_up import SHARD
 KEYS = {
     "image_id", "url", "caption", "captioner", "source_text", "tokens", "original_width", "original_height", "crop_top",
     "crop_left", "upscaled", "aesthetic", "cluster", "fine_cluster", "distance", "second_distance", "split",
+    "caption_kind", "captions",
 }  # fmt: skip
 
 
@@ -44,6 +45,8 @@ def test_every_sample_once_with_its_own_data(tmp_path: Path) -> None:
         assert np.array_equal(sample["clip_emb.npy"], texts[name])
         assert sample["caption.txt"] == f"caption {number}"
         assert set(sample["metadata.json"]) == KEYS
+        assert sample["metadata.json"]["caption_kind"] == "source"
+        assert sample["metadata.json"]["captions"] == {"source": f"caption {number}"}
         assert sample["metadata.json"]["tokens"] == 2 + number % 3
         assert sample["metadata.json"]["crop_left"] == 22
 
@@ -105,7 +108,7 @@ def test_images_that_are_not_selected_or_have_no_latent_or_caption_are_left_out_
     assert sorted(samples(tmp_path)) == [name for name in names if name not in names[3:6]]
     record = store.record("expert_shards", SHARD)
     assert record is not None
-    assert record.rejects == {"not_selected": 1, "no_latent": 1, "empty_caption": 1}
+    assert record.rejects == {"not_selected": 1, "no_latent": 1, "no_valid_caption": 1}
     assert record.counts["rows_in"] == len(names)
 
 

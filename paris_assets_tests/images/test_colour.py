@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -238,3 +239,17 @@ def _call(decode: Callable[[bytes], np.ndarray], data: bytes) -> Callable[[int],
 
 def test_red_of_a_wider_space_stays_the_reddest_red() -> None:
     assert decoded(flat(RED), "PNG", icc_profile=rgb_profile()).tolist() == [255, 0, 0]
+
+
+def test_of_several_profiles_of_a_png_the_first_counts() -> None:
+    """And only it is unpacked: each may take 4 MB and some milliseconds."""
+    others = [chunk(b"iCCP", b"name\0\0" + zlib.compress(bytes(3_900_000)))] * 90
+    started = time.process_time()
+    rgb = decode_rgb(png(1, 8, 2, [bytes(PIXEL)], COMPRESSED, *others))
+    assert time.process_time() - started < 0.4
+    assert np.abs(rgb[0, 0] - seen(PIXEL)).max() <= 1
+
+
+def test_texts_that_are_damaged_leave_a_png_its_profile() -> None:
+    broken = chunk(b"tEXt", b"k\0v")[:-4] + b"\0\0\0\0"
+    assert np.abs(decode_rgb(png(1, 8, 2, [bytes(PIXEL)], broken, COMPRESSED))[0, 0] - seen(PIXEL)).max() <= 1

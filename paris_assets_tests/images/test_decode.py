@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from paris_assets.images import decode
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
 from paris_assets.images.jpeg import head, is_one_scan, scan_count
+from paris_assets.images.webp import canvas
 from paris_assets_tests.images.files import chunk, encode
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/sample").rglob("*.jpg"))
@@ -159,8 +161,9 @@ def test_bombs_are_refused_from_the_header() -> None:
 def test_other_bytes(data: bytes) -> None:
     with pytest.raises(NotAnImage):
         read_header(data)
-    with pytest.raises(Undecodable):
+    with pytest.raises(Undecodable) as raised:
         decode_rgb(data)
+    assert " at 0x" not in str(raised.value)  # the message is a value of a table
 
 
 @settings(max_examples=150, deadline=None)
@@ -344,3 +347,41 @@ def test_only_scans_of_the_image_count() -> None:
     for file in (data[:2] + thumbnail + data[2:], data + scan * 100, filled + scan * 100):
         assert np.array_equal(decode_rgb(file), decode_rgb(data))
         assert scan_count(file) == 1
+
+
+WEBPS = {
+    "lossy": (encode(picture(), "WEBP"), 26, "<HH", 0),
+    "lossless": (encode(picture(), "WEBP", lossless=True), 21, "<I", None),
+    "extended": (encode(picture(), "WEBP", icc_profile=b"x" * 200), 24, "", 1),
+}
+
+
+@pytest.mark.parametrize("kind", WEBPS)
+def test_the_canvas_of_a_webp_is_known_before_it_is_opened(kind: str) -> None:
+    data, place, code, less = WEBPS[kind]
+    assert canvas(data) == (48, 40)
+    if kind == "extended":
+        sides = (16_382).to_bytes(3, "little") * 2
+    else:
+        sides = struct.pack(code, *([16_383] * 2 if less == 0 else [16_382 | 16_382 << 14]))
+    large = data[:place] + sides + data[place + len(sides) :]
+    assert canvas(large) == (16_383, 16_383)
+    opened: list[bytes] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "_open", opened.append)
+        assert read_header(large, 1_000_000) == decode.Header(16_383, 16_383, "webp")
+        with pytest.raises(Undecodable, match="16383 x 16383 pixels are more"):
+            decode_rgb(large, max_pixels=1_000_000)
+    assert opened == []
+
+
+def test_other_files_have_no_canvas() -> None:
+    for data in (
+        b"",
+        b"RIFF",
+        b"RIFF....WEBP",
+        b"RIFF....WEBPVP8 ",
+        encode(picture(), "PNG"),
+        b"RIFF....WAVEVP8X" + bytes(20),
+    ):
+        assert canvas(data) is None

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paris_assets.images.decode import Undecodable, decode_rgb
-from paris_assets.images.jpeg import SCAN, with_end_mark
+from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
+from paris_assets.images.jpeg import MAX_SEGMENTS, SCAN, head, with_end_mark
 from paris_assets_tests.images.files import encode
 
 
@@ -79,3 +79,16 @@ def test_several_frames_in_one_file_give_the_first() -> None:
 def test_other_files_have_no_such_mark() -> None:
     for data in (b"", b"\xff", b"\xff\xd8", b"\xff\xd8\xff", encode(photo(), "PNG"), b"\xff\xd8\xff\xc0\0\x05\x08\0\0"):
         assert with_end_mark(data) is None
+
+
+def test_endless_segments_are_no_picture() -> None:
+    """Readers that put them together take the square of their number."""
+    data = encode(photo(), "JPEG")
+    room = MAX_SEGMENTS - len(head(data))
+    few, many = (data[:2] + b"\xff\xe1\0\4ab" * count + data[2:] for count in (room, room + 1))
+    assert np.array_equal(decode_rgb(few), decode_rgb(data))
+    assert len(head(many * 2)) == MAX_SEGMENTS + 1
+    with pytest.raises(NotAnImage, match="more than 1000 segments"):
+        read_header(many)
+    with pytest.raises(Undecodable, match="more than 1000 segments"):
+        decode_rgb(many)

@@ -184,3 +184,9 @@ def test_lab_is_shown_as_colours() -> None:
 def test_no_number_is_white_in_floating_point() -> None:
     with pytest.raises(Undecodable, match="no defined white"):
         decode_rgb(encode(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"))
+
+
+@pytest.mark.parametrize("kind", UNSOUND)
+def test_nor_those_of_16_bits_with_a_transparent_colour(kind: str) -> None:
+    clear = bytes([1, 2, 3, 4, 5, 6])
+    assert row(png(2, 16, 2, [clear + bytes(6)], chunk(b"tRNS", clear), UNSOUND[kind])) == [WHITE, [0, 0, 0]]

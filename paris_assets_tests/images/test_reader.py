@@ -31,7 +31,8 @@ def images(tmp_path: Path) -> tuple[ImageTars, Shards]:
             {
                 "image_id": [*map(image_id, bodies), None],
                 "offset": [*offsets, None],
-                "size_bytes": [*map(len, bodies), None],
+                "stored_bytes": [*map(len, bodies), None],
+                "stored_sha256": [*(hashlib.sha256(body).hexdigest() for body in bodies), None],
                 "status": ["ok"] * 3 + ["failed"],
             }
         )

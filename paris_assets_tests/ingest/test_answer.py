@@ -165,3 +165,16 @@ def test_robots_tags_are_read_as_img2dataset_reads_them(fields: list[str], out: 
     answer = _answer(*(f"X-Robots-Tag: {value}" for value in fields))
     assert opted_out(answer, {"noai", "noimageai", "noindex", "noimageindex"}, {"paris_assets", "1.0"}) is out
     assert not opted_out(answer, set(), {"paris_assets"})
+
+
+def test_codings_round_each_other_are_few() -> None:
+    for count in (5, 6):
+        body = BODY
+        for _ in range(count):
+            body = gzip.compress(body)
+        answer = _answer("Content-Encoding: " + ", ".join(["gzip"] * count), body=body)
+        if count == 5:
+            assert decoded(answer, 10**6) == BODY
+        else:
+            with pytest.raises(BadEncoding, match="6 codings"):
+                decoded(answer, 10**6)

@@ -190,3 +190,21 @@ def test_times_become_text_and_no_number() -> None:
     columns = {"url": ["u"], "text": [day], "width": [day], "uid": [dt.date(2020, 1, 2)]}
     rows = _normalise(columns)
     assert rows.select("text", "source_width", "uid").rows() == [("P1D", None, "2020-01-02")]
+
+
+def test_tags_are_texts_or_lists_and_become_one_text() -> None:
+    lists = pl.Series([["old barn", None, "sea"], None], dtype=pl.List(pl.String))
+    assert _normalise({"url": URL, "Tags": lists})["tags"].to_list() == ["old barn\nsea", None]
+    assert _normalise({"url": URL, "tags": ["old barn, sea", None]})["tags"].to_list() == ["old barn, sea", None]
+    numbers = _normalise({"url": URL, "tags": pl.Series([[1], [2]], dtype=pl.List(pl.Int64))})
+    assert numbers["tags"].to_list() == [None, None], "no list of texts"
+    named = _normalise({"url": URL, "keywords": ["a; b", ""]}, {"tags": "keywords"})
+    assert (named["tags"].to_list(), named["text"].to_list()) == (["a; b", ""], [None, None])
+
+
+@pytest.mark.parametrize(
+    ("value", "tags"),
+    [(["old barn", 3, "sea"], "old barn\nsea"), ("old barn, sea", "old barn, sea"), ([], ""), (None, None), ({}, None)],
+)
+def test_tags_of_records(value: object, tags: str | None) -> None:
+    assert from_records([{"url": "u", "tags": value}], {}, 0)["tags"].to_list() == [tags]

@@ -116,11 +116,11 @@ PARQUET: dict[str, tuple[Columns, Columns]] = {
             "face_bboxes": [[[0.0, 0.0, 0.5, 0.5]], None, []],
             "sha256": ["ab" * 32, None, ""],
         },
-        LAION | {"uid": ["00ff" * 8, None, ""]},
+        LAION | {"uid": ["00ff" * 8, None, ""], "face_bboxes": [[[0.0, 0.0, 0.5, 0.5]], None, []]},
     ),
     "DataComp, boxes as structs": (
         {"uid": ["1", None, "2"], "url": URLS, "text": TEXTS, "face_bboxes": [[{"x": 0.5, "y": 0.5}], None, []]},
-        {"uid": ["1", None, "2"], "url": URLS, "text": TEXTS},
+        {"uid": ["1", None, "2"], "url": URLS, "text": TEXTS, "face_bboxes": [[[]], None, []]},
     ),
     "COYO-700M": (
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,14 +60,35 @@ class Unsure(Redness):
 
 
 class Namer(Colours):
-    """A captioner: the colours of the first cell in words."""
+    """A captioner: the colours of the first cell in words, or with ``spelt`` in letters alone."""
 
-    def __init__(self, model: Model, prefix: str = "a picture of") -> None:
+    def __init__(self, model: Model, prefix: str = "a picture of", spelt: bool = False) -> None:
         super().__init__(model)
-        self.prefix = prefix
+        self.prefix, self.spelt = prefix, spelt
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        return np.array([f"{self.prefix} {round(float(row[0]) * 64 + 128)} and {row[1]:.2f}" for row in batch])
+        said = [f"{self.prefix} {round(float(row[0]) * 64 + 128)} and {row[1]:.2f}" for row in batch]
+        letters = str.maketrans("0123456789-", "abcdefghijk", ".")
+        return np.array([text.translate(letters) for text in said] if self.spelt else said)
+
+
+class Tagger(Colours):
+    """A tagger: the brightest corner, and one label that nothing has."""
+
+    labels: Sequence[str] = (
+        "left top corner",
+        "right top corner",
+        "left bottom corner",
+        "right bottom corner",
+        "nothing",
+    )
+    parents: Mapping[str, str] = {"left top corner": "left side", "left bottom corner": "left side"}
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        cells = batch.reshape(len(batch), GRID, GRID, 3).mean(-1, dtype=np.float64)
+        corners = cells[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+        raised = np.exp(4 * (corners - corners.max(1, keepdims=True)))
+        return np.column_stack([raised / raised.sum(1, keepdims=True), np.zeros(len(batch))])
 
 
 class Letters(_Cheap):
@@ -82,6 +103,9 @@ class Letters(_Cheap):
             codes = np.frombuffer(text[:tokens].encode("utf-32-le"), np.uint32)
             states[row, : len(codes)] = (codes[:, None] >> np.arange(self.dim, dtype=np.uint32)) & 1
         return TextEmbeddings(states, states.mean(1)[:, : self.pooled_dim], counts)
+
+    def count(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([len(text) for text in texts], np.int32)
 
 
 class Blocks(_Cheap):

@@ -14,12 +14,12 @@ from typing import Any
 
 import polars as pl
 
-from paris_assets.captions.choice import caption
 from paris_assets.captions.text import encode as encode_texts
 from paris_assets.clusters.embedding import embed
-from paris_assets.config import Captions, Latents, Model
+from paris_assets.config import Latents, Model
 from paris_assets.latents.encode import encode as encode_latents
 from paris_assets.latents.report import report
+from paris_assets.models.batches import run_batches
 from paris_assets.models.device import native_bf16_on_cpu
 from paris_assets.models.registry import build
 from paris_assets.signals.scores import score
@@ -71,8 +71,8 @@ def digest(network: Any) -> str:
     if kind in ("open-nsfw", "vit-classifier"):
         return _sha256(score(images, {"nsfw": network}))
     if kind == "blip-2":
-        rows = ids.with_columns(text=pl.lit(None, pl.String))
-        return _sha256(caption(rows, images, network, Captions()))
+        texts = [str(text) for _, batch in run_batches(images, network) for text in batch]
+        return _sha256([ids.with_columns(caption=pl.Series(texts))])
     if kind in ("minilm", "clip-text"):
         texts = [f"number {index} of the list, " * index for index in range(IMAGES)]
         return _sha256(encode_texts(ids.with_columns(caption=pl.Series(texts)), network, 24))

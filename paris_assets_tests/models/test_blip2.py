@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from PIL import Image
 from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
-from paris_assets.captions.choice import caption
-from paris_assets.config import Captions, Model
+from paris_assets.config import Model
 from paris_assets.images.decode import decode_rgb
 from paris_assets.models.registry import build
 from paris_assets.models.weights import WeightsError
@@ -36,11 +34,12 @@ def _batch(captioner: Any) -> np.ndarray:
     return np.stack([captioner.preprocess(decode_rgb(data)) for _, data in photos()[:COUNT]])
 
 
-def _reference(folder: Path, longest: int) -> list[str]:
+def _reference(folder: Path, longest: int, prompt: str | None = None, skipped: int = 0) -> list[str]:
     processor: Any = Blip2Processor.from_pretrained(folder)
     network = Blip2ForConditionalGeneration.from_pretrained(folder).eval()
     images = [Image.fromarray(decode_rgb(data)) for _, data in photos()[:COUNT]]
-    tokens = network.generate(**processor(images=images, return_tensors="pt"), max_new_tokens=longest, do_sample=False)
+    inputs = processor(images=images, text=[prompt] * COUNT if prompt else None, return_tensors="pt")
+    tokens = network.generate(**inputs, max_new_tokens=longest, do_sample=False)[:, skipped:]
     return [text.strip() for text in processor.batch_decode(tokens, skip_special_tokens=True)]
 
 
@@ -68,6 +67,23 @@ def test_the_longest_caption_is_a_setting(folder: Path) -> None:
     assert max(map(len, captions)) <= 3
 
 
+@pytest.mark.parametrize("t5", [False, True])
+def test_a_prompt_leads_to_other_captions_and_is_no_part_of_them(folder: Path, tmp_path: Path, t5: bool) -> None:
+    place = tiny.blip2(tmp_path / "blip2-flan-t5-xl", t5=True) if t5 else folder
+    captioner = _build(place, prompt="what is this", max_new_tokens=8)
+    captions = captioner.run(_batch(captioner)).tolist()
+    before = 0 if t5 else 4 + len(captioner._tokenizer("what is this").input_ids)
+    assert captions == _reference(place, 8, "what is this", before)
+    assert captions != _reference(place, 8)
+
+
+def test_the_shortest_caption_is_a_setting(folder: Path) -> None:
+    captioner = _build(folder, min_new_tokens=12, max_new_tokens=12)
+    ends = captioner._tokenizer.eos_token_id
+    assert captioner._network.generation_config.eos_token_id in (ends, [ends])
+    assert {len(text) for text in captioner.run(_batch(captioner)).tolist()} <= set(range(9, 13))
+
+
 def test_a_captions_text_does_not_depend_on_its_company(folder: Path) -> None:
     captioner = _build(folder)
     batch = _batch(captioner)
@@ -84,10 +100,7 @@ def test_a_network_that_ends_at_once_gives_an_empty_caption(folder: Path) -> Non
         return torch.zeros_like(logits).index_fill(-1, torch.tensor([end]), 1.0)
 
     captioner._network.language_model.lm_head.register_forward_hook(only_end)
-    ids = [image_id for image_id, _ in photos()[:2]]
-    rows = pl.DataFrame({"image_id": ids, "text": [None, None]}, schema={"image_id": pl.String, "text": pl.String})
-    table = pl.concat(caption(rows, photos()[:2], captioner, Captions()))
-    assert table.select("caption", "captioner").rows() == [("", "blip-2")] * 2
+    assert captioner.run(_batch(captioner)).tolist() == [""] * COUNT
 
 
 def test_a_checkpoint_that_names_no_image_token_is_refused(folder: Path, tmp_path: Path) -> None:

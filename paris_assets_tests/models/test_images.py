@@ -60,6 +60,28 @@ def test_the_captioner_names_a_second_label_only_when_unsure() -> None:
     assert sure.probabilities(image).sum() == pytest.approx(1, abs=1e-5)
 
 
+def test_tags_are_the_likely_labels_and_name_the_animal() -> None:
+    tagger = build(Model(implementation="imagenet-tag-captions", batch_size=4))
+    ((_, tags),) = run_batches([photo(name) for name in ANIMALS], tagger)
+    for found, animal in zip(tags, ANIMALS.values(), strict=True):
+        assert re.search(animal, found), (found, animal)
+        assert 1 <= len(found.split(", ")) <= 5
+
+
+def test_tags_are_those_of_at_least_a_probability_and_no_more_than_asked_for() -> None:
+    every, one, none = (
+        build(Model(implementation="imagenet-tag-captions", options={"least": least, "most": most}))
+        for least, most in ((0.0, 3), (0.0, 1), (1.01, 5))
+    )
+    image = every.preprocess(decode_rgb(photo("explore_world_animals_animals_bison.jpg")[1]))[None]
+    first, *others = every.run(image)[0].split(", ")
+    assert len(others) == 2
+    assert one.run(image)[0] == first
+    assert none.run(image)[0] == ""
+    caption = build(Model(implementation="imagenet-labels", options={"sure": 0.0})).run(image)[0]
+    assert caption.endswith(first)
+
+
 @pytest.mark.parametrize(
     ("label", "expected"),
     [

@@ -91,7 +91,7 @@ def _by_id(images: list[tuple[str, bytes]], network, threads: int = 2) -> dict[s
     }
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "open-nsfw", "dinov2"])
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "open-nsfw", "degradation", "dinov2"])
 def test_order_and_subset_change_no_bit(folder: Path, name: str) -> None:
     path = str(folder / name) if name == "dinov2" else None
     network = build(Model(implementation=name, path=path, batch_size=SIZE))

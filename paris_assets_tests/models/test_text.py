@@ -59,6 +59,17 @@ def test_token_counts_are_the_mask(minilm) -> None:
     assert result.tokens.dtype == np.int32
 
 
+def test_texts_are_counted_before_they_are_cut(minilm, tmp_path: Path) -> None:
+    assert minilm.count(TEXTS).tolist() == minilm.encode(TEXTS, 77).tokens.tolist()
+    assert minilm.count(["barn " * 600]).tolist() == [602]
+    assert minilm.encode(TEXTS, 12).tokens.tolist() == [9, 12, 8, 2], "counting leaves truncation as it was"
+    model = Model(implementation="clip-text", path=str(tiny.clip_text(tmp_path / "clip")), precision="fp32")
+    clip = build(model)
+    short, long = clip.count(["a barn", "a barn " * 60])
+    assert short == clip.encode(["a barn"], 77).tokens[0]
+    assert long > 77
+
+
 def test_padding_changes_no_true_token(minilm) -> None:
     short, long = minilm.encode(TEXTS, 16), minilm.encode(TEXTS, 77)
     for row, count in enumerate(short.tokens):

@@ -226,6 +226,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"curation__score_rules": [{**RULE, "column": "caption"}]}, "rule 'r' is on column 'caption', which does not"),
     ({"curation__signal_rules": [{**RULE, "column": "error"}]}, "on column 'error', which holds String, not numbers"),
     ({"scores": {"blur": {"implementation": f"{__name__}:Same"}}}, "scores.blur: the file or a signal has a column"),
+    (
+        {"scores": {"d": {"implementation": "degradation"}, "d_cast": {"implementation": "open-nsfw"}}},
+        "scores.d: d_cast has a column 'd_cast', too",
+    ),
     ({"signals__measures": ["paris_assets.signals.entropy:Entropie"]}, "entropy:Entropie: module"),
     ({"signals__measures": ["paris_assets.signals.entropy:Entropy"]}, "signals.measures gives no phash, thumbnail,"),
     ({"embedder": {"implementation": "absent.module:Net"}}, "embedder: absent.module:Net: No module named 'absent'"),

@@ -129,8 +129,8 @@ CHANGES = {
     ),
     "caption model": Change(
         {"captions__captioner": captioner(prefix="a photo of")},
-        "captions text_embeddings cluster_report expert_shards router_arrays pipeline_manifest",
-        "cluster_values training_split expert_summary",
+        "captions text_embeddings cluster_report " + PUBLISHED,
+        "cluster_values training_split",
         fresh=True,
     ),
     "min_words": Change(
@@ -183,8 +183,8 @@ CHANGES = {
     ),
     "resolution": Change(
         {"latents__resolutions": [32]},
-        "latents latent_report expert_shards router_arrays pipeline_manifest",
-        "training_split expert_summary",
+        "latents latent_report " + PUBLISHED,
+        "training_split",
         fresh=True,
     ),
     "images of the latent report": Change({"latents__report_images": 3}, "latent_report pipeline_manifest"),

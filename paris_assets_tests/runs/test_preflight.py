@@ -36,11 +36,37 @@ REFUSED = [
     ({"checks.min_kept": 0.9, "checks.max_kept": 0.5}, "checks.min_kept is 0.9, above checks.max_kept, 0.5"),
     ({"text.tokens": 600}, "text.tokens is 600, but minilm has 512 positions: --set text.tokens=512"),
     ({"captions.captioner.options": {"foo": 1}}, "captions.captioner.options: got an unexpected keyword argument"),
+    ({"ingest.encode.short_side": 128}, "latents of 256 would be made of enlarged pictures: --set ingest.encode.short"),
+    (
+        {"captions.kinds": {"source": {"column": "text"}, "ocr": {"column": "ocr"}}, "captions.train": ["source"]},
+        "captions.kinds.ocr: no column of the source is known to be ocr: --set 'source.columns={ocr: NAME}'",
+    ),
+    (
+        {
+            "captions.kinds": {"long": {"endpoint": {"model": "m", "prompt": "p", "key_env": "NO_SUCH_KEY"}}},
+            "captions.train": ["long"],
+        },
+        "captions.kinds.long.endpoint: the environment variable NO_SUCH_KEY, which key_env names, is not set",
+    ),
+    (
+        {"captions.kinds": {"ocr": {"column": "ocr_text"}}, "captions.train": ["ocr"]},
+        "captions.kinds.ocr: no signal gives ocr_text: name paris_assets.signals.text_area:TextArea",
+    ),
+    ({"captions.refusals": ["(unclosed"]}, "captions.refusals: '(unclosed' is no regular expression"),
+    (
+        {
+            "captions.kinds": {"source": {"column": "text"}},
+            "captions.train": ["source"],
+            "captions.max_tokens": 9,
+            "text.encoder": {"implementation": "paris_assets_tests.models.fakes:Letters"},
+        },
+        "captions.max_tokens: paris_assets_tests.models.fakes:Letters has no method `count`",
+    ),
     ({"curation.signal_rules.aspect.name": "entropy"}, "two rules are called 'entropy'"),
 ]
 
 
-@pytest.mark.parametrize(("settings", "said"), REFUSED, ids=[next(iter(each[0])) for each in REFUSED])
+@pytest.mark.parametrize(("settings", "said"), REFUSED, ids=["+".join(each[0]) for each in REFUSED])
 def test_what_no_data_would_make_possible_is_refused(settings: dict[str, Any], said: str) -> None:
     (problem,) = setting_problems(load_profile("demo", settings))
     assert said in problem

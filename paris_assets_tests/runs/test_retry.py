@@ -28,7 +28,7 @@ def ledger(root: Path, shard: str) -> pl.DataFrame:
 
 
 def bodies(root: Path, shard: str) -> dict[str, bytes]:
-    rows = ledger(root, shard).filter(status="ok").select("image_id", "offset", "size_bytes")
+    rows = ledger(root, shard).filter(status="ok").select("image_id", "offset", "stored_bytes", "stored_sha256")
     return dict(read_images(root / "raw_images" / f"{shard}.tar", rows))
 
 

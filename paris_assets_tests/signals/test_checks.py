@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from paris_assets.ingest.schema import RAW_IMAGES
+from paris_assets.models.registry import KNOWN
 from paris_assets.signals import checks
 from paris_assets.signals.schema import IMAGE_SIGNALS
 from paris_assets_tests.fixtures import made_up
@@ -28,6 +29,7 @@ def store(tmp_path: Path) -> MadeUpRoot:
     encoders = {name: {"implementation": "clip-image", "path": name} for name in ("clip", "other")}
     scores = {
         "nsfw": {"implementation": "open-nsfw"},
+        "damage": {"implementation": "degradation"},
         "aesthetic": {"implementation": "linear-head", "on": "clip", "path": "x.pth"},
         "similarity": {"on": "clip", "text": "source"},
     }
@@ -64,7 +66,8 @@ def put_vectors(store: MadeUpRoot, values: np.ndarray | None = None, ran: Any = 
 def put_scores(store: MadeUpRoot, heads: Any = HEADS, **columns: pl.Expr) -> None:
     generator = np.random.default_rng(1)
     rows = pl.DataFrame({"image_id": NAMES}).with_columns(
-        pl.Series(name, generator.uniform(0, 1, COUNT), pl.Float32) for name in ("nsfw", "aesthetic", "similarity")
+        pl.Series(name, generator.uniform(0, 1, COUNT), pl.Float32)
+        for name in ("nsfw", "aesthetic", "similarity", *(f"damage_{part}" for part in KNOWN["degradation"].parts))
     )
     rows = rows.with_columns(scored_text=pl.lit("a text")).with_columns(**columns)
     store.put("content_scores", rows, facts={"heads": heads})
@@ -124,8 +127,10 @@ def test_an_image_without_row_of_vectors(store: MadeUpRoot) -> None:
         ({"nsfw": pl.lit(None, pl.Float32)}, "nsfw is unknown for all 24 images"),
         ({"similarity": pl.lit(None, pl.Float32)}, "similarity is unknown for all 24 images"),
         ({"nsfw": pl.lit(float("nan"), pl.Float32)}, "nsfw is no finite number for 24 of 24 images"),
+        ({"damage_blur": pl.lit(0.5, pl.Float32)}, "damage_blur is 0.5 for all 24 images"),
+        ({"damage_noise": pl.col("damage_noise") - 1}, "damage_noise is not within 0 and 1 for 24 of 24 images"),
     ],
-    ids=["same", "zero", "unknown", "without vectors", "no number"],
+    ids=["same", "zero", "unknown", "without vectors", "no number", "a part", "no share"],
 )
 def test_a_score_that_tells_nothing(store: MadeUpRoot, columns: dict[str, pl.Expr], words: str) -> None:
     put_scores(store, **columns)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,10 @@ from PIL import Image
 
 from paris_assets.config import Signals
 from paris_assets.images.decode import decode_rgb
+from paris_assets.signals.copies import MOST_LINES, line_moments, samples
 from paris_assets.signals.measure import measure, signal_problem, signal_schema
 from paris_assets.signals.signal import load_signals
+from paris_assets_tests.benchmarks.bench_signals import FURTHER
 
 
 class Brightest:
@@ -99,6 +102,21 @@ def test_batches_change_nothing(measured: pl.DataFrame, monkeypatch: pytest.Monk
     assert pl.concat(frames).equals(measured)
     subset = table(IMAGES[5:50:7], Signals())
     assert subset.equals(measured[5:50:7])
+
+
+EVERY = [*Signals().measures, *FURTHER]
+
+
+def test_equal_pictures_have_equal_bits_wherever_they_stand() -> None:
+    """Sides that are no whole number of vectors, among others of other sizes, by any number of threads."""
+    same, others = photo(0, 331, 277), [photo(i, 20 + 37 * i, 300 - 17 * i) for i in range(1, 14)]
+    images = [(f"{i:032x}", same if i % 3 else others[i // 3]) for i in range(39)]
+    alone = table([("0" * 32, same)], Signals(threads=1, measures=EVERY)).drop("image_id")
+    for threads in (1, 3):
+        found = table(images, Signals(threads=threads, measures=EVERY)).drop("image_id")
+        copies = found.filter(pl.int_range(pl.len()) % 3 != 0)
+        assert copies.height == 26
+        assert copies.equals(pl.concat([alone] * 26))
 
 
 def test_schema_and_order(measured: pl.DataFrame) -> None:
@@ -189,3 +207,15 @@ def test_memory_is_bounded_by_the_window() -> None:
 def test_no_limit_on_pixels_but_that_of_the_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_rgb, "__defaults__", (None, 1000))
     assert table([("0" * 32, photo(0, 40, 30))], Signals(threads=1))["error"].to_list() == [None]
+
+
+@pytest.mark.parametrize("shape", [(1, 3_000_000, 3), (3_000_000, 1, 3)])
+def test_a_line_of_pixels_costs_no_more_than_a_square(shape: tuple[int, ...]) -> None:
+    """What signals keep of each line of a sample would be a hundred bytes for each pixel."""
+    rgb = [np.full(shape, 100, np.uint8)]
+    assert max(samples(rgb)[0].shape) <= MOST_LINES
+    tracemalloc.start()
+    line_moments(rgb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000

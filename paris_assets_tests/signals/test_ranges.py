@@ -15,14 +15,15 @@ from paris_assets.signals.schema import MEASURED, RANGES
 from paris_assets_tests.benchmarks.bench_signals import FURTHER
 from paris_assets_tests.fixtures.photographs import SAMPLE
 
-EVERY = Profile(signals=Signals(measures=[*Signals().measures, *FURTHER]))
+EXTRA = ["paris_assets.signals.barcodes:Barcodes", "paris_assets.signals.text_area:TextArea"]
+EVERY = Profile(signals=Signals(measures=[*Signals().measures, *FURTHER, *EXTRA]))
 
 
 @pytest.fixture(scope="module")
 def signals() -> pl.DataFrame:
     """What ships, of a few photographs."""
     files = [(f"{i:032x}", path.read_bytes()) for i, path in enumerate(sorted(SAMPLE.rglob("*.jpg"))[:24])]
-    return pl.concat(measure(files, Signals(measures=[*Signals().measures, *FURTHER])))
+    return pl.concat(measure(files, EVERY.signals))
 
 
 def test_every_number_that_ships_has_a_range(signals: pl.DataFrame) -> None:

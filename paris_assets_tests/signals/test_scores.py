@@ -45,6 +45,36 @@ def test_a_score_that_is_not_finite_names_column_and_image() -> None:
         list(score(photos()[:2], {"nsfw": Broken()}))
 
 
+class Parts(MeanColour):
+    """Red and blue; red is unknown of dark pictures."""
+
+    parts = ("red", "blue")
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return np.stack([np.where(batch[:, 0] < 120, np.nan, batch[:, 0]), batch[:, 2]], 1)
+
+
+class Unsure(Parts):
+    tells_unknown = True
+
+
+def test_a_scorer_of_parts_fills_a_column_for_each() -> None:
+    images = photos()[:12]
+    table = pl.concat(score(images, {"mean": Unsure(5), "red": MeanColour(3, column=0)}))
+    assert table.columns == ["image_id", "mean_red", "mean_blue", "red"]
+    dark = table["red"] < 120
+    assert 0 < dark.sum() < 12
+    assert (table["mean_red"].is_null() == dark).all()
+    assert table.filter(~dark)["mean_red"].equals(table.filter(~dark)["red"])
+    assert table["mean_blue"].equals(pl.concat(score(images, {"b": MeanColour(4, column=2)}))["b"])
+    assert pl.concat(score([], {"mean": Unsure()})).columns == ["image_id", "mean_red", "mean_blue"]
+
+
+def test_unknown_is_an_error_where_a_scorer_does_not_say_that_it_may_be() -> None:
+    with pytest.raises(ValueError, match="gives mean_red = nan for image "):
+        list(score(photos()[:12], {"mean": Parts(5)}))
+
+
 def test_an_undecodable_image_is_named_and_no_images_give_the_columns() -> None:
     with pytest.raises(Undecodable, match="image abc "):
         list(score([("abc", b"no image")], {"nsfw": MeanColour(1, 0)}))

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.experts.manifest import published_settings
+from paris_assets.experts.manifest import published_settings, weights_per_cluster
 from paris_assets.experts.router import ARRAYS, consolidate
+from paris_assets.experts.summary import summarised
 from paris_assets.verification.manifest_checks import MANIFEST, version_of
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import MadeUpRoot
@@ -31,13 +32,13 @@ TABLES = (
 )
 
 
-def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9) -> MadeUpRoot:
+def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9, **settings: Any) -> MadeUpRoot:
     """Two shards of tars, router arrays, their consolidation, empty prompt and manifest, beside their tables."""
-    store = made_up.flat_root(folder)
+    store = made_up.flat_root(folder, **settings)
     registry = pl.DataFrame({"shard": SHARDS, "file": "", "rows": count // 2})
     made_up.put_registry(folder, registry)
     made_up.publishable(store, count)
-    for asset in TABLES:
+    for asset in _tables(store):
         whole = store.read(asset, SHARDS[0])
         for number, shard in enumerate(SHARDS):
             store.put(asset, whole[number * count // 2 : (number + 1) * count // 2], shard)
@@ -68,8 +69,10 @@ def _manifest(folder: Path, store: MadeUpRoot, count: int) -> dict[str, Any]:
     for cluster, number in index.select("cluster", "samples").iter_rows():
         per_cluster[str(cluster)] += number
     rows = {"in": count, "out": count, "rejects": {}}
-    stages = (*EARLIER, "duplicate_groups", *TABLES)
+    stages = (*EARLIER, "duplicate_groups", *_tables(store))
+    weights = weights_per_cluster(_summary(store)) if "sampling_weights" in store.graph else None
     return {
+        **({"weights_per_cluster": weights} if weights else {}),
         "version": "",
         "profile": "demo",
         "settings": published_settings(store.profile),
@@ -79,6 +82,20 @@ def _manifest(folder: Path, store: MadeUpRoot, count: int) -> dict[str, Any]:
         "shards": list(SHARDS),
         "shards_missing": [],
     }
+
+
+def _tables(store: MadeUpRoot) -> list[str]:
+    return [*TABLES, *(["sampling_weights"] if "sampling_weights" in store.graph else [])]
+
+
+def _summary(store: MadeUpRoot) -> pl.DataFrame:
+    """`expert_summary`, of what a root with weights has published."""
+    samples = store.scan("router_arrays", SHARDS)
+    for asset in ("captions", "cluster_assignments", "sampling_weights"):
+        samples = samples.join(store.scan(asset, SHARDS).drop("cluster", strict=False), on="image_id")
+    samples = samples.join(store.read("training_split").lazy().select("image_id", "group_id"), on="image_id")
+    model = pl.LazyFrame({"level": "coarse", "index": pl.Series([0, 1], dtype=pl.Int32)})
+    return summarised(model, store.scan("expert_shards", SHARDS), samples, store.profile.concepts)
 
 
 def seal(folder: Path) -> None:

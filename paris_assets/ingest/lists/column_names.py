@@ -28,6 +28,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "top_caption", "all_captions", "blip_caption", "blip2_caption", "cogvlm_caption", "llava_caption",
         "laion_coco", "capsfusion", "ai_description",
     ),
+    # What a list says of an image in several ways: only by source.columns, as the text is one of them by its name.
+    "short_text": (),
+    "long_text": (),
+    "ocr": (),
     "source_width": ("WIDTH", "original_width", "width"),
     "source_height": ("HEIGHT", "original_height", "height"),
     # CLIP scores measure agreement of image and text and are no aesthetic scores, whatever their range.
@@ -35,8 +39,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "similarity": ("similarity", "CLIP_SCORE", "clip_score", "clip_l14_similarity_score"),
     "punsafe": ("punsafe",),
     "pwatermark": ("pwatermark",),
+    "tags": ("tags",),
     "uid": ("uid",),
     "source_hash": ("hash",),
+    "face_bboxes": ("face_bboxes",),
     IMAGE: ("image", "jpg", "bytes", "img", "picture", "photo", "jpeg", "png", "webp", "image_bytes", "img_bytes",
             "image_data"),
 }  # fmt: skip

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from paris_assets.errors import UserError
+from paris_assets.ingest.lists import face_boxes
 from paris_assets.ingest.lists.column_names import ALIASES, IMAGE, key, rank
 from paris_assets.ingest.lists.texts import looks_like_text, may_hold_texts, row_texts
 from paris_assets.ingest.schema import SOURCE_ROWS
@@ -18,6 +19,7 @@ USER = r"^([\s\x00-\x20]*(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)[^/?#\\]*@"
 TEXTS = pa.list_(pa.string())
 NO_CAPTIONS = ("errormessage", "exif")  # columns of img2dataset that hold words
 EXACT = 2**53  # beyond it a float is no longer a certain integer
+BETWEEN_TAGS = "\n"
 UNREADABLE_ROW, NO_URL, NO_IMAGE = "unreadable_row", "no_url", "no_image"  # values of `problem`
 
 
@@ -101,7 +103,8 @@ def normalise(table: pl.DataFrame, first_source_row: int, height: int) -> pl.Dat
         table = table.with_columns(texts.first().alias("text"), texts.slice(1).alias("alt_texts"))
     for ours, kind in list(SOURCE_ROWS.polars().items())[1:]:
         values = table[ours] if ours in table.columns else pl.Series([None], dtype=kind).new_from_index(0, height)
-        columns.append(_convert(values, kind).alias(ours))
+        read = face_boxes.boxes(values) if ours == face_boxes.COLUMN else _convert(values, kind)
+        columns.append(read.alias(ours))
         if ours == "url":  # a user and password in a list are somebody's: never used, never written down
             plain = columns[-1].str.replace_all(r"[\t\r\n]", "")  # as clients do, which then see a user
             columns[-1] = plain.str.replace(USER, "${1}")
@@ -195,6 +198,10 @@ def _fits(ours: str, kind: pl.DataType) -> bool:
     """Whether a column's type can be one of ours."""
     if ours == IMAGE:
         return _holds_bytes(kind)
+    if ours == "tags":
+        return not kind.is_nested() or kind == pl.List(pl.String)
+    if ours == face_boxes.COLUMN:
+        return not isinstance(kind, pl.Struct)
     return may_hold_texts(kind) if ours == "text" else not kind.is_nested()
 
 
@@ -205,6 +212,8 @@ def _holds_bytes(kind: pl.DataType) -> bool:
 
 
 def _convert(values: pl.Series, kind: pl.DataType) -> pl.Series:
+    if values.dtype == pl.List(pl.String) and kind == pl.String:
+        return values.list.join(BETWEEN_TAGS, ignore_nulls=True)
     if values.dtype.is_nested():
         return values.cast(kind)
     if values.dtype.is_temporal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
@@ -9,8 +10,17 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from paris_assets.ingest.lists import face_boxes
 from paris_assets.ingest.lists.column_names import ALIASES, IMAGE
-from paris_assets.ingest.lists.columns import TEXTS, arrow_series, find_columns, names_of, normalise, texts_left_out
+from paris_assets.ingest.lists.columns import (
+    BETWEEN_TAGS,
+    TEXTS,
+    arrow_series,
+    find_columns,
+    names_of,
+    normalise,
+    texts_left_out,
+)
 from paris_assets.ingest.lists.texts import is_text, row_texts
 
 
@@ -35,7 +45,7 @@ def from_records(
     for ours in ALIASES:
         if ours != IMAGE and (names := names_of(ours, present, overrides)):
             values = ([record[name] for name in names if name in record] for record in records)
-            read = {"url": _address, "text": _row_texts}.get(ours, _cell)
+            read = {"url": _address, "text": _row_texts, "tags": _tags, face_boxes.COLUMN: _as_json}.get(ours, _cell)
             columns[ours] = arrow_series([read(row) for row in values], TEXTS if ours == "text" else pa.string())
     return normalise(pl.DataFrame(columns), first_source_row, len(records))
 
@@ -52,6 +62,19 @@ def _cell(values: Sequence[Any]) -> str | None:
     if isinstance(value, str):
         return value if is_text(value) else None
     return repr(value) if isinstance(value, int | float) else None
+
+
+def _tags(values: Sequence[Any]) -> str | None:
+    """The first value, where it is a list the texts in it, one a line."""
+    if not values or not isinstance(values[0], list | tuple):
+        return _cell(values)
+    return BETWEEN_TAGS.join(tag for tag in values[0] if isinstance(tag, str) and is_text(tag))
+
+
+def _as_json(values: Sequence[Any]) -> str | None:
+    """The first value as JSON, in which text tables hold lists; null where there is none."""
+    value = values[0] if values else None
+    return value if value is None or (isinstance(value, str) and is_text(value)) else json.dumps(value, default=str)
 
 
 def _address(values: Sequence[Any]) -> str | None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from paris_assets.ingest.files.signatures import PROBE_BYTES, is_image
 
 GZIP = b"\x1f\x8b"
+MAX_CODINGS = 5  # as curl: each may unpack to the largest body
 SWITCHING = 101  # the one interim answer that no other follows
 # What an agent of an `X-Robots-Tag` is called: no directive that has a value of its own, nor a part of a date.
 _AGENT = re.compile(r"(?!unavailable_after$|max-)\S+")
@@ -100,9 +101,11 @@ def decoded(answer: Answer, max_bytes: int) -> bytes:
     """
     body = bytes(answer.body)
     names = b",".join(answer.all("content-encoding")).decode("latin-1").lower().split(",")
-    for name in reversed([name.strip() for name in names]):
+    for number, name in enumerate(reversed([name.strip() for name in names])):
         if is_image(body[:PROBE_BYTES]):
             break
+        if number == MAX_CODINGS:
+            raise BadEncoding(f"{len(names)} codings, one round the other")
         try:
             body = _decoded(body, name.removeprefix("x-"), max_bytes + 1)
         except (zlib.error, OSError) as error:

@@ -1,0 +1,130 @@
+"""Stored vectors of images in order of rank: which are close, and what has to be joined for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+import polars as pl
+
+from paris_assets.errors import BrokenInvariant
+from paris_assets.vectors.cosine import cosines
+from paris_assets.vectors.pairs import ClosePairs
+
+
+class NearVectors:
+    """The pairs of images whose vectors are close.
+
+    Args:
+        ranked: image_ids in order of rank.
+        frames: `image_id` and `vector` of some of them and of others, each image once or more. Images without one are
+            close to none.
+        least: smallest cosine.
+        scratch: local folder for the vectors, which need not fit into memory.
+
+    Raises:
+        BrokenInvariant: vectors of several dimensions.
+    """
+
+    def __init__(self, ranked: pl.Series, frames: Iterable[pl.DataFrame], least: float, scratch: Path) -> None:
+        self._close = ClosePairs(_laid_out(ranked, frames, scratch), least)
+        self._count = len(ranked)
+
+    def ties(self) -> np.ndarray:
+        """(T, 2) close pairs that join the same images as all close pairs do; of a crowd of copies few are computed."""
+        kept, groups = [np.zeros((0, 2), np.int64)], Groups(self._count)
+        for pairs in self._close.candidates():
+            # First one for each image on the right: where all are near to all, that joins them.
+            first = np.zeros(len(pairs), bool)
+            first[np.unique(pairs[:, 1], return_index=True)[1]] = True
+            for part in (pairs[first], pairs[~first]):
+                apart = part[groups.apart(part)]
+                close = apart[self.close(apart)]
+                groups.join(close)
+                kept.append(close)
+        return np.concatenate(kept)
+
+    def close(self, pairs: np.ndarray) -> np.ndarray:
+        """(P, 2) positions -> (P,) bool."""
+        return self._close.close(pairs)
+
+    def cosines(self, pairs: np.ndarray) -> np.ndarray:
+        """(P, 2) positions -> (P,) float64; 0 where one has no vector."""
+        return self._close.cosines(pairs)
+
+    def between(self, left: np.ndarray, right: np.ndarray) -> Iterable[np.ndarray]:
+        """Blocks of (P, 2) close pairs, one of `left` and one of `right`."""
+        return self._close.between(left, right)
+
+
+def cosines_with_keepers(groups: pl.DataFrame, vectors: pl.LazyFrame, encoder: str, most: int) -> np.ndarray:
+    """Cosines of copies by vectors with the keepers of their groups, by the stored vectors.
+
+    Args:
+        groups: `image_id`, `group_id`, `keeper` and `method` of `duplicate_groups`.
+        vectors: `picture_embeddings` of all shards.
+        encoder: its column.
+        most: copies that are looked at.
+    """
+    keepers = groups.filter("keeper").select("group_id", kept="image_id")
+    copies = groups.filter(pl.col("method") == "vectors").unique("image_id").sort("image_id").head(most)
+    pairs = copies.join(keepers, on="group_id", maintain_order="left").select("image_id", "kept")
+    wanted = pl.concat([pairs["image_id"], pairs["kept"]]).unique().implode()
+    known = vectors.filter(pl.col("image_id").is_in(wanted)).select("image_id", vector=encoder).unique("image_id")
+    own = known.collect()
+    sides = [pairs.select(image_id=side).join(own, on="image_id", how="left", maintain_order="left") for side in pairs]
+    missing = [side["vector"].is_null() for side in sides]
+    there = ~(missing[0] | missing[1])
+    found = np.full(pairs.height, -1.0)
+    found[there.to_numpy()] = cosines(*(side["vector"].filter(there).to_numpy() for side in sides))
+    return found
+
+
+def _laid_out(ranked: pl.Series, frames: Iterable[pl.DataFrame], scratch: Path) -> np.ndarray:
+    """(N, D) float16 vectors in the order of `ranked`, in a file without a name; zeros where there is none."""
+    order = ranked.arg_sort()
+    names = ranked.gather(order)
+    laid_out = np.zeros((len(ranked), 1), np.float16)
+    for frame in frames:
+        vectors = frame["vector"].to_numpy()
+        if not isinstance(laid_out, np.memmap):
+            with TemporaryFile(dir=scratch) as file:  # the map keeps it open
+                laid_out = np.memmap(file, np.float16, "w+", shape=(max(len(ranked), 1), vectors.shape[1]))
+        if laid_out.shape[1] != vectors.shape[1]:
+            raise BrokenInvariant(f"vectors of {vectors.shape[1]} dimensions among those of {laid_out.shape[1]}")
+        places = names.search_sorted(frame["image_id"]).clip(0, max(len(names) - 1, 0)).to_numpy()
+        known = (names.gather(places) == frame["image_id"]).to_numpy() if len(names) else np.zeros(len(frame), bool)
+        laid_out[order.to_numpy()[places[known]]] = vectors[known]
+    return laid_out
+
+
+class Groups:
+    """Numbers from 0 that are joined by pairs (Galler and Fischer 1964)."""
+
+    def __init__(self, count: int) -> None:
+        self._above = np.arange(count)
+
+    def apart(self, pairs: np.ndarray) -> np.ndarray:
+        """(P, 2) -> (P,) bool: whether the two are in different groups."""
+        tops = self._tops(pairs)
+        return tops[:, 0] != tops[:, 1]
+
+    def join(self, pairs: np.ndarray) -> None:
+        """Put the two of each of (P, 2) pairs into one group."""
+        for left, right in self._tops(pairs).tolist():
+            low, high = sorted((self._top(left), self._top(right)))
+            self._above[high] = low
+
+    def _tops(self, numbers: np.ndarray) -> np.ndarray:
+        tops = self._above[numbers]
+        while not np.array_equal(tops, above := self._above[tops]):
+            tops = above
+        self._above[numbers] = tops
+        return tops
+
+    def _top(self, number: int) -> int:
+        while number != (above := int(self._above[number])):
+            number = above
+        return number

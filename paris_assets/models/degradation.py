@@ -1,0 +1,104 @@
+"""How a picture is damaged, and whether it bears a watermark: small networks of our own, whose weights ship."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from paris_assets.config import Model
+from paris_assets.models import weights
+from paris_assets.models.degradation_network import DegradationNetwork
+from paris_assets.models.degradation_scales import CAST_LOG
+from paris_assets.models.degradation_views import row, views
+from paris_assets.models.device import Placement, place, ready
+
+PARTS = ("blur", "noise", "blocking", "cast", "watermark", "overall")
+SHORTEST = 32
+FLATTEST = 1.0
+OVERALL = {"cast": 0.2, "blur": 0.3, "watermark": 0.25, "noise": 0.25}
+
+
+class Degradation:
+    """Image scorer of six parts, each 0 to 1 and the more the worse, but for `overall`.
+
+    - `blur`, `noise`, `blocking`: of six native tiles of 128 pixels, so that size is none of it. 1 - exp(-x / scale) of the
+      deviation of a Gaussian in pixels (scale 2), of the noise in grey levels (15), of libjpeg's scale of its tables in
+      percent (200); see `degradation_scales`.
+    - `cast`: of the picture at 448 pixels: the light's distance from white in log ratios of red and blue to green (0.5).
+    - `watermark`: of the same view: the probability of a visible watermark: something laid over the picture that lets it through.
+    - `overall`: 1 - (0.2 cast + 0.3 blur + 0.25 watermark + 0.25 noise), as the webscale pipeline weighs them.
+
+    Unknown: all of pictures with less than 32 pixels on a side, and blur, with it overall, of those without a step.
+    `weights/degradation/model_card.md` says how far each can be trusted.
+    """  # noqa: E501
+
+    parts = PARTS
+    tells_unknown = True
+    min_side: int | None = None
+
+    def __init__(self, model: Model) -> None:
+        self.name, self.batch_size = model.implementation, model.batch_size
+        self._model, self._placement = model, place(model)
+        self.in_flight = self._placement.in_flight
+        self._network = load(weights.DEGRADATION.verified(), self._placement)
+
+    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (ROW, 3) uint8: native tiles, a reduced view, the short side."""
+        return row(rgb)
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """(B, ROW, 3) uint8 -> (B, 6) float32 in the order of `parts`; NaN is unknown."""
+        return scores(self._network, batch, self._placement)
+
+    def identity(self) -> dict[str, str | None]:
+        """See ``protocols.Network``."""
+        return weights.shipped_identity(self._model, weights.DEGRADATION, self._placement.precision)
+
+
+def load(path: Path, placement: Placement) -> DegradationNetwork:
+    """The networks with the weights of a file, ready on their device."""
+    network = DegradationNetwork()
+    network.load_state_dict(load_file(path))
+    return ready(network.in_precision(placement.dtype), placement)
+
+
+def scores(network: DegradationNetwork, rows: np.ndarray, placement: Placement) -> np.ndarray:
+    """See ``Degradation.run``."""
+    seen = views(rows)
+    quality = quality_scores(network, seen.tiles, placement)
+    cast, watermark = (of(network, seen.view, placement) for of in (cast_scores, watermark_scores))
+    values = dict(zip(PARTS[:-1], [*quality.T, cast, watermark], strict=True))
+    overall = 1 - sum(weight * values[part] for part, weight in OVERALL.items())
+    told = np.stack([*values.values(), overall], 1).astype(np.float32)
+    return np.where((seen.short_side >= SHORTEST)[:, None], told, np.float32(math.nan))
+
+
+@torch.inference_mode()
+def quality_scores(network: DegradationNetwork, tiles: np.ndarray, placement: Placement) -> np.ndarray:
+    """(B, 6, 128, 128, 3) uint8 -> (B, 3) float32: blur, NaN where there is no step, noise and blocking."""
+    found = network.quality(_pixels(tiles, placement)).cpu().numpy()
+    flat = tiles[..., 1].reshape(*tiles.shape[:2], -1).std(-1).max(1) < FLATTEST
+    found[flat, 0] = math.nan
+    return found
+
+
+@torch.inference_mode()
+def cast_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
+    """(B, 448, 448, 3) uint8 -> (B,) float32."""
+    shift = network.cast(_pixels(view, placement)).values.float().norm(dim=1)
+    return (1 - torch.exp(-shift / CAST_LOG)).cpu().numpy()
+
+
+@torch.inference_mode()
+def watermark_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
+    """(B, 448, 448, 3) uint8 -> (B,) float32."""
+    return network.watermark(_pixels(view, placement)).values.float().sigmoid().cpu().numpy()
+
+
+def _pixels(values: np.ndarray, placement: Placement) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(placement.device).movedim(-1, -3).float()

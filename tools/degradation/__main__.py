@@ -1,0 +1,73 @@
+"""Train the degradation networks anew and evaluate them; their model card has the figures of the shipped weights.
+
+    python -m tools.degradation collect                  # photos and fonts, out of Debian 12 packages
+    python -m tools.degradation train --out FILE         # photos -> model.safetensors; the shipped file stays as it is
+    python -m tools.degradation evaluate                 # held-out figures of the shipped weights, as a table
+    python -m tools.degradation evaluate --weights FILE --large
+
+The photos are those of `tools.small_vae`, whose `--work` this command shares. Every sample has a seed of its own and
+the number of steps is fixed: on the same machine and libraries a run gives the same weights again.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from paris_assets.models import weights
+from tools.degradation.drawing import train_drawing
+from tools.degradation.evaluate import Figures, evaluated, scorers_of
+from tools.degradation.fonts import collect_fonts
+from tools.degradation.photos import held_out, held_out_large, pixels, seen_whole, training
+from tools.degradation.train import save, train_cast, train_quality, train_watermark
+from tools.small_vae.photos import WORK, collect
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.degradation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, default=WORK, help=f"folder of the collected photos and fonts ({WORK})")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (1)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("collect")
+    training_, evaluating = (commands.add_parser(name) for name in ("train", "evaluate"))
+    training_.add_argument("--out", type=Path, required=True, help="file to write the weights to")
+    training_.add_argument("--steps", type=float, default=1.0, help="of the shipped weights' steps (1.0)")
+    evaluating.add_argument(
+        "--weights", type=Path, default=weights.DEGRADATION.path, help="file of weights (the shipped)"
+    )
+    evaluating.add_argument("--large", action="store_true", help="on the large held-out photos, which collect fetches")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    if options.command == "collect":
+        collect(options.work)
+        collect_fonts(options.work)
+    elif options.command == "train":
+        _train(options.work, options.out, options.steps)
+    else:
+        photos = held_out_large() if options.large else held_out()
+        show(evaluated(scorers_of(options.weights), pixels(photos, options.work)))
+
+
+def _train(work: Path, out: Path, steps: float) -> None:
+    photos = pixels(training(), work)
+    seen = seen_whole(photos)
+    networks = {
+        "quality": train_quality(photos, steps),
+        "cast": train_cast(seen, steps),
+        "watermark": train_watermark(seen, train_drawing(work / "fonts"), steps),
+    }
+    save(networks, out)
+
+
+def show(figures: Figures) -> None:
+    """As lines of a table."""
+    for name, value in figures.items():
+        print(f"| {name} | {value:.3f} |")
+
+
+if __name__ == "__main__":
+    main()
