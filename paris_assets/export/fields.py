@@ -64,12 +64,18 @@ def profile_fields(known: Iterable[str]) -> list[Field]:
     def first(*columns: str) -> pl.Expr:
         return of(next((column for column in columns if column in there), columns[-1]), pl.Float32)
 
+    def shared(column: str, most: float) -> pl.Expr:
+        """What the network of degradations says, else the share of a measurement."""
+        if f"degradation_{column}" in there:
+            return of(f"degradation_{column}", pl.Float32)
+        return (of(column, pl.Float32) / most).clip(upper_bound=1)
+
     aigc = of("aigc", pl.Float32)
     faults = {
-        "color_cast": (of("cast", pl.Float32), "the profile's score of this name, 0-1"),
-        "blurriness": (_share(of("blur", pl.Float32), MAX_BLUR), "blur over 16 pixels, 0-1"),
-        "watermark": (first("watermark", "pwatermark"), "the profile's score, else the source's, 0-1"),
-        "noise": (_share(of("noise", pl.Float32), MAX_NOISE), "noise over 50 grey levels, 0-1"),
+        "color_cast": (of("degradation_cast", pl.Float32), "degradation_cast, 0-1"),
+        "blurriness": (shared("blur", MAX_BLUR), "degradation_blur, else blur over 16 pixels, 0-1"),
+        "watermark": (first("degradation_watermark", "pwatermark"), "degradation_watermark, else the source's, 0-1"),
+        "noise": (shared("noise", MAX_NOISE), "degradation_noise, else noise over 50 grey levels, 0-1"),
     }
     weights = {"color_cast": 0.2, "blurriness": 0.3, "watermark": 0.25, "noise": 0.25}
     # A sum of expressions with a null is null: quality is known where all four are.
@@ -120,10 +126,6 @@ def _embedding_name(column: str, encoder: Model) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"\W+", "_", name.lower())
-
-
-def _share(value: pl.Expr, most: float) -> pl.Expr:
-    return (value / most).clip(upper_bound=1)
 
 
 def _hex(column: str) -> pl.Expr:

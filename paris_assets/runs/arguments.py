@@ -124,8 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
             commands,
             "export",
             "what is known of every image, in a form that others load",
-            "Writes image_profiles/SHARD.parquet, a row per image: size, signals, scores, embeddings, verdict, "
-            "caption, cluster. Files that are there and hold the same are left as they are.",
+            "Writes image_profiles/SHARD.parquet, a row per image. What is there and holds the same is left as it is.",
         )
     )
     doctor = _command(commands, "doctor", "what this machine can run and what is missing")

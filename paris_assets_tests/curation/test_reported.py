@@ -127,10 +127,12 @@ class Text(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.sources: list[str] = []
+        self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href") and tag != "a"]
+        self.links += [value or "" for name, value in attrs if name == "href" and tag == "a"]
 
 
 def test_the_page_loads_nothing_runs_nothing_and_says_what_happened(report: tuple[pl.DataFrame, str]) -> None:
@@ -140,6 +142,7 @@ def test_the_page_loads_nothing_runs_nothing_and_says_what_happened(report: tupl
     assert "script" not in parser.tags
     assert parser.sources
     assert all(source.startswith("data:image/webp;base64,") for source in parser.sources)
+    assert parser.links == ["../.dagster/run_times.html"]
     assert "60 images = 20 kept by the rules + 30 short_side + 10 best" in page
     plain = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "short_side 30 30" in plain

@@ -80,7 +80,7 @@ def test_images_are_the_files_as_fetched(store: MadeUpRoot, out: Path) -> None:
 def test_descriptions_travel_with_the_columns(store: MadeUpRoot, out: Path) -> None:
     export(store, out)
     field = pq.read_schema(table(out, SHARD)).field("img_vd_noise")
-    assert field.metadata[b"description"] == b"noise over 50 grey levels, 0-1"
+    assert field.metadata[b"description"] == b"degradation_noise, else noise over 50 grey levels, 0-1"
 
 
 def test_what_is_there_stays_and_what_changed_is_written_again(

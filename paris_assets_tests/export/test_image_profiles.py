@@ -73,7 +73,10 @@ def test_what_was_not_measured_is_null_of_the_same_type() -> None:
 
 
 def test_quality_is_known_where_all_four_faults_are() -> None:
-    known = {"cast": 0.5, "blur": 8.0, "watermark": 0.25, "pwatermark": 1.0, "noise": 25.0}
+    known = {
+        "degradation_cast": 0.5, "blur": 8.0, "degradation_watermark": 0.25, "pwatermark": 1.0,
+        "noise": 50.0, "degradation_noise": 0.5,
+    }  # fmt: skip
     fields = {field.name: field.value for field in profile_fields(known)}
     found = pl.DataFrame(known).select(
         fields["img_vd_overall_quality"].alias("all"), fields["img_vd_watermark"].alias("w")
