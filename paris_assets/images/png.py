@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# What changes how pixels are shown: palette, transparency, colours, EXIF and XMP (the orientation), animation.
-_ONCE = (b"IHDR", b"PLTE", b"tRNS", b"cICP", b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"eXIf", b"iTXt", b"acTL", b"fcTL")
-_XMP = b"XML:com.adobe.xmp\0"
+# What changes how pixels are shown: palette, transparency, colours, animation, and the orientation in EXIF and XMP, for
+# which there are texts, too; ImageMagick's is older than the chunk eXIf.
+_ONCE = (b"IHDR", b"PLTE", b"tRNS", b"cICP", b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"eXIf", b"acTL", b"fcTL")
+_EXIF, _XMP = b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"
+_KEYWORDS = {**dict.fromkeys(_ONCE, b""), b"tEXt": _EXIF, b"zTXt": _EXIF, b"iTXt": _XMP}
 
 
 def chunk(data: bytes, name: bytes) -> bytes | None:
@@ -25,7 +27,7 @@ def shown(data: bytes) -> bytes:
     for kind, start, end in _chunks(data):
         if b"IDAT" in seen and kind != b"IDAT":
             break
-        once = kind in _ONCE and kind not in seen and (kind != b"iTXt" or data.startswith(_XMP, start + 8))
+        once = kind not in seen and kind in _KEYWORDS and data.startswith(_KEYWORDS[kind], start + 8)
         if once or kind == b"IDAT":
             kept.append(data[start:end])
             seen.add(kind)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from paris_assets.images import decode
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb, read_header
@@ -69,6 +69,18 @@ def test_orientation(orientation: int, format: str) -> None:
     header = read_header(data)
     assert (header.height, header.width) == expected.shape[:2]
     assert (header.width, header.height) == ((40, 48) if orientation >= 5 else (48, 40))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_exif_that_a_png_keeps_as_a_text_turns_it_too(packed: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    raw, texts = exif.tobytes(), PngImagePlugin.PngInfo()
+    texts.add_text("Comment", "of something else", zip=packed)
+    texts.add_text("Raw profile type exif", f"\nexif\n{len(raw):8}\n{raw.hex()}\n", zip=packed)
+    assert np.array_equal(
+        decode_rgb(encode(picture(), "PNG", pnginfo=texts)), np.asarray(picture())[::-1].swapaxes(0, 1)
+    )
 
 
 def test_damaged_exif_is_ignored() -> None:
