@@ -56,7 +56,7 @@ BASH = """_paris() {{
         --select|--from) COMPREPLY=($(compgen -W "{assets}" -- "$cur")); return ;;
         --set) compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -S = -W "{settings}" -- "$cur")); return ;;
         --retry) COMPREPLY=($(compgen -W "transient" -- "$cur")); return ;;
-        --root|--source|--log-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --root|--source|--log-file|--queries|--html|--write) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
     case "${{COMP_WORDS[1]}}" in
 {commands}
