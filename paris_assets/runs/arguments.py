@@ -63,7 +63,7 @@ BASH = """_paris() {{
         --format) COMPREPLY=($(compgen -W "{formats}" -- "$cur")); return ;;
         --only) COMPREPLY=($(compgen -W "kept all" -- "$cur")); return ;;
         --retry) COMPREPLY=($(compgen -W "transient" -- "$cur")); return ;;
-        --root|--out|--source|--log-file) compopt -o filenames 2>/dev/null
+        --root|--out|--source|--log-file|--queries|--html|--write) compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
     case "${{COMP_WORDS[1]}}" in
