@@ -102,10 +102,9 @@ def _judged(
     rows: pl.DataFrame, kind: str, settings: Captions, answered: pl.Expr, by_source: bool, count: Count | None
 ) -> pl.DataFrame:
     """Rows of `caption_kinds` from ``image_id``, ``captioner`` and what was ``written``."""
-    reason = pl.when(answered).then(reasons(pl.col("written"), settings, kind, by_source)).otherwise(pl.lit(NO_ANSWER))
-    table = rows.select(
-        "image_id", "captioner", kind=pl.lit(kind), caption=tidy(pl.col("written")).fill_null(""), reason=reason
-    )
+    plain = rows.with_columns(caption=tidy(pl.col("written")).fill_null(""), kind=pl.lit(kind))
+    reason = pl.when(answered).then(reasons(pl.col("caption"), settings, kind, by_source)).otherwise(pl.lit(NO_ANSWER))
+    table = plain.with_columns(reason=reason)
     if settings.max_tokens is not None and count is not None:
         texts = table.filter(pl.col("reason").is_null()).select("image_id", "caption")
         tokens = pl.Series(count(texts["caption"].to_list()) if texts.height else [], dtype=pl.Int64)

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paris_assets.captions.validity import reasons
+from paris_assets.captions.words import tidy
 from paris_assets.config import Captions
 
 
 def reason(text: str | None, kind: str = "source", by_source: bool = True, **settings: Any) -> str | None:
     frame = pl.DataFrame({"text": [text]}, schema={"text": pl.String})
-    return frame.select(reasons(pl.col("text"), Captions(**settings), kind, by_source)).item()
+    plain = frame.select(tidy(pl.col("text")).fill_null(""))
+    return plain.select(reasons(pl.col("text"), Captions(**settings), kind, by_source)).item()
 
 
 def _is_caption(text: str | None, min_words: int = 3) -> bool:
