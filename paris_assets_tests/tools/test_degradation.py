@@ -30,7 +30,6 @@ from tools.degradation.samples import VISIBLE, cast_sample, marked, measured_mar
 
 CARD = weights.DEGRADATION.path.parent / "model_card.md"
 SAMPLES = Path(photos.__file__).parents[2] / "data" / "sample"
-FEW = 8
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,6 +105,7 @@ def test_the_scale_of_tables_is_libjpegs() -> None:
     def scale(quality: int) -> float:
         file = io.BytesIO()
         Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
+        file.seek(0)
         return JpegImageFile(file).quantization[0][-1] / 99 * 100
 
     assert scale(50) == pytest.approx(damage.table_scale(50), abs=1)
@@ -217,19 +217,16 @@ def card_figures() -> Figures:
 
 @pytest.fixture(scope="module")
 def figures() -> Figures:
-    return evaluated(
-        scorers_of(weights.DEGRADATION.verified()), pixels(held_out()[:: 46 // FEW][:FEW], SAMPLES), times=6
-    )
+    return evaluated(scorers_of(weights.DEGRADATION.verified()), pixels(held_out(), SAMPLES))
 
 
 @pytest.mark.slow
-def test_a_part_of_the_held_out_photos_gives_the_figures_of_the_card(figures: Figures) -> None:
-    """On 8 of the 46 photos; a correlation of 48 pictures wavers by a few hundredths, a share of 8 by more."""
+def test_the_held_out_photos_give_the_figures_of_the_card(figures: Figures) -> None:
+    """Up to what other fonts' renderers, JPEG libraries and instruction sets change."""
     card = card_figures()
+    assert figures.keys() == card.keys()
     for name, told in card.items():
-        if name.startswith(("AUC", "cast with", "R2")) or " with " in name:
-            assert figures[name] == pytest.approx(told, abs=0.15), name
-    assert set(figures) <= set(card)
+        assert figures[name] == pytest.approx(told, abs=0.05 if name.startswith(("false", "recall")) else 0.02), name
 
 
 @pytest.mark.slow
@@ -241,4 +238,4 @@ def test_the_goals_that_the_card_calls_reached_are_reached(figures: Figures) -> 
         asked = figures[f"label {first} with label {second}"]  # compression takes noise away
         assert figures[f"{one} with {other}"] == pytest.approx(asked, abs=0.3)
     assert figures["cast with shift"] >= 0.7
-    assert figures["AUC"] >= 0.85
+    assert ("**Not reached: the watermark**" in CARD.read_text()) == (figures["AUC"] < 0.85)
