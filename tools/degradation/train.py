@@ -42,9 +42,15 @@ class Phase(NamedTuple):
     steps: int
     planned: int
     rate: float
+    draw: tuple[int, ...] = ()
+    """Further part of the samples' seeds."""
 
 
-WATERMARK_PHASES = Phase("parts", 160, 16, 600, 850, RATE), Phase("views", VIEW, 8, 60, 60, RATE / 4)
+WATERMARK_PHASES = (
+    Phase("parts", 160, 16, 600, 850, RATE),
+    Phase("more parts", 160, 16, 480, 480, RATE, (1,)),
+    Phase("views", VIEW, 8, 40, 40, RATE / 4, (2,)),
+)
 
 
 def train_quality(photos: Photos, share: float = 1.0, seed: int = 0) -> QualityNetwork:
@@ -103,7 +109,7 @@ def train_watermark(seen: Photos, drawing: Drawing, share: float = 1.0, seed: in
     network = WatermarkNetwork()
     for phase in WATERMARK_PHASES:
         steps, planned = (max(1, round(count * share)) for count in (phase.steps, phase.planned))
-        made = batches(maker(phase.side), (seed, phase.side), steps, phase.batch)
+        made = batches(maker(phase.side), (seed, phase.side, *phase.draw), steps, phase.batch)
         network = fitted(network, f"watermark, {phase.name}", made, watermark_loss, planned, phase.rate)
     return network
 
