@@ -357,7 +357,7 @@ def test_what_speaks_to_the_user_raises_nothing_else() -> None:
 
 def test_the_classes_keep_the_bases_that_callers_and_pydantic_know() -> None:
     from paris_assets.ingest.lists.columns import SourceError
-    from paris_assets.models.weights import WeightsError
+    from paris_assets.models.carried import WeightsError
     from paris_assets.settings.credentials import AddressError
     from paris_assets.storage.checksum import DamagedFile
     from paris_assets.storage.object_store import StorageError

@@ -8,6 +8,7 @@ from transformers import Blip2ForConditionalGeneration
 
 from paris_assets.config import Model
 from paris_assets.models import weights
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.device import place
 from paris_assets.models.normalise import CLIP, normalise
 from paris_assets.models.resize import stretch
@@ -42,7 +43,7 @@ class Blip2:
         self._network = load(Blip2ForConditionalGeneration, self._folder, self._placement)
         config = self._network.config
         if config.image_token_index is None:
-            raise weights.WeightsError(
+            raise WeightsError(
                 f"{self.name}: config.json of {model.path} has no image_token_index: use a newer revision of it"
             )
         self._side = int(config.vision_config.image_size)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from paris_assets.config import Model
-from paris_assets.models import weights
+from paris_assets.models import carried
 from paris_assets.models.degradation_network import DegradationNetwork
 from paris_assets.models.degradation_scales import CAST_LOG
 from paris_assets.models.degradation_views import row, views
@@ -45,7 +45,7 @@ class Degradation:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
         self.in_flight = self._placement.in_flight
-        self._network = load(weights.DEGRADATION.verified(), self._placement)
+        self._network = load(carried.DEGRADATION.verified(), self._placement)
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (ROW, 3) uint8: native tiles, a reduced view, the short side."""
@@ -57,7 +57,7 @@ class Degradation:
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
-        return weights.shipped_identity(self._model, weights.DEGRADATION, self._placement.precision)
+        return carried.shipped_identity(self._model, carried.DEGRADATION, self._placement.precision)
 
 
 def load(path: Path, placement: Placement) -> DegradationNetwork:

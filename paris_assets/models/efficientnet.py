@@ -7,7 +7,7 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 
 from paris_assets.config import Model
-from paris_assets.models import weights
+from paris_assets.models import carried
 from paris_assets.models.device import Placement, place, ready
 from paris_assets.models.resize import square
 
@@ -36,7 +36,7 @@ class EfficientNetLite0:
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
-        return weights.package_identity(self._model, weights.EFFICIENTNET_LITE0, self._placement.precision)
+        return carried.package_identity(self._model, carried.EFFICIENTNET_LITE0, self._placement.precision)
 
 
 def load(placement: Placement) -> EfficientNet:
@@ -46,7 +46,7 @@ def load(placement: Placement) -> EfficientNet:
         WeightsError: the file is absent or not the one expected.
     """
     # The network package's own loader would unpickle freely.
-    state = torch.load(weights.EFFICIENTNET_LITE0.verified(), map_location="cpu", weights_only=True)
+    state = torch.load(carried.EFFICIENTNET_LITE0.verified(), map_location="cpu", weights_only=True)
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(state)
     return ready(network.to(placement.dtype), placement)

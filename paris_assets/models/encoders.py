@@ -12,6 +12,7 @@ from pathlib import Path
 from paris_assets.config import Model, Profile, Score
 from paris_assets.errors import UserError
 from paris_assets.models import weights
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.head_card import Encoder, encoder_problem, read_card
 from paris_assets.models.hub import cached, is_hub_name
 from paris_assets.models.registry import KNOWN, requirements, text_tower_class
@@ -44,7 +45,7 @@ def require_fit(score: Score, encoder: Model) -> None:
     """
     problem = _fit(score, encoder)
     if problem:
-        raise weights.WeightsError(problem)
+        raise WeightsError(problem)
 
 
 def is_head(score: Score) -> bool:

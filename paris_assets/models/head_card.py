@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from paris_assets.config import Model
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.hub import hub_problem
-from paris_assets.models.weights import WeightsError
 
 METADATA = "paris_head"
 """Key of the safetensors metadata under which a card stands, as JSON."""

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from paris_assets.config import Model
+from paris_assets.models.carried import WeightsError, sha256
 from paris_assets.models.head_card import head_file, is_hub_head, read_card
 from paris_assets.models.threads import cores
-from paris_assets.models.weights import WeightsError, sha256
 
 _NESTED = ("model_state_dict", "state_dict")
 _ACTIVATIONS = {"relu": nn.ReLU, "none": nn.Identity}

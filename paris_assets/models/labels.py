@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from paris_assets.config import Model
-from paris_assets.models import weights
+from paris_assets.models import carried
 from paris_assets.models.device import place
 from paris_assets.models.efficientnet import SIZE, features, load
 from paris_assets.models.resize import square
@@ -55,7 +55,7 @@ class ImagenetLabels:
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
-        return weights.package_identity(self._model, weights.EFFICIENTNET_LITE0, self._placement.precision)
+        return carried.package_identity(self._model, carried.EFFICIENTNET_LITE0, self._placement.precision)
 
     def _caption(self, probabilities: np.ndarray, first: int, second: int) -> str:
         caption = f"a photo of {self._phrases[first]}"

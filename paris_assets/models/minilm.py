@@ -9,7 +9,7 @@ import torch
 from transformers import BertModel
 
 from paris_assets.config import Model
-from paris_assets.models import weights
+from paris_assets.models import carried
 from paris_assets.models.device import place
 from paris_assets.models.protocols import TextEmbeddings
 from paris_assets.models.transformer import load, load_tokenizer, token_counts, tokenise
@@ -25,7 +25,7 @@ class MiniLm:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
         self.in_flight = self._placement.in_flight
-        folder = weights.MINILM.verified().parent
+        folder = carried.MINILM.verified().parent
         self._tokenizer = load_tokenizer(folder)
         self._network = load(BertModel, folder, self._placement)
 
@@ -45,4 +45,4 @@ class MiniLm:
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
-        return weights.package_identity(self._model, weights.MINILM, self._placement.precision)
+        return carried.package_identity(self._model, carried.MINILM, self._placement.precision)

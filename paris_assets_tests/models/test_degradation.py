@@ -15,11 +15,11 @@ from PIL import Image, ImageFilter
 from safetensors.torch import load_file
 
 from paris_assets.config import Model
-from paris_assets.models import weights
+from paris_assets.models import carried
+from paris_assets.models.carried import Shipped, WeightsError
 from paris_assets.models.degradation import OVERALL, PARTS, Degradation
 from paris_assets.models.degradation_views import GRID, TILE, VIEW, mirrored, reduced_view, row, tiles, view, views
 from paris_assets.models.registry import KNOWN, build, requirements, score_columns
-from paris_assets.models.weights import Shipped, WeightsError
 from paris_assets_tests.fixtures.photographs import photographs
 from paris_assets_tests.signals.ladder import balanced, clean, compressed, noisy, sample
 from tools.degradation.damage import cast
@@ -38,7 +38,7 @@ def told(scorer: Degradation, *pictures: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_the_weights_ship_and_are_small() -> None:
-    path = weights.DEGRADATION.verified()
+    path = carried.DEGRADATION.verified()
     assert path.stat().st_size <= 4_000_000
     values = [value for value in load_file(path).values() if value.is_floating_point()]
     assert {value.dtype for value in values} == {torch.float16}
@@ -47,8 +47,8 @@ def test_the_weights_ship_and_are_small() -> None:
 
 
 def test_other_weights_than_the_shipped_are_refused_before_opening(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = weights.DEGRADATION.sha256
-    monkeypatch.setattr(weights, "DEGRADATION", Shipped("degradation/model.safetensors", "0" * 64))
+    found = carried.DEGRADATION.sha256
+    monkeypatch.setattr(carried, "DEGRADATION", Shipped("degradation/model.safetensors", "0" * 64))
     with pytest.raises(WeightsError, match=f"sha256 {found}, expected 0+: it was not opened. Install paris_assets"):
         build(Model(implementation="degradation"))
     absent = Shipped("degradation/gone.safetensors", found)
@@ -173,11 +173,11 @@ def test_the_identity_names_the_weights(scorer: Degradation) -> None:
         "implementation": "degradation",
         "source": "paris_assets",
         "revision": None,
-        "sha256": weights.DEGRADATION.sha256,
+        "sha256": carried.DEGRADATION.sha256,
         "precision": "fp32",
     }
 
 
 def test_the_wheel_has_the_weights() -> None:
-    shipped = (Path(weights.__file__).parents[2] / "setup.cfg").read_text()
+    shipped = (Path(carried.__file__).parents[2] / "setup.cfg").read_text()
     assert "models/weights/degradation/*" in shipped

@@ -15,10 +15,10 @@ from torch import nn
 from paris_assets.config import Model
 from paris_assets.errors import UserError
 from paris_assets.models.batches import BatchStats
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.head_card import Encoder, encoder_problem, read_card
 from paris_assets.models.heads import Cosine, unit
 from paris_assets.models.registry import build, requirements
-from paris_assets.models.weights import WeightsError
 from paris_assets.signals.heads import in_batches
 from paris_assets_tests.models import head_files
 

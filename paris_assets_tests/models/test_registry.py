@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from paris_assets.config import Model
-from paris_assets.models import weights
+from paris_assets.models import carried, weights
+from paris_assets.models.carried import Package, WeightsError
 from paris_assets.models.registry import KNOWN, ModelError, build, network_modules, requirements
-from paris_assets.models.weights import Package, WeightsError
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -50,7 +50,7 @@ def test_an_absent_package_comes_with_its_pip_line(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "package", [weights.EFFICIENTNET_LITE0, weights.OPEN_NSFW, weights.MINILM], ids=lambda package: package.distribution
+    "package", [carried.EFFICIENTNET_LITE0, carried.OPEN_NSFW, carried.MINILM], ids=lambda package: package.distribution
 )
 def test_weights_with_another_sha256_are_refused_before_opening(package: Package) -> None:
     assert package.verified().is_file()

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, CLIPTextModel
 
 from paris_assets.config import Model
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.registry import build
 from paris_assets.models.transformer import tokenise
-from paris_assets.models.weights import WeightsError
 from paris_assets_tests.models import tiny
 
 TEXTS = [

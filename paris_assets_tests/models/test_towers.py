@@ -15,9 +15,9 @@ from transformers import AutoModel, AutoTokenizer
 from paris_assets.config import Model
 from paris_assets.images.decode import decode_rgb
 from paris_assets.models.batches import run_batches
+from paris_assets.models.carried import WeightsError
 from paris_assets.models.preprocessing import PREPROCESSOR
 from paris_assets.models.registry import ModelError, Models, build, text_tower_class
-from paris_assets.models.weights import WeightsError
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
 from paris_assets_tests.models.test_preprocessing import _case

@@ -20,9 +20,9 @@ from paris_assets.config import Profile
 from paris_assets.definitions import asset_graph, build_definitions, open_catalog
 from paris_assets.images.decode import decode_rgb
 from paris_assets.models import towers
+from paris_assets.models.carried import sha256
 from paris_assets.models.heads import unit
 from paris_assets.models.registry import Models, build
-from paris_assets.models.weights import sha256
 from paris_assets.runs.doctor import missing_for
 from paris_assets.signals import checks
 from paris_assets_tests.fixtures import direct, made_up, small_world

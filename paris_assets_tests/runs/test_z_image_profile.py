@@ -11,7 +11,7 @@ import pytest
 
 from paris_assets.config import Profile
 from paris_assets.images.decode import read_header
-from paris_assets.models.weights import sha256
+from paris_assets.models.carried import sha256
 from paris_assets.profiles import load_profile
 from paris_assets.runs.doctor import missing_for
 from paris_assets_tests.fixtures import direct

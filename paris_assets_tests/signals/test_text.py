@@ -43,6 +43,11 @@ def test_photographs_have_no_codes() -> None:
     assert found == {"barcodes": [0] * 24, "barcode_kinds": [None] * 24}
 
 
+def test_a_picture_too_long_for_the_reader_is_unknown() -> None:
+    long = np.full((1, 70_000, 3), 200, np.uint8)
+    assert Barcodes().measure([long, long[:, :60_000]]) == {"barcodes": [None, 0], "barcode_kinds": [None, None]}
+
+
 def with_lines(photo: Image.Image, lines: list[str], size: int) -> np.ndarray:
     canvas = photo.resize((640, 480))
     draw = ImageDraw.Draw(canvas)

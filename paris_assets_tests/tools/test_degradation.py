@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from paris_assets.models import weights
+from paris_assets.models import carried
 from paris_assets.models.degradation_network import QUALITY
 from paris_assets.models.degradation_scales import BLUR_PX, JPEG_SCALE, NOISE_LEVELS
 from paris_assets.models.degradation_views import VIEW
@@ -28,7 +28,7 @@ from tools.degradation.overlays import DISTRACTIONS, distracted, logo_mask, pain
 from tools.degradation.photos import held_out, pixels
 from tools.degradation.samples import VISIBLE, cast_sample, marked, measured_mark, quality_sample, watermark_sample
 
-CARD = weights.DEGRADATION.path.parent / "model_card.md"
+CARD = carried.DEGRADATION.path.parent / "model_card.md"
 SAMPLES = Path(photos.__file__).parents[2] / "data" / "sample"
 
 
@@ -217,7 +217,7 @@ def card_figures() -> Figures:
 
 @pytest.fixture(scope="module")
 def figures() -> Figures:
-    return evaluated(scorers_of(weights.DEGRADATION.verified()), pixels(held_out(), SAMPLES))
+    return evaluated(scorers_of(carried.DEGRADATION.verified()), pixels(held_out(), SAMPLES))
 
 
 @pytest.mark.slow

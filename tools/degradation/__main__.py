@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from paris_assets.models import weights
+from paris_assets.models import carried
 from tools.degradation.drawing import train_drawing
 from tools.degradation.evaluate import Figures, evaluated, scorers_of
 from tools.degradation.fonts import collect_fonts
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training_.add_argument("--out", type=Path, required=True, help="file to write the weights to")
     training_.add_argument("--steps", type=float, default=1.0, help="of the shipped weights' steps (1.0)")
     evaluating.add_argument(
-        "--weights", type=Path, default=weights.DEGRADATION.path, help="file of weights (the shipped)"
+        "--weights", type=Path, default=carried.DEGRADATION.path, help="file of weights (the shipped)"
     )
     evaluating.add_argument("--large", action="store_true", help="on the large held-out photos, which collect fetches")
     options = parser.parse_args(arguments)
