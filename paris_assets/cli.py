@@ -185,7 +185,7 @@ def _settings(options: argparse.Namespace) -> int:
 
 def _completion(options: argparse.Namespace) -> int:
     from paris_assets.definitions import asset_graph
-    from paris_assets.runs.arguments import completion_script
+    from paris_assets.runs.completion import completion_script
 
     profile = load_profile("demo")
     rules = {"signal_rules": profile.curation.signal_rules, "score_rules": profile.curation.score_rules}

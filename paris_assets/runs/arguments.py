@@ -1,4 +1,4 @@
-"""The arguments of `paris`: what each command takes, with examples, and the script that completes them in a shell."""
+"""The arguments of `paris`: what each command takes, with examples."""
 
 from __future__ import annotations
 
@@ -54,27 +54,6 @@ SEARCH = (
     "path of an image file, or an image_id of the root. Every vector is compared. Prints rank, cosine, image_id,\n"
     "whether the image is kept, and its caption."
 )
-BASH = """_paris() {{
-    local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}" words=""
-    case "$prev" in
-        --profile) COMPREPLY=($(compgen -W "{profiles}" -- "$cur") $(compgen -f -X '!*.y*ml' -- "$cur")); return ;;
-        --select|--from) COMPREPLY=($(compgen -W "{assets}" -- "$cur")); return ;;
-        --set) compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -S = -W "{settings}" -- "$cur")); return ;;
-        --format) COMPREPLY=($(compgen -W "{formats}" -- "$cur")); return ;;
-        --only) COMPREPLY=($(compgen -W "kept all" -- "$cur")); return ;;
-        --retry) COMPREPLY=($(compgen -W "transient" -- "$cur")); return ;;
-        --root|--out|--source|--log-file|--queries|--html|--write) compopt -o filenames 2>/dev/null
-            COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    esac
-    case "${{COMP_WORDS[1]}}" in
-{commands}
-        *) words="{names} --help --version" ;;
-    esac
-    [ "$COMP_CWORD" -eq 1 ] && words="{names} --help --version"
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
-}}
-complete -o bashdefault -F _paris paris
-"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -221,30 +200,3 @@ def _version() -> str:
         return version("paris_assets")
     except PackageNotFoundError:  # read from a folder
         return "(not installed)"
-
-
-def completion_script(
-    shell: str, profiles: list[str], assets: list[str], settings: list[str], bounds: list[str]
-) -> str:
-    """A script for bash or zsh that completes commands, options, and names of profiles, assets and settings.
-
-    Args:
-        bounds: settings of rules, by their names.
-    """
-    choices = next(action.choices for action in build_parser()._actions if action.dest == "name")
-    assert isinstance(choices, dict)
-    options = {
-        name: [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
-        for name, parser in choices.items()
-    }
-    options["completion"] += ["bash", "zsh"]
-    options["settings"] += sorted({name.rpartition(".")[0] or name for name in settings})
-    script = BASH.format(
-        profiles=" ".join(profiles),
-        assets=" ".join(assets),
-        settings=" ".join([*settings, *bounds]),
-        names=" ".join(choices),
-        formats=" ".join(EXPORT_FORMATS),
-        commands="\n".join(f'        {name}) words="{" ".join(words)}" ;;' for name, words in options.items()),
-    )
-    return f"autoload -U +X bashcompinit && bashcompinit\n{script}" if shell == "zsh" else script

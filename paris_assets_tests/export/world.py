@@ -71,6 +71,7 @@ def _fetched(store: MadeUpRoot, shard: str) -> None:
             {
                 "source_row": first + number, "image_id": sha[:32], "url": url, "text": text, "status": "ok",
                 "size_bytes": len(data), "width": 48, "height": 32, "format": "jpeg", "offset": offsets[number],
+                "sha256": sha, "stored_sha256": sha, "stored_bytes": len(data),
             }
         )  # fmt: skip
         sources.append({"source_row": first + number, "url": url, "text": text, "aesthetic": 1.5, "pwatermark": 0.25})

@@ -360,7 +360,9 @@ def test_bounds_of_checks_and_settings_of_speed_redo_nothing(root: Path, small_s
     }
     assert len(tuning) == 9
     changed = tuning | {f"checks__{name}": value for name, value in usual.checks} | {"signals__threads": 0}
-    profile = small_world.profile(small_source, **{name: other_value(value) for name, value in changed.items()})
+    others = {name: other_value(value) for name, value in changed.items()}
+    others["checks__max_rejected_by"] = {"short_side": 0.9}
+    profile = small_world.profile(small_source, **others)
     assert all(getattr(profile.checks, name) != value for name, value in usual.checks)
     assert all(profile.at(name.replace("__", ".")) != value for name, value in changed.items())
     stamps = direct.stamps(root)

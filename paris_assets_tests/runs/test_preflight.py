@@ -18,7 +18,8 @@ from paris_assets.latents.encode import TOO_SMALL
 from paris_assets.models.registry import requirements
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.profiles import load_profile
-from paris_assets.runs.arguments import build_parser, completion_script
+from paris_assets.runs.arguments import build_parser
+from paris_assets.runs.completion import completion_script
 from paris_assets.runs.preflight import setting_problems
 from paris_assets.runs.progress import WIDTH, Estimate, duration, open_console
 from paris_assets.runs.rejections import often

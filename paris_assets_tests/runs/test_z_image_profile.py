@@ -12,6 +12,7 @@ import pytest
 from paris_assets.config import Profile
 from paris_assets.images.decode import read_header
 from paris_assets.models.carried import sha256
+from paris_assets.models.degradation import PARTS
 from paris_assets.profiles import load_profile
 from paris_assets.runs.doctor import missing_for
 from paris_assets_tests.fixtures import direct
@@ -55,7 +56,7 @@ def paths(folder: Path) -> dict[str, Any]:
         "scores.aesthetic.path": str(folder / "model.safetensors"),
         "scores.aesthetic.options": {"encoder": {"sha256": sha256(weights)}, "normalisation": "l2"},
         "scores.aigc.path": str(folder / "aigc.safetensors"),
-        "captions.captioner.path": str(folder / "blip2"),
+        "captions.kinds.short.captioner.path": str(folder / "blip2"),
         "text.encoder.path": str(folder / "text"),
         "latents.codec.path": str(folder / "z"),
     }
@@ -97,7 +98,8 @@ def test_nothing_is_missing_and_an_absent_head_is_named(profile: Profile) -> Non
 
 def test_every_score_is_there_and_a_picture_without_text_has_no_similarity(root: Path) -> None:
     scores = table(root, "content_scores")
-    assert set(scores.columns) == {"image_id", "nsfw", "aesthetic", "aigc", "similarity", "scored_text"}
+    degradation = {f"degradation_{part}" for part in PARTS}
+    assert set(scores.columns) == {"image_id", "nsfw", "aesthetic", "aigc", "similarity", "scored_text", *degradation}
     assert scores.select(pl.col("nsfw", "aesthetic", "aigc").null_count()).sum_horizontal().item() == 0
     assert scores.select((pl.col("similarity").is_null() == (pl.col("scored_text").fill_null("") == "")).all()).item()
 
@@ -131,5 +133,5 @@ def test_samples_state_their_tier_and_the_manifest_the_networks(root: Path) -> N
     ran = {name for name in manifest["models"] if name.startswith(("picture_embeddings", "scores"))}
     assert ran == {
         "picture_embeddings.clip-l14", "picture_embeddings.siglip2-so400m",
-        *(f"scores.{name}" for name in ("nsfw", "aesthetic", "aigc", "similarity")),
+        *(f"scores.{name}" for name in ("nsfw", "aesthetic", "aigc", "similarity", "degradation")),
     }  # fmt: skip

@@ -68,6 +68,8 @@ def _put_shard(store: made_up.MadeUpRoot, shard: str, first: int, names: list[st
     ledger = rows.with_columns(
         url=pl.format("http://photos.example/{}.jpg", "source_row"), text=pl.format("picture {}", "source_row"),
         status=pl.lit("ok"), size_bytes=pl.Series(sizes), offset=pl.Series(np.cumsum([0, *sizes[:-1]])),
+        stored_bytes=pl.Series(sizes),
+        stored_sha256=pl.Series([hashlib.sha256(files[name]).hexdigest() for name in names]),
     )  # fmt: skip
     store.put("raw_images", ledger, shard)
     (Path(store.root.url) / f"raw_images/{shard}.tar").write_bytes(b"".join(files[name] for name in names))
