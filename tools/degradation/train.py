@@ -34,23 +34,16 @@ Batch = tuple[Tensor, ...]
 
 
 class Phase(NamedTuple):
-    """Steps on squares of so many pixels, the rate falling as if there were `planned` steps."""
+    """Steps on squares of so many pixels."""
 
     name: str
     side: int
     batch: int
     steps: int
-    planned: int
     rate: float
-    draw: tuple[int, ...] = ()
-    """Further part of the samples' seeds."""
 
 
-WATERMARK_PHASES = (
-    Phase("parts", 160, 16, 600, 850, RATE),
-    Phase("more parts", 160, 16, 480, 480, RATE, (1,)),
-    Phase("views", VIEW, 8, 40, 40, RATE / 4, (2,)),
-)
+WATERMARK_PHASES = Phase("parts", 160, 16, 1700, RATE), Phase("views", VIEW, 8, 150, RATE / 4)
 
 
 def train_quality(photos: Photos, share: float = 1.0, seed: int = 0) -> QualityNetwork:
@@ -108,9 +101,9 @@ def train_watermark(seen: Photos, drawing: Drawing, share: float = 1.0, seed: in
     torch.manual_seed(seed)
     network = WatermarkNetwork()
     for phase in WATERMARK_PHASES:
-        steps, planned = (max(1, round(count * share)) for count in (phase.steps, phase.planned))
-        made = batches(maker(phase.side), (seed, phase.side, *phase.draw), steps, phase.batch)
-        network = fitted(network, f"watermark, {phase.name}", made, watermark_loss, planned, phase.rate)
+        steps = max(1, round(phase.steps * share))
+        made = batches(maker(phase.side), (seed, phase.side), steps, phase.batch)
+        network = fitted(network, f"watermark, {phase.name}", made, watermark_loss, steps, phase.rate)
     return network
 
 
