@@ -152,15 +152,6 @@ class ChatCaptioner:
         return f"{self._address}, model {self._settings.model}: {came}{said}; {advice}"
 
 
-def endpoint_problem(settings: Endpoint) -> str | None:
-    """What keeps an endpoint from being asked at all, by what this process knows without asking."""
-    if settings.key_env and not os.environ.get(settings.key_env):
-        return f"the environment variable {settings.key_env}, which key_env names, is not set: export it"
-    if not re.match(r"https?://[^/]", settings.url):
-        return f"url {settings.url!r} is no http or https address: give it up to /v1"
-    return None
-
-
 def picture_url(image_id: str, data: bytes, side: int) -> str:
     """A picture as a data URL: a JPEG of what a person sees, no side longer than ``side`` pixels.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -11,10 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from paris_assets.config import Model, Profile, ProfileError
+from paris_assets.config import Endpoint, Model, Profile, ProfileError
 from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
-from paris_assets.models.chat import endpoint_problem
 from paris_assets.models.encoders import head_problems
 from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import profile_models
@@ -117,6 +118,15 @@ def _captions(profile: Profile) -> Iterator[str]:
     encoder = profile.text.encoder
     if settings.max_tokens and not requirements(encoder) and not hasattr(_network(encoder), "count"):
         yield f"captions.max_tokens: {encoder.implementation} has no method `count`, which tells how long texts are"
+
+
+def endpoint_problem(settings: Endpoint) -> str | None:
+    """What keeps an endpoint from being asked at all, by what this process knows without asking."""
+    if settings.key_env and not os.environ.get(settings.key_env):
+        return f"the environment variable {settings.key_env}, which key_env names, is not set: export it"
+    if not re.match(r"https?://[^/]", settings.url):
+        return f"url {settings.url!r} is no http or https address: give it up to /v1"
+    return None
 
 
 def _bounds(profile: Profile) -> Iterator[str]:

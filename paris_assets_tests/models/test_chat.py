@@ -14,7 +14,8 @@ from PIL import Image
 from paris_assets.config import Captions, Endpoint
 from paris_assets.images.decode import decode_rgb
 from paris_assets.models.answers import AnswersError
-from paris_assets.models.chat import ChatCaptioner, EndpointError, content_of, endpoint_problem, field_of
+from paris_assets.models.chat import ChatCaptioner, EndpointError, content_of, field_of
+from paris_assets.runs.preflight import endpoint_problem
 from paris_assets.settings.section import without_tuning
 from paris_assets_tests.fixtures.chat_server import Answer, Chat, completion, serving
 from paris_assets_tests.models.photos import photos

@@ -30,7 +30,7 @@ from paris_assets.config import Profile
 from paris_assets.dag import io_manager
 from paris_assets.dag.commit import Committed, Partition
 from paris_assets.dag.tables import Tables
-from paris_assets.ingest.ledger import Spool
+from paris_assets.ingest.spool import Spool
 from paris_assets.profiles import dump_profile
 from paris_assets.runs import workers
 from paris_assets.runs.dagster_storage import EventLog
@@ -83,7 +83,7 @@ def _watch_commits(caller: Any) -> None:
 WATCHED = [
     (io_manager, "commit"),
     (direct, "commit"),
-    (Spool, "add"),
+    (Spool, "put"),
     (TableWriter, "write"),
     (tarfile.TarFile, "addfile"),
     (Location, "put"),
@@ -96,7 +96,7 @@ def install() -> None:
     """Watch every point of this process."""
     _watch_commits(io_manager)
     _watch_commits(direct)
-    _watch(Spool, "add", lambda spool, image_id, *rest: f"spool {image_id}")
+    _watch(Spool, "put", lambda spool, image_id, *rest: f"spool {image_id}")
     _watch(TableWriter, "write", lambda writer, chunk: f"write {_committing[0]} {writer.rows}")
     _watch(tarfile.TarFile, "addfile", lambda tar, info, *rest: f"member {info.name}")
     _watch(Location, "put", lambda root, local, path: f"put {path}")
