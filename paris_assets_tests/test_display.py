@@ -359,6 +359,7 @@ def press_ctrl_c(*_: Any) -> None:
 
 
 @pytest.mark.parametrize("end", [out_of_memory, press_ctrl_c], ids=["failed", "stopped"])
+@pytest.mark.slow
 def test_what_ends_a_run_says_which_assets_hold_an_older_set(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], end: Any
 ) -> None:

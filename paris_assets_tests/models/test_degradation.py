@@ -155,6 +155,7 @@ def test_a_score_climbs_with_its_damage(scorer: Degradation, part: str) -> None:
 
 
 @pytest.mark.parametrize("part", DAMAGES)
+@pytest.mark.slow
 def test_size_is_none_of_it(scorer: Degradation, part: str) -> None:
     """The same damage of the same pixels, of which there are more. Squeezed to 224 pixels it would be another."""
     damage, levels = DAMAGES[part]

@@ -60,6 +60,7 @@ def profile(source: Path, **settings: Any) -> Profile:
     return small_world.profile(source, **CONCEPTS, **settings)
 
 
+@pytest.mark.slow
 def test_weights_reach_samples_summary_and_manifest_and_are_made_anew_by_growth(tmp_path: Path) -> None:
     source, root = tmp_path / "list", tmp_path / "root"
     add(source, "m", range(30))

@@ -87,6 +87,7 @@ def test_the_model_card_counts_what_is_listed() -> None:
         assert version in card
 
 
+@pytest.mark.slow
 def test_held_out_photos_come_back_with_the_psnr_and_the_moments_of_the_model_card() -> None:
     codec = build(Model(implementation="autoencoder-kl", path=str(WEIGHTS), precision="fp32"))
     values, latents = reconstruct(codec, [centre_crop(read(photo)) for photo in used("held_out")])
