@@ -23,7 +23,7 @@ from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
 from paris_assets.signals.signal import Caller, DataType, Signal, SignalError, Values, caller, load_signals
 from paris_assets.spent import CLOCK, DECODING
 
-BATCH_IMAGES = 5  # few, so that the threads end a small shard together
+BATCH_IMAGES = 4  # few, so that the threads end a small shard together
 BATCH_PIXELS = 4_000_000  # decoded pixels after which a thread measures what it holds: they are to stay in its cache
 FRAME_BATCHES = 1024 // BATCH_IMAGES
 
@@ -65,7 +65,7 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
     """Measure images with every signal that the settings name.
 
     Images are decoded once each, by threads (decoders, Pillow and numpy release the GIL). Only a window of
-    `2 x threads` batches of 5 images is held, whatever the length of `images`.
+    `2 x threads` batches of 4 images is held, whatever the length of `images`.
 
     Args:
         images: (image_id, file bytes), sorted by image_id.
