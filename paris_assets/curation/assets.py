@@ -129,7 +129,7 @@ def curated_images(
     Every later stage works on these; an image is here once in the whole set.
     """
     from paris_assets.curation.curated import curate
-    from paris_assets.curation.lists import boosts
+    from paris_assets.curation.image_lists import boosts
     from paris_assets.curation.shown import sample_curated
 
     groups, factors = duplicate_groups.collect(), boosts(profile.curation)

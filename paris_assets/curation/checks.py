@@ -150,7 +150,7 @@ def pruned_share(filtered_images: pl.LazyFrame, profile: Profile) -> CheckOutcom
 
 def lists_known(profile: Profile, filtered_images: Shards) -> CheckOutcome:
     """Most images of the lists to prune and to boost are there: others are of another source, or of other bytes."""
-    from paris_assets.curation.lists import listed
+    from paris_assets.curation.image_lists import listed
 
     most, lists = profile.checks.max_unknown_listed, [*profile.curation.prune, *profile.curation.boost]
     wanted = listed(lists).select("image_id")

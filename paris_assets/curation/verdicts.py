@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from paris_assets.config import Curation
-from paris_assets.curation.lists import listed
+from paris_assets.curation.image_lists import listed
 from paris_assets.curation.schema import FILTERED_IMAGES, SCORE_QUANTILES
 from paris_assets.rules.columns import SOURCE_SCORES, measured_images, with_derived
 from paris_assets.rules.listed import Listed

@@ -152,7 +152,7 @@ def _names(profile: Profile) -> Iterator[str]:
 
 def _lists(profile: Profile) -> Iterator[str]:
     """Lists of images that are none, with file and line."""
-    from paris_assets.curation.lists import list_problems
+    from paris_assets.curation.image_lists import list_problems
 
     for name in ("prune", "boost"):
         yield from (f"curation.{name}: {problem}" for problem in list_problems(getattr(profile.curation, name)))

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from paris_assets.config import Profile
-from paris_assets.curation.lists import FACTOR, write_list
+from paris_assets.curation.image_lists import FACTOR, write_list
 from paris_assets.dag.tables import Tables
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError, explained

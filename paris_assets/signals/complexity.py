@@ -10,7 +10,7 @@ import simplejpeg
 
 from paris_assets.compiled import add_product, compiled, inlined
 from paris_assets.signals.copies import greys, samples
-from paris_assets.signals.vectors import LANES, Words, add_pairs, neighbour_sums, quads, shorts, store_bytes, words
+from paris_assets.signals.simd import LANES, Words, add_pairs, neighbour_sums, quads, shorts, store_bytes, words
 
 SIDE = 256
 QUALITY = 75

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from paris_assets.compiled import add_product, compiled, inlined
-from paris_assets.signals.vectors import (
+from paris_assets.signals.simd import (
     LANES,
     Shorts,
     Words,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from paris_assets.compiled import add_product, compiled
-from paris_assets.signals.vectors import LANES, add_pairs, colour_pairs, pairs, store_bytes, words
+from paris_assets.signals.simd import LANES, add_pairs, colour_pairs, pairs, store_bytes, words
 
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 WHITE = XYZ.sum(axis=1)  # D65

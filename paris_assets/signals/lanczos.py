@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from paris_assets.compiled import compiled
-from paris_assets.signals.vectors import LANES, add_pairs, joined, no_words, shorts, totals
+from paris_assets.signals.simd import LANES, add_pairs, joined, no_words, shorts, totals
 
 PRECISION = 22  # bits of a weight, as Pillow has them
 LOWER = 11  # bits of its lower part, so that both fit products of 16 bits

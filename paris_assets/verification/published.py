@@ -26,8 +26,8 @@ from paris_assets.verification.manifest_checks import (
     shard_of,
 )
 from paris_assets.verification.router_files import Arrays, Consolidated, join_samples, open_shard
+from paris_assets.verification.sampling_weights import Weights, weight_bounds
 from paris_assets.verification.tar_samples import Shapes, ShardTars
-from paris_assets.verification.weights import Weights, weight_bounds
 
 PUBLISHED = ("expert_shards/*/*", "expert_shards/*.npy", "router_arrays/*/*.npy", "router_training/*")
 AHEAD = 2

@@ -101,10 +101,6 @@ def root(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         yield root
 
 
-def table(root: Path, asset: str) -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(file) for file in sorted((root / asset).glob("*.parquet"))]).sort("image_id")
-
-
 def test_the_profile_is_sound_and_every_check_of_captions_passes(world: World, root: Path) -> None:
     assert missing_for(world.profile) == []
     catalog = open_catalog(str(root))
@@ -120,7 +116,7 @@ def test_the_profile_is_sound_and_every_check_of_captions_passes(world: World, r
 
 
 def test_every_kind_of_every_image_is_a_row_with_a_reason(world: World, root: Path) -> None:
-    rows, curated = table(root, "caption_kinds"), table(root, "curated_images")
+    rows, curated = direct.table(root, "caption_kinds"), direct.table(root, "curated_images")
     assert rows.height == 5 * curated.height
     assert rows.filter(kind="short")["reason"].null_count() == curated.height
     texts = dict(curated.select("image_id", "text").iter_rows())
@@ -136,7 +132,7 @@ def test_every_kind_of_every_image_is_a_row_with_a_reason(world: World, root: Pa
 
 
 def test_one_answer_serves_both_kinds_of_a_prompt(world: World, root: Path) -> None:
-    rows = table(root, "caption_kinds").filter(kind="long")
+    rows = direct.table(root, "caption_kinds").filter(kind="long")
     answered = rows.filter((pl.col("reason") != "no_answer").fill_null(True)).height
     unanswered = rows.height - answered
     bodies = {json.dumps(body) for body in world.chat.bodies}
@@ -145,7 +141,7 @@ def test_one_answer_serves_both_kinds_of_a_prompt(world: World, root: Path) -> N
 
 
 def test_templates_are_counted_over_all_shards_and_their_captions_invalid(root: Path) -> None:
-    sources = table(root, "caption_kinds").filter(kind="source")
+    sources = direct.table(root, "caption_kinds").filter(kind="source")
     lots = sources.filter(pl.col("caption").str.starts_with("lot "))
     repeated = pl.read_parquet(root / "repeated_captions/all.parquet")
     per_shard = repeated["shard"].value_counts()["count"].max()
@@ -153,12 +149,12 @@ def test_templates_are_counted_over_all_shards_and_their_captions_invalid(root: 
     assert per_shard <= MOST < lots.height, "no shard alone has too many"
     assert sorted(repeated["image_id"]) == lots["image_id"].to_list()
     assert set(repeated["repeats"]) == {lots.height}
-    marked = table(root, "captions").filter(pl.col("reasons").list.contains("repeated"))
+    marked = direct.table(root, "captions").filter(pl.col("reasons").list.contains("repeated"))
     assert marked["image_id"].to_list() == lots["image_id"].to_list()
 
 
 def test_the_first_valid_kind_is_what_is_embedded_and_published_and_the_others_are_told(root: Path) -> None:
-    captions, kinds = table(root, "captions"), table(root, "caption_kinds")
+    captions, kinds = direct.table(root, "captions"), direct.table(root, "caption_kinds")
     valid = kinds.filter(pl.col("reason").is_null())
     long = dict(valid.filter(kind="long").select("image_id", "caption").iter_rows())
     repeated = pl.read_parquet(root / "repeated_captions/all.parquet")["image_id"]
@@ -168,7 +164,11 @@ def test_the_first_valid_kind_is_what_is_embedded_and_published_and_the_others_a
         usable = None if name in repeated else source.get(name)
         assert row["caption"] == (long.get(name) or usable or "")
         assert row["kind"] == ("long" if name in long else "source" if usable else None)
-    assert table(root, "text_embeddings").select("image_id", "caption").equals(captions.select("image_id", "caption"))
+    assert (
+        direct.table(root, "text_embeddings")
+        .select("image_id", "caption")
+        .equals(captions.select("image_id", "caption"))
+    )
     told = dict(captions.select("image_id", "kinds").iter_rows())
     published = set()
     for tar in sorted(root.glob("expert_shards/cluster_*/*.tar")):
@@ -185,7 +185,7 @@ def test_the_first_valid_kind_is_what_is_embedded_and_published_and_the_others_a
 
 def test_nothing_is_lost_silently(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = json.loads((root / "pipeline_manifest.json").read_text())
-    captions = table(root, "captions")
+    captions = direct.table(root, "captions")
     without = captions.filter(pl.col("caption") == "")
     assert manifest["counts"]["expert_shards"]["rejects"] == {"no_valid_caption": without.height}
     assert manifest["models"]["captions.kinds.long.endpoint"]["source"] == "vlm"
@@ -210,7 +210,7 @@ def test_another_order_of_kinds_asks_nobody_again(world: World, root: Path) -> N
     direct.bring_up_to_date(world.profile.model_copy(update={"captions": captions}), root)
     assert len(world.chat.bodies) == asked
     assert not [path for path in direct.touched(before, direct.stamps(root)) if path.startswith("caption_kinds")]
-    assert set(table(root, "captions")["kind"]) == {"short"}
+    assert set(direct.table(root, "captions")["kind"]) == {"short"}
     direct.bring_up_to_date(world.profile, root)
 
 
@@ -229,4 +229,4 @@ def test_a_grown_list_gives_the_bytes_of_a_whole_one(world: World, root: Path, t
     direct.bring_up_to_date(profile, grown)
     assert few < pl.read_parquet(grown / "repeated_captions/all.parquet").height
     for asset in chosen:
-        assert table(grown, asset).equals(table(root, asset)), asset
+        assert direct.table(grown, asset).equals(direct.table(root, asset)), asset

@@ -95,13 +95,9 @@ def root(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         yield root
 
 
-def table(root: Path, asset: str) -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(file) for file in sorted((root / asset).glob("*.parquet"))]).sort("image_id")
-
-
 def bytes_of(root: Path) -> dict[str, bytes]:
     """image_id -> file."""
-    ledger = table(root, "raw_images").filter(pl.col("status") == "ok")
+    ledger = direct.table(root, "raw_images").filter(pl.col("status") == "ok")
     tars = {shard: (root / f"raw_images/{shard}.tar").read_bytes() for shard in ("00000", "00001")}
     found = {}
     for image_id, row, offset, size in ledger.select("image_id", "source_row", "offset", "size_bytes").rows():
@@ -121,11 +117,11 @@ def test_dagster_takes_the_graph_and_every_check_of_vectors_and_scores_passes(ro
 
 
 def test_vectors_are_the_encoders_own_of_images_that_pass_the_rules_on_signals(world: World, root: Path) -> None:
-    rows = table(root, "picture_embeddings")
+    rows = direct.table(root, "picture_embeddings")
     kinds = {"clip-l14": 24, "cn-clip": 24, "siglip2-so400m": 32}
     vectors = {name: pl.Array(pl.Float16, dim) for name, dim in kinds.items()}
     assert dict(rows.schema) == {"image_id": pl.String, **vectors, "reason": pl.String}
-    verdicts = table(root, "filtered_images")
+    verdicts = direct.table(root, "filtered_images")
     stopped = pl.col("reason").is_in(["short_side", "aspect", "undecodable"]).fill_null(False)
     assert set(rows["image_id"]) == set(verdicts.filter(~stopped)["image_id"])
     assert 0 < rows.height < verdicts.height
@@ -139,7 +135,7 @@ def test_vectors_are_the_encoders_own_of_images_that_pass_the_rules_on_signals(w
 
 
 def test_scores_are_those_of_the_heads_on_the_stored_vectors(world: World, root: Path) -> None:
-    scores, vectors = table(root, "content_scores"), table(root, "picture_embeddings")
+    scores, vectors = direct.table(root, "content_scores"), direct.table(root, "picture_embeddings")
     assert scores.columns == ["image_id", "scored_text", "aesthetic", "aigc", "redness", "similarity"]
     assert scores["image_id"].equals(vectors["image_id"])
     clip, siglip = (vectors[name].to_numpy().astype(np.float32) for name in ("clip-l14", "siglip2-so400m"))
@@ -152,8 +148,8 @@ def test_scores_are_those_of_the_heads_on_the_stored_vectors(world: World, root:
 
 
 def test_similarity_is_with_the_sources_text_and_unknown_without(world: World, root: Path) -> None:
-    scores, vectors = table(root, "content_scores"), table(root, "picture_embeddings")
-    ledger = table(root, "raw_images").sort("source_row").unique("image_id", keep="first")
+    scores, vectors = direct.table(root, "content_scores"), direct.table(root, "picture_embeddings")
+    ledger = direct.table(root, "raw_images").sort("source_row").unique("image_id", keep="first")
     texts = dict(ledger.select("image_id", "text").rows())
     assert scores["scored_text"].to_list() == [texts[image_id] for image_id in scores["image_id"]]
     said = scores["scored_text"].fill_null("") != ""
@@ -167,8 +163,8 @@ def test_similarity_is_with_the_sources_text_and_unknown_without(world: World, r
 
 
 def test_clusters_and_router_read_the_stored_vectors(root: Path) -> None:
-    embedded = table(root, "image_embeddings")
-    stored = table(root, "picture_embeddings").select("image_id", embedding="clip-l14")
+    embedded = direct.table(root, "image_embeddings")
+    stored = direct.table(root, "picture_embeddings").select("image_id", embedding="clip-l14")
     assert embedded.equals(stored.join(embedded.select("image_id"), on="image_id", how="semi"))
     manifest = json.loads((root / "pipeline_manifest.json").read_text())
     assert manifest["models"]["embedder"] == manifest["models"]["picture_embeddings.clip-l14"]
@@ -189,15 +185,15 @@ def test_other_rules_run_encoders_on_new_images_alone_and_give_the_bytes_of_a_fr
         seen.append(int(batch.reshape(len(batch), -1).any(1).sum()))  # padding is zeros
         return run(tower, batch)
 
-    before = table(kept, "picture_embeddings").height
+    before = direct.table(kept, "picture_embeddings").height
     with mock.patch.object(towers.ImageTower, "run", counting):
         direct.bring_up_to_date(looser, kept)
-    more = table(kept, "picture_embeddings").height - before
+    more = direct.table(kept, "picture_embeddings").height - before
     assert more == 2, "the pictures of 24 pixels"
     assert sum(seen) == more * len(ENCODERS), "not for the clusters, and not for images that had vectors"
     direct.bring_up_to_date(looser, fresh)
     for asset in ("picture_embeddings", "content_scores", "image_embeddings"):
-        assert table(kept, asset).equals(table(fresh, asset)), asset
+        assert direct.table(kept, asset).equals(direct.table(fresh, asset)), asset
 
 
 def test_an_asset_without_encoder_is_not_in_the_graph(world: World) -> None:

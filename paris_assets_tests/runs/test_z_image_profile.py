@@ -86,10 +86,6 @@ def root(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def table(root: Path, asset: str) -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(file) for file in sorted((root / asset).glob("*.parquet"))]).sort("image_id")
-
-
 def test_nothing_is_missing_and_an_absent_head_is_named(profile: Profile) -> None:
     assert missing_for(profile) == []
     absent = profile.model_copy(update={"scores": {**profile.scores, "aigc": load_profile("z_image").scores["aigc"]}})
@@ -97,7 +93,7 @@ def test_nothing_is_missing_and_an_absent_head_is_named(profile: Profile) -> Non
 
 
 def test_every_score_is_there_and_a_picture_without_text_has_no_similarity(root: Path) -> None:
-    scores = table(root, "content_scores")
+    scores = direct.table(root, "content_scores")
     degradation = {f"degradation_{part}" for part in PARTS}
     assert set(scores.columns) == {"image_id", "nsfw", "aesthetic", "aigc", "similarity", "scored_text", *degradation}
     assert scores.select(pl.col("nsfw", "aesthetic", "aigc").null_count()).sum_horizontal().item() == 0
@@ -105,7 +101,7 @@ def test_every_score_is_there_and_a_picture_without_text_has_no_similarity(root:
 
 
 def test_every_kept_image_has_a_tier_and_every_other_a_reason(root: Path) -> None:
-    verdicts = table(root, "filtered_images")
+    verdicts = direct.table(root, "filtered_images")
     kept = verdicts.filter(pl.col("reason").is_null())
     assert kept["tier"].null_count() == 0
     assert verdicts.filter(pl.col("reason").is_not_null())["tier"].null_count() == verdicts.height - kept.height
@@ -116,8 +112,8 @@ def test_every_kept_image_has_a_tier_and_every_other_a_reason(root: Path) -> Non
 
 
 def test_clusters_and_router_take_the_vectors_of_siglip(root: Path) -> None:
-    vectors = table(root, "picture_embeddings").select("image_id", "siglip2-so400m")
-    clustered = table(root, "image_embeddings").join(vectors, on="image_id")
+    vectors = direct.table(root, "picture_embeddings").select("image_id", "siglip2-so400m")
+    clustered = direct.table(root, "image_embeddings").join(vectors, on="image_id")
     assert clustered.height
     for name in ("embedding", "siglip2-so400m"):
         clustered = clustered.with_columns(pl.col(name).cast(pl.List(pl.Float32)))
@@ -127,7 +123,7 @@ def test_clusters_and_router_take_the_vectors_of_siglip(root: Path) -> None:
 def test_samples_state_their_tier_and_the_manifest_the_networks(root: Path) -> None:
     manifest = json.loads((root / "pipeline_manifest.json").read_text())
     assert manifest["profile"] == "z_image"
-    captions, latents = table(root, "captions"), table(root, "latents")
+    captions, latents = direct.table(root, "captions"), direct.table(root, "latents")
     trained = latents.join(captions.filter(pl.col("caption") != ""), on="image_id")
     assert 0 < manifest["counts"]["expert_shards"]["out"] == trained.height
     ran = {name for name in manifest["models"] if name.startswith(("picture_embeddings", "scores"))}

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from paris_assets.cli import main
-from paris_assets.curation.lists import listed
+from paris_assets.curation.image_lists import listed
 from paris_assets.models.heads import unit
 from paris_assets.models.registry import Models
 from paris_assets.profiles import dump_profile

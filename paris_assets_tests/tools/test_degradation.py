@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +29,6 @@ from tools.degradation.samples import VISIBLE, cast_sample, marked, measured_mar
 
 CARD = carried.DEGRADATION.path.parent / "model_card.md"
 SAMPLES = Path(photos.__file__).parents[2] / "data" / "sample"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

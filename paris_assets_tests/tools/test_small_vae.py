@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import imagehash
@@ -21,16 +20,6 @@ from tools.small_vae.evaluate import reconstruct
 from tools.small_vae.network import decoded, export, fold_affine, new_network, posterior_of
 from tools.small_vae.photos import SAMPLE, WEIGHTS, collect, listed, read, used
 from tools.small_vae.train import Trainer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """On cores shared with other tests, two threads spend most of their time waiting for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
 
 WEIGHT_FILE = "diffusion_pytorch_model.safetensors"
 

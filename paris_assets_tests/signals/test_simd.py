@@ -7,8 +7,8 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from paris_assets.signals import vectors
-from paris_assets.signals.vectors import (
+from paris_assets.signals import simd
+from paris_assets.signals.simd import (
     add_pairs,
     colour_pairs,
     joined,
@@ -40,7 +40,7 @@ def product(left: np.ndarray, right: np.ndarray) -> int:
 @pytest.mark.parametrize("pairs_of_any_cpu", [False, True])
 def test_products_of_pairs(monkeypatch: pytest.MonkeyPatch, pairs_of_any_cpu: bool) -> None:
     if pairs_of_any_cpu:
-        monkeypatch.setattr(vectors, "_native_pairs", vectors._any_pairs)
+        monkeypatch.setattr(simd, "_native_pairs", simd._any_pairs)
 
     @njit
     def products(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from paris_assets.config import Curation
 from paris_assets.curation.curated import curate
-from paris_assets.curation.lists import ListError, boosts, list_problems, listed, write_list
+from paris_assets.curation.image_lists import ListError, boosts, list_problems, listed, write_list
 from paris_assets.curation.schema import DUPLICATE_GROUPS, FILTERED_IMAGES
 from paris_assets.curation.verdicts import Measured, verdicts
 from paris_assets.dag.fingerprint import settings_fingerprint
