@@ -2,13 +2,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow test-all test-older bench-signals test-wheel dev lint clean
+.PHONY: demo test test-slow test-all test-older test-streaming test-energon bench-signals test-wheel dev lint clean
 
 demo: .venv/installed
 	$(BIN)/paris run --profile demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 25 \
+	$(BIN)/python -m paris_assets_tests.fixtures.kernels
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 25 \
 		-m "not extended and not wheel and not slow"
 
 # Daemons, webservers, killed processes, an error in the middle of every kind of file, all that the docs show, runs by hand.
@@ -23,8 +24,17 @@ OLDER := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTION
 	NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
 NUMERIC := models latents captions clusters signals images
 test-older: .venv/installed
-	$(OLDER) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not extended and not wheel" \
-		$(NUMERIC:%=paris_assets_tests/%)
+	@if grep -qs avx512f /proc/cpuinfo; then $(OLDER) $(BIN)/python -m pytest -n 2 --dist loadfile \
+		-m "not extended and not wheel and not slow" $(NUMERIC:%=paris_assets_tests/%); \
+	else echo "a CPU without AVX-512: what make test has shown already"; fi
+
+# MDS files against mosaicml-streaming itself, which is installed into data/runs/.streaming (70 MB, from the package index).
+test-streaming: .venv/installed
+	$(BIN)/python -m paris_assets_tests.streaming
+
+# Exports for Megatron-Energon against the library itself, which is installed into data/runs/.energon (from the package index).
+test-energon: .venv/installed
+	$(BIN)/python -m paris_assets_tests.energon
 
 # What signals cost beside decoding, compiled for this CPU and for one without AVX-512.
 HASWELL := NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx2,+fma,+bmi2 NUMBA_CACHE_DIR=data/runs/.numba-haswell

@@ -1,4 +1,4 @@
-"""The command line: `paris run | dev | inspect | search | verify | export | doctor | settings | completion`."""
+"""The command line: `paris run | plan | dev | inspect | search | verify | export | takedown | doctor | ...`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from paris_assets.profiles import (
     own_settings,
     parse_overrides,
     parse_profile,
-    setting_names,
     shipped_profiles,
 )
 from paris_assets.runs.arguments import build_parser
@@ -105,10 +104,18 @@ def _run(options: argparse.Namespace) -> int:
         start=options.start,
         shards=tuple(key.strip() for key in (options.shards or "").split(",") if key.strip()),
         workers=options.workers,
+        ray=options.ray,
         force=options.force,
         retry=options.retry is not None,
     )
     return run_command(profile, url, request, options.dry_run, options.log_file)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from paris_assets.forecast.command import plan_command, plan_request
+
+    profile, url = _resolve(options)
+    return plan_command(profile, url, plan_request(options, profile))
 
 
 def _dev(options: argparse.Namespace) -> int:
@@ -134,22 +141,10 @@ def _search(options: argparse.Namespace) -> int:
 
     if absent := absent_packages():
         raise UsageError(f"{', '.join(absent)} are not installed: pip install 'paris_assets[run]'")
-    from paris_assets.search.command import SearchRequest, search_command
+    from paris_assets.search.command import search_command, search_request
 
     profile, url = _resolve(options)
-    request = SearchRequest(
-        query=options.query,
-        queries=options.queries,
-        encoder=options.encoder,
-        top=options.top,
-        least=options.min_cosine,
-        as_json=options.json,
-        html=options.html,
-        write=options.write,
-        reason=options.reason,
-        factor=options.boost,
-    )
-    return search_command(profile, url, request)
+    return search_command(profile, url, search_request(options))
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -161,10 +156,29 @@ def _verify(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from paris_assets.dag.s3 import open_location
     from paris_assets.definitions import open_catalog
-    from paris_assets.export.command import export_command
+    from paris_assets.export.formats import export, export_request
 
-    catalog, out = open_catalog(_root_url(options, "demo")), open_location(options.out)
-    return export_command(catalog, out, options.only, options.images)
+    request = export_request(options)
+    return export(open_catalog(_root_url(options, "demo")), open_location(options.out), request)
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from paris_assets.verification.lint import lint_command, lint_request
+
+    return lint_command(lint_request(options))
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from paris_assets.verification.diff import diff_command
+
+    return diff_command(options.before, options.after, options.json, options.full)
+
+
+def _takedown(options: argparse.Namespace) -> int:
+    from paris_assets.runs.takedown import takedown_command, takedown_request
+
+    signal.siginterrupt(signal.SIGINT, True)
+    return takedown_command(_root_url(options, "demo"), takedown_request(options))
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -172,6 +186,12 @@ def _doctor(options: argparse.Namespace) -> int:
 
     profile, url = _resolve(options)
     return examine(profile, url)
+
+
+def _coordinator(options: argparse.Namespace) -> int:
+    from paris_assets.runs.coordinator import coordinator_command
+
+    return coordinator_command(options.listen)
 
 
 def _settings(options: argparse.Namespace) -> int:
@@ -184,31 +204,25 @@ def _settings(options: argparse.Namespace) -> int:
 
 
 def _completion(options: argparse.Namespace) -> int:
-    from paris_assets.definitions import asset_graph
-    from paris_assets.runs.completion import completion_script
+    from paris_assets.runs.completion import print_completion
 
-    profile = load_profile("demo")
-    rules = {"signal_rules": profile.curation.signal_rules, "score_rules": profile.curation.score_rules}
-    bounds = [
-        f"curation.{where}.{rule.name}.{bound}"
-        for where, found in rules.items()
-        for rule in found
-        for bound in ("min", "max")
-        if getattr(rule, bound, None) is not None
-    ]
-    assets = sorted(asset_graph(profile))
-    print(completion_script(options.shell, shipped_profiles(), assets, setting_names(), bounds), end="")
+    print_completion(options.shell)
     return 0
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
+    "plan": _plan,
     "dev": _dev,
     "inspect": _inspect,
     "search": _search,
     "verify": _verify,
+    "lint": _lint,
+    "diff": _diff,
     "export": _export,
+    "takedown": _takedown,
     "doctor": _doctor,
+    "coordinator": _coordinator,
     "settings": _settings,
     "completion": _completion,
 }

@@ -5,6 +5,7 @@ Compiled code is kept beside the module, or in numba's own folder of the user wh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -23,6 +24,15 @@ def compiled(function: Function) -> Function:
         return cast(Function, njit(nogil=True)(function))
 
 
+def compiled_sums(function: Function) -> Function:
+    """As ``compiled``, for sums of floats in whichever order is fastest: their last bits depend on the kind of CPU."""
+    options = {"nogil": True, "fastmath": {"reassoc", "contract"}}
+    try:
+        return cast(Function, njit(cache=True, **options)(function))
+    except RuntimeError:
+        return cast(Function, njit(**options)(function))
+
+
 def inlined(function: Function) -> Function:
     """A part of compiled functions: its code stands where it is called, however long it is."""
     return cast(Function, njit(nogil=True, forceinline=True)(function))
@@ -35,5 +45,19 @@ def _typed_product(_: Any, total: Any, left: Any, right: Any) -> Any:
     return types.int32(types.int32, types.int32, types.int32), code
 
 
+def _typed_ones(_: Any, value: Any) -> Any:
+    def code(_: Any, builder: ir.IRBuilder, __: Any, values: Any) -> Any:
+        return builder.ctpop(values[0])
+
+    return value(value), code
+
+
+def cores() -> int:
+    """How many cores this process may use: threads that are worth starting for code without the GIL."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# How many bits of a whole number are ones; numba has no np.bitwise_count.
+ones: Any = intrinsic(_typed_ones)
 # total + left * right of int32, whose lanes are twice as many as those of the int64 that numba takes by itself.
 add_product: Any = intrinsic(_typed_product)

@@ -18,20 +18,24 @@ from paris_assets.settings.captions import Captions, Endpoint, Kind, Text
 from paris_assets.settings.checks import Checks
 from paris_assets.settings.clusters import Clusters
 from paris_assets.settings.concepts import Concepts
-from paris_assets.settings.curation import Curation, Duplicates, OwnRule, QuantileRule, Rule, Tier
+from paris_assets.settings.curation import CopyDuplicates, Curation, Duplicates, OwnRule, QuantileRule, Rule, Tier
 from paris_assets.settings.experts import Experts
 from paris_assets.settings.import_path import class_version
 from paris_assets.settings.ingest import Encode, Ingest, Source
 from paris_assets.settings.latents import Latents
 from paris_assets.settings.network import Model, Score
+from paris_assets.settings.pool import Pool
+from paris_assets.settings.ray import Ray
 from paris_assets.settings.section import ProfileError, Section, sections, without_tuning
 from paris_assets.settings.signals import Signals
+from paris_assets.settings.training_probe import TrainingProbe
 
 __all__ = [
     "Captions",
     "Checks",
     "Clusters",
     "Concepts",
+    "CopyDuplicates",
     "Curation",
     "Duplicates",
     "Encode",
@@ -42,6 +46,7 @@ __all__ = [
     "Latents",
     "Model",
     "OwnRule",
+    "Pool",
     "Profile",
     "ProfileError",
     "QuantileRule",
@@ -51,6 +56,7 @@ __all__ = [
     "Source",
     "Text",
     "Tier",
+    "TrainingProbe",
     "own_code",
 ]
 
@@ -71,6 +77,7 @@ class Profile(Section):
         default=False, description="global assets go on without unfinished shards and list them"
     )
     source: Source = Source()
+    pool: Pool = Pool()
     ingest: Ingest = Ingest()
     signals: Signals = Signals()
     picture_embeddings: dict[str, Model] = Field(
@@ -87,10 +94,19 @@ class Profile(Section):
         default=Model(implementation="efficientnet-lite0"),
         description="image embedder of clusters and router, or the name of an encoder of `picture_embeddings`",
     )
+    copy_embedder: Model | None = Field(
+        default=None,
+        description="image embedder that finds copies (`duplicates.copies`), run before curation on images that pass "
+        "the rules on signals; null: pHash finds them alone",
+    )
     clusters: Clusters = Clusters()
     latents: Latents = Latents()
     experts: Experts = Experts()
+    probe: TrainingProbe | None = Field(
+        default=None, description="tiny networks trained on what was written, to prove that it trains; null: none are"
+    )
     checks: Checks = Checks()
+    ray: Ray = Ray()
 
     @model_validator(mode="before")
     @classmethod
@@ -116,6 +132,10 @@ class Profile(Section):
         close = self.duplicates.vectors
         if close is not None and close.encoder not in self.picture_embeddings:
             raise ValueError(_no_encoder("duplicates.vectors.encoder", close.encoder, self.picture_embeddings))
+        if close is not None and self.copy_embedder is not None:
+            raise ValueError(
+                "duplicates.vectors and copy_embedder both compare vectors for copies: give one of the two"
+            )
         return self
 
     @model_validator(mode="after")
@@ -125,6 +145,31 @@ class Profile(Section):
                 "concepts.listed: say in source.columns which column of the source holds tags: {tags: NAME}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _router(self) -> Profile:
+        size, latents = self.router_resolution, self.latents
+        if size not in latents.resolutions:
+            raise ValueError(
+                f"experts.router_resolution: {size} is not among latents.resolutions {latents.resolutions}"
+            )
+        if size in latents.bucketed:
+            others = f"set experts.router_resolution to one of {latents.squares}" if latents.squares else "add a square"
+            raise ValueError(
+                f"experts.router_resolution: {size} px is in buckets, and the router's latents are of one shape: "
+                f"{others}, or leave {size} out of latents.buckets.resolutions"
+            )
+        if size > min(latents.resolutions) and not latents.upscale:
+            raise ValueError(
+                f"experts.router_resolution: samples of small images have no latent of {size} px: take the smallest of "
+                f"latents.resolutions, {min(latents.resolutions)}, or set latents.upscale"
+            )
+        return self
+
+    @property
+    def router_resolution(self) -> int:
+        """Size of the latents in the router arrays, pixels."""
+        return self.experts.router_resolution or min(self.latents.resolutions)
 
     @property
     def stored_embedder(self) -> str | None:

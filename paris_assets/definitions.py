@@ -29,9 +29,14 @@ from paris_assets.dag.run_config import profile_resource
 from paris_assets.dag.s3 import open_location, s3_resource
 from paris_assets.dag.step_output import STEP_OUTPUT, step_output
 from paris_assets.dag.tables import Tables
+from paris_assets.dag.takedowns import Takedowns
 from paris_assets.demo.resource import loopback_server
 from paris_assets.experts import assets as experts_assets
 from paris_assets.experts import checks as experts_checks
+from paris_assets.experts.codec import assets as codec_assets
+from paris_assets.experts.codec import checks as codec_checks
+from paris_assets.experts.mds import assets as mds_assets
+from paris_assets.experts.mds import checks as mds_checks
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest import assets as ingest_assets
 from paris_assets.ingest import checks as ingest_checks
@@ -43,7 +48,11 @@ from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.standing import standing_checks, standing_keys
 from paris_assets.planning.totals import last_totals, total_checks
 from paris_assets.planning.unchecked import look
+from paris_assets.pool import assets as pool_assets
+from paris_assets.pool import checks as pool_checks
 from paris_assets.profiles import load_profile
+from paris_assets.proof import assets as proof_assets
+from paris_assets.proof import checks as proof_checks
 from paris_assets.sensors import SENSORS
 from paris_assets.signals import assets as signals_assets
 from paris_assets.signals import checks as signals_checks
@@ -51,28 +60,15 @@ from paris_assets.storage.files import LocalFiles
 from paris_assets.storage.location import Location
 
 DEFAULT_ROOT = "data/runs/demo"
-PAGES = "PARIS_PAGES"
-"""Variable that holds the address at which `paris dev` serves what a root publishes for people to read."""
+PAGES = "PARIS_PAGES"  # variable with the address at which `paris dev` serves what a root publishes for people to read
 ASSETS = assets_of(
-    ingest_assets,
-    signals_assets,
-    curation_assets,
-    captions_assets,
-    concepts_assets,
-    clusters_assets,
-    latents_assets,
-    experts_assets,
-)
+    ingest_assets, pool_assets, signals_assets, curation_assets, captions_assets, concepts_assets,
+    clusters_assets, latents_assets, codec_assets, mds_assets, experts_assets, proof_assets,
+)  # fmt: skip
 CHECKS = (
-    ingest_checks,
-    signals_checks,
-    curation_checks,
-    captions_checks,
-    concepts_checks,
-    clusters_checks,
-    latents_checks,
-    experts_checks,
-)
+    ingest_checks, pool_checks, signals_checks, curation_checks, captions_checks, concepts_checks,
+    clusters_checks, latents_checks, codec_checks, mds_checks, experts_checks, proof_checks,
+)  # fmt: skip
 LAST_ASSET = "pipeline_manifest"
 ANOTHER_HOME = (
     "DAGSTER_HOME is not set: what is finished under %s is shown after the first look of the sensor ended_runs, but "
@@ -174,6 +170,7 @@ def resources_of(catalog: Catalog, journal: Path | None = None) -> dict[str, Any
         "profile": profile,
         "models": Models(),
         "records": Records(catalog.record, _Keys(catalog)),
+        "takedowns": Takedowns(catalog.takedowns),
         "source": RegisteredSource(profile.source, catalog.shard_entry, location),
         "files": _for_one_run(location),
         "images": _images(),

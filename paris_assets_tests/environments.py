@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -50,6 +51,30 @@ def environment(folder: Path, wheel: Path, extras: Iterable[str] = ()) -> Path:
                 (site / name).symlink_to(Path(str(distribution.locate_file(name))))
     command = [*PIP, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(command, check=True, capture_output=True)
+    return python
+
+
+def python_beside(folder: Path, packages: Sequence[str], files: Mapping[str, str] | None = None) -> Path:
+    """The python of an environment with further packages, which has all others of the one that runs this; made where it
+    is not there yet, from the package index.
+
+    Args:
+        packages: with versions; they come without what they depend on.
+        files: name -> text of modules that stand in for others.
+    """
+    python, made = folder / "bin" / "python", folder / "made"
+    identity = "\n".join([sys.executable, *packages])
+    if made.exists() and made.read_text() == identity:
+        return python
+    venv.create(folder, clear=True, symlinks=True)
+    command = [*PIP, "--python", str(python), "install", "--progress-bar", "off", "--no-deps", *packages]
+    subprocess.run(command, check=True)
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    (site / "project.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    for name, text in (files or {}).items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    made.write_text(identity)
     return python
 
 

@@ -149,6 +149,7 @@ def test_an_encoders_name_stands_for_its_settings_as_embedder() -> None:
         ({"scores.a": {"on": "d"}}, "`cosine` compares with a `text`"),
         ({"scores.a": {"implementation": "open-nsfw", "on": "d", "text": "source"}}, "`cosine` compares with a `text`"),
         ({"scores.scored_text": {"implementation": "open-nsfw"}}, "'scored_text' is a column of content_scores"),
+        ({"copy_embedder": ENCODER, "duplicates.vectors": {"encoder": "d"}}, "vectors and copy_embedder both compare"),
         ({"picture_embeddings.reason": ENCODER}, "'reason' cannot be a column"),
         ({"picture_embeddings": {"a/b": ENCODER}}, "'a/b' cannot be a column"),
     ],

@@ -304,6 +304,7 @@ def test_new_bounds_are_judged_by_without_making_anything_again(root: Path, tmp_
     assert before.items() <= small_world.contents(moved).items()
 
 
+@pytest.mark.slow
 def test_a_root_that_dagster_does_not_know_is_shown_as_it_is(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

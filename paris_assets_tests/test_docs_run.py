@@ -23,7 +23,8 @@ from paris_assets_tests.test_docs import PAGES, PROJECT, blocks, words
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]
 
-IN_ORDER = ("README.md", "docs/running.md", "docs/guarantees.md", "docs/dagster.md")  # extending.md has its own test
+# extending.md has its own test
+IN_ORDER = ("README.md", "docs/running.md", "docs/guarantees.md", "docs/dagster.md", "docs/auditing.md")
 ROWS = 40
 CHEAP = [
     "source.rows_per_shard",
@@ -42,7 +43,7 @@ CHEAP = [
     "latents.report_images",
     "checks.min_psnr_db",
 ]
-PLACEHOLDER = re.compile(r"(?<![$\w])(BUCKET|IMAGE_ID|URL)\b")
+PLACEHOLDER = re.compile(r"(?<![$\w])(BUCKET|IMAGE_ID|UID|URL)\b")
 WAITS = ("paris dev", "dagster dev")
 REGISTERED = {"a": 2, "b": 2, "c": 2, "d": 1, "e": 1, "f": 14}
 """Root of a dry run -> shards that it would register."""

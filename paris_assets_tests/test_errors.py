@@ -56,7 +56,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 
 MISTAKES: dict[str, tuple[Callable[[Place], list[str]], str]] = {
-    "profile missing": (lambda p: ["run", "--profile", "nope"], "no profile 'nope': give a YAML file or one of demo"),
+    "profile missing": (lambda p: ["run", "--profile", "nope"], "no profile 'nope': give a YAML file or one of da"),
     "profile a folder": (lambda p: ["run", "--profile", str(p.folder)], "no profile '{folder}'"),
     "profile below a file": (lambda p: ["doctor", "--profile", "file/a.yaml"], "no profile 'file/a.yaml'"),
     "profile with a long name": (lambda p: ["run", "--profile", "n" * 300], "nnn cannot be read: File name too long"),
@@ -312,6 +312,15 @@ INTERNAL = {
     "NotNow": "becomes what a sensor says when it skips",
     "OtherBytes": "asked again by the object store, which then raises a StorageError",
     "TornTar": "becomes a finding of `paris verify`",
+    "TornMds": "becomes a finding of `paris verify`",
+    "NoValues": "a broken invariant",
+    "BadPacking": "becomes a problem of `paris lint`",
+    "BadArray": "becomes a problem of `paris lint`",
+    "BadValue": "becomes a problem of `paris lint`",
+    "BrokenTar": "becomes a problem of `paris lint`",
+    "UnknownEncoding": "becomes a problem of `paris lint`",
+    "Fault": "becomes the error of a corrupt sample, or is counted",
+    "TooLarge": "a limit that the settings keep",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paris_assets.formats.mds_reader import MdsFileReader
 from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.test_docs import PAGES, blocks
 
@@ -25,7 +26,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published")
     source = small_world.embedded(folder / "list.parquet", 40)
     codec = {"implementation": "autoencoder-kl", "path": "small-vae"}
-    profile = small_world.profile(source, latents__codec=codec, experts__split_tars=True)
+    written = {"experts__formats": ["webdataset", "mds"], "experts__codec": {"text": {}}}
+    profile = small_world.profile(source, latents__codec=codec, experts__split_tars=True, **written)
     direct.bring_up_to_date(profile, folder / "root")
     return folder / "root"
 
@@ -45,7 +47,7 @@ def said(name: str, root: Path, patch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_examples_are_short() -> None:
-    assert set(EXAMPLES) == {"load_expert.py", "decode_latent.py", "load_router.py"}
+    assert set(EXAMPLES) == {"load_expert.py", "decode_latent.py", "load_router.py", "pad_texts.py", "load_mds.py"}
     for text in EXAMPLES.values():
         assert sum(bool(line.strip()) for line in text.splitlines()) <= 12
 
@@ -57,6 +59,9 @@ def test_examples_do_what_they_say(
     lines = said("load_expert.py", root, monkeypatch, capsys).splitlines()
     assert lines[-1] == f"{splits['0']['train']} samples to train on"
     assert re.match(r"[0-9a-f]{32} \(4, 8, 8\) \(24, 8\) ", lines[0])
+    files = said("load_mds.py", root, monkeypatch, capsys).splitlines()
+    assert sum(int(line.split()[1]) for line in files) == sum(splits["0"].values())
+    assert {line.split()[2] for line in files} == {"float32"}
     assert said("decode_latent.py", root, monkeypatch, capsys) == "(1, 64, 64, 3) uint8\n"
     train, held_out = (sum(expert[side] for expert in splits.values()) for side in ("train", "validation"))
     said_last = said("load_router.py", root, monkeypatch, capsys).splitlines()[-1]
@@ -72,6 +77,20 @@ def test_the_format_is_that_of_the_files(root: Path, manifest: dict[str, Any]) -
     assert manifest["format"]["empty_prompt"]["shape"] == list(prompt.shape)
     latents = manifest["format"]["latents"]
     assert (latents["scaling_factor"], latents["shift_factor"], latents["pixels_per_cell"]) == (1.0, 0.0, 8)
+
+
+def test_columns_of_mds_files_are_described(root: Path, manifest: dict[str, Any]) -> None:
+    (columns,) = manifest["format"]["mds"]["columns"].values()
+    (path, *_) = sorted(root.glob("expert_mds/cluster_0/64/train/*.mds"))
+    with MdsFileReader(path) as file:
+        assert {column.name: column.encoding for column in file.columns.columns} == {
+            name: held["encoding"] for name, held in columns.items()
+        }
+    codecs = {path: json.loads((root / path / "codec.json").read_text()) for path in
+              ("expert_shards", "expert_mds", "router_arrays", "router_training")}  # fmt: skip
+    for held in codecs.values():
+        assert held["kinds"] == manifest["format"]["codec"]["kinds"]
+    assert {f"{path}/codec.json" for path in codecs} <= {file["path"] for file in manifest["files"]}
 
 
 def test_every_expert_holds_out_and_lists_its_tars(root: Path, manifest: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paris_assets.config import ProfileError
-from paris_assets.profiles import PRESETS, load_profile, own_settings, parse_overrides
+from paris_assets.profiles import PRESETS, load_profile, own_settings, parse_overrides, parse_profile
 
 
 def test_one_bound_of_one_rule() -> None:
@@ -60,6 +60,8 @@ def test_the_name_that_was_meant(path: str, meant: str) -> None:
         load_profile("own", {path: 3})
     with pytest.raises(ProfileError, match="did you mean 'demo'"):
         load_profile("dmo")
+    with pytest.raises(ProfileError, match=r"no base 'mage-flo' \(did you mean 'mage-flow'\?\): .* data-juicer, "):
+        parse_profile("base: [own, mage-flo]", "mine.yaml")
 
 
 def test_bounds_of_others_over_a_profile(tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_bounds_of_others_over_a_profile(tmp_path: Path) -> None:
     file.write_text(
         "base: [own, mage-flow]\n"
         "curation:\n"
-        "  signal_rules: {text_area: null, text_regions: null, short_side: null}\n"
+        "  signal_rules: {text_area: null, text_regions: null}\n"
         "  tiers: {'256': {rules: {watermark: null, aesthetic: null}}, sft: null}\n"
     )
     curation = load_profile(str(file), {"curation.tiers.512.rules.short_side.min": 300}).curation
@@ -85,4 +87,6 @@ def test_every_preset_is_sound(preset: str, tmp_path: Path) -> None:
     file.write_text(f"base: [own, {preset}]")
     ours, theirs = load_profile("own").curation, load_profile(str(file)).curation
     assert theirs != ours
-    assert {rule.name for rule in ours.signal_rules} <= {rule.name for rule in theirs.signal_rules}
+    names = theirs.reasons
+    assert len(names) == len(set(names))
+    assert {rule.name for rule in ours.signal_rules} <= set(names)

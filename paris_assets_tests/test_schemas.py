@@ -16,17 +16,17 @@ from paris_assets.dag.assets import TableAsset
 from paris_assets.definitions import ASSETS
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.rules.columns import FILE_COLUMNS
-from paris_assets.storage.schema import Schema
+from paris_assets.storage.schema import Schema, WrongColumns
 
 PACKAGE = Path(paris_assets.__file__).parent
-STAGES = ("ingest", "signals", "curation", "captions", "concepts", "clusters", "latents", "experts")
+STAGES = ("ingest", "pool", "signals", "curation", "captions", "concepts", "clusters", "latents", "experts", "proof")
 BY_NAME = {asset.name: asset for asset in ASSETS}
 # Column types outside the stages' schema.py, and why.
 ELSEWHERE = {
     "ingest/sources.py": "the registry of shards, which is no asset's table",
-    "verification/tar_samples.py": "metadata.json inside tars, and what the verifier notes of each sample",
+    "verification/sample_shapes.py": "metadata.json inside tars, and what the verifier notes of each sample",
     "signals/provenance.py": "what a signal adds, as every signal says itself; compared with the stage's on commit",
-    "runs/times.py": "what runs took, in the home of Dagster: no table of a root",
+    "planning/run_times.py": "what runs took, in the home of Dagster: no table of a root",
     "rules/columns.py": "the ledger as rules see it: rules import no stage; compared below",
 }
 
@@ -88,3 +88,9 @@ def test_shapes_that_only_a_network_knows_are_given_to_the_schema() -> None:
     schema.require(known, "text_embeddings")
     with pytest.raises(TypeError, match=r"\['pooled'\] have no size of their own"):
         schema.polars(embedding=(77, 384))
+    ragged = schema.polars(without=("pooled",), embedding=None)
+    assert list(ragged) == ["image_id", "caption", "embedding", "tokens", "truncated"]
+    assert ragged["embedding"] == pl.Binary
+    schema.require(ragged, "text_embeddings")
+    with pytest.raises(WrongColumns, match=r"image_embeddings\.embedding holds Binary, not Array"):
+        BY_NAME["image_embeddings"].schema.require({"image_id": pl.String, "embedding": pl.Binary}, "image_embeddings")

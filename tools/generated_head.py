@@ -1,7 +1,7 @@
 """Train the head of the profile `z_image-demo` that tells decoded latents and noise from photographs.
 
     python -m tools.small_vae collect                  # the photos, out of Debian 12 packages
-    python -m tools.generated_head --out FILE          # pictures -> `paris run` -> paris_assets.training.head
+    python -m tools.generated_head --out FILE          # pictures -> `paris run` -> paris_assets.heads.train
 
 Of every photo there is one picture as it is and one by each of three generators, all of 256 x 256 pixels and JPEGs of
 one quality, so that nothing but what is in them tells them apart: `vae-noise` (its latent and noise, decoded by the
@@ -24,9 +24,9 @@ import polars as pl
 from PIL import Image, ImageOps
 
 from paris_assets.config import Model
+from paris_assets.heads import train
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.registry import build
-from paris_assets.training import head
 from tools.small_vae.photos import WORK, Photo, read, used
 
 SIDE, QUALITY, NOISE = 256, 88, 0.6
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ids = embedded(folder, Path(temporary, "head.yaml"), Path(temporary, "root"))
         rows.join(ids, on="file").unique("image_id", maintain_order=True).drop("file").write_parquet(labels)
         asked = ["--root", f"{temporary}/root", "--on", "efficientnet-lite0", "--labels", str(labels)]
-        return head.main([*asked, "--out", str(options.out), "--training", WORDS, "--seed", str(options.seed)])
+        return train.main([*asked, "--out", str(options.out), "--training", WORDS, "--seed", str(options.seed)])
 
 
 if __name__ == "__main__":

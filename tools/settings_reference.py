@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
 
 from paris_assets.config import Encode, Endpoint, Kind, Model, OwnRule, Profile, QuantileRule, Rule, Score, Tier
 from paris_assets.models.resolve import profile_models
-from paris_assets.settings.curation import VectorDuplicates
+from paris_assets.settings.captions import Fallback
+from paris_assets.settings.concept_model import ConceptModel
+from paris_assets.settings.curation import CopyDuplicates, VectorDuplicates
+from paris_assets.settings.experts import ArrayRange, Codec, LatentRange, Mds
+from paris_assets.settings.ingest import PerHost, Robots
+from paris_assets.settings.judge import CaptionRules, Evidence, Judge, JudgeEndpoint, ScoreBounds
+from paris_assets.settings.latents import Buckets
+from paris_assets.settings.pool_rows import CaptionFigures, LanguageDetector, PoolVectors, WordNet
+from paris_assets.settings.probe import Probe
+from paris_assets.settings.ray import ActorNeeds
+from paris_assets.settings.selectors import Steps
+from paris_assets.settings.training_probe import TrainingProbe
 
 FILE = Path(__file__).parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
@@ -35,9 +46,33 @@ REFERENCES = {
     "Tier": "tier",
     "ImageList": "file",
     "VectorDuplicates": "comparison of vectors",
+    "CopyDuplicates": "comparison of copy vectors",
+    "ConceptModel": "concepts of a pool",
     "Encode": "encoding (below)",
+    "Robots": "robots.txt (below)",
+    "PerHost": "limits of a host (below)",
+    "OptOutList": "file",
+    "PoolVectors": "vectors of a pool",
+    "LanguageDetector": "language detector",
+    "WordNet": "nouns of WordNet",
+    "CaptionFigures": "figures of captions",
     "Kind": "kind of captions",
     "Endpoint": "endpoint",
+    "Fallback": "fallback",
+    "Evidence": "evidence of concepts",
+    "Judge": "judge",
+    "JudgeEndpoint": "endpoint of a judge",
+    "CaptionRules": "rules on captions",
+    "ScoreBounds": "bounds on scores",
+    **{kind.__name__: f"`{kind.model_fields['rule'].default}`" for kind in get_args(Steps)},
+    "Probe": "probe",
+    "TrainingProbe": "training probe",
+    "Buckets": "aspect-ratio buckets",
+    "Mds": "MDS files",
+    "Codec": "codec",
+    "LatentRange": "range of latents",
+    "ArrayRange": "range",
+    "ActorNeeds": "needs of an actor",
 }
 PARTS = {
     "A rule of bounds": (Rule, "An item of `curation.signal_rules`, `curation.score_rules` or a tier's `rules`."),
@@ -45,8 +80,32 @@ PARTS = {
     "A rule by rank": (QuantileRule, "An item of `curation.quantile_rules`."),
     "A tier": (Tier, "An item of `curation.tiers`."),
     "A comparison of vectors": (VectorDuplicates, "The value of `duplicates.vectors`."),
+    "A comparison of copy vectors": (CopyDuplicates, "The value of `duplicates.copies`."),
+    "Vectors of a pool": (PoolVectors, "The value of `pool.vectors`."),
+    "Figures of captions": (CaptionFigures, "The value of `pool.captions`."),
+    "A language detector": (LanguageDetector, "`pool.captions.language` and `pool.captions.second_language`."),
+    "Nouns of WordNet": (WordNet, "The value of `pool.captions.wordnet`."),
+    "Concepts of a pool": (ConceptModel, "The value of `pool.concepts`."),
     "A kind of captions": (Kind, "`captions.kinds.KIND`, for each of source, short, long, tags and ocr."),
+    "A probe": (Probe, "The value of `pool.probe`."),
+    "A training probe": (TrainingProbe, "The value of `probe`; see [training.md](training.md#proof)."),
+    "MDS files": (Mds, "The value of `experts.mds`."),
+    "A codec": (Codec, "The value of `experts.codec`."),
+    "A range": (ArrayRange, "The value of `experts.codec.text`."),
+    "A range of latents": (LatentRange, "The value of `experts.codec.latents`."),
     "An endpoint": (Endpoint, "`captions.kinds.KIND.endpoint`."),
+    "A fallback": (Fallback, "An item of `captions.kinds.KIND.fallback`."),
+    "Evidence of concepts": (Evidence, "The value of `pool.evidence`."),
+    "A judge": (Judge, "The value of `pool.judge`."),
+    "An endpoint of a judge": (JudgeEndpoint, "The value of `pool.judge.endpoint`."),
+    "Rules on captions": (CaptionRules, "The value of `pool.judge.rules`."),
+    "Bounds on scores": (ScoreBounds, "The value of `pool.judge.scores`."),
+    "Needs of an actor": (ActorNeeds, "`ray.assets.ASSET`; see [cluster.md](cluster.md)."),
+    "Aspect-ratio buckets": (Buckets, "The value of `latents.buckets`; see [latents.md](latents.md)."),
+    **{
+        f"The selector `{kind.model_fields['rule'].default}`": (kind, "An item of `pool.select`, `pool.subsets.X`.")
+        for kind in get_args(Steps)
+    },
 }
 
 
@@ -68,8 +127,13 @@ def _chapters() -> Iterator[str]:
                 f"{Encode.__doc__} Where `ingest.encode` is null, these say nothing; one that is set sets the others."
             )
             yield _chapter("An encoding", Encode, "ingest.encode.", list(Encode.model_fields), said)
+            yield _chapter("robots.txt", Robots, "ingest.robots.", list(Robots.model_fields), Robots.__doc__)
+            yield _chapter("Limits of a host", PerHost, "ingest.per_host.", list(PerHost.model_fields), PerHost.__doc__)
     places = ", ".join(f"`{setting}`" for setting in profile_models(Profile()))
-    said = f"What NETWORK stands for: {places}, and `picture_embeddings.NAME` for each encoder, whose column is NAME."
+    said = (
+        f"What NETWORK stands for: {places}, `copy_embedder`, and `picture_embeddings.NAME` for each encoder, whose "
+        "column is NAME."
+    )
     yield _chapter("A network", Model, "NETWORK.", list(Model.model_fields), said)
     said = "`scores.NAME`, for each column NAME of `content_scores`: the settings of a network, and these."
     own = ["implementation", *(name for name in Score.model_fields if name not in Model.model_fields)]
@@ -87,6 +151,7 @@ def _chapter(title: str, kind: type[BaseModel], prefix: str, names: list[str], s
 def _row(path: str, kind: type[BaseModel], name: str, schema: dict[str, Any]) -> str:
     field = kind.model_fields[name]
     default = "required" if field.is_required() else f"`{_default(kind, name)}`"
+    default = "" if isinstance(field.default, BaseModel) and _type(schema).endswith("(below)") else default
     tuning = "yes" if schema.get("tuning") else ""
     cells = [f"`{path}`", _type(schema), _bounds(schema), default, tuning, field.description or ""]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"

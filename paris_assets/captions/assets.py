@@ -59,6 +59,7 @@ def caption_kinds(
     slice_by="shard",
     volatile=["repeats"],
     unit="captions",
+    keeps_rows="when_taken_down",
 )
 def repeated_captions(profile: Profile, caption_kinds: Shards) -> Output:
     """Captions that stand too often in the whole set, numbers left aside: filled-in templates and texts of shops.

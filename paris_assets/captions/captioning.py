@@ -9,10 +9,10 @@ import polars as pl
 
 from paris_assets.captions.choice import chosen, valid_and_not, without_repeated
 from paris_assets.captions.kinds import SOURCE_TEXT, Count, Writer, kind_rows
-from paris_assets.config import Captions, Kind, Text
+from paris_assets.config import Captions, Endpoint, Model, Text
 from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats, Images, run_batches
-from paris_assets.models.chat import ChatCaptioner
+from paris_assets.models.chat_captioner import ChatCaptioner
 from paris_assets.models.registry import Models
 from paris_assets.settings.captions import columns_read
 from paris_assets.storage.output import Output, Samples
@@ -71,29 +71,40 @@ def training_captions(
 
 
 class Writers:
-    """Who writes the captions of a kind, made when the first image needs it, and noted in the output."""
+    """Who writes the captions of a kind, each made when the first image needs it, and noted in the output."""
 
     def __init__(self, output: Output, models: Models, settings: Captions) -> None:
         self._output, self._models, self._settings, self._stats = output, models, settings, BatchStats()
 
-    def __call__(self, kind: str, origin: Kind) -> Writer:
-        """The writer of a kind."""
-        if origin.endpoint is not None:
-            asked = ChatCaptioner(origin.endpoint)
-            self._ran(kind, asked.identity())
-            return Writer(asked.name, asked.write)
-        captioner = self._models.load(origin.captioner)  # type: ignore[arg-type]  (a kind has one of the two)
+    def __call__(self, kind: str) -> Iterator[Writer]:
+        """The writers of a kind, the first asked first."""
+        for setting, origin in self._settings.writers_of(kind).items():
+            yield self._asked(setting, origin.endpoint) if origin.endpoint else self._run(setting, origin.captioner)
+
+    def _asked(self, setting: str, endpoint: Endpoint) -> Writer:
+        asked = ChatCaptioner(endpoint)
+
+        def write(images: Images) -> Iterator[tuple[str, str | None]]:
+            yield from asked.write(images)
+            self._ran(setting, asked.identity())  # once more: the server has said by which name it answers
+
+        self._ran(setting, asked.identity())
+        return Writer(asked.name, write)
+
+    def _run(self, setting: str, model: Model | None) -> Writer:
+        assert model is not None  # who writes is one of the two
+        captioner = self._models.load(model)
 
         def write(images: Images) -> Iterator[tuple[str, str | None]]:
             for ids, texts in run_batches(images, captioner, stats=self._stats):
                 yield from zip(ids, map(str, texts), strict=True)
             self._output.note_halved(self._stats.halved)
 
-        self._ran(kind, captioner.identity())
+        self._ran(setting, captioner.identity())
         return Writer(captioner.name, write)
 
-    def _ran(self, kind: str, identity: dict[str, str | None]) -> None:
-        self._output.facts.setdefault("models", {})[self._settings.setting_of(kind)] = identity
+    def _ran(self, setting: str, identity: dict[str, str | None]) -> None:
+        self._output.facts.setdefault("models", {})[setting] = identity
 
 
 def _told(output: Output, chunks: Iterator[pl.DataFrame] | list[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -6,10 +6,11 @@ from paris_assets.config import Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.joins import same_images
-from paris_assets.dag.moments import scale
+from paris_assets.dag.moments import Scale, scale, scale_of
 from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
 from paris_assets.settings.checks import Checks
 from paris_assets.storage.shards import Shards
+from paris_assets.texts.lengths import length_facts, lengths_of
 
 
 def ids_joined(shard: str, captions: pl.LazyFrame, curated_images: pl.LazyFrame) -> CheckOutcome:
@@ -130,19 +131,49 @@ def captions_differ(captions: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
 def embeddings_sane(
     shard: str, captions: pl.LazyFrame, text_embeddings: pl.LazyFrame, profile: Profile
 ) -> CheckOutcome:
-    """Text embeddings are one per caption, finite, differ between captions, and their token counts fit the padding."""
+    """Text embeddings are one per caption, finite, differ between captions, and hold as many tokens as they say.
+
+    The figures say what share of captions is cut, and would be at the lengths that text encoders are used with.
+    """
     joined = same_images("text_embeddings", shard, text_embeddings, captions)
-    table, bounds = text_embeddings, profile.checks
-    found, most = scale(table, "pooled"), profile.text.tokens
-    bad = found.not_finite + scale(table, "embedding").not_finite
-    tokens = table.select((~pl.col("tokens").is_between(1, most).fill_null(False)).sum()).collect().item() or 0
-    differ = table.select(pl.col("caption").n_unique()).collect().item() > 1
-    problems = [joined.said] if not joined.passed else []
-    problems += vector_problems(found, bounds, differ, bad)
+    table, bounds, most = text_embeddings, profile.checks, profile.text.tokens
+    counts = table.select("tokens", "truncated", "caption").collect()
+    problems, figures = [joined.said] if not joined.passed else [], _cut(counts)
+    tokens = int((~counts["tokens"].is_between(1, most).fill_null(False)).sum())
     if tokens:
-        problems.append(f"{tokens} token counts are outside 1 to {most}")
-    advice = make_again("text_embeddings", shard) if not joined.passed else "Look at text.encoder: weights, precision."
-    return CheckOutcome.of(problems, vectors_said(found), vector_figures(found, bounds, bad), advice)
+        said = f"{tokens} token counts are outside 1 to {most}"
+        return CheckOutcome.of([*problems, said], "", figures, make_again("text_embeddings", shard))
+    found, bad, short = _judged_states(table)
+    problems += [f"{short} embeddings are not of as many tokens as they say"] if short else []
+    problems += vector_problems(found, bounds, counts["caption"].n_unique() > 1 and not short, bad)
+    remade = short or not joined.passed
+    advice = make_again("text_embeddings", shard) if remade else "Look at text.encoder: weights, precision."
+    return CheckOutcome.of(problems, vectors_said(found), {**vector_figures(found, bounds, bad), **figures}, advice)
+
+
+def _judged_states(table: pl.LazyFrame) -> tuple[Scale, int, int]:
+    """Scale of the one vector per caption, stored or the mean of its true tokens; rows that are not finite, and rows
+    whose bytes are not as many tokens as they say: nothing is read of a table with any."""
+    from paris_assets.captions.stored import finite_rows, mean_states, torn
+
+    if short := torn(table):
+        return scale_of(()), 0, short
+    if "pooled" not in table.collect_schema():
+        found = scale_of(mean_states(table))
+        return found, found.not_finite, 0
+    found = scale(table, "pooled")
+    if table.collect_schema()["embedding"] == pl.Binary:
+        return found, found.not_finite + sum(int((~finite).sum()) for finite in finite_rows(table)), 0
+    return found, found.not_finite + scale(table, "embedding").not_finite, 0
+
+
+def _cut(counts: pl.DataFrame) -> Figures:
+    """Shares of captions that are cut, and that have more tokens than text encoders are used with."""
+    found = lengths_of([length_facts(counts["tokens"], counts["truncated"])])
+    if not found:
+        return {}
+    shares: Figures = {f"longer_than_{cut}": share for cut, share in found["share_longer_than"].items()}
+    return {"truncated": found["captions_truncated"], **shares}
 
 
 caption_ids_check = shard_check("captions")(ids_joined)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,10 @@ import polars as pl
 
 from paris_assets.captions.schema import CAPTION_KINDS
 from paris_assets.captions.validity import NO_ANSWER, TOO_LONG, reasons
-from paris_assets.captions.words import tidy, valid
-from paris_assets.config import Captions, Kind
+from paris_assets.config import Captions
 from paris_assets.models.batches import Images
 from paris_assets.settings.captions import SIGNALLED
+from paris_assets.texts.words import tidy, valid
 
 SOURCE_TEXT, TEXT_SIGNAL = "source_text", "text_signal"
 Read = Callable[[pl.Series], Images]
@@ -31,7 +32,7 @@ def kind_rows(
     wanted: pl.DataFrame,
     read: Read,
     settings: Captions,
-    writer: Callable[[str, Kind], Writer],
+    writers: Callable[[str], Iterable[Writer]],
     count: Count | None = None,
     before: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
@@ -42,7 +43,8 @@ def kind_rows(
         wanted: distinct image_ids, sorted, with the columns of the source that kinds are taken from.
         read: image_ids -> (image_id, file bytes), asked only for images that somebody has to look at.
         settings: the kinds, and the rules on captions.
-        writer: kind and its settings -> who writes it; asked only where there is an image to caption.
+        writers: kind -> who writes it, the first asked first; each is asked only for images to which those before gave
+            no valid caption, and made only where there are any.
         count: texts -> (N,) tokens, special ones included; needed for ``settings.max_tokens``.
         before: rows made before under the same settings: what networks wrote for the same image is taken over.
 
@@ -54,16 +56,17 @@ def kind_rows(
     for kind, origin in settings.all_kinds.items():
         done = [made[other].filter(pl.col("reason").is_null()).select("image_id") for other in origin.unless]
         images = wanted.join(pl.concat(done), on="image_id", how="anti", maintain_order="left") if done else wanted
+        judged = partial(_judged, kind=kind, settings=settings, by_source=origin.column is not None, count=count)
         if origin.column:
             who = TEXT_SIGNAL if origin.column == SIGNALLED else SOURCE_TEXT
             rows = images.select("image_id", written=origin.column, captioner=pl.lit(who))
-            answered = pl.lit(True)
+            made[kind] = judged(rows, pl.lit(True))
         else:
             kept = _kept(kind, images, before)
             missing = images.join(kept, on="image_id", how="anti", maintain_order="left")["image_id"]
-            rows = pl.concat([kept, *_written(missing, read, writer, kind, origin)]).sort("image_id")
-            answered = pl.col("written").is_not_null()
-        made[kind] = _judged(rows, kind, settings, answered, origin.column is not None, count)
+            answered = partial(judged, answered=pl.col("written").is_not_null())
+            parts = [answered(kept), *_by_chain(missing, read, writers(kind), answered)]
+            made[kind] = pl.concat(parts).sort("image_id")
     return pl.concat(made.values()).sort("image_id", "kind")
 
 
@@ -85,21 +88,31 @@ def _kept(kind: str, images: pl.DataFrame, before: pl.DataFrame | None) -> pl.Da
     return answered.join(images, on="image_id", how="semi").select("image_id", "captioner", written="caption")
 
 
-def _written(
-    image_ids: pl.Series, read: Read, writer: Callable[[str, Kind], Writer], kind: str, origin: Kind
+def _by_chain(
+    image_ids: pl.Series, read: Read, writers: Iterable[Writer], judged: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> Iterator[pl.DataFrame]:
-    if image_ids.is_empty():
-        return
-    who = writer(kind, origin)
+    """Rows of `caption_kinds`: of each image the first valid caption, else what was written last."""
+    chain = iter(writers)
+    rows: pl.DataFrame | None = None
+    while not image_ids.is_empty() and (who := next(chain, None)) is not None:
+        if rows is not None:  # those that go on have another row to come
+            yield rows.filter(pl.col("reason").is_null())
+        rows = judged(_written(image_ids, read, who))
+        image_ids = rows.filter(pl.col("reason").is_not_null())["image_id"]
+    if rows is not None:
+        yield rows
+
+
+def _written(image_ids: pl.Series, read: Read, who: Writer) -> pl.DataFrame:
     texts = {name: None if text is None else valid(text) for name, text in who.write(read(image_ids))}
     if lacking := [name for name in image_ids if name not in texts]:
         raise ValueError(f"{who.name} has no caption for {len(lacking)} images, first {lacking[0]}")
     names = {"image_id": list(texts), "captioner": [who.name] * len(texts), "written": list(texts.values())}
-    yield pl.DataFrame(names, dict.fromkeys(names, pl.String))
+    return pl.DataFrame(names, dict.fromkeys(names, pl.String))
 
 
 def _judged(
-    rows: pl.DataFrame, kind: str, settings: Captions, answered: pl.Expr, by_source: bool, count: Count | None
+    rows: pl.DataFrame, answered: pl.Expr, kind: str, settings: Captions, by_source: bool, count: Count | None
 ) -> pl.DataFrame:
     """Rows of `caption_kinds` from ``image_id``, ``captioner`` and what was ``written``."""
     plain = rows.with_columns(caption=tidy(pl.col("written")).fill_null(""), kind=pl.lit(kind))

@@ -12,13 +12,9 @@ import polars as pl
 from paris_assets.captions.schema import REPEATED_CAPTIONS
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
+from paris_assets.texts.words import template
 
 NOT_COUNTED = ("tags", "ocr")  # they repeat by nature
-
-
-def template(caption: pl.Expr) -> pl.Expr:
-    """What captions of one template share: the text in lower case, each number replaced by 0."""
-    return caption.str.to_lowercase().str.replace_all(r"\p{N}+([.,:]\p{N}+)*", "0")
 
 
 def repeated(caption_kinds: Shards, most: int) -> Output:

@@ -49,8 +49,14 @@ TEXT_EMBEDDINGS = Schema(
     {
         "image_id": (pl.String, "image", "captions.image_id"),
         "caption": (pl.String, "the caption that was encoded", "captions.caption"),
-        "embedding": (ArrayOf(pl.Float16, ("tokens", "dim")), "last hidden state, padded", "captions.caption"),
+        "embedding": (
+            ArrayOf(pl.Float16, ("tokens", "dim"), or_ragged=True),
+            "last hidden state: padded, or as bytes that of the true tokens (float16, token after token)",
+            "captions.caption",
+        ),
         "pooled": (ArrayOf(pl.Float16, ("dim",)), "one vector per caption", "captions.caption"),
         "tokens": (pl.Int32, "true token count: mask = position < tokens", "captions.caption"),
-    }
+        "truncated": (pl.Int32, "tokens that were cut; null where the encoder cannot count", "captions.caption"),
+    },
+    by_profile=("pooled",),
 )

@@ -61,16 +61,20 @@ def image_embeddings(
     CLUSTER_MODEL,
     group="clusters",
     kinds={"numba"},
-    settings=["seed", "clusters.k", "clusters.features", "clusters.normalize", "clusters.fine", "clusters.assignment",
-              "clusters.max_share", "clusters.max_train", "clusters.iterations", "clusters.restarts"],
+    settings=["seed", "clusters.k", "clusters.features", "clusters.normalize", "clusters.reduce", "clusters.dims",
+              "clusters.fine", "clusters.assignment",
+              "clusters.max_share", "clusters.keep_numbers", "clusters.max_train", "clusters.iterations",
+              "clusters.restarts"],
     refit_on_settings_only=True,
+    keeps_rows="when_refitted",
     optional_inputs=READS_TEXT,
     pool="fit",
 )  # fmt: skip
 def cluster_model(profile: Profile, image_embeddings: Shards, text_embeddings: Shards | None) -> Output:
     """The centroids that split the images between experts, by seeded k-means, direct or in two stages.
 
-    A growing source does not refit them, so published experts keep their meaning; changed settings do.
+    A growing source does not refit them, so published experts keep their meaning; changed settings do. Numbers then
+    follow the clusters before where `clusters.keep_numbers` says so.
     """
     from paris_assets.clusters.fitting import fitted
 
@@ -142,6 +146,7 @@ def cluster_report(
     # What is read is the verdict and the bound: other figures move with every image, and would make each shard's
     # selection again when the source grows.
     volatile=["reason", "images", "share", "distinct_captions", "mean_distance"],
+    keeps_rows="when_taken_down",
 )
 def cluster_values(profile: Profile, captions: Shards, cluster_assignments: Shards) -> Output:
     """Whether a cluster is worth an expert: enough images, and captions that differ.

@@ -8,12 +8,14 @@ import numpy as np
 import polars as pl
 
 from paris_assets.clusters.centroids import ClusterModel
-from paris_assets.clusters.distances import Nearest, nearest
 from paris_assets.clusters.schema import CLUSTER_ASSIGNMENTS
+from paris_assets.vectors.distances import Nearest, nearest
 
 
 def own_clusters(vectors: np.ndarray, model: ClusterModel) -> tuple[Nearest, np.ndarray | None]:
-    """Coarse clusters by the model's rule, and the nearest fine centroid (N,) int32 of a two-stage model."""
+    """Coarse clusters of vectors (N, D) by the model's rule, and the nearest fine centroid (N,) int32 of a two-stage
+    model."""
+    vectors = model.placed(vectors)
     fine = None if model.fine is None else nearest(vectors, model.fine).labels
     inherited = None
     if model.assignment == "inherit" and fine is not None and model.fine_to_coarse is not None:

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from paris_assets.clusters.centroids import CollapsedClustering
-from paris_assets.clusters.distances import means
+from paris_assets.vectors.distances import means
 
 ROUNDS = 20_000
 LLOYD = 20

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import colorsys
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
+
+from paris_assets.pages.charts import INK, LINE, SOFT, png
 
 # Okabe & Ito (2008), told apart with any colour vision; the yellow is darkened for white paper.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#C8B400", "#7F7F7F")
 MAP_POINTS = 2000
-INK, SOFT, LINE = "#1c1b1a", "#6b6762", "#d9d5cf"
 
 
 def colour(cluster: int) -> str:
@@ -28,25 +25,6 @@ def colour(cluster: int) -> str:
     hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
     shade = colorsys.hls_to_rgb(hue, light + (1 - light) * 0.45 if turn == 1 else light * 0.55, saturation)
     return "#" + "".join(f"{round(255 * part):02x}" for part in shade)
-
-
-def positions(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """(n, 2) float64 in [0, 1]: neighbours of the vectors as neighbours on a plane (PCA to 50, then t-SNE).
-
-    Args:
-        vectors: (n, D) float32, at most ``MAP_POINTS`` of them (its cost grows faster than n).
-    """
-    n = len(vectors)
-    if n < 3:
-        return np.column_stack([np.linspace(0.25, 0.75, n), np.full(n, 0.5)])
-    # One thread: t-SNE sums its forces in the order in which threads finish, and small differences grow.
-    with threadpool_limits(limits=1):
-        reduced = PCA(min(50, n - 1, vectors.shape[1]), svd_solver="full").fit_transform(vectors.astype(np.float64))
-        perplexity = min(30.0, max(1.0, (n - 1) / 4))
-        start = reduced[:, :2] * _scale(reduced)
-        placed = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(reduced)
-    low, high = placed.min(axis=0), placed.max(axis=0)
-    return (placed - low) / np.where(high > low, high - low, 1)
 
 
 def sizes_chart(shares: Sequence[float], images: Sequence[int], names: Sequence[str]) -> bytes:
@@ -104,17 +82,10 @@ def _label(cluster: int, name: str) -> str:
     return f"{cluster}  {name[:36]}"
 
 
-def _scale(reduced: np.ndarray) -> float:
-    """Factor that gives the first component the deviation 1e-4 that t-SNE wants to start from."""
-    return 1e-4 / max(float(reduced[:, 0].std()), 1e-12)
-
-
 def _png(figure: Figure, axes: Axes, title: str) -> bytes:
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
         spine.set_color(LINE)
     axes.tick_params(color=LINE, labelcolor=SOFT)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=120, metadata={"Software": None}, facecolor="white")
-    return file.getvalue()
+    return png(figure)

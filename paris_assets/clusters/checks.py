@@ -3,12 +3,19 @@
 import polars as pl
 
 from paris_assets.config import Profile
-from paris_assets.dag.checks import CheckOutcome, all_check, make_again, shard_check
+from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.joins import same_images
 from paris_assets.dag.moments import scale
-from paris_assets.dag.records import Record
+from paris_assets.dag.records import Record, Records
 from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
 from paris_assets.settings.checks import Checks
+from paris_assets.storage.shards import Shards
+
+DRIFTS = {
+    "share": "of later shards the split between clusters is",
+    "distance": "their mean distance to the own centroid is",
+    "boundary": "their share at a boundary is",
+}
 
 
 def embeddings_sane(
@@ -89,6 +96,39 @@ def boundary(record: Record, bounds: Checks) -> CheckOutcome:
     return CheckOutcome(value <= most, said, {"boundary": value, "checks.max_boundary": most}, advice)
 
 
+def like_fitted_shards(cluster_assignments: Shards, records: Records, bounds: Checks) -> CheckOutcome:
+    """Shards that came after the fit fall into the clusters as those that it was made of do: in the same shares, as
+    near to their centroids, and no more of them at a boundary. If not, a new fit is due.
+    """
+    from paris_assets.clusters.drift import drifts
+
+    model = records.one("cluster_model")
+    known = set(model.facts["shards"]) if model else set()
+    fitted, later = ([key for key in cluster_assignments.keys if (key in known) == side] for side in (True, False))
+    if not fitted or not later:
+        return CheckOutcome(True, "the model was fitted on all shards that there are")
+    scan = cluster_assignments.scan
+    most = {
+        "share": bounds.max_share_drift,
+        "distance": bounds.max_distance_drift,
+        "boundary": bounds.max_boundary_drift,
+    }
+    found = drifts(scan(fitted), scan(later))
+    problems = [
+        f"{DRIFTS[one.name]} {one.apart:.1%} from that of the shards fitted on, at most {most[one.name]:.1%} expected, "
+        f"and {one.chance:.1%} more by chance"
+        for one in found
+        if one.apart > most[one.name] + one.chance
+    ]
+    figures: Figures = {f"{one.name}_drift": one.apart for one in found}
+    figures |= {f"checks.max_{name}_drift": bound for name, bound in most.items()} | {"later_shards": len(later)}
+    advice = (
+        "A new fit is due: `paris run --from cluster_model`; with clusters.keep_numbers experts keep their numbers."
+    )
+    good = f"{len(later)} shards that came after the fit are like the {len(fitted)} that it was made of"
+    return CheckOutcome.of(problems, good, figures, advice)
+
+
 def _sizes(report: Record) -> list[int]:
     return [int(size) for size in report.facts["sizes"]]
 
@@ -100,3 +140,4 @@ smallest_cluster_check = all_check("cluster_report")(smallest_cluster)
 largest_cluster_check = all_check("cluster_report")(largest_cluster)
 dead_clusters_check = all_check("cluster_report")(dead_clusters)
 boundary_check = all_check("cluster_report")(boundary)
+drift_check = all_check("cluster_report")(like_fitted_shards)

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from paris_assets.clusters.centroids import ClusterModel
-from paris_assets.clusters.distances import nearest
 from paris_assets.clusters.words import distinctive_words
+from paris_assets.vectors.distances import nearest
 
 GRID_IMAGES = 25
 BETWEEN = 12
@@ -85,7 +85,7 @@ def gather(
         assignments: ``image_id``, ``cluster``, ``distance`` of the whole set.
         captions: ``image_id``, ``caption``; only those shown are kept.
         sample_ids: (n) image_ids of the sample.
-        vectors: (n, D) float32, theirs.
+        vectors: (n, d) float32, their places in the fitted space.
     """
     labels = sample_labels(assignments, sample_ids)
     closest = _closest(assignments, model.k)

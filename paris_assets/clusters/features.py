@@ -9,12 +9,16 @@ from hashlib import blake2b
 import numpy as np
 
 from paris_assets.config import Clusters
-from paris_assets.errors import BrokenInvariant
+from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.storage.shards import Shards
 
 BATCH_ROWS = 65_536
 Chunk = tuple[Sequence[str], np.ndarray, np.ndarray | None]
 """image_ids (n), image vectors (n, D), text vectors (n, Dt) or None where the settings do not ask for text."""
+
+
+class NoVectors(UserError, ValueError):
+    """Captions have no vector to cluster on."""
 
 
 def vectors(images: Shards, texts: Shards | None) -> Iterator[Chunk]:
@@ -23,10 +27,18 @@ def vectors(images: Shards, texts: Shards | None) -> Iterator[Chunk]:
     Args:
         images: `image_embeddings`.
         texts: `text_embeddings` of the same shards, or None where the settings do not ask for text.
+
+    Raises:
+        NoVectors: these have no pooled vectors.
     """
     for shard in images.keys:
         table = images[shard]
         if texts is not None:
+            if "pooled" not in texts[shard].collect_schema():
+                raise NoVectors(
+                    "clusters.features names text, but the text encoder gives no vector per caption: "
+                    "--set text.pooled=masked_mean"
+                )
             pooled = texts[shard].select("image_id", "pooled")
             table = table.join(pooled, on="image_id", how="left", maintain_order="left")
         for chunk in table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):

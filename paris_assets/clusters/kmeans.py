@@ -1,6 +1,6 @@
 """The fit: k-means, direct or in two stages.
 
-Always Euclidean, in the space that ``features.join`` made: for L2-normalised parts that is the space in which the
+Always Euclidean, in the space that ``features.join`` and ``clusters.reduce`` made: that is the space in which the
 distances of ``cluster_assignments`` are measured, and centroids stay plain means (no spherical projection).
 
 ``lloyd`` does the search; ``_refine`` then runs iterations with exact distances to the fixed point, so the result does
@@ -18,9 +18,10 @@ import numpy as np
 from paris_assets.clusters.assignment import own_clusters
 from paris_assets.clusters.balance import capped_labels, capped_lloyd
 from paris_assets.clusters.centroids import ClusterModel, CollapsedClustering, TooFewImages
-from paris_assets.clusters.distances import means, nearest
-from paris_assets.clusters.lloyd import k_means
 from paris_assets.config import Clusters
+from paris_assets.vectors.distances import means, nearest
+from paris_assets.vectors.lloyd import k_means
+from paris_assets.vectors.reduction import Reduction, centring, principal
 
 EXACT_STEPS = 3
 
@@ -40,7 +41,7 @@ def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None =
         The model; clusters and fine centroids are numbered by falling size. ``statistics``: ``images``,
         ``trained_on``, ``dimensions``, ``k``, ``fine``, ``inertia`` (sum of squared distances to the own centroid),
         ``mean_distance``, ``iterations``, ``restarts``, ``seed``, ``sizes`` and ``shares`` (of the rows fitted on),
-        ``max_share``.
+        ``max_share``; with ``settings.reduce`` also ``reduce``, ``reduced_dimensions`` and ``variance_kept``.
 
     Raises:
         TooFewImages: fewer rows than centroids.
@@ -49,6 +50,9 @@ def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None =
     """
     _validate(vectors, settings)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    dimensions = vectors.shape[1]
+    reduction, reduced = _reduction(vectors, settings)
+    vectors = vectors if reduction is None else reduction.apply(vectors)
     fine = fine_count(len(vectors), settings)
     if fine is None:
         model, iterations = _direct(vectors, settings, seed)
@@ -57,12 +61,10 @@ def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None =
     found, _ = own_clusters(vectors, model)
     sizes = np.bincount(found.labels, minlength=settings.k)
     _check_sizes(sizes.tolist())
-    order = _order(model.coarse, sizes)
-    sizes = sizes[order].tolist()
     statistics = {
         "images": len(vectors) if images is None else images,
         "trained_on": len(vectors),
-        "dimensions": vectors.shape[1],
+        "dimensions": dimensions,
         "k": settings.k,
         "fine": fine,
         "inertia": float(found.own.sum()),
@@ -70,11 +72,26 @@ def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None =
         "iterations": iterations,
         "restarts": settings.restarts,
         "seed": seed,
-        "sizes": sizes,
-        "shares": [size / len(vectors) for size in sizes],
+        "sizes": sizes.tolist(),
+        "shares": [size / len(vectors) for size in sizes.tolist()],
         "max_share": settings.max_share,
+        **reduced,
     }
-    return _renumbered(model, order, statistics)
+    found_out = replace(model, statistics=statistics, reduction=reduction)
+    return found_out.reordered(_order(model.coarse, sizes))
+
+
+def _reduction(vectors: np.ndarray, settings: Clusters) -> tuple[Reduction | None, dict[str, Any]]:
+    """What ``settings.reduce`` makes of the rows fitted on, and its figures."""
+    if settings.reduce == "none":
+        return None, {}
+    kept = 1.0
+    if settings.reduce == "pca":
+        reduction, kept = principal(vectors, settings.dims, settings.normalize)
+    else:
+        reduction = centring(vectors, settings.normalize)
+    figures = {"reduced_dimensions": reduction.width, "variance_kept": float(f"{kept:.6g}")}
+    return reduction, {"reduce": settings.reduce, **figures}
 
 
 def fine_count(n: int, settings: Clusters) -> int | None:
@@ -167,18 +184,6 @@ def _refine(
 def _order(centroids: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """(K,) clusters by falling size, equal sizes by their centroid's coordinates."""
     return np.array(sorted(range(len(sizes)), key=lambda cluster: (-sizes[cluster], centroids[cluster].tolist())))
-
-
-def _renumbered(model: ClusterModel, order: np.ndarray, statistics: dict[str, Any]) -> ClusterModel:
-    rank = np.empty(len(order), dtype=np.int32)
-    rank[order] = np.arange(len(order))
-    return replace(
-        model,
-        coarse=np.ascontiguousarray(model.coarse[order]),
-        fine_to_coarse=None if model.fine_to_coarse is None else rank[model.fine_to_coarse],
-        penalties=None if model.penalties is None else model.penalties[order],
-        statistics=statistics,
-    )
 
 
 def _check_sizes(sizes: list[int]) -> None:

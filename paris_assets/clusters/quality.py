@@ -53,7 +53,8 @@ def measure(
     """Judge a clustering by all assignments and a sample of vectors.
 
     Args:
-        vectors: (n, D) float32 of ``features.collect`` for ``features.choose(image_ids, settings.sample, seed)``.
+        vectors: (n, D) float32 of ``features.collect`` for ``features.choose(image_ids, settings.sample, seed)``; what
+            is measured are their places in the fitted space.
         labels: (n,) int, their ``cluster`` in ``assignments``.
         assignments: ``cluster``, ``distance``, ``second_distance`` of the whole set.
 
@@ -65,7 +66,7 @@ def measure(
     clusters, figures = _balance(assignments, model.k)
     # One thread: sums must not depend on how many there are.
     with threadpool_limits(limits=1):
-        wide = vectors.astype(np.float64)
+        wide = model.placed(vectors).astype(np.float64)
         silhouettes = _silhouettes(wide, labels)
         figures.update(_separation(wide, labels, silhouettes))
         cohesion, figures["intra_cluster_cosine"], figures["inter_cluster_cosine"] = _cosines(wide, labels, model.k)
@@ -104,8 +105,13 @@ def stability(vectors: np.ndarray, settings: Clusters, seed: int) -> dict[str, f
     return {"stability_mean": mean, "stability_min": least, "stability_seeds": len(partitions)}
 
 
+def near_boundary() -> pl.Expr:
+    """Whether an image of `cluster_assignments` lies between two clusters."""
+    return (pl.col("second_distance") < BOUNDARY_RATIO * pl.col("distance")).fill_null(False)
+
+
 def _balance(assignments: pl.LazyFrame | pl.DataFrame, k: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    near = (pl.col("second_distance") < BOUNDARY_RATIO * pl.col("distance")).fill_null(False)
+    near = near_boundary()
     counts = assignments.lazy().group_by("cluster").agg(
         images=pl.len().cast(pl.Int64),
         near=near.sum().cast(pl.Int64),

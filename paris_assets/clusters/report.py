@@ -15,11 +15,15 @@ import polars as pl
 from paris_assets.clusters import charts, grids
 from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.contents import Contents, gather
+from paris_assets.clusters.numbers import FACT, numbers_said
 from paris_assets.clusters.page import ROWS_AND_IMAGES, render
 from paris_assets.clusters.quality import Quality
+from paris_assets.clusters.sweep import PANELS
 from paris_assets.clusters.verdicts import summary, verdicts
 from paris_assets.config import Clusters
 from paris_assets.pages.pictures import Pictures
+from paris_assets.pages.sweep_charts import charts as sweep_charts
+from paris_assets.vectors.plane import positions
 
 
 def write_report(
@@ -34,6 +38,7 @@ def write_report(
     settings: Clusters,
     seed: int,
     account: Sequence[dict[str, Any]],
+    sweep: dict[str, Any] | None = None,
 ) -> list[str]:
     """Write the report of a clustering into ``folder``.
 
@@ -42,15 +47,16 @@ def write_report(
         assignments: ``image_id``, ``cluster``, ``distance`` of the whole set.
         captions: ``image_id``, ``caption``.
         sample_ids: (n) ``features.choose(all image_ids, settings.sample, seed)``.
-        vectors: (n, D) float32 ``features.collect`` of these.
+        vectors: (n, d) float32, the places of these in the fitted space.
         read: image_id -> file bytes; called once for each image shown (25 per cluster and at most 252 more).
         account: steps from rows of the source to these images: ``stage``, ``unit`` (rows or images), ``count``,
             ``parts`` (words -> how many), and all of it as a sentence, ``said``.
+        sweep: of ``sweep.swept``.
 
     Returns:
-        Names of the files, sorted: ``cluster_{k}_grid.png``, ``cluster_{sizes,map,silhouette}.png``,
-        ``cluster_report.{json,md,html}``. The HTML needs no other file. The same input gives the same bytes; no times,
-        hosts or paths are written.
+        Names of the files, sorted: ``cluster_{k}_grid.png``, ``cluster_{sizes,map,silhouette}.png``, with a
+        sweep ``cluster_sweep_{inertia,silhouette,stability}.png``, ``cluster_report.{json,md,html}``. The HTML
+        needs no other file. The same input gives the same bytes; no times, hosts or paths are written.
 
     Raises:
         ValueError: an image of the sample is not assigned.
@@ -64,12 +70,16 @@ def write_report(
         files[f"cluster_{cluster}_grid.png"] = _grid(cluster, row, contents, pictures)
     labels, k = contents.labels, model.k
     mapped = slice(0, charts.MAP_POINTS)
-    places = charts.positions(vectors[mapped], seed)
+    places = positions(vectors[mapped], seed)
     shares, images = [row["share"] for row in quality.clusters], [row["images"] for row in quality.clusters]
     files["cluster_sizes.png"] = charts.sizes_chart(shares, images, [contents.name(cluster) for cluster in range(k)])
     files["cluster_silhouette.png"] = charts.silhouette_chart(quality.silhouettes, labels, k)
     files["cluster_map.png"] = charts.map_chart(places, labels[mapped], k)
     findings = _findings(model, quality, contents, settings, seed, account)
+    if sweep:
+        findings["sweep"] = sweep
+        panels = sweep_charts(sweep, PANELS, "clusters")
+        files |= {f"cluster_sweep_{name}.png": picture for name, picture in panels.items()}
     files["cluster_report.json"] = (json.dumps(findings, indent=2, ensure_ascii=False) + "\n").encode()
     files["cluster_report.md"] = _markdown(findings).encode()
     files["cluster_report.html"] = render(findings, contents, quality.silhouettes, places, pictures).encode()
@@ -116,6 +126,7 @@ def _findings(
         "verdicts": [asdict(item) for item in judged],
         "clusters": clusters,
         "between": [{**item, "ratio": float(f"{item['ratio']:.6g}")} for item in between],
+        **({"numbers": numbers_said(model.statistics[FACT])} if FACT in model.statistics else {}),
         "fit": {"assignment": model.assignment, "normalize": model.normalize, **model.statistics},
         "settings": settings.model_dump(mode="json"),
         "seed": seed,
@@ -125,6 +136,7 @@ def _findings(
 def _markdown(findings: dict[str, Any]) -> str:
     figures, clusters = findings["figures"], findings["clusters"]
     lines = [f"# {figures['images']:,} distinct images, {figures['k']} clusters", "", findings["summary"], ""]
+    lines += [_escaped(findings["numbers"], SENTENCE), ""] if "numbers" in findings else []
     judged = [[item["name"], item["value"], item["verdict"], item["meaning"]] for item in findings["verdicts"]]
     lines += _table(["figure", "value", "verdict", "meaning"], judged)
     for name in ("sizes", "map", "silhouette"):
@@ -140,6 +152,7 @@ def _markdown(findings: dict[str, Any]) -> str:
         lines += [f"## Cluster {number}: {_escaped(', '.join(row['words'][:3]))}".rstrip(": "), ""]
         lines += [f"![the images nearest to centroid {number}](cluster_{number}_grid.png)", ""]
         lines += [f"- {_escaped(image['caption'])}" for image in row["nearest"][:5] if image["caption"]] + [""]
+    lines += _swept(findings["sweep"]) if "sweep" in findings else []
     lines += ["## From rows to images", "", ROWS_AND_IMAGES, ""]
     lines += [f"- {_escaped(step['said'], SENTENCE)}" for step in findings["account"]] + [""]
     every = [[name, "–" if value is None else value] for name, value in sorted(figures.items())]
@@ -147,6 +160,13 @@ def _markdown(findings: dict[str, Any]) -> str:
     settings = [*findings["settings"].items(), ("seed", findings["seed"])]
     lines += ["## How it was made", "", *_table(["setting", "value"], [[name, value] for name, value in settings])]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _swept(sweep: dict[str, Any]) -> list[str]:
+    rows = [[row["k"], *("–" if row[name] is None else format(row[name], ".4g") for name in PANELS)]
+            for row in sweep["figures"]]  # fmt: skip
+    lines = ["## How many clusters", "", _escaped(sweep["reason"], SENTENCE), "", *_table(["k", *PANELS], rows)]
+    return lines + [f"![{name}](cluster_sweep_{name}.png)" for name in PANELS] + [""]
 
 
 def _table(names: list[str], rows: list[list[Any]]) -> list[str]:

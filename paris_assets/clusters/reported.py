@@ -12,6 +12,7 @@ from paris_assets.clusters.contents import sample_labels
 from paris_assets.clusters.features import Chunk, choose, collect
 from paris_assets.clusters.quality import measure, metrics_frame
 from paris_assets.clusters.report import write_report
+from paris_assets.clusters.sweep import swept
 from paris_assets.config import Clusters
 from paris_assets.storage.output import Output
 
@@ -42,12 +43,15 @@ def reported(
     quality = measure(matrix, sample_labels(assignments, sample), assignments, model, settings, seed)
     known = {name: value for name, value in quality.figures.items() if value is not None}
     sizes = [row["images"] for row in quality.clusters]
-    output = Output(rows_in=quality.figures["images"], facts={**known, "sizes": sizes})
+    places = model.placed(matrix)
+    sweep = swept(places, settings, seed)
+    advised = {"recommended_k": sweep["k"]} if sweep else {}
+    output = Output(rows_in=quality.figures["images"], facts={**known, **advised, "sizes": sizes})
 
     def write() -> Iterator[pl.DataFrame]:
         texts = captions.select("image_id", "caption")
         names = write_report(
-            output.scratch, model, quality, assignments, texts, sample, matrix, read, settings, seed, account
+            output.scratch, model, quality, assignments, texts, sample, places, read, settings, seed, account, sweep
         )
         output.files.update({f"analysis/{name}": output.scratch / name for name in names})
         grids = [f"cluster_{number}_grid.png" for number in range(model.k)]

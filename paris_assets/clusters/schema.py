@@ -17,7 +17,7 @@ IMAGE_EMBEDDINGS = Schema(
 _VECTORS = ("image_embeddings.embedding", "text_embeddings.pooled")  # the second where the profile clusters on text
 CLUSTER_MODEL = Schema(
     {
-        "level": (pl.String, "coarse (one per expert) or fine"),
+        "level": (pl.String, "coarse (one per expert) or fine; mean or component of the reduction"),
         "index": (pl.Int32, "number of the centroid"),
         "coarse": (pl.Int32, "cluster it belongs to", *_VECTORS),
         "penalty": (
@@ -29,9 +29,15 @@ CLUSTER_MODEL = Schema(
         "normalize": (pl.Boolean, "whether vectors are L2-normalised first"),
         "statistics": (pl.String, "figures of the fit as JSON, on the first row", *_VECTORS),
         "centroid": (ArrayOf(pl.Float32, ("dim",)), "in the fitted space", *_VECTORS),
-    }
+        "basis": (
+            ArrayOf(pl.Float32, ("joined_dim",)),
+            "mean or direction that brings vectors into the fitted space; only where clusters.reduce asks for it",
+            *_VECTORS,
+        ),
+    },
+    by_profile={"basis"},
 )
-_NEAREST = (*_VECTORS, *every("cluster_model", "centroid", "coarse", "penalty"))
+_NEAREST = (*_VECTORS, *every("cluster_model", "centroid", "basis", "coarse", "penalty"))
 CLUSTER_ASSIGNMENTS = Schema(
     {
         "image_id": (pl.String, "image", "image_embeddings.image_id"),

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from paris_assets.concepts.schema import CONCEPT_MODEL, CONCEPTS, SAMPLING_WEIGHTS
+from paris_assets.concepts.schema import CONCEPT_COUNTS, CONCEPTS, SAMPLING_WEIGHTS
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
 from paris_assets.images.reader import ImageTars
@@ -51,7 +51,7 @@ def concepts(
 
 
 @all_asset(
-    CONCEPT_MODEL,
+    CONCEPT_COUNTS,
     group="concepts",
     kinds={"polars", "numpy"},
     settings=["concepts.parents", "concepts.min_df", "concepts.smoothing"],
@@ -59,15 +59,16 @@ def concepts(
     data_files=["analysis/concepts.html"],
     pages={"Open the table of concepts": "analysis/concepts.html"},
     pool="fit",
+    keeps_rows="when_taken_down",
 )
-def concept_model(profile: Profile, concepts: Shards) -> Output:
+def concept_counts(profile: Profile, concepts: Shards) -> Output:
     """In how many images each concept is seen, the broader one above it, and its rarity.
 
     A new shard changes these numbers, and with them the weights of all images.
     """
-    from paris_assets.concepts.model import modelled
+    from paris_assets.concepts.counts import counted
 
-    return modelled(concepts, profile.concepts)
+    return counted(concepts, profile.concepts)
 
 
 @shard_asset(
@@ -77,13 +78,13 @@ def concept_model(profile: Profile, concepts: Shards) -> Output:
     settings=["concepts.parents", "concepts.alpha", "concepts.min_weight", "concepts.max_weight"],
     used_if=_used,
 )
-def sampling_weights(profile: Profile, concepts: pl.LazyFrame, concept_model: pl.LazyFrame) -> Output:
+def sampling_weights(profile: Profile, concepts: pl.LazyFrame, concept_counts: pl.LazyFrame) -> Output:
     """How often each curated image should be drawn: more often where it shows what is rare, within bounds.
 
     Samples are not repeated: the weight stands in the metadata of each, for the reader to draw by.
     """
     from paris_assets.concepts.weights import weighted
 
-    rows = weighted(concepts, concept_model.collect(), profile.concepts)
+    rows = weighted(concepts, concept_counts.collect(), profile.concepts)
     untagged = rows.select((pl.col("concepts").list.len() == 0).sum()).item()
     return Output(rows=[rows], rows_in=rows.height, facts={"without_concepts": untagged})

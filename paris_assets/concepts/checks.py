@@ -15,9 +15,9 @@ def ids_joined(shard: str, concepts: pl.LazyFrame, curated_images: pl.LazyFrame)
     return same_images("concepts", shard, concepts, curated_images)
 
 
-def concepts_varied(concept_model: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
+def concepts_varied(concept_counts: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
     """There are concepts at all, and none of them is shown by nearly every image."""
-    rows, most = concept_model.collect(), bounds.max_concept_share
+    rows, most = concept_counts.collect(), bounds.max_concept_share
     if not rows.height:
         advice = "Lower concepts.min_df, or name another source of tags: concepts.labeller, phrases, listed."
         return CheckOutcome(False, "no tag is that of images enough to be a concept", {"concepts": 0}, advice)
@@ -29,10 +29,10 @@ def concepts_varied(concept_model: pl.LazyFrame, bounds: Checks) -> CheckOutcome
     return CheckOutcome.of([problem] if top["share"] > most else [], good, figures, advice)
 
 
-def counts_add_up(concept_model: pl.LazyFrame, concepts: Shards, profile: Profile) -> CheckOutcome:
+def counts_add_up(concept_counts: pl.LazyFrame, concepts: Shards, profile: Profile) -> CheckOutcome:
     """Every concept has images enough, no more than there are, and no more that use it than show it; parents are
     concepts."""
-    rows, least = concept_model.collect(), profile.concepts.min_df
+    rows, least = concept_counts.collect(), profile.concepts.min_df
     total = concepts.frame().select(pl.len()).collect().item()
     known = pl.col("parent").is_null() | pl.col("parent").is_in(rows["concept"].implode())
     broken = rows.filter(
@@ -49,7 +49,7 @@ def counts_add_up(concept_model: pl.LazyFrame, concepts: Shards, profile: Profil
         )
     figures: Figures = {"broken": broken.height, "repeated": repeated, "images": total}
     good = f"counts of {rows.height} concepts fit {total} images"
-    return CheckOutcome.of(problems, good, figures, make_again("concept_model", ALL))
+    return CheckOutcome.of(problems, good, figures, make_again("concept_counts", ALL))
 
 
 def weights_joined(shard: str, sampling_weights: pl.LazyFrame, curated_images: pl.LazyFrame) -> CheckOutcome:
@@ -125,8 +125,8 @@ def effective_samples(expert_summary: pl.LazyFrame, sampling_weights: Shards, bo
 
 
 concept_ids_check = shard_check("concepts")(ids_joined)
-varied_check = all_check("concept_model")(concepts_varied)
-counts_check = all_check("concept_model")(counts_add_up)
+varied_check = all_check("concept_counts")(concepts_varied)
+counts_check = all_check("concept_counts")(counts_add_up)
 weight_ids_check = shard_check("sampling_weights")(weights_joined)
 bounded_check = shard_check("sampling_weights")(weights_bounded)
 found_check = shard_check("sampling_weights")(concepts_found)

@@ -17,7 +17,7 @@ def page(model: pl.DataFrame, total: int) -> str:
     """One HTML file.
 
     Args:
-        model: columns of `concept_model`.
+        model: columns of `concept_counts`.
         total: curated images.
     """
     ranked = model.sort("df", "concept", descending=[True, False])

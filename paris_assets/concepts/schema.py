@@ -23,7 +23,7 @@ CONCEPTS = Schema(
         ),
     }
 )
-CONCEPT_MODEL = Schema(
+CONCEPT_COUNTS = Schema(
     {
         "concept": (pl.String, "what images show, lower case", *_TAGS),
         "df": (pl.Int64, "curated images that show it, or what is narrower", *_TAGS),
@@ -34,7 +34,7 @@ CONCEPT_MODEL = Schema(
         "rarity": (pl.Float64, "ln(1 + (N - df + 0.5) / (df + 0.5)) of N curated images", *_TAGS),
     }
 )
-_WEIGHED = (*_TAGS, *every("concept_model", "concept", "df", "images", "parent", "smoothed_df"))
+_WEIGHED = (*_TAGS, *every("concept_counts", "concept", "df", "images", "parent", "smoothed_df"))
 SAMPLING_WEIGHTS = Schema(
     {
         "image_id": (pl.String, "image", "concepts.image_id"),

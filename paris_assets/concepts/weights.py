@@ -19,7 +19,7 @@ def weighted(tags: pl.LazyFrame, model: pl.DataFrame, settings: Concepts) -> pl.
 
     Args:
         tags: columns of `concepts`.
-        model: columns of `concept_model`.
+        model: columns of `concept_counts`.
     """
     factor = (median_df(model) / pl.col("smoothed_df")) ** settings.alpha
     pairs = shown(tags, settings.parents)

@@ -94,16 +94,25 @@ def duplicate_groups(
     image_signals: Shards,
     filtered_images: Shards,
     picture_embeddings: Shards | None,
+    copy_embeddings: Shards | None,
 ) -> Output:
     """Groups of images that show the same picture, over all shards, with one keeper each by a stated ranking.
 
     Copies are byte-identical, or close in pHash and confirmed by their thumbnails, so that look-alikes are not dropped;
-    under a profile with `duplicates.vectors` also those with close vectors.
+    under a profile with a `copy_embedder`, or with `duplicates.vectors`, also those with close vectors.
     """
     from paris_assets.curation.groups import grouped
     from paris_assets.curation.shown import sample_copies
 
-    output = grouped(source_rows, raw_images, image_signals, filtered_images, picture_embeddings, profile.duplicates)
+    output = grouped(
+        source_rows,
+        raw_images,
+        image_signals,
+        filtered_images,
+        picture_embeddings,
+        copy_embeddings,
+        profile.duplicates,
+    )
     output.samples = Samples(sample_copies, lambda image_id: images.anywhere(raw_images)(image_id), columns=2)
     return output
 
@@ -143,7 +152,7 @@ def curated_images(
     CURATION_REPORT,
     group="curation",
     kinds={"polars"},
-    settings=["curation"],
+    settings=["curation", "duplicates"],
     deps=["expert_summary"],
     data_files=["analysis/curation_report.html"],
     used_if=lambda profile: profile.curation.report,
@@ -162,7 +171,7 @@ def curation_report(
 ) -> Output:
     """What became of the images, from source rows to published samples, by rule; and how they look beside every bound.
 
-    The same as a page to read lies in `analysis/curation_report.html`, with the largest groups of copies.
+    The same as a page to read lies in `analysis/curation_report.html`, with groups of copies to judge.
     """
     from paris_assets.curation.reported import reported
     from paris_assets.curation.verdicts import Measured, judged
@@ -179,4 +188,5 @@ def curation_report(
         with_words(account(stage_counts(records, set(records.keys) - TELLING))),
         images.anywhere(raw_images),
         profile.curation,
+        profile.duplicates,
     )

@@ -3,6 +3,7 @@
 import polars as pl
 
 from paris_assets.config import Profile
+from paris_assets.curation.schema import COPY_EMBEDDING, VECTORS
 from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.counts import counted
 from paris_assets.dag.joins import same_images
@@ -82,15 +83,30 @@ def duplicate_rate(duplicate_groups: pl.LazyFrame, bounds: Checks) -> CheckOutco
 
 def vectors_agree(duplicate_groups: pl.LazyFrame, picture_embeddings: Shards, profile: Profile) -> CheckOutcome:
     """Not too many images are copies by their vectors alone, and the vector of each is close to that of its keeper."""
-    close, most = profile.duplicates.vectors, profile.checks.max_vector_duplicates
+    close = profile.duplicates.vectors
     if close is None:
         return CheckOutcome(True, "vectors are not compared", {"vector_duplicates": 0.0})
+    vectors = picture_embeddings.frame().select("image_id", vector=close.encoder)
+    setting = "duplicates.vectors.cosine"
+    return _agreement(duplicate_groups, vectors, VECTORS, close.cosine, profile.checks.max_vector_duplicates, setting)
+
+
+def copy_vectors_agree(duplicate_groups: pl.LazyFrame, copy_embeddings: Shards, profile: Profile) -> CheckOutcome:
+    """Not too many images are copies by `copy_embeddings` alone, and the vector of each is close to its keeper's."""
+    vectors = copy_embeddings.frame().select("image_id", vector="embedding")
+    least, most = profile.duplicates.copies.cosine, profile.checks.max_vector_duplicates
+    return _agreement(duplicate_groups, vectors, COPY_EMBEDDING, least, most, "duplicates.copies.cosine")
+
+
+def _agreement(
+    duplicate_groups: pl.LazyFrame, vectors: pl.LazyFrame, method: str, least: float, most: float, setting: str
+) -> CheckOutcome:
     from paris_assets.curation.near_vectors import cosines_with_keepers
 
     groups = duplicate_groups.select("image_id", "group_id", "keeper", "method").collect()
-    share = float((groups["method"] == "vectors").sum() / max(groups.height, 1))
-    found = cosines_with_keepers(groups, picture_embeddings.frame(), close.encoder, COMPARED)
-    wrong = int((found < close.cosine).sum())
+    share = float((groups["method"] == method).sum() / max(groups.height, 1))
+    found = cosines_with_keepers(groups, vectors, method, COMPARED)
+    wrong = int((found < least).sum())
     problems = [f"{wrong} of {len(found)} copies that were compared are not close to their keepers"] if wrong else []
     problems += (
         [f"{share:.1%} of the images are copies by vectors, at most {most:.0%} expected"] if share > most else []
@@ -99,9 +115,7 @@ def vectors_agree(duplicate_groups: pl.LazyFrame, picture_embeddings: Shards, pr
         f"{share:.1%} of {groups.height} images are copies by vectors; {len(found)} compared are close to their keepers"
     )
     figures: Figures = {"vector_duplicates": share, "not_close": wrong, "checks.max_vector_duplicates": most}
-    advice = (
-        "Look at the copies in analysis/curation_report.html: if pictures differ, raise duplicates.vectors.cosine. "
-    )
+    advice = f"Look at the copies in analysis/curation_report.html: if pictures differ, raise {setting}. "
     return CheckOutcome.of(problems, good, figures, advice + make_again("duplicate_groups", ALL))
 
 
@@ -190,5 +204,6 @@ rules_fire_check = all_check("duplicate_groups")(rules_fire)
 duplicate_rate_check = all_check("duplicate_groups")(duplicate_rate)
 shard_duplicate_rate_check = shard_check("curated_images")(duplicate_rate)
 vectors_agree_check = all_check("duplicate_groups")(vectors_agree)
+copy_vectors_agree_check = all_check("duplicate_groups")(copy_vectors_agree)
 keepers_check = all_check("duplicate_groups")(one_keeper_per_group)
 curated_ids_check = shard_check("curated_images")(ids_unique)

@@ -87,7 +87,7 @@ def curate(
     scores = sources.select("source_row", own, "aesthetic", "similarity", "punsafe", "pwatermark")
     others = pl.col("own_texts").list.set_union("alt_texts")
     rows = (
-        keepers.join(ledger.select("source_row", "url", "text", "width", "height"), on="source_row")
+        keepers.join(ledger.select("source_row", "uid", "url", "text", "width", "height"), on="source_row")
         .join(scores, on="source_row", how="left")
         .with_columns(others.list.set_difference(pl.concat_list("text")).alias("alt_texts"))
         .sort("image_id")

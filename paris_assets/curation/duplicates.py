@@ -1,7 +1,7 @@
 """Groups of images that show the same picture, and the one of each that stays.
 
 Exact copies share an image_id. Near copies are found as all pairs of pHashes within a Hamming radius whose thumbnails
-agree (`same_picture`) and, where a profile has vectors compared, as all pairs of vectors within a cosine. Pairs connect
+agree (`same_picture`) and, where a profile has vectors compared, as pairs of vectors within a cosine. Pairs connect
 images into groups, but a chain of small changes can join different pictures (SemDeDup's over-deletion), so a member
 must also agree with its keeper, in one way or the other:
 
@@ -20,7 +20,6 @@ images and of published rows only, not on their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -32,15 +31,13 @@ from threadpoolctl import threadpool_limits
 
 from paris_assets.config import Duplicates
 from paris_assets.curation.gallery import Gallery, run_ends
-from paris_assets.curation.hamming import close_pairs
-from paris_assets.curation.near_vectors import NearVectors
+from paris_assets.curation.links import links_of, spread
+from paris_assets.curation.near_vectors import NearVectors, Vectors
 from paris_assets.curation.schema import DUPLICATE_GROUPS
 
 SCHEMA = pl.Schema(
     {name: kind for name, kind in DUPLICATE_GROUPS.polars().items() if name not in ("alt_texts", "cosine")}
 )
-FIRST_LINKS = 1 << 12  # in the first block
-MOST_LINKS = 1 << 20  # in any block
 _LIGHT = ("image_id", "shard", "source_row", "phash", "width", "height", "aesthetic")
 
 
@@ -48,7 +45,7 @@ def find_duplicates(
     images: pl.DataFrame | pl.LazyFrame,
     settings: Duplicates,
     published: pl.DataFrame | None = None,
-    vectors: Iterable[pl.DataFrame] = (),
+    vectors: Vectors | None = None,
     scratch: Path | None = None,
 ) -> pl.DataFrame:
     """Group all images that passed the rules, over all shards.
@@ -59,28 +56,26 @@ def find_duplicates(
             only for images that some hash is close to.
         settings: radius and smallest correlation.
         published: rows of an earlier result on some of these images, which must not change: they come back as they are.
-        vectors: under ``settings.vectors``, frames of `image_id` and `vector` (Array(Float16)), of these images and
-            perhaps of others.
-        scratch: local folder in which the vectors lie meanwhile; by default the system's.
+        vectors: of these images and perhaps of others, where they are compared.
+        scratch: local folder in which pairs and vectors lie meanwhile; by default the system's.
 
     Returns:
         **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
         image_id of the group when it was first decided; exactly one row per group has `keeper`. `distance` is the
         Hamming distance to the keeper's pHash (0 for exact copies); `method` is `exact` for a further occurrence of the
-        same bytes, `phash` for a near copy, `vectors` for one that only vectors show, null for keepers. Under
-        ``settings.vectors`` also `cosine`, of near copies with their keepers. Sorted by source_row.
+        same bytes, `phash` for a near copy, ``vectors.method`` for one that only vectors show, null for keepers.
+        With vectors also `cosine`, of near copies with their keepers. Sorted by source_row.
 
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
     """
     occurrences = _occurrences(images, published)
     ranked = occurrences.filter(pl.col("primary")).sort("rank")
-    near = None
-    if settings.vectors is not None:
-        near = NearVectors(ranked["image_id"], vectors, settings.vectors.cosine, scratch or Path(gettempdir()))
+    folder = scratch or Path(gettempdir())
+    near = None if vectors is None else NearVectors(ranked["image_id"], vectors, folder)
     ties = near.ties() if near else np.zeros((0, 2), np.int64)
     with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
-        keeper, alike = _keepers(images, ranked, settings, near, ties)
+        keeper, alike = _keepers(images, ranked, settings, near, ties, folder)
     ids, hashes = ranked["image_id"], ranked["phash"].fill_null(0).to_numpy()
     members = pl.DataFrame(
         {
@@ -95,7 +90,7 @@ def find_duplicates(
         group_id=pl.coalesce(ranked["published_group"].gather(keeper), pl.col("image_id").min().over("keeper_row"))
     )
     copy, primary = pl.col("near"), pl.col("primary")
-    said = pl.when("alike").then(pl.lit("phash")).otherwise(pl.lit("vectors"))
+    said = pl.when("alike").then(pl.lit("phash")).otherwise(pl.lit(near.method if near else None))
     return (
         occurrences.join(members, on="image_id")
         .select(
@@ -164,6 +159,7 @@ def _keepers(
     settings: Duplicates,
     near: NearVectors | None,
     ties: np.ndarray,
+    scratch: Path,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Position of each image's keeper in `ranked`, (N,) int64, its own for a keeper; and (N,) bool, whether its
     thumbnail shows the same picture."""
@@ -172,10 +168,9 @@ def _keepers(
     keeper[known] = owner[known]
     hashed = np.flatnonzero(ranked["phash"].is_not_null().to_numpy())
     hashes, bucket, sizes = np.unique(ranked["phash"].drop_nulls().to_numpy(), return_inverse=True, return_counts=True)
-    found = [np.stack(pairs[:2], axis=1) for pairs in close_pairs(hashes, settings.radius)]
-    links = np.concatenate([np.zeros((0, 2), np.int64), *found])
-    involved = sizes > 1
-    involved[links] = True
+    links, involved = links_of(hashes, settings.radius, scratch), sizes > 1
+    for block in spread(links):
+        involved[block] = True
     taking_part = involved[bucket] | np.isin(hashed, ties)
     rows, bucket, alike = hashed[taking_part], bucket[taking_part], np.ones(len(ranked), bool)
     if len(rows) == 0:
@@ -204,24 +199,26 @@ def _components(
 ) -> np.ndarray:
     """Connected group of each image, (N,): joined to its leader, by `ties`, and where leaders of linked buckets agree.
 
-    Links are followed in blocks, each twice as long: a pair that is connected by then need not be looked at. They are
-    shuffled, so that the first blocks connect most; which pair does it changes no group.
+    Links are followed in blocks: a pair that is connected by then need not be looked at. Which pair does it changes no
+    group.
     """
     edges = [np.stack([np.arange(len(leader)), leader], axis=1), ties]
     leaders = np.flatnonzero(leader == np.arange(len(leader)))
     leaders = leaders[np.argsort(bucket[leaders], kind="stable")]
-    links = np.random.default_rng(0).permutation(links)
-    start, size = 0, FIRST_LINKS
-    while True:
-        ends = np.concatenate(edges)
-        graph = coo_array((np.ones(len(ends), bool), tuple(ends.T)), shape=(len(leader), len(leader)))
-        component = connected_components(graph, directed=False)[1]
-        if start >= len(links):
-            return component
-        met = run_ends(bucket[leaders], links[start : start + size])
+    component = _connected(edges, len(leader))
+    for block in spread(links):
+        met = run_ends(bucket[leaders], block)
         blocks = gallery.pairs(leaders, met[:, 0], leaders, met[:, 1])
         edges.append(gallery.agreeing(pairs[np.diff(component[pairs])[:, 0] != 0] for pairs in blocks))
-        start, size = start + size, min(size * 2, MOST_LINKS)
+        component = _connected(edges, len(leader))
+    return component
+
+
+def _connected(edges: list[np.ndarray], count: int) -> np.ndarray:
+    """(N,) number of each one's connected group, by blocks of (E, 2) edges."""
+    ends = np.concatenate(edges)
+    graph = coo_array((np.ones(len(ends), bool), tuple(ends.T)), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
 
 
 def _published_keepers(ranked: pl.DataFrame) -> np.ndarray:

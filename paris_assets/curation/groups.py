@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from paris_assets.config import Duplicates
+from paris_assets.config import CopyDuplicates, Duplicates
 from paris_assets.curation.curated import add_alternative_texts, kept_occurrences
 from paris_assets.curation.duplicates import find_duplicates
+from paris_assets.curation.near_vectors import Vectors
+from paris_assets.curation.same_picture import contrasts
+from paris_assets.curation.schema import COPY_EMBEDDING
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
@@ -19,6 +22,7 @@ def grouped(
     image_signals: Shards,
     filtered_images: Shards,
     picture_embeddings: Shards | None,
+    copy_embeddings: Shards | None,
     settings: Duplicates,
 ) -> Output:
     """Rows of `duplicate_groups` for the images that pass the rules; the output covers exactly these shards.
@@ -37,7 +41,9 @@ def grouped(
         keeps = standing is not None and settings.growth == "keep_published"
         published = standing.collect() if standing is not None and keeps else None
         images = pl.concat([occurrences(shard) for shard in shards])
-        vectors = _vectors(picture_embeddings, shards, settings)
+        if published is not None:
+            published = _still_there(published, images)
+        vectors = _compared(picture_embeddings, copy_embeddings, image_signals, shards, settings)
         groups = find_duplicates(images, settings, published, vectors, output.scratch)
         further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
         texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
@@ -56,9 +62,38 @@ def grouped(
     return output
 
 
-def _vectors(embeddings: Shards | None, shards: Sequence[str], settings: Duplicates) -> Iterator[pl.DataFrame]:
-    """`image_id` and `vector` of each shard in turn, where vectors are compared."""
-    if embeddings is not None and settings.vectors is not None:
-        for shard in shards:
-            rows = embeddings[shard].select("image_id", vector=settings.vectors.encoder)
-            yield rows.drop_nulls("vector").collect()
+def _still_there(published: pl.DataFrame, images: pl.LazyFrame) -> pl.DataFrame:
+    """Published rows of images that were not taken down, in groups whose keeper was not either."""
+    there = images.select("image_id", "shard", "source_row").collect()
+    rows = published.join(there, on=["image_id", "shard", "source_row"], how="semi", maintain_order="left")
+    return rows.filter(pl.col("keeper").any().over("group_id"))
+
+
+def _compared(
+    picture_embeddings: Shards | None,
+    copy_embeddings: Shards | None,
+    image_signals: Shards,
+    shards: Sequence[str],
+    settings: Duplicates,
+) -> Vectors | None:
+    """The vectors that are compared: those of an encoder of `picture_embeddings`, or those of `copy_embeddings`."""
+    if picture_embeddings is not None and settings.vectors is not None:
+        column = settings.vectors.encoder
+        tables = (picture_embeddings[shard].select("image_id", vector=column) for shard in shards)
+        return Vectors((table.drop_nulls("vector").collect() for table in tables), settings.vectors.cosine)
+    if copy_embeddings is None:
+        return None
+    copies = settings.copies
+    tables = (
+        without_blank(copy_embeddings[shard].select("image_id", vector="embedding"), image_signals[shard], copies)
+        for shard in shards
+    )
+    return Vectors(tables, copies.cosine, COPY_EMBEDDING, copies.probes)
+
+
+def without_blank(vectors: pl.LazyFrame, signals: pl.LazyFrame, settings: CopyDuplicates) -> pl.DataFrame:
+    """Rows of `vectors` that are there, of images that show anything: the vector of a blank one is like that of any
+    other blank one, and near to those of many that show little."""
+    images = signals.select("image_id", "thumbnail").drop_nulls().collect()
+    blank = images.filter(contrasts(images["thumbnail"].to_numpy()) < settings.min_contrast).select("image_id")
+    return vectors.drop_nulls("vector").join(blank.lazy(), on="image_id", how="anti").collect()

@@ -4,21 +4,51 @@ Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming sp
 hash into m chunks; if two hashes differ in at most r bits, some chunk i differs in at most r_i bits whenever the
 r_i + 1 add up to r + 1. Per chunk, the hashes are sorted into buckets, and each bucket meets those whose value differs
 by one of the few masks of at most r_i bits.
+
+Rows in order of their bucket go to the cores a few thousand at a time, and the masks in order of size: so the buckets
+that they meet lie side by side, too, and stay in the cache. Hashes in clumps, such as those of flat pictures, share
+chunks more often than others; how many chunks are fastest is told from a sample of the hashes themselves.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import combinations
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 
+from paris_assets.compiled import compiled, cores, ones
+
 BITS = 64
 MAX_CHUNK_BITS = 24  # a dense table of 2^24 bucket borders takes 64 MB
-BLOCK_PAIRS = 1 << 22
+MAX_CHUNKS = 16
+BLOCK_PAIRS = 1 << 16
+TASK_ROWS = 1 << 14
+FEW, SAMPLE = 4096, 512  # hashes that are compared all with all, and of which pairs are looked at to choose chunks
+# Nanoseconds on one core, measured: to sort a hash into its bucket, look up a bucket, and compare two hashes.
+SORTED, LOOKED_UP, COMPARED = 10, 14, 1
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Chunk(NamedTuple):
+    """Bits `shift` to `shift + bits` of the hashes, in which two that are close differ by at most `near` bits."""
+
+    shift: int
+    bits: int
+    near: int
+
+
+class Buckets(NamedTuple):
+    """Hashes (N,) uint64 in order of a chunk's values, their positions (N,) uint32, and where each value starts."""
+
+    hashes: np.ndarray
+    order: np.ndarray
+    borders: np.ndarray
 
 
 def close_pairs(hashes: np.ndarray, radius: int) -> Iterator[Pairs]:
@@ -30,8 +60,9 @@ def close_pairs(hashes: np.ndarray, radius: int) -> Iterator[Pairs]:
         radius: bits.
 
     Yields:
-        Blocks of (left, right, distance): positions in `hashes` with left < right (int64), and bits (uint8). The order
-        is the same for the same hashes. Memory stays bounded by the block, not by the number of pairs.
+        Blocks of (left, right, distance): positions in `hashes` with left < right (uint32), and bits (uint8), at most
+        ``BLOCK_PAIRS`` of them. The order is the same for the same hashes, on any number of cores. Memory is some 30
+        bytes a hash and the blocks under way, however many pairs there are.
 
     Raises:
         ValueError: `hashes` is not strictly ascending uint64.
@@ -40,99 +71,150 @@ def close_pairs(hashes: np.ndarray, radius: int) -> Iterator[Pairs]:
         raise ValueError("hashes must be one-dimensional uint64, strictly ascending: pass np.unique(hashes)")
     if radius <= 0 or len(hashes) < 2:
         return
-    chunks = choose_chunks(len(hashes), radius)
-    if chunks == 0:
-        yield from _brute_force(hashes, radius)
-    else:
-        yield from _multi_index(hashes, radius, chunks)
+    chunks = choose_chunks(hashes, radius)
+    with ThreadPoolExecutor(cores(), thread_name_prefix="hamming") as threads:
+        for at, chunk in enumerate(chunks):
+            if chunk.near >= 0:
+                yield from _pairs_of_chunk(hashes, radius, chunk, chunks[:at], threads)
 
 
-def choose_chunks(count: int, radius: int) -> int:
-    """Number of chunks that is expected to be fastest for `count` uniform hashes; 0 for brute force."""
-    # Nanoseconds, measured on one core: per compared pair, per mask, per bucket looked up, per candidate.
-    costs = {0: 12 * count * count / 2}
-    for chunks in range(-(-BITS // MAX_CHUNK_BITS), 17):
-        costs[chunks] = sum(
-            masks * (20_000 + count * 20 + count * count / 2 ** (bits + 1) * 16)
-            for bits, near in zip(_widths(chunks), _radii(radius, chunks), strict=True)
-            if (masks := sum(comb(bits, flips) for flips in range(near + 1)))
-        )
-    return min(costs, key=costs.__getitem__)
+def choose_chunks(hashes: np.ndarray, radius: int) -> list[Chunk]:
+    """The chunks that are expected to be fastest for these hashes; a single one without bits: all meet all."""
+    whole = [Chunk(0, 0, 0)]
+    if len(hashes) <= FEW:
+        return whole
+    some = hashes[np.random.default_rng(0).integers(0, len(hashes), SAMPLE)]
+    left, right = np.triu_indices(SAMPLE, 1)
+    differences = (some[left] ^ some[right])[some[left] != some[right]]
+    pairs = len(hashes) ** 2 / 2
+    costs = {0: pairs * COMPARED}
+    for number in range(-(-BITS // MAX_CHUNK_BITS), MAX_CHUNKS + 1):
+        costs[number] = sum(_cost(chunk, len(hashes), differences) for chunk in _cut(number, radius) if chunk.near >= 0)
+    best = min(costs, key=costs.__getitem__)
+    return _cut(best, radius) if best else whole
 
 
-def _widths(chunks: int) -> list[int]:
-    """Bits of each chunk, as equal as possible, widest first."""
-    return [BITS // chunks + (i < BITS % chunks) for i in range(chunks)]
+def _cut(number: int, radius: int) -> list[Chunk]:
+    """So many chunks, as equal as possible, whose near + 1 add up to radius + 1; near -1: it need not be searched."""
+    bits = [BITS // number + (at < BITS % number) for at in range(number)]
+    near = [(radius + 1) // number + (at < (radius + 1) % number) - 1 for at in range(number)]
+    return [Chunk(*each) for each in zip(np.cumsum([0, *bits[:-1]]).tolist(), bits, near, strict=True)]
 
 
-def _radii(radius: int, chunks: int) -> list[int]:
-    """Radius within each chunk, so that the sum of (r_i + 1) is radius + 1; -1: the chunk need not be searched."""
-    return [(radius + 1) // chunks + (i < (radius + 1) % chunks) - 1 for i in range(chunks)]
+def _cost(chunk: Chunk, hashes: int, differences: np.ndarray) -> float:
+    """Nanoseconds, by differences of a sample of pairs; they are at least what uniform hashes take."""
+    masks = sum(comb(chunk.bits, flips) for flips in range(chunk.near + 1))
+    part = differences >> np.uint64(chunk.shift) & np.uint64((1 << chunk.bits) - 1)
+    share = max(masks / 2**chunk.bits, float((np.bitwise_count(part) <= chunk.near).mean()))
+    return hashes * SORTED + masks * hashes / 2 * LOOKED_UP + share * hashes**2 / 2 * COMPARED
 
 
-def _brute_force(hashes: np.ndarray, radius: int) -> Iterator[Pairs]:
-    rows = max(1, BLOCK_PAIRS // len(hashes))
-    for start in range(0, len(hashes), rows):
-        distances = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
-        left, right = np.nonzero(distances <= radius)
-        upper = right > left
-        left, right = left[upper], right[upper]
-        yield left + start, right + start, distances[left, right]
+def _masks(bits: int, near: int) -> np.ndarray:
+    """Every number of `bits` bits with at most `near` ones, ascending, uint64."""
+    chosen = (places for flips in range(near + 1) for places in combinations(range(bits), flips))
+    return np.array(sorted(sum(1 << place for place in places) for places in chosen), np.uint64)
 
 
-def _multi_index(hashes: np.ndarray, radius: int, chunks: int) -> Iterator[Pairs]:
-    widths, radii = _widths(chunks), _radii(radius, chunks)
-    shifts = np.cumsum([0, *widths[:-1]])
-    for chunk, (shift, bits, near) in enumerate(zip(shifts, widths, radii, strict=True)):
-        values = (hashes >> np.uint64(shift) & np.uint64((1 << bits) - 1)).astype(np.int64)
-        order = np.argsort(values, kind="stable")
-        borders = np.zeros((1 << bits) + 1, np.int64)
-        np.cumsum(np.bincount(values, minlength=1 << bits), out=borders[1:])
-        sorted_hashes, sorted_values = hashes[order], values[order]
-        for mask in _masks(bits, near):
-            for rows, partners in _bucket_pairs(sorted_values, borders, mask):
-                difference = sorted_hashes[rows] ^ sorted_hashes[partners]
-                distance = np.bitwise_count(difference)
-                found = np.flatnonzero(distance <= radius)
-                # A pair is reported by the first chunk that can see it.
-                for earlier in range(chunk):
-                    part = difference[found] >> np.uint64(shifts[earlier]) & np.uint64((1 << widths[earlier]) - 1)
-                    found = found[np.bitwise_count(part).astype(np.int64) > radii[earlier]]
-                if len(found):
-                    ends = np.sort(np.stack([order[rows[found]], order[partners[found]]]), axis=0)
-                    yield ends[0], ends[1], distance[found]
+def _pairs_of_chunk(
+    hashes: np.ndarray, radius: int, chunk: Chunk, earlier: list[Chunk], threads: ThreadPoolExecutor
+) -> Iterator[Pairs]:
+    """The pairs that this chunk can see, and none of the chunks before."""
+    buckets, masks = Buckets(*_buckets(hashes, chunk.shift, chunk.bits)), _masks(chunk.bits, chunk.near)
+    # (E, 3): shift, mask and near of the chunks that are searched already.
+    seen = np.array([(e.shift, (1 << e.bits) - 1, e.near) for e in earlier if e.near >= 0], np.uint64).reshape(-1, 3)
+
+    def meet(state: np.ndarray) -> tuple[Pairs, np.ndarray]:
+        found = np.empty(BLOCK_PAIRS, np.uint32), np.empty(BLOCK_PAIRS, np.uint32), np.empty(BLOCK_PAIRS, np.uint8)
+        pairs = _meet(*buckets, chunk.shift, chunk.bits, masks, seen, radius, state, *found)
+        return (found[0][:pairs].copy(), found[1][:pairs].copy(), found[2][:pairs].copy()), state
+
+    starts = range(0, len(hashes), TASK_ROWS)
+    waiting = deque(np.array([0, first, 0, first, min(first + TASK_ROWS, len(hashes))]) for first in starts)
+    under_way: deque[Future[tuple[Pairs, np.ndarray]]] = deque()
+    while waiting or under_way:
+        while waiting and len(under_way) < 2 * cores():
+            under_way.append(threads.submit(meet, waiting.popleft()))
+        block, state = under_way.popleft().result()
+        if state[0] < len(masks):  # the block was full
+            under_way.appendleft(threads.submit(meet, state))
+        if len(block[0]):
+            yield block
 
 
-def _masks(bits: int, near: int) -> Iterator[int]:
-    """Every number of `bits` bits with at most `near` ones."""
-    for flips in range(near + 1):
-        for places in combinations(range(bits), flips):
-            yield sum(1 << place for place in places)
+@compiled
+def _buckets(hashes: np.ndarray, shift: int, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort by `bits` bits from `shift` on, keeping the order of equal ones: see ``Buckets``."""
+    low, by = np.uint64((1 << bits) - 1), np.uint64(shift)
+    borders = np.zeros((1 << bits) + 1, np.uint32)
+    for i in range(len(hashes)):
+        borders[((hashes[i] >> by) & low) + np.uint64(1)] += np.uint32(1)
+    for value in range(1 << bits):
+        borders[value + 1] += borders[value]
+    places = borders.copy()
+    ordered, order = np.empty(len(hashes), np.uint64), np.empty(len(hashes), np.uint32)
+    for i in range(len(hashes)):
+        value = (hashes[i] >> by) & low
+        at = places[value]
+        ordered[at], order[at] = hashes[i], i
+        places[value] = at + np.uint32(1)
+    return ordered, order, borders
 
 
-def _bucket_pairs(values: np.ndarray, borders: np.ndarray, mask: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Position pairs whose chunk values differ by exactly `mask`, each once, in blocks.
+@compiled
+def _meet(
+    hashes: np.ndarray,
+    order: np.ndarray,
+    borders: np.ndarray,
+    shift: int,
+    bits: int,
+    masks: np.ndarray,
+    seen: np.ndarray,
+    radius: int,
+    state: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    distance: np.ndarray,
+) -> int:
+    """Write the close pairs of some rows of buckets with those of all masks, as many as there is room for.
 
     Args:
-        values: (N,) int64 chunk values, ascending.
-        borders: (2^bits + 1,) first position of each value.
+        state: (5,) int64 number of the mask, row and partner to go on from, first row, end of the rows; the first three
+            are moved on. Number of masks: nothing is left.
+
+    Returns:
+        How many pairs were written.
     """
-    if mask == 0:
-        rows = np.arange(len(values))
-        first, last = rows + 1, borders[values + 1]
-    else:
-        # One side of each bucket pair: the one whose highest masked bit is clear.
-        rows = np.flatnonzero(values & (1 << (mask.bit_length() - 1)) == 0)
-        other = values[rows] ^ mask
-        first, last = borders[other], borders[other + 1]
-    met = last > first
-    rows, first, counts = rows[met], first[met], (last - first)[met]
-    ends = np.cumsum(counts)
-    start = 0
-    while start < len(rows):
-        done = ends[start] - counts[start]
-        stop = max(start + 1, int(np.searchsorted(ends, done + BLOCK_PAIRS, side="right")))
-        block = counts[start:stop]
-        offsets = np.repeat(first[start:stop] - (ends[start:stop] - block - done), block)
-        yield np.repeat(rows[start:stop], block), np.arange(len(offsets)) + offsets
-        start = stop
+    low, by, most, written = np.uint64((1 << bits) - 1), np.uint64(shift), np.uint64(radius), 0
+    for at in range(state[0], len(masks)):
+        mask = masks[at]
+        for row in range(state[1], state[4]):
+            own = hashes[row]
+            value = (own >> by) & low
+            other = value ^ mask
+            if other < value:  # the pair is met from the other side
+                continue
+            begin = row + 1 if mask == 0 else np.int64(borders[other])
+            for partner in range(max(begin, state[2]), np.int64(borders[other + np.uint64(1)])):
+                difference = own ^ hashes[partner]
+                apart = ones(difference)
+                if apart <= most and not _seen(difference, seen):
+                    if written == len(left):
+                        state[0], state[1], state[2] = at, row, partner
+                        return written
+                    left[written] = min(order[row], order[partner])
+                    right[written] = max(order[row], order[partner])
+                    distance[written] = apart
+                    written += 1
+            state[2] = 0
+        state[1] = state[3]
+    state[0] = len(masks)
+    return written
+
+
+@compiled
+def _seen(difference: int, chunks: np.ndarray) -> bool:
+    """Whether a chunk that was searched before differs by few enough bits: the pair was reported by that."""
+    found = False
+    for each in range(len(chunks)):
+        found |= ones((difference >> chunks[each, 0]) & chunks[each, 1]) <= chunks[each, 2]
+    return found

@@ -43,8 +43,8 @@ class Histogram:
 def histogram(column: str, values: np.ndarray, bounds: Sequence[Bound]) -> Histogram:
     """The histogram of a column.
 
-    The ends are the 0.5th and 99.5th percentile, or further out where a bound is near: a few far values do not hide the
-    others.
+    The ends are the values at the 0.5th and 99.5th percentile (of few values, all), or further out where a bound is
+    near: a few far values do not hide the others.
 
     Args:
         values: (n,) float64, NaN where unknown.
@@ -54,7 +54,8 @@ def histogram(column: str, values: np.ndarray, bounds: Sequence[Bound]) -> Histo
     outside = [int((known < b.value).sum() if b.side == "min" else (known > b.value).sum()) for b in bounds]
     if not len(known):
         return Histogram(column, [0] * BINS, 0.0, 1.0, 0, len(values), None, None, outside)
-    low, high = (float(value) for value in np.percentile(known, [0.5, 99.5]))
+    low = float(np.percentile(known, 0.5, method="lower"))
+    high = float(np.percentile(known, 99.5, method="higher"))
     reach = max(high - low, 1e-9)
     near = [bound.value for bound in bounds if low - reach <= bound.value <= high + reach]
     low, high = min([low, *near]), max([high, *near])

@@ -25,15 +25,19 @@ class ListError(UserError, ValueError):
     """A list of images cannot be used; the message names the file and the line."""
 
 
-def listed(lists: Iterable[ImageList]) -> pl.DataFrame:
-    """`image_id`, `reason` and `boost` (null where a list gives none) of the images of all lists, each image once: its
-    reason is that of the first list, its factor the largest.
+def listed(lists: Iterable[ImageList], factor: float | None = None) -> pl.DataFrame:
+    """`image_id`, `reason` and `boost` of the images of all lists, each image once: its reason is that of the first
+    list, its factor the largest.
+
+    Args:
+        factor: `boost` where a list gives none.
 
     Raises:
         ListError: one is no such list; names the file and the line.
         FileError: one cannot be read.
     """
     rows = pl.concat([pl.DataFrame(schema=_LISTED), *(_read(each.path) for each in lists)])
+    rows = rows.with_columns(pl.col("boost").fill_null(factor)) if factor is not None else rows
     return rows.group_by("image_id", maintain_order=True).agg(pl.col("reason").first(), pl.col("boost").max())
 
 
@@ -45,7 +49,7 @@ def boosts(settings: Curation) -> pl.DataFrame | None:
     """
     if not settings.boost:
         return None
-    return listed(settings.boost).select("image_id", pl.col("boost").fill_null(settings.boost_factor))
+    return listed(settings.boost, settings.boost_factor).select("image_id", "boost")
 
 
 def list_problems(lists: Iterable[ImageList]) -> list[str]:

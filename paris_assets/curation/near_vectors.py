@@ -5,13 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from paris_assets.curation.schema import VECTORS
 from paris_assets.errors import BrokenInvariant
+from paris_assets.vectors.cells import neighbourhoods
 from paris_assets.vectors.cosine import cosines
 from paris_assets.vectors.pairs import ClosePairs
+
+
+class Vectors(NamedTuple):
+    """Vectors of images, and when two of them are close.
+
+    Attributes:
+        frames: `image_id` and `vector` (Array(Float16)) of some images, each once or more. Images without one are close
+            to none.
+        least: smallest cosine.
+        method: what `duplicate_groups.method` says of a copy that these alone show.
+        probes: how many cells of near vectors each one meets; None: all pairs are looked at.
+    """
+
+    frames: Iterable[pl.DataFrame]
+    least: float
+    method: str = VECTORS
+    probes: int | None = None
 
 
 class NearVectors:
@@ -19,23 +39,24 @@ class NearVectors:
 
     Args:
         ranked: image_ids in order of rank.
-        frames: `image_id` and `vector` of some of them and of others, each image once or more. Images without one are
-            close to none.
-        least: smallest cosine.
+        vectors: of some of them and perhaps of others.
         scratch: local folder for the vectors, which need not fit into memory.
 
     Raises:
         BrokenInvariant: vectors of several dimensions.
     """
 
-    def __init__(self, ranked: pl.Series, frames: Iterable[pl.DataFrame], least: float, scratch: Path) -> None:
-        self._close = ClosePairs(_laid_out(ranked, frames, scratch), least)
-        self._count = len(ranked)
+    def __init__(self, ranked: pl.Series, vectors: Vectors, scratch: Path) -> None:
+        self.method = vectors.method
+        self._vectors = _laid_out(ranked, vectors.frames, scratch)
+        with TemporaryFile(dir=scratch) as file:  # the map keeps it open
+            self._close = ClosePairs(self._vectors, vectors.least, file)
+        self._probes = vectors.probes
 
     def ties(self) -> np.ndarray:
-        """(T, 2) close pairs that join the same images as all close pairs do; of a crowd of copies few are computed."""
-        kept, groups = [np.zeros((0, 2), np.int64)], Groups(self._count)
-        for pairs in self._close.candidates():
+        """(T, 2) close pairs that join the same images as all those met; of a crowd of copies few are computed."""
+        kept, groups = [np.zeros((0, 2), np.int64)], Groups(len(self._vectors))
+        for pairs in self._candidates():
             # First one for each image on the right: where all are near to all, that joins them.
             first = np.zeros(len(pairs), bool)
             first[np.unique(pairs[:, 1], return_index=True)[1]] = True
@@ -45,6 +66,11 @@ class NearVectors:
                 groups.join(close)
                 kept.append(close)
         return np.concatenate(kept)
+
+    def _candidates(self) -> Iterable[np.ndarray]:
+        if self._probes is None:
+            return self._close.candidates()
+        return self._close.among(neighbourhoods(self._vectors, self._probes))
 
     def close(self, pairs: np.ndarray) -> np.ndarray:
         """(P, 2) positions -> (P,) bool."""
@@ -59,21 +85,20 @@ class NearVectors:
         return self._close.between(left, right)
 
 
-def cosines_with_keepers(groups: pl.DataFrame, vectors: pl.LazyFrame, encoder: str, most: int) -> np.ndarray:
+def cosines_with_keepers(groups: pl.DataFrame, vectors: pl.LazyFrame, method: str, most: int) -> np.ndarray:
     """Cosines of copies by vectors with the keepers of their groups, by the stored vectors.
 
     Args:
         groups: `image_id`, `group_id`, `keeper` and `method` of `duplicate_groups`.
-        vectors: `picture_embeddings` of all shards.
-        encoder: its column.
-        most: copies that are looked at.
+        vectors: `image_id` and `vector` of all shards.
+        method: of the copies that are looked at.
+        most: of them.
     """
     keepers = groups.filter("keeper").select("group_id", kept="image_id")
-    copies = groups.filter(pl.col("method") == "vectors").unique("image_id").sort("image_id").head(most)
+    copies = groups.filter(pl.col("method") == method).unique("image_id").sort("image_id").head(most)
     pairs = copies.join(keepers, on="group_id", maintain_order="left").select("image_id", "kept")
     wanted = pl.concat([pairs["image_id"], pairs["kept"]]).unique().implode()
-    known = vectors.filter(pl.col("image_id").is_in(wanted)).select("image_id", vector=encoder).unique("image_id")
-    own = known.collect()
+    own = vectors.filter(pl.col("image_id").is_in(wanted)).unique("image_id").collect()
     sides = [pairs.select(image_id=side).join(own, on="image_id", how="left", maintain_order="left") for side in pairs]
     missing = [side["vector"].is_null() for side in sides]
     there = ~(missing[0] | missing[1])

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.config import Curation
+from paris_assets.config import Curation, Duplicates
 from paris_assets.curation.bounds import Bound, bounds_of, sides
 from paris_assets.curation.histogram import Histogram, histogram
 from paris_assets.curation.schema import CURATION_REPORT
+from paris_assets.curation.shown_groups import doubtful_groups, largest_groups
 from paris_assets.pages.environment import pages
 from paris_assets.pages.pictures import Pictures
 from paris_assets.storage.output import Output
 
 PAGE = "analysis/curation_report.html"
-GROUPS, COPIES = 12, 6
 NO_MEASURES = ("source_row", "phash", "dhash", "value")
 
 
@@ -29,6 +29,7 @@ def reported(
     steps: Sequence[dict[str, Any]],
     read: Callable[[str], bytes],
     settings: Curation,
+    duplicates: Duplicates,
 ) -> Output:
     """Rows of `curation_report`, one per bound, and the page.
 
@@ -52,7 +53,10 @@ def reported(
             "rules": _rules(images, settings),
             "columns": [_column(images, each, bounds, settings.report_pictures) for each in histograms],
             "others": [_drawn(each) for each in others if each.known],
-            "groups": _groups(groups),
+            "groups": largest_groups(groups, duplicates),
+            "doubtful": doubtful_groups(groups, duplicates),
+            "duplicates": duplicates,
+            "vectors_compared": "cosine" in groups.collect_schema(),
             "tiers": _tiers(images, settings),
             "picture": pictures.uri,
         }
@@ -89,7 +93,7 @@ def _rows(each: Histogram, bounds: Sequence[Bound]) -> Iterator[dict[str, Any]]:
 
 def _column(images: pl.LazyFrame, each: Histogram, bounds: Sequence[Bound], count: int) -> dict[str, Any]:
     """What the page shows of a column: its histogram, and for each bound the nearest pictures on either side."""
-    shown = images.select("image_id", "undecodable", each.column).collect()
+    shown = images.select("image_id", *{"undecodable": None, each.column: None}).collect()
     own = [bound for bound in bounds if bound.column == each.column]
     ends = []
     for bound, outside in zip(own, each.outside, strict=True):
@@ -125,20 +129,6 @@ def _rules(images: pl.LazyFrame, settings: Curation) -> list[dict[str, Any]]:
     )
     names = ["undecodable", *settings.reasons]
     return [{"name": name, "first": first.get(name, 0), "all": every.get(name, 0)} for name in names]
-
-
-def _groups(groups: pl.LazyFrame) -> list[dict[str, Any]]:
-    """The largest groups of different files that show one picture: the keeper, then its copies by distance."""
-    files = groups.sort("source_row").unique("image_id", keep="first", maintain_order=True)
-    sizes = files.group_by("group_id").len().filter(pl.col("len") > 1)
-    largest = sizes.sort("len", "group_id", descending=[True, False]).head(GROUPS).collect()
-    found = []
-    for group, size in largest.iter_rows():
-        own = groups.filter(pl.col("group_id") == group).sort("keeper", descending=True)
-        members = own.unique("image_id", keep="first", maintain_order=True).collect()
-        members = members.sort(~pl.col("keeper"), "distance", "image_id", nulls_last=True).head(COPIES)
-        found.append({"size": size, "members": members.to_dicts()})
-    return found
 
 
 def _tiers(images: pl.LazyFrame, settings: Curation) -> list[dict[str, Any]]:

@@ -108,6 +108,11 @@ def coarse(luma: np.ndarray) -> np.ndarray:
     return ((rows[..., ::2] + rows[..., 1::2]) / 4).reshape(-1, COARSE_SIDE**2)
 
 
+def contrasts(thumbnails: np.ndarray) -> np.ndarray:
+    """(N, 384) uint8 -> (N,) deviations of the luma less its best plane, grey levels; below ``FLAT`` it is blank."""
+    return detrended(thumbnails[:, : LUMA_SIDE**2].astype(np.float64)).std(axis=1)
+
+
 def detrended(luma: np.ndarray) -> np.ndarray:
     """Less mean and linear gradient, along the last axis of 256 pixels."""
     return luma - (luma @ _PLANE) @ _PLANE.T

@@ -37,6 +37,8 @@ SCORE_QUANTILES = Schema(
         "last_id": (pl.String, "its image_id", "raw_images.image_id"),
     }
 )
+VECTORS, COPY_EMBEDDING = "vectors", "copy_embedding"
+"""Methods of copies that only vectors show, of `picture_embeddings` and of `copy_embeddings`."""
 _SAME_PICTURE = ("raw_images.image_id", *every("image_signals", "phash", "thumbnail"))
 DUPLICATE_GROUPS = Schema(
     {
@@ -54,10 +56,10 @@ DUPLICATE_GROUPS = Schema(
         "distance": (pl.UInt8, "pHash distance to the keeper, bits", "image_signals.phash"),
         "method": (
             pl.String,
-            "exact, phash or vectors (which pHash and thumbnail do not show); null for the keeper",
+            "exact, phash, or what pHash and thumbnail do not show: vectors or copy_embedding; null for the keeper",
             *_SAME_PICTURE,
         ),
-        "cosine": (pl.Float32, "of stored vectors with the keeper's, under a profile with duplicates.vectors"),
+        "cosine": (pl.Float32, "of vectors with the keeper's, under a profile that compares vectors"),
         "alt_texts": (
             pl.List(pl.String),
             "on keepers: texts of dropped exact copies",
@@ -71,6 +73,7 @@ CURATED_IMAGES = Schema(
     {
         "image_id": (pl.String, "image, unique over the whole set", "duplicate_groups.image_id"),
         "source_row": (pl.Int64, "source row it stands for", "duplicate_groups.source_row"),
+        "uid": (pl.String, "the source's own id; null where it has none", "raw_images.uid"),
         "url": (pl.String, "where it came from", "raw_images.url"),
         "text": (pl.String, "text of the source", "raw_images.text"),
         "alt_texts": (

@@ -20,7 +20,7 @@ def sample_copies(groups: pl.LazyFrame) -> pl.DataFrame:
     said = pl.format("copy: pHash {} bits away", "distance")
     if "cosine" in groups.collect_schema():
         by_vectors = pl.format("copy: cosine of vectors {}", pl.col("cosine").round(3))
-        said = pl.when(pl.col("method") == "vectors").then(by_vectors).otherwise(said)
+        said = pl.when(pl.col("method") == "phash").then(said).otherwise(by_vectors)
     pairs = copies.sort("group_id").head(IMAGES // 2).select("group_id", copy="image_id", words=said)
     keepers = groups.filter("keeper").select("group_id", "image_id")
     both = pairs.join(keepers, on="group_id", how="inner", maintain_order="left").collect()

@@ -95,6 +95,7 @@ class TableAsset:
             data_files=self.data_files,
             volatile=self.volatile,
             slice_by=self.slice_by,
+            reads_takedowns="takedowns" in self._parameters(),
         )
 
     def _code_version(self, profile: Profile) -> str:
@@ -189,7 +190,9 @@ def all_asset(schema: Schema, **declared: Any) -> Callable[[Body], TableAsset]:
         keeps_rows: when ``Output.rows``, a function of the partition as it stands, is given it: ``when_resumed``, if
             rows were made under the same code, settings and weights (those of networks); ``when_retried``, if the
             partition is finished and the run is to try again what failed for a passing reason; ``when_grown``, if
-            nothing has changed for the shards that a global table covers.
+            nothing has changed for the shards that a global table covers. The latter two also if nothing has changed
+            but by a takedown; so does ``when_taken_down``, under which the partition then stays as it stands.
+            ``when_refitted``: always.
         pages: name -> path of a published file that people read in a browser.
         pool: concurrency pool of the instance (``gpu``, ``fit``, ``io``).
     """

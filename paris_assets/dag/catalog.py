@@ -11,8 +11,9 @@ import polars as pl
 
 from paris_assets.config import Profile
 from paris_assets.dag import fingerprint as fingerprints
-from paris_assets.dag.graph import Graph, TableSpec
+from paris_assets.dag.graph import Graph, TableSpec, ancestors
 from paris_assets.dag.records import ALL, Record, read_record, table_path
+from paris_assets.dag.takedowns import TAKEDOWNS, Takedown, TakedownList, pinned
 from paris_assets.errors import MissingInput
 from paris_assets.storage.checksum import DamagedFile, intact
 from paris_assets.storage.location import Location
@@ -37,6 +38,7 @@ class Catalog:
         self._graphs = graphs
         self._records: dict[str, tuple[Any, Record | None]] = {}
         self._registry: tuple[Any, pl.DataFrame | None, dict[str, dict[str, Any]]] = (None, None, {})
+        self._takedowns: tuple[Any, TakedownList] = (None, TakedownList())
         self._stamps: dict[str, Any] = {}
         self._hashes: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
@@ -62,6 +64,18 @@ class Catalog:
     def keys(self, asset: str) -> list[str]:
         """All partitions that an asset should have."""
         return self.shards() if self.graph[asset].partitioned else [ALL]
+
+    def takedowns(self) -> TakedownList:
+        """What was taken down, and is refused.
+
+        Raises:
+            TakedownError: the list cannot be read.
+        """
+        stamp = self._stamp(TAKEDOWNS)
+        if stamp != self._takedowns[0]:
+            data = None if stamp is None else self.location.read(TAKEDOWNS)
+            self._takedowns = (stamp, TakedownList.parse(data, self.location.uri(TAKEDOWNS)))
+        return self._takedowns[1]
 
     def record(self, asset: str, shard: str = ALL) -> Record | None:
         """The commit record of a partition, or None."""
@@ -101,6 +115,27 @@ class Catalog:
         if record is None or record.fingerprint != self.wanted(asset, shard):
             return False
         return all(self._size(file.path) == file.size_bytes for file in record.files)
+
+    def stands_but_for(self, asset: str, shard: str = ALL) -> Takedown | None:
+        """The request to take something down without which a partition, as it stands, would be up to date; None where
+        there is none, or where code, settings or the source have changed as well."""
+        found = self.takedowns()
+        if not found.entries:
+            return None
+        entry = pinned(found.entries, f"{asset}/{shard}", self.standing(asset, shard))
+        record = self.record(asset, shard)
+        if entry is None or record is None or not self.graph[asset].reads_takedowns:
+            return entry
+        spec, shards = self.graph[asset], self.shards()
+        before = self._fingerprint(spec, shard, shards, some_missing=False, refused=found.until(entry))
+        return entry if before == record.fingerprint else None
+
+    def standing(self, asset: str, shard: str = ALL) -> str:
+        """What tells a partition as it stands: its fingerprint, and code and settings of all that it is made from; ''
+        where it has not been made."""
+        record = self.record(asset, shard)
+        names = sorted({asset, *ancestors(self.graph, asset)})
+        return "" if record is None else record.fingerprint + fingerprints.joined(map(self.own_fingerprint, names))
 
     def made_from(self, asset: str, shards: Sequence[str]) -> str | None:
         """What a global table made from these shards depends on: the same while nothing changes for them, whatever
@@ -142,13 +177,25 @@ class Catalog:
         """Forget what is known of a file of the root that is written or removed."""
         self._stamps.pop(path, None)
 
-    def _fingerprint(self, spec: TableSpec, shard: str, shards: Sequence[str], some_missing: bool) -> str | None:
-        own, settings, extra = self.own_fingerprint, self._settings_fingerprint, self._extra(spec, shard)
+    def _fingerprint(
+        self,
+        spec: TableSpec,
+        shard: str,
+        shards: Sequence[str],
+        some_missing: bool,
+        refused: TakedownList | None = None,
+    ) -> str | None:
+        own, settings, extra = self.own_fingerprint, self.settings_fingerprint, self._extra(spec, shard)
+        if spec.reads_takedowns:
+            found = self.takedowns() if refused is None else refused
+            taken_down = found.rows(shard) if spec.partitioned else found.published()
+            extra = {"extra": extra, "taken_down": taken_down} if taken_down else extra
         return fingerprints.fingerprint(
             spec, self.graph, own, settings, shard, shards, self.record, extra, some_missing
         )
 
-    def _settings_fingerprint(self, asset: str) -> str:
+    def settings_fingerprint(self, asset: str) -> str:
+        """Hash of the asset's settings, local weights and the user's own code."""
         return self._once(
             ("settings", asset), lambda: fingerprints.settings_fingerprint(self.graph[asset], self.profile)
         )

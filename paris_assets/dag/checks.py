@@ -30,12 +30,14 @@ class CheckOutcome:
         said: a sentence: what is wrong and how many, or what is right.
         figures: numbers that plot, and the bounds that decided under the names of their settings.
         advice: what to do about it, for the reader of a failed check.
+        warns: a failure is a warning whatever the profile says: too few data to be sure.
     """
 
     passed: bool
     said: str
     figures: Figures = field(default_factory=dict)
     advice: str = ""
+    warns: bool = False
 
     @classmethod
     def of(cls, problems: list[str], good: str, figures: Figures, advice: str = "") -> "CheckOutcome":
@@ -90,7 +92,7 @@ class TableCheck:
             MissingInput: what it compares with has not been made.
         """
         outcome = self.body(**self.arguments(tables, resources, shard))
-        warns = self.name in tables.catalog.profile.checks.warn_only
+        warns = outcome.warns or self.name in tables.catalog.profile.checks.warn_only
         return {
             "passed": outcome.passed,
             "severity": dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,

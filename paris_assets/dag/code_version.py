@@ -100,11 +100,15 @@ def code_version(body: Callable[..., object], also: Iterable[str] = ()) -> str:
         ValueError: an import, or a name in ``also``, leads to no module of this package.
         OSError: a module's source cannot be read.
     """
-    plain = _plain(body)
-    found, total = _read_body(plain), hashlib.sha256()
+    return _version(_plain(body), tuple(also))
+
+
+@cache
+def _version(body: FunctionType, also: tuple[str, ...]) -> str:
+    found, total = _read_body(body), hashlib.sha256()
     for text in found.texts:
         total.update(hashlib.sha256(text).digest())
-    for name, module in _closure(_root(plain), also, found.imports).items():
+    for name, module in _closure(_root(body), also, found.imports).items():
         total.update(f"{name} {module.sha256}\n".encode())
     return total.hexdigest()[:16]
 
@@ -140,7 +144,7 @@ def _read_module(root: Path, name: str) -> _Module:
     text = normalised(source)
     content = [text, *_templates(file, source)]
     digests = b"".join(hashlib.sha256(part).digest() for part in content)
-    dotted = [imported for part in statements(source.tree.body) for _, imported in bindings(part)]
+    dotted = [imported for part in source.parts for _, imported in bindings(part)]
     return _Module(hashlib.sha256(digests).hexdigest(), bool(text), _modules(root, dotted))
 
 

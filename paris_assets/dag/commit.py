@@ -19,7 +19,7 @@ from paris_assets.storage.output import Output
 from paris_assets.storage.parquet import Chunk, TableWriter, Written
 from paris_assets.storage.schema import Schema
 
-Keeps = Literal["when_resumed", "when_retried", "when_grown"]
+Keeps = Literal["when_resumed", "when_retried", "when_grown", "when_taken_down", "when_refitted"]
 MODEL_FACTS = ("models", "scaling_factor", "shift_factor", "halved_batches")
 
 
@@ -81,7 +81,11 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
             return {FOOTER_KEY.decode(): made[0].model_dump_json()}
 
         try:
-            for chunk in _rows(output, _previous(tables, partition)):
+            wants = callable(output.rows) or partition.keeps == "when_taken_down"
+            standing = _previous(tables, partition) if wants else None
+            if partition.keeps == "when_taken_down" and standing is not None:
+                output = _as_it_stands(catalog, partition, standing, folder)
+            for chunk in _rows(output, standing):
                 if not columns:
                     columns = _columns(chunk)
                     if partition.schema is not None:
@@ -91,7 +95,7 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
                 _carry_over(catalog, asset, shard, own, output)
             if partition.keeps == "when_grown":
                 output.facts["made_from"] = catalog.made_from(asset, output.facts["shards"])
-            files = [_data_file(path, file) for path, file in sorted(output.files.items())]
+            files = [_data_file(path, file, output.hashes.get(path)) for path, file in sorted(output.files.items())]
             writer.finish(((file.path, file.sha256) for file in files), record)
         finally:
             writer.abort()
@@ -115,13 +119,45 @@ def _previous(tables: Tables, partition: Partition) -> pl.LazyFrame | None:
     record = catalog.record(asset, shard)
     if record is None:
         return None
+    request = catalog.stands_but_for(asset, shard)
     if partition.keeps == "when_grown":
-        holds = record.facts.get("made_from") == catalog.made_from(asset, record.facts["shards"])
+        grown = record.facts.get("made_from") == catalog.made_from(asset, record.facts["shards"])
+        holds = grown or request is not None
     elif partition.keeps == "when_retried":
-        holds = catalog.done(asset, shard)
+        holds = request is not None or catalog.done(asset, shard)
+    elif partition.keeps == "when_taken_down":
+        holds = request is not None and request.shards == catalog.shards()
+    elif partition.keeps == "when_refitted":
+        holds = True
     else:
         holds = partition.keeps is not None and record.rows_fingerprint == catalog.rows_fingerprint(asset, shard)
-    return tables.scan(asset, [shard]) if holds else None
+    if not holds:
+        return None
+    table = tables.scan(asset, [shard])
+    if request is None or partition.keeps == "when_retried" or "image_id" not in table.collect_schema():
+        return table
+    gone = pl.Series(sorted(catalog.takedowns().image_ids), dtype=pl.String)
+    return table.filter(~pl.col("image_id").is_in(gone.implode()))
+
+
+def _as_it_stands(catalog: Catalog, partition: Partition, rows: pl.LazyFrame, folder: Path) -> Output:
+    """A partition with the rows, counts, facts and files that it has: what was decided for the whole set is not decided
+    anew for what was taken out of it."""
+    record = catalog.record(partition.asset, partition.shard)
+    assert record is not None
+    files = {}
+    for number, file in enumerate(record.files):
+        copies = folder / f"standing-{number}"
+        copies.mkdir()
+        files[file.path] = catalog.location.fetch(file.path, copies)
+    return Output(
+        rows=[rows.collect()],
+        rows_in=record.counts.get("rows_in"),
+        rejects=dict(record.rejects),
+        facts=dict(record.facts),
+        files=files,
+        scratch=folder,
+    )
 
 
 def _refuse_stale_ancestors(catalog: Catalog, asset: str) -> None:
@@ -132,8 +168,8 @@ def _refuse_stale_ancestors(catalog: Catalog, asset: str) -> None:
                 raise MissingInput(f"{asset}: {name}/{key} is out of date; `paris run` makes it first")
 
 
-def _data_file(path: str, local: Path) -> DataFile:
-    return DataFile(path=path, size_bytes=local.stat().st_size, sha256=sha256_file(local))
+def _data_file(path: str, local: Path, sha256: str | None) -> DataFile:
+    return DataFile(path=path, size_bytes=local.stat().st_size, sha256=sha256 or sha256_file(local))
 
 
 def _carry_over(catalog: Catalog, asset: str, shard: str, own: str, output: Output) -> None:

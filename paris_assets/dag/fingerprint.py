@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from paris_assets.config import Model, Profile, own_code
@@ -27,6 +27,11 @@ def own_fingerprint(spec: TableSpec, profile: Profile) -> str:
 def rows_fingerprint(own: str, made_as: Sequence[tuple[str, str]]) -> str:
     """``own_fingerprint``, joined with that of every input whose keys do not tell how it was made, and how it was."""
     return _hash([own, made_as]) if made_as else own
+
+
+def joined(prints: Iterable[str]) -> str:
+    """One hash of several."""
+    return _hash(list(prints))
 
 
 def settings_fingerprint(spec: TableSpec, profile: Profile) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from paris_assets.dag.records import Records
 
 ROWS, IMAGES = "rows", "images"
-TELLING = {"curation_report", "pipeline_manifest"}
+TELLING = {"curation_report", "pipeline_manifest", "training_probe"}
 """Assets that tell of all others: an earlier one is there or not by chance, and the bytes would tell."""
 CURATED = {
     "captions": "captioned",
@@ -24,7 +24,7 @@ CURATED = {
     "training_selection": "selected for training",
 }
 """Asset of curated images -> what the images are that go on."""
-PUBLISHED = {"expert_shards": "published", "router_arrays": "in router arrays"}
+PUBLISHED = {"expert_shards": "published", "expert_mds": "published as MDS", "router_arrays": "in router arrays"}
 """The same of what is published."""
 
 
@@ -106,9 +106,10 @@ def account(counts: Mapping[str, Mapping[str, Any]]) -> list[Step]:
     for asset, words in CURATED.items():
         steps += [_rejecting(counts, asset, IMAGES, words)] if asset in there else []
         steps += [_of_kind(asset, *kind) for kind in counts.get(asset, {}).get("kinds", {}).items()]
-    if {"training_split", "expert_shards"} <= there:  # images that experts are given: selected, and with a latent
-        parts = {"to train on or held out": counts["training_split"]["out"], **counts["expert_shards"]["rejects"]}
-        steps.append(Step("training_split", IMAGES, counts["expert_shards"]["in"], parts))
+    samples = next((asset for asset in PUBLISHED if asset in there), None)
+    if "training_split" in there and samples:  # images that experts are given: selected, and with a latent
+        parts = {"to train on or held out": counts["training_split"]["out"], **counts[samples]["rejects"]}
+        steps.append(Step("training_split", IMAGES, counts[samples]["in"], parts))
     steps += [_rejecting(counts, asset, IMAGES, words) for asset, words in PUBLISHED.items() if asset in there]
     return steps
 

@@ -20,6 +20,7 @@ class TableSpec:
         data_files: patterns of files beside the table (``{shard}`` is filled in), for removing leftovers.
         volatile: columns that may differ between equal runs and enter no hash.
         slice_by: column by whose values readers depend on parts of a global table (shard).
+        reads_takedowns: what was taken down enters it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class TableSpec:
     data_files: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     slice_by: str | None = None
+    reads_takedowns: bool = False
 
 
 Graph = Mapping[str, TableSpec]

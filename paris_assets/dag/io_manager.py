@@ -87,7 +87,10 @@ class TableIOManager(dg.IOManager):
         forced, retried = (asset in run_tags.named(run, tag) for tag in (run_tags.FORCE, run_tags.RETRY))
         resumed = run_tags.resumed(run) and not forced
         made = not resumed or retried or not self._catalog.done(asset, shard)
-        keeps = {"when_resumed": resumed, "when_retried": retried and not forced, "when_grown": True}[obj.keeps_rows]
+        # What is fetched is kept in a run that goes on only where nothing but a takedown made it stale (``commit``).
+        again = resumed or (retried and not forced)
+        when = {"when_resumed": resumed, "when_retried": again, "when_taken_down": resumed}
+        keeps = when.get(obj.keeps_rows, True)
         self._listener(asset, shard, "start")
         shown: dict[str, Any] = {LINEAGE: context.definition_metadata[LINEAGE]}
         if made:

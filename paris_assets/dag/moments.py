@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +26,20 @@ class Scale:
 
 def scale(table: pl.LazyFrame, column: str) -> Scale:
     """Rows null or not finite; mean and deviation of the others; extreme L2 norms; mean deviation by dimension."""
+    frames = table.select(column).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+    return scale_of((frame.height, frame[column].drop_nulls().to_numpy()) for frame in frames)
+
+
+def scale_of(batches: Iterable[tuple[int, np.ndarray]]) -> Scale:
+    """``scale`` of batches: their rows, and the arrays (n, ...) of those rows that have one."""
     rows = bad = count = 0
     total = squares = np.float64(0)
     norms: list[float] = []
     sums = sums2 = np.zeros(1)
-    for frame in table.select(column).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-        present = frame[column].drop_nulls()
-        values = present.to_numpy().reshape(len(present), -1).astype(np.float64)
+    for height, present in batches:
+        values = present.reshape(len(present), -1).astype(np.float64)
         values = values[np.isfinite(values).all(1)]
-        rows, bad = rows + frame.height, bad + frame.height - len(values)
+        rows, bad = rows + height, bad + height - len(values)
         if not len(values):
             continue
         count, total, squares = count + values.size, total + values.sum(), squares + (values**2).sum()

@@ -11,6 +11,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class Source:
 
     text: bytes
     tree: ast.Module
+
+    @cached_property
+    def parts(self) -> list[ast.AST]:
+        """Every statement of the file, and those within others, in order."""
+        return list(statements(self.tree.body))
 
 
 def read_source(file: Path) -> Source:
@@ -111,7 +117,7 @@ def normalised(source: Source, statement: ast.stmt | None = None) -> bytes:
 
     at, end = span(statement) if statement else (0, len(source.text))
     pieces = []
-    for part in statements([statement] if statement else source.tree.body):
+    for part in statements([statement]) if statement else source.parts:
         if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str):
             start, after = span(part)
             pieces.append(source.text[at:start])

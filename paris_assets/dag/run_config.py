@@ -95,11 +95,16 @@ def _unnamed(section: Section) -> dg.Field:
 
 def _named(value: Any) -> dict[str, Section] | None:
     """Name -> section, of a list of rules or a mapping of networks; None for other values."""
-    if isinstance(value, list) and value and all(isinstance(one, Section) and hasattr(one, "name") for one in value):
+    if isinstance(value, list) and value and all(isinstance(one, Section) and _has_name(one) for one in value):
         return {one.name: one for one in value}
     if isinstance(value, dict) and value and all(isinstance(one, Section) for one in value.values()):
         return value
     return None
+
+
+def _has_name(section: Section) -> bool:
+    """Whether it is reached by a name of its own; steps of a selection need none."""
+    return getattr(section, "name", None) is not None
 
 
 def _described(field: FieldInfo) -> str:

@@ -22,6 +22,8 @@ VARIABLES = {
     "region_name": ("AWS_REGION", "AWS_DEFAULT_REGION"),
     "endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
 }
+REACHED_BY = ("AWS_ALLOW_HTTP", *(name for names in VARIABLES.values() for name in names))
+"""All variables by which a root on S3 is reached; the first is read by the library of the store itself."""
 
 
 def open_location(url: str | Path) -> Location:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +13,72 @@ import polars as pl
 from paris_assets.config import Profile, own_code
 from paris_assets.dag.flow import TELLING, account, stage_counts
 from paris_assets.dag.records import ALL, DataFile, Records
+from paris_assets.experts.coding import CODEC, codec_bytes
 from paris_assets.experts.format import described
+from paris_assets.experts.mds.columns import stored_columns
+from paris_assets.experts.published_settings import TRAINING_PROBE, published_settings
 from paris_assets.experts.readme import README, readme
 from paris_assets.experts.router import ARRAYS, array_path, consolidate
-from paris_assets.experts.schema import PIPELINE_MANIFEST, WEIGHT_COLUMNS
-from paris_assets.experts.summary import EMPTY_PROMPT, SIDES
+from paris_assets.experts.schema import PIPELINE_MANIFEST
+from paris_assets.experts.summary import EMPTY_PROMPT, SIDES, weights_per_cluster
+from paris_assets.formats.codec import read_codecs
 from paris_assets.storage.checksum import DamagedFile
 from paris_assets.storage.files import LocalFiles
 from paris_assets.storage.location import sha256_file
 from paris_assets.storage.output import Output
-from paris_assets.storage.shards import Shards
+from paris_assets.texts.lengths import lengths_of
 
 MANIFEST = "pipeline_manifest.json"
 QUALITY = (
-    "silhouette",
-    "davies_bouldin",
-    "calinski_harabasz",
-    "intra_cluster_cosine",
-    "boundary_fraction",
-    "stability_mean",
-    "smallest_share",
-    "largest_share",
-)
+    "silhouette", "davies_bouldin", "calinski_harabasz", "intra_cluster_cosine", "boundary_fraction", "stability_mean",
+    "smallest_share", "largest_share",
+)  # fmt: skip
+REDUCTION = ("reduce", "reduced_dimensions", "variance_kept")
 
 
 def published(
-    tars: Shards, shards: list[str], summary: pl.DataFrame, records: Records, files: LocalFiles, profile: Profile
+    samples: Sequence[pl.LazyFrame],
+    shards: list[str],
+    summary: pl.DataFrame,
+    records: Records,
+    files: LocalFiles,
+    profile: Profile,
+    takedowns: dict[str, int | str] | None = None,
 ) -> Output:
     """Rows of `pipeline_manifest`, one per published file, the consolidated router files, README and manifest.
 
     Args:
-        tars: `expert_shards`.
+        samples: `expert_shards` and `expert_mds` of all shards, those that the profile has.
         shards: those that are published.
         summary: `expert_summary`.
         records: of all partitions of the run.
         files: opens the router arrays.
+        takedowns: how much was taken down, and a hash of what; see ``TakedownList.published``.
     """
     output = Output(rows_in=len(shards))
 
     def write() -> Iterator[pl.DataFrame]:
         output.files.update(_router_training(records, files, shards, output.scratch, profile))
+        codec = codec_of(records)
+        if codec:
+            output.add_file(f"router_training/{CODEC}", codec_bytes(read_codecs(codec)))
         prompt = _whole(
             files, next(file for file in _files(records, "expert_summary", ALL) if file.path == EMPTY_PROMPT)
         )
-        form = described(profile, latent_factors(records), models_that_ran(records), output.files, prompt)
+        lengths = lengths_of(record.facts for record in records.of("text_embeddings"))
+        form = described(
+            profile,
+            latent_factors(records),
+            models_that_ran(records),
+            lengths,
+            output.files,
+            prompt,
+            codec,
+            stored_columns(samples),
+        )
         output.add_file(README, readme(form, split_per_cluster(summary)))
-        listed = published_files(tars.frame(), records, shards, output.files)
-        manifest = describe(records, shards, listed, summary, profile, form)
+        listed = published_files(samples, records, shards, output.files)
+        manifest = describe(records, shards, listed, summary, profile, form, takedowns)
         output.add_file(MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
         output.facts |= {"version": manifest["version"], "published_bytes": int(listed["size_bytes"].sum())}
         yield listed
@@ -69,24 +88,26 @@ def published(
 
 
 def published_files(
-    tars: pl.LazyFrame, records: Records, shards: list[str], consolidated: dict[str, Path]
+    samples: Sequence[pl.LazyFrame], records: Records, shards: list[str], consolidated: dict[str, Path]
 ) -> pl.DataFrame:
     """Path, bytes, sha256 and samples of every published file, sorted by path.
 
     Args:
-        tars: `expert_shards` of all shards.
-        records: name the router arrays and the empty prompt.
+        samples: `expert_shards` and `expert_mds` of all shards, those that the profile has.
+        records: name the router arrays, the empty prompt, and the indices of MDS files.
         consolidated: path -> local file of the joined router arrays and the README.
     """
     rows: list[dict[str, Any]] = []
-    for asset, shard in [*(("router_arrays", shard) for shard in shards), ("expert_summary", ALL)]:
+    of_all = [name for name in ("expert_summary", "value_ranges", "mds_index") if name in records.keys]
+    for asset, shard in [*(("router_arrays", shard) for shard in shards), *((name, ALL) for name in of_all)]:
         record = records.one(asset, shard)
         assert record is not None
-        samples = record.rows if asset == "router_arrays" else None
-        rows += [{**file.model_dump(), "samples": samples} for file in record.files]
+        count = record.rows if asset == "router_arrays" else None
+        rows += [{**file.model_dump(), "samples": count} for file in record.files]
     for path, local in consolidated.items():
         rows.append({"path": path, "size_bytes": local.stat().st_size, "sha256": sha256_file(local), "samples": None})
-    return pl.concat([tars.select(PIPELINE_MANIFEST.keys()).collect(), PIPELINE_MANIFEST.frame(rows)]).sort("path")
+    listed = [table.select(PIPELINE_MANIFEST.keys()).collect() for table in samples]
+    return pl.concat([*listed, PIPELINE_MANIFEST.frame(rows)]).sort("path")
 
 
 def describe(
@@ -96,6 +117,7 @@ def describe(
     summary: pl.DataFrame,
     profile: Profile,
     form: dict[str, Any],
+    takedowns: dict[str, int | str] | None = None,
 ) -> dict[str, Any]:
     """The manifest as JSON values; it holds no time, host, absolute path or root.
 
@@ -106,7 +128,9 @@ def describe(
     fitted, report = records.one("cluster_model"), records.one("cluster_report")
     assert fitted is not None
     assert report is not None
+    reduced = {name: fitted.facts[name] for name in REDUCTION if name in fitted.facts}
     quantiles = records.one("score_quantiles") if "score_quantiles" in records.keys else None
+    scores = records.one("pool_scores") if "pool_scores" in records.keys else None
     counts = stage_counts(records, set(records.keys) - TELLING)
     manifest: dict[str, Any] = {
         "profile": profile.name,
@@ -116,6 +140,11 @@ def describe(
         "models": models_that_ran(records),
         "counts": counts,
         **({"quantiles": quantiles.facts["quantiles"]} if quantiles else {}),
+        **({"subsets": scores.facts["subsets"]} if scores else {}),
+        **({"takedowns": takedowns} if takedowns else {}),
+        **({"selection_probe": found} if (found := probed(records)) else {}),
+        **({"training_probe": TRAINING_PROBE} if profile.probe else {}),
+        **({"latents_per_size": sizes} if (sizes := latents_per_size(records)) else {}),
         "account": [step._asdict() for step in account(counts)],
         "images_per_cluster": {
             str(cluster): samples for cluster, samples in summary.select("cluster", "samples").rows()
@@ -123,6 +152,7 @@ def describe(
         "split_per_cluster": split_per_cluster(summary),
         **({"weights_per_cluster": weights} if (weights := weights_per_cluster(summary)) else {}),
         "format": form,
+        **({"cluster_reduction": reduced} if reduced else {}),
         "cluster_quality": {name: report.facts[name] for name in QUALITY if name in report.facts},
         "files": files.to_dicts(),
         "shards": shards,
@@ -131,6 +161,29 @@ def describe(
     }
     canonical = json.dumps(manifest, sort_keys=True, ensure_ascii=False).encode()
     return {"version": hashlib.sha256(canonical).hexdigest()[:16], **manifest}
+
+
+def probed(records: Records) -> dict[str, Any]:
+    """What training on the selection of the pool gives, against random rows of its size and all rows: differences with
+    their intervals. Empty where the profile has no such probe."""
+    record = records.one("selection_probe") if "selection_probe" in records.keys else None
+    return record.facts["probe"] if record else {}
+
+
+def latents_per_size(records: Records) -> dict[str, Any]:
+    """Size -> images that have a latent of it, how many were enlarged, and of one in buckets the images of each.
+
+    Empty where the profile has one square size."""
+    record = records.one("latent_report")
+    sizes = record.facts.get("sizes", {}) if record else {}
+    names = ("images", "upscaled", "buckets")
+    return {size: {name: held[name] for name in names if name in held} for size, held in sizes.items()}
+
+
+def codec_of(records: Records) -> dict[str, Any] | None:
+    """What `codec.json` holds; None where nothing is coded."""
+    record = records.one("value_ranges") if "value_ranges" in records.keys else None
+    return record.facts["codec"] if record else None
 
 
 def latent_factors(records: Records) -> dict[str, Any]:
@@ -148,43 +201,10 @@ def split_per_cluster(summary: pl.DataFrame) -> dict[str, dict[str, int]]:
     return {str(row["cluster"]): {side: row[side] for side in SIDES} for row in summary.iter_rows(named=True)}
 
 
-def weights_per_cluster(summary: pl.DataFrame) -> dict[str, dict[str, float | None]]:
-    """Expert -> effective samples, least and largest weight, and share at the bounds, of its samples to train on; empty
-    without sampling weights."""
-    if not set(WEIGHT_COLUMNS) <= set(summary.columns):
-        return {}
-    return {str(row["cluster"]): {name: row[name] for name in WEIGHT_COLUMNS} for row in summary.iter_rows(named=True)}
-
-
-def published_settings(profile: Profile) -> dict[str, Any]:
-    """All settings that results depend on, without where the source or a model's folder lies on this machine."""
-    settings = {name: profile.results(name) for name in Profile.model_fields if name != "checks"}
-    settings["source"]["path"] = profile.source.path.rstrip("/").rpartition("/")[2]
-    return _without_folders(settings)
-
-
-def changed_sections(profile: Profile, published: dict[str, Any]) -> list[str]:
-    """Sections of a root's profile that are others than in the settings of a manifest: a change was begun since."""
-    now = published_settings(profile)
-    return sorted(name for name in now if name != "name" and now[name] != published.get(name))
-
-
-def _without_folders(value: Any) -> Any:
-    """Settings with the last name only of the local folders that models are read from, and of lists of images."""
-    if isinstance(value, dict):
-        named = {key: _without_folders(item) for key, item in value.items()}
-        path = named.get("path")
-        given = "implementation" in named or len(named) == 1
-        if given and path and (path[0] in "/.~" or path.count("/") > 1):
-            named["path"] = path.rstrip("/").rpartition("/")[2]
-        return named
-    return [_without_folders(item) for item in value] if isinstance(value, list) else value
-
-
 def models_that_ran(records: Records) -> dict[str, Any]:
     """Setting -> identity of the network that really ran; a list where shards were made by different ones."""
     found: dict[str, list[Any]] = {}
-    for asset in sorted(records.keys):
+    for asset in sorted(set(records.keys) - TELLING):
         for record in records.of(asset):
             for setting, identity in record.facts.get("models", {}).items():
                 known = found.setdefault(setting, [])
@@ -215,8 +235,11 @@ def _router_training(
 ) -> dict[str, Path]:
     arrays = []
     for shard in shards:
-        for file in _files(records, "router_arrays", shard):
+        recorded = _files(records, "router_arrays", shard)
+        for file in recorded:
             _whole(files, file)
-        arrays.append({name: files.local(array_path(shard, name)) for name in ARRAYS})
+        there = {file.path for file in recorded}
+        paths = {name: array_path(shard, name) for name in ARRAYS}
+        arrays.append({name: files.local(path) for name, path in paths.items() if path in there})
     written = consolidate(arrays, scratch, profile.experts.consolidate_max_bytes)
     return {f"router_training/{name}": file for name, file in written.items()}

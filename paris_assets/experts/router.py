@@ -1,4 +1,4 @@
-"""Router training arrays: six `.npy` files in one row order, per image shard and consolidated."""
+"""Router training arrays: `.npy` files in one row order, per image shard and consolidated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ import numpy as np
 import polars as pl
 
 from paris_assets.errors import BrokenInvariant
-from paris_assets.experts.samples import SampleTables, array_rows, chosen_samples
+from paris_assets.experts.arrays import array_rows
+from paris_assets.experts.coding import Codecs, Coder
+from paris_assets.experts.samples import SampleTables, chosen_samples
+from paris_assets.formats.npy import write_npy_header
 from paris_assets.storage.output import Output
 
 ARRAYS = ("latents", "labels", "embeddings", "clip", "image_ids", "split")
+OPTIONAL = ("clip",)
+"""Those of them that are there only where texts have a pooled vector."""
 BATCH_ROWS = 2048
 
 
@@ -28,19 +33,23 @@ def router_rows(
     texts: pl.LazyFrame,
     image_embeddings: pl.LazyFrame,
     resolution: int,
+    codecs: Codecs,
 ) -> Output:
-    """Rows of `router_arrays` and the six arrays of one image shard; see ``write_router_arrays``.
+    """Rows of `router_arrays` and the arrays of one image shard; see ``write_router_arrays``.
 
     Args:
         shard: key of the shard, which names the folder.
         tables: what samples are joined from.
         texts: `text_embeddings` of the shard.
-        resolution: which latents, pixels.
+        resolution: which latents, pixels; all of one shape.
+        codecs: by kind of arrays.
     """
     samples, output = chosen_samples(tables)
 
     def write() -> Iterator[pl.DataFrame]:
-        files = write_router_arrays(samples, tables.latents, image_embeddings, texts, resolution, output.scratch)
+        coder, folder = Coder(codecs), output.scratch
+        files = write_router_arrays(samples, tables.latents, image_embeddings, texts, resolution, folder, coder)
+        output.facts |= coder.facts
         output.files.update({array_path(shard, name): file for name, file in files.items()})
         yield samples.select("image_id", "cluster", "split")
 
@@ -60,19 +69,23 @@ def write_router_arrays(
     texts: pl.LazyFrame,
     resolution: int,
     folder: Path,
+    coder: Coder,
 ) -> dict[str, Path]:
     """Write the arrays of one image shard; every row is the sample of the same position in ``samples``.
 
     Writes:
-        latents f16 (N, 4, h, w) scaled; labels int64 (N,); embeddings f16 (N, D) as the model gave them;
-        clip f16 (N, dim) pooled text; image_ids S32 (N,); split uint8 (N,).
+        latents f16 (N, channels, h, w) scaled, or uint8 where they are coded; labels int64 (N,);
+        embeddings f16 (N, D) as the model gave them; clip f16 (N, dim) pooled text, where there is any;
+        image_ids S32 (N,); split uint8 (N,).
     """
     ids = samples["image_id"]
     columns: dict[str, Iterable[np.ndarray]] = {
-        "latents": array_rows(latents, f"latent_{resolution}", ids, BATCH_ROWS),
+        "latents": (
+            coder.array("latents", rows) for rows in array_rows(latents, f"latent_{resolution}", ids, BATCH_ROWS)
+        ),
         "labels": [samples["cluster"].to_numpy().astype(np.int64)],
         "embeddings": array_rows(image_embeddings, "embedding", ids, BATCH_ROWS),
-        "clip": array_rows(texts, "pooled", ids, BATCH_ROWS),
+        **({"clip": array_rows(texts, "pooled", ids, BATCH_ROWS)} if "pooled" in texts.collect_schema() else {}),
         "image_ids": [ids.to_numpy().astype("S32")],
         "split": [samples["split"].to_numpy().astype(np.uint8)],
     }
@@ -93,8 +106,7 @@ def write_npy(path: Path, parts: Iterable[np.ndarray], rows: int) -> None:
         written = 0
         for part in parts:
             if file.tell() == 0:
-                header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
-                np.lib.format.write_array_header_1_0(file, {**header, "shape": (rows, *part.shape[1:])})
+                write_npy_header(file, part.dtype, (rows, *part.shape[1:]))
             file.write(np.ascontiguousarray(part).tobytes())
             written += len(part)
         headless = file.tell() == 0
@@ -114,13 +126,17 @@ def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int)
         file name -> local file.
 
     Raises:
-        MisalignedRows: there is no shard, or a shard's arrays differ in rows.
+        MisalignedRows: there is no shard, a shard has other arrays than the first, or its arrays differ in rows.
     """
     if not shards:
         raise MisalignedRows("no shard has router arrays, so there is nothing to join: run router_arrays first")
+    arrays = [name for name in ARRAYS if name in shards[0]]
+    for number, files in enumerate(shards):
+        if set(files) != set(arrays):
+            raise MisalignedRows(f"shard number {number} has {', '.join(sorted(files))}, the first {', '.join(arrays)}")
     lengths = [_rows(number, files) for number, files in enumerate(shards)]
     # The cuts depend on the width of a row alone, so the first files stay as they are while the source grows.
-    per_file = max(1, max_bytes // max(_row_bytes(_open(shards[0][name])) for name in ARRAYS))
+    per_file = max(1, max_bytes // max(_row_bytes(_open(shards[0][name])) for name in arrays))
     total = sum(lengths)
     parts = [(start, min(start + per_file, total)) for start in range(0, max(total, 1), per_file)]
 
@@ -129,14 +145,14 @@ def consolidate(shards: Sequence[dict[str, Path]], folder: Path, max_bytes: int)
 
     written: dict[str, Path] = {}
     for part, (start, stop) in enumerate(parts):
-        for name in ARRAYS:
+        for name in arrays:
             file = file_of(name, part)
             written[file] = folder / file
             paths = [files[name] for files in shards]
             write_npy(written[file], _blocks(paths, lengths, start, stop), stop - start)
     if len(parts) > 1:
         rows = [stop - start for start, stop in parts]
-        index = {name: [file_of(name, part) for part in range(len(parts))] for name in ARRAYS}
+        index = {name: [file_of(name, part) for part in range(len(parts))] for name in arrays}
         written["index.json"] = folder / "index.json"
         written["index.json"].write_text(json.dumps({"rows": rows, "files": index}, indent=1, sort_keys=True))
     return written
@@ -147,7 +163,7 @@ def _open(path: Path) -> np.ndarray:
 
 
 def _rows(number: int, files: dict[str, Path]) -> int:
-    counts = {name: len(_open(files[name])) for name in ARRAYS}
+    counts = {name: len(_open(file)) for name, file in files.items()}
     if len(set(counts.values())) != 1:
         raise MisalignedRows(f"router arrays of shard number {number} differ in rows: {counts}")
     return counts["labels"]

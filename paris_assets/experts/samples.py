@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from paris_assets.errors import BrokenInvariant
@@ -13,6 +12,8 @@ from paris_assets.storage.output import Output
 
 COLUMNS = (
     "image_id",
+    "uid",
+    "group_id",
     "url",
     "caption",
     "captioner",
@@ -34,9 +35,20 @@ COLUMNS = (
 WEIGHED = ("weight", "concepts")
 
 
-def sample_columns(*, tiers: bool, boosts: bool, weighted: bool) -> list[str]:
-    """Columns of samples, under a profile with tiers, lists of boosted images and sampling weights, or without."""
-    return [*COLUMNS, *(["tier"] if tiers else []), *(["boost"] if boosts else []), *(WEIGHED if weighted else [])]
+def sample_columns(*, tiers: bool, boosts: bool, weighted: bool, placed: Iterable[str] = ()) -> list[str]:
+    """Columns of samples, under a profile with tiers, lists of boosted images and sampling weights, or without.
+
+    Args:
+        placed: columns of `latents` that say how an image was cropped.
+    """
+    more = [name for name in placed if name not in COLUMNS]
+    return [
+        *COLUMNS,
+        *more,
+        *(["tier"] if tiers else []),
+        *(["boost"] if boosts else []),
+        *(WEIGHED if weighted else []),
+    ]
 
 
 @dataclass
@@ -64,12 +76,14 @@ def sample_table(tables: SampleTables) -> pl.DataFrame:
         LostRows: a selected image without caption, assignment, curated row, weight or side of the split.
     """
     chosen = tables.selection.filter("selected").select("image_id")
-    placed = tables.latents.select("image_id", "upscaled", "crop_top", "crop_left")
-    wanted = chosen.join(placed, on="image_id")
+    placed = [name for name in tables.latents.collect_schema() if not name.startswith("latent_")]
+    wanted = chosen.join(tables.latents.select(placed), on="image_id")
     if tables.weights is not None:
         wanted = wanted.join(tables.weights.select("image_id", *WEIGHED), on="image_id", how="left")
     known = tables.curated.collect_schema()
-    columns = sample_columns(tiers="tier" in known, boosts="boost" in known, weighted=tables.weights is not None)
+    columns = sample_columns(
+        tiers="tier" in known, boosts="boost" in known, weighted=tables.weights is not None, placed=placed
+    )
     joined = (
         wanted.join(tables.curated, on="image_id", how="inner")
         .join(captions_of(tables.captions), on="image_id", how="inner")
@@ -114,26 +128,3 @@ def left_out(tables: SampleTables, published: int) -> dict[str, int]:
         "no_valid_caption": placed - published,
     }
     return {reason: count for reason, count in counts.items() if count}
-
-
-def array_rows(table: pl.LazyFrame, column: str, image_ids: pl.Series, rows: int) -> Iterator[np.ndarray]:
-    """Arrays of one column for ``image_ids`` in their order, at most ``rows`` at a time, so memory stays bounded.
-
-    Raises:
-        LostRows: an id without a row.
-    """
-    if not len(image_ids):
-        yield table.select(column).head(0).collect()[column].to_numpy()
-    for start in range(0, len(image_ids), rows):
-        wanted = image_ids.slice(start, rows)
-        low, high = wanted[0], wanted[-1]
-        found = (
-            table.filter(pl.col("image_id").is_between(pl.lit(low), pl.lit(high)))
-            .select("image_id", column)
-            .collect()
-            .sort("image_id")
-        )
-        found = found.join(pl.DataFrame({"image_id": wanted}), on="image_id", how="semi").sort("image_id")
-        if found.height != len(wanted):
-            raise LostRows(f"{len(wanted) - found.height} of {len(wanted)} images have no {column}, first id {low}")
-        yield found[column].to_numpy()

@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from paris_assets.config import Concepts, Text
+from paris_assets.experts.coding import CODEC, Codecs, Coder, codec_bytes
 from paris_assets.experts.schema import EXPERT_SUMMARY, WEIGHT_COLUMNS
 from paris_assets.models.batches import BatchStats
 from paris_assets.models.prompt import empty_prompt
 from paris_assets.models.registry import Models
 from paris_assets.storage.output import Output
+from paris_assets.storage.shards import Shards
 
 EMPTY_PROMPT = "expert_shards/empty_prompt.npy"
 SIDES = ("train", "validation")
@@ -23,20 +25,28 @@ SIDES = ("train", "validation")
 DIGITS = 9
 
 
+def of_files(tars: Shards | None, mds: Shards | None) -> tuple[pl.LazyFrame, dict[str, bytes]]:
+    """The files that the summary counts (tars; MDS files where there are none), and the lists of tars."""
+    if tars is not None:
+        return tars.frame(), file_lists(tars.frame().collect())
+    assert mds is not None  # a profile has at least one format
+    return mds.frame(), {}
+
+
 def summarised(
-    cluster_model: pl.LazyFrame, tars: pl.LazyFrame, samples: pl.LazyFrame, bounds: Concepts
+    cluster_model: pl.LazyFrame, files: pl.LazyFrame, samples: pl.LazyFrame, bounds: Concepts
 ) -> pl.DataFrame:
     """Rows of `expert_summary`, one per cluster, those without samples too.
 
     Args:
         cluster_model: names the clusters.
-        tars: `expert_shards` of all shards.
+        files: `expert_shards` or `expert_mds` of all shards.
         samples: `cluster`, `split`, `group_id`, `caption`, `captioner`, `distance` of every published image, and
             `weight` under a profile with sampling weights.
         bounds: ``min_weight`` and ``max_weight``.
     """
     clusters = cluster_model.filter(level="coarse").select(pl.col("index").alias("cluster"))
-    of_tars = tars.group_by("cluster").agg(pl.len().cast(pl.Int64).alias("files"), pl.sum("samples", "size_bytes"))
+    of_files = files.group_by("cluster").agg(pl.len().cast(pl.Int64).alias("files"), pl.sum("samples", "size_bytes"))
     weighted = "weight" in samples.collect_schema()
     of_samples = samples.group_by("cluster").agg(
         *(_weights(bounds) if weighted else ()),
@@ -48,7 +58,7 @@ def summarised(
         (pl.col("captioner") == "source_text").mean().alias("source_captions"),
         pl.col("distance").cast(pl.Float64).sort().mean().alias("mean_distance"),
     )
-    rows = clusters.join(of_tars, on="cluster", how="left").join(of_samples, on="cluster", how="left")
+    rows = clusters.join(of_files, on="cluster", how="left").join(of_samples, on="cluster", how="left")
     counts = ("files", "samples", "size_bytes", "train", "validation", "groups", "held_out_groups")
     counted = rows.with_columns(pl.col(counts).fill_null(0))
     if weighted:
@@ -69,6 +79,14 @@ def _weights(bounds: Concepts) -> Iterator[pl.Expr]:
     yield weight.is_in([bounds.min_weight, bounds.max_weight]).mean().alias("at_bounds")
 
 
+def weights_per_cluster(summary: pl.DataFrame) -> dict[str, dict[str, float | None]]:
+    """Expert -> effective samples, least and largest weight, and share at the bounds, of its samples to train on; empty
+    without sampling weights."""
+    if not set(WEIGHT_COLUMNS) <= set(summary.columns):
+        return {}
+    return {str(row["cluster"]): {name: row[name] for name in WEIGHT_COLUMNS} for row in summary.iter_rows(named=True)}
+
+
 def file_lists(tars: pl.DataFrame) -> dict[str, bytes]:
     """Path below the root -> text of the lists of tars, where each holds one side of the split; else none.
 
@@ -86,8 +104,8 @@ def file_lists(tars: pl.DataFrame) -> dict[str, bytes]:
     return lists
 
 
-def with_files(rows: pl.DataFrame, lists: dict[str, bytes], models: Models, settings: Text) -> Output:
-    """The summary, and beside it the lists of tars and the embedding of the empty prompt."""
+def with_files(rows: pl.DataFrame, lists: dict[str, bytes], models: Models, settings: Text, codecs: Codecs) -> Output:
+    """The summary, and beside it the lists of tars, the embedding of the empty prompt, and how arrays are coded."""
     facts = {name: int(rows[name].sum()) for name in ("samples", *SIDES)}
     if "effective_samples" in rows:
         facts["effective_samples"] = round(float(rows["effective_samples"].sum()))
@@ -95,9 +113,11 @@ def with_files(rows: pl.DataFrame, lists: dict[str, bytes], models: Models, sett
 
     def write() -> Iterator[pl.DataFrame]:
         encoder, stats, buffer = models.load(settings.encoder), BatchStats(), io.BytesIO()
-        np.save(buffer, empty_prompt(encoder, settings.tokens, stats), allow_pickle=False)
+        prompt = Coder(codecs).array("text", empty_prompt(encoder, settings, stats))
+        np.save(buffer, prompt, allow_pickle=False)
         output.note_halved(stats.halved)
-        for path, data in {**lists, EMPTY_PROMPT: buffer.getvalue()}.items():
+        codec = {f"expert_shards/{CODEC}": codec_bytes(codecs)} if codecs else {}
+        for path, data in {**lists, **codec, EMPTY_PROMPT: buffer.getvalue()}.items():
             output.add_file(path, data)
         yield rows
 

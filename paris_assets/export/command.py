@@ -22,13 +22,12 @@ from paris_assets.errors import MissingInput, UsageError
 from paris_assets.export import folder
 from paris_assets.export.fields import TABLE, profile_fields
 from paris_assets.export.image_profiles import LATER, NEEDED, Contents, Only, plain, with_embeddings
-from paris_assets.export.parquet import write_parquet
+from paris_assets.export.parquet import FINGERPRINT, footer, write_parquet
+from paris_assets.export.table_card import write_table_card
 from paris_assets.images.reader import ImageTars
 from paris_assets.planning.waves import some
 from paris_assets.storage.files import LocalFiles
 from paris_assets.storage.location import Location
-
-FINGERPRINT = b"paris_export"
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,14 @@ class Written:
     kept: bool
 
 
-def export_command(catalog: Catalog, out: Location, only: Only, images: bool) -> int:
+def export_command(catalog: Catalog, out: Location, only: Only, images: bool, license: str | None = None) -> int:
     """Write `image_profiles/SHARD.parquet` for every shard and say what was written; 0.
 
     A file that is there and holds the same is left as it is, so an export that was stopped goes on, and one of a root
     that has grown only adds files.
+
+    Args:
+        license: of a data set whose card is written beside the table; None: none is.
 
     Raises:
         MissingInput: a table of a shard has not been made, or was changed meanwhile.
@@ -54,12 +56,21 @@ def export_command(catalog: Catalog, out: Location, only: Only, images: bool) ->
     shards, left_out = exported_shards(catalog, only)
     assets, unfinished = usable_tables(catalog, shards, only)
     contents = Contents(catalog.profile, only, images, assets)
-    statement = {"format": "parquet", "table": TABLE, "root": _full(catalog.location), "only": only, "images": images}
+    statement = {
+        "format": "parquet",
+        "table": TABLE,
+        "root": folder.address(catalog.location),
+        "only": only,
+        "images": images,
+        "card": license is not None,
+    }
     folder.begin(out, statement, catalog.location)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     files = LocalFiles(catalog.location)
     try:
         written = list(_export(catalog, out, contents, shards, files))
+        if license is not None:
+            write_table_card(catalog, out, [(each.path, each.kept) for each in written], license)
     finally:
         files.close()
         folder.tidy(out)
@@ -101,7 +112,7 @@ def _export(
     tables, first = Tables(catalog), None
     for shard in shards:
         path, wanted = f"{TABLE}/{shard}.parquet", _fingerprint(catalog, contents, shard)
-        there = _footer(out, path)
+        there = footer(out, path)
         kept = there is not None and (there.metadata or {}).get(FINGERPRINT) == wanted.encode()
         with out.scratch() as scratch:
             local = scratch / "shard.parquet"
@@ -154,14 +165,6 @@ def _key(catalog: Catalog, asset: str, shard: str) -> str:
     return shard if catalog.graph[asset].partitioned else ALL
 
 
-def _footer(out: Location, path: str) -> pq.FileMetaData | None:
-    try:
-        with out.open(path) as file:
-            return pq.read_metadata(file)
-    except (FileNotFoundError, pa.ArrowInvalid):  # not there, or cut off: it is written again
-        return None
-
-
 def _require_same(first: pa.Schema, schema: pa.Schema, shard: str) -> None:
     """One table has one schema.
 
@@ -188,7 +191,8 @@ def _said(
     rows, size = sum(each.rows for each in written), sum(each.size_bytes for each in written)
     kept = sum(each.kept for each in written)
     there = f", {kept} of them there before" if kept else ""
-    yield f"{rows:,} images in {len(written)} files, {size / 1e6:,.1f} MB{there}: {out.uri(TABLE)}"
+    files = f"{len(written)} file{'s' * (len(written) != 1)}"
+    yield f"{rows:,} images in {files}, {size / 1e6:,.1f} MB{there}: {out.uri(TABLE)}"
     if left_out:
         yield f"left out: {len(left_out)} shards that are not finished ({some(list(left_out))})"
     if unfinished:
@@ -201,7 +205,3 @@ def _said(
 
 def _is_done(catalog: Catalog, asset: str, path: str) -> bool:
     return catalog.done(asset, _key(catalog, asset, Path(path).stem))
-
-
-def _full(location: Location) -> str:
-    return location.url if location.remote else str(Path(location.url).resolve())

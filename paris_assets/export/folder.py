@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,32 @@ def begin(place: Location, statement: Mapping[str, Any], root: Location) -> None
 def put_statement(place: Location, statement: Mapping[str, Any]) -> None:
     """Write what the place holds."""
     place.put_bytes(json.dumps(statement, indent=1).encode() + b"\n", STATEMENT)
+
+
+def address(location: Location) -> str:
+    """Where it is, wherever it is named from."""
+    return location.url if location.remote else str(Path(location.url).resolve())
+
+
+def put_changed(place: Location, data: bytes, path: str) -> None:
+    """Write a small file unless it holds the same."""
+    try:
+        same = place.read(path) == data
+    except FileNotFoundError:
+        same = False
+    if not same:
+        place.put_bytes(data, path)
+
+
+def remove_others(place: Location, pattern: str, wanted: Collection[str]) -> None:
+    """Remove files of an earlier state of the root.
+
+    Args:
+        pattern: of the files that an export writes.
+        wanted: those that it has now.
+    """
+    for path in set(place.glob(pattern)) - set(wanted):
+        place.delete(path)
 
 
 def tidy(place: Location) -> None:

@@ -54,24 +54,31 @@ class Middle(NamedTuple):
 
 
 def middle(rgb: np.ndarray, resize: int, crop: int) -> Middle:
-    """(H, W, 3) uint8: short side to ``resize`` (bicubic, antialiased), then the centred square of ``crop`` pixels.
-
-    Where the resized image would take much more room than its centre, only the centre is made. The two ways differ
-    by rounding, one level or two.
-    """
+    """(H, W, 3) uint8: short side to ``resize`` (bicubic, antialiased), then the centred square of ``crop`` pixels; see
+    ``window``."""
     height, width = rgb.shape[:2]
     target = short_side_size(width, height, resize)
     left, top = ((side - crop) // 2 for side in target)
-    if target == (width, height):
-        return Middle(np.ascontiguousarray(rgb[top : top + crop, left : left + crop]), top, left)
-    if target[0] * target[1] <= ROOM:
-        whole = np.asarray(Image.fromarray(rgb).resize(target, Image.Resampling.BICUBIC))
-        return Middle(np.ascontiguousarray(whole[top : top + crop, left : left + crop]), top, left)
-    columns, x0, x1 = _source(left, crop, width / target[0], width)
-    rows, y0, y1 = _source(top, crop, height / target[1], height)
+    return Middle(window(rgb, target, top, left, crop, crop), top, left)
+
+
+def window(rgb: np.ndarray, size: tuple[int, int], top: int, left: int, height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8 -> (height, width, 3): resized to ``size`` (width, height; bicubic, antialiased), then what lies
+    at ``top`` and ``left``.
+
+    Where the resized image would take much more room than a window of ordinary shape, only the window is made. The two
+    ways differ by rounding, one level or two.
+    """
+    rows_there, columns_there = rgb.shape[:2]
+    if size == (columns_there, rows_there):
+        return np.ascontiguousarray(rgb[top : top + height, left : left + width])
+    if size[0] * size[1] <= ROOM:
+        whole = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
+        return np.ascontiguousarray(whole[top : top + height, left : left + width])
+    columns, x0, x1 = _source(left, width, columns_there / size[0], columns_there)
+    rows, y0, y1 = _source(top, height, rows_there / size[1], rows_there)
     region = Image.fromarray(np.ascontiguousarray(rgb[rows, columns]))
-    made = region.resize((crop, crop), Image.Resampling.BICUBIC, box=(x0, y0, x1, y1))
-    return Middle(np.array(made), top, left)
+    return np.array(region.resize((width, height), Image.Resampling.BICUBIC, box=(x0, y0, x1, y1)))
 
 
 def _source(start: int, length: int, scale: float, side: int) -> tuple[slice, float, float]:

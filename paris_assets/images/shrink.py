@@ -16,20 +16,32 @@ _LONG = 1 << 16  # pixels of a side, above which the memory of weights would cou
 _REACH = 2.0  # of the filter (Keys, a = -0.5), in pixels of the result
 
 
-def shrunk(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+def shrunk(
+    rgb: np.ndarray, width: int, height: int, rows: slice = slice(None), columns: slice = slice(None)
+) -> np.ndarray:
     """(H, W, 3) uint8 made smaller, bicubic and antialiased: bit for bit as Pillow sets the width, then the height.
 
     Args:
         rgb: contiguous.
         width, height: at most those of ``rgb``, and at least 1.
+        rows, columns: of the smaller picture, which alone are made.
     """
     if max(rgb.shape) > _LONG:
-        return np.array(resized(Image.fromarray(rgb), (width, height), Image.Resampling.BICUBIC))
-    if width != rgb.shape[1]:
-        rgb = _narrowed(rgb, *_weights(rgb.shape[1], width))
-    if height != rgb.shape[0]:
-        rgb = _lowered(rgb.reshape(rgb.shape[0], -1), *_weights(rgb.shape[0], height)).reshape(height, -1, 3)
-    return rgb
+        whole = np.array(resized(Image.fromarray(rgb), (width, height), Image.Resampling.BICUBIC))
+        return np.ascontiguousarray(whole[rows, columns])
+    if height == rgb.shape[0]:
+        return _columns(rgb[rows], width, columns)
+    firsts, counts, weights = (part[rows] for part in _weights(rgb.shape[0], height))
+    needed = _columns(rgb[firsts[0] : (firsts + counts).max()], width, columns)
+    lowered = _lowered(needed.reshape(len(needed), -1), firsts - firsts[0], counts, weights)
+    return lowered.reshape(len(firsts), -1, 3)
+
+
+def _columns(rgb: np.ndarray, width: int, columns: slice) -> np.ndarray:
+    """Some columns of the picture of that width; contiguous."""
+    if width == rgb.shape[1]:
+        return np.ascontiguousarray(rgb[:, columns])
+    return _narrowed(rgb, *(part[columns] for part in _weights(rgb.shape[1], width)))
 
 
 @lru_cache(maxsize=64)

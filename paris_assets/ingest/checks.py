@@ -7,7 +7,10 @@ from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_che
 from paris_assets.dag.counts import counted
 from paris_assets.dag.records import Record
 from paris_assets.images.resize import shrunk_side
-from paris_assets.ingest.fetched import TRANSIENT, how_to_allow
+from paris_assets.ingest.fetched import SKIPPED, TRANSIENT, how_to_allow
+from paris_assets.ingest.refused import TAKEN_DOWN
+from paris_assets.ingest.verify import HASH_MISMATCH
+from paris_assets.ingest.web.opt_out import OPTED_OUT
 from paris_assets.settings.checks import Checks
 
 
@@ -59,8 +62,13 @@ def ledger_complete(shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFr
 
 
 def fetched(shard: str, raw_images: pl.LazyFrame, record: Record, bounds: Checks) -> CheckOutcome:
-    """Enough of the source rows arrived as images; the others have reasons."""
+    """Enough of the source rows arrived as images; the others have reasons. Rows that are not selected, were taken
+    down or are in lists of opt-outs do not count."""
     ledger = raw_images.select("status", "reason").collect()
+    skipped = ledger.filter(pl.col("status") == SKIPPED).height
+    refused = ledger.filter(pl.col("reason") == TAKEN_DOWN).height
+    opted_out = ledger.filter(pl.col("reason") == OPTED_OUT).height
+    ledger = ledger.filter(pl.col("status") != SKIPPED, ~pl.col("reason").fill_null("").is_in([TAKEN_DOWN, OPTED_OUT]))
     share = float((ledger["status"] == "ok").mean() or 0.0)  # type: ignore[arg-type]
     least = bounds.min_fetched
     few = ledger.height > 0 and share < least
@@ -69,6 +77,12 @@ def fetched(shard: str, raw_images: pl.LazyFrame, record: Record, bounds: Checks
         said += f", at least {least:.0%} expected"
     if ledger["reason"].drop_nulls().len():
         said += f"; failed: {counted(ledger['reason'])}"
+    if skipped:
+        said += f"; {skipped} more are not selected"
+    if refused:
+        said += f"; {refused} more were taken down"
+    if opted_out:
+        said += f"; {opted_out} more are in lists of ingest.opt_out"
     advice = _advice(shard, ledger["reason"], record.facts.get("private_hosts", []))
     return CheckOutcome(not few, said, {"fetched": share, "checks.min_fetched": least}, advice)
 
@@ -78,11 +92,37 @@ def _advice(shard: str, reasons: pl.Series, private_hosts: list[str]) -> str:
     failed = reasons.drop_nulls()
     if private_hosts and (failed == "private_address").sum() * 2 >= failed.len():
         return f"Refused: {how_to_allow(private_hosts)}."
-    if failed.str.contains(TRANSIENT).sum() * 2 >= failed.len():
+    if failed.str.contains(rf"{TRANSIENT}|^robots_unreachable$").sum() * 2 >= failed.len():
         return f"Once the hosts answer: `paris run --retry transient --shards {shard}`."
     if (failed == "opt_out").sum() * 2 >= failed.len():
         return "The hosts want no use of them: lower checks.min_fetched; ingest.disallowed_header_directives decides."
+    if (failed == "robots").sum() * 2 >= failed.len():
+        return "Their robots.txt refuses them: lower checks.min_fetched. For hosts that agreed: ingest.robots.obey."
     return "The list is out of date: mend it, or lower checks.min_fetched; docs/running.md says what the reasons mean."
+
+
+def hashes_match(
+    shard: str, source_rows: pl.LazyFrame, raw_images: pl.LazyFrame, profile: Profile, bounds: Checks
+) -> CheckOutcome:
+    """Most images are those whose sha256 the list gives; without one in the list nothing is said."""
+    given = source_rows.filter(pl.col("source_sha256").str.len_chars() == 64).select("source_row", "source_sha256")
+    known = raw_images.select("source_row", "sha256", "reason").join(given, on="source_row").collect()
+    refused = known.filter(pl.col("reason") == HASH_MISMATCH).height
+    arrived = known.drop_nulls("sha256")
+    others = int((arrived["sha256"] != arrived["source_sha256"].str.to_lowercase()).sum())
+    verified, most = arrived.height + refused, bounds.max_hash_mismatch
+    if not verified:
+        return CheckOutcome(True, "the list gives no sha256 of an image that arrived", {})
+    counted_as = refused if profile.ingest.verify_sha256 == "phash" else refused + others
+    share = counted_as / verified
+    said = (
+        f"{others + refused} of {verified} images have other bytes than the list says, of these {refused} are refused"
+    )
+    many = share > most
+    said += f"; at most {most:.0%} expected" if many else ""
+    figures: Figures = {"mismatch": share, "other_bytes": others, "checks.max_hash_mismatch": most}
+    advice = f"The hosts changed them since the list was made: see shard {shard} of raw_images, and docs/running.md."
+    return CheckOutcome(not many, said, figures, advice)
 
 
 def stored_as_asked(shard: str, raw_images: pl.LazyFrame, profile: Profile) -> CheckOutcome:
@@ -132,4 +172,5 @@ def _in_words(encode: Encode | None) -> str:
 texts_found_check = shard_check("source_rows")(texts_found)
 ledger_complete_check = shard_check("raw_images")(ledger_complete)
 fetched_check = shard_check("raw_images")(fetched)
+hashes_match_check = shard_check("raw_images")(hashes_match)
 stored_as_asked_check = shard_check("raw_images")(stored_as_asked)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+SKIPPED, NOT_SELECTED = "skipped", "not_selected"
+"""Status and reason of rows that the selection of the pool leaves out: nothing is asked for."""
+
 TRANSIENT = r"^(timeout|connection|http_408|http_425|http_429|http_5\d\d)$"
 """Reasons that may be gone at another time: a download has several tries."""
 
-ASKED_AGAIN = rf"{TRANSIENT}|^private_address$"
+ASKED_AGAIN = rf"{TRANSIENT}|^(private_address|robots_unreachable)$"
 """Reasons that `paris run --retry transient` asks again for: `ingest.resolve`, which allows a host, is no reason to
-fetch all others again."""
+fetch all others again, and a robots.txt that could not be had may be there at another time."""
 
 
 def is_transient(reason: str) -> bool:
@@ -42,6 +45,16 @@ class Fetched:
     http_status: int | None
     attempts: int
     body: bytes | None
+
+    @classmethod
+    def skipped(cls, source_row: int) -> Fetched:
+        """A row that is not to be fetched."""
+        return cls(source_row, SKIPPED, NOT_SELECTED, None, 0, None)
+
+    @classmethod
+    def refused(cls, source_row: int, reason: str) -> Fetched:
+        """A row that is refused: nothing is asked for."""
+        return cls(source_row, "failed", reason, None, 0, None)
 
     @classmethod
     def local(cls, source_row: int, body: bytes | None, reason: str = "empty_body") -> Fetched:

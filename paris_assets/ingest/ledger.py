@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from paris_assets.config import Ingest
+from paris_assets.errors import BrokenInvariant
 from paris_assets.images.blur import Box
-from paris_assets.images.decode import Header, NotAnImage, read_header
-from paris_assets.images.reader import ImageTars, ShardImages, tar_path
+from paris_assets.images.decode import NotAnImage, read_header
+from paris_assets.images.reader import ImageTars, tar_path
 from paris_assets.images.tars import write_tar
 from paris_assets.ingest.faces import blurred_as, face_boxes, unblurrable
-from paris_assets.ingest.fetched import ASKED_AGAIN, Fetched
+from paris_assets.ingest.fetched import SKIPPED, Fetched
+from paris_assets.ingest.kept import Kept
+from paris_assets.ingest.refused import NOTHING, TAKEN_DOWN, Refused
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.ingest.spool import STORED, Arrival, Spool, Stored
+from paris_assets.ingest.verify import HASH_MISMATCH, Expected, differs, expected_hashes
+from paris_assets.ingest.web.opt_out import OPTED_OUT, opt_outs
 from paris_assets.ingest.web.urls import parse_url
 from paris_assets.storage.output import MADE_AS, Output
 
-_JOINED = ("url", "text", "offset", *STORED)  # by source_row, and by image_id
+_JOINED = ("uid", "url", "text", "offset", *STORED)  # by source_row, and by image_id
 _OUTCOME = pl.Schema({name: kind for name, kind in RAW_IMAGES.polars().items() if name not in _JOINED})
 
 
@@ -34,6 +38,8 @@ def fetched_images(
     images: ImageTars,
     fetch: Callable[[pl.DataFrame], Iterable[Fetched]],
     settings: Ingest,
+    selection: pl.LazyFrame | None = None,
+    refused: Refused = NOTHING,
 ) -> Output:
     """A shard's images in one tar, and its ledger; see ``fetch_shard``.
 
@@ -42,18 +48,27 @@ def fetched_images(
         rows: its `source_rows`.
         images: reads the tar as it stands, where its rows are kept.
         fetch: source rows -> one result for each, in any order. Rows whose faces cannot be blurred are not asked for.
+        selection: its `pool_selection`; rows that it leaves out are not asked for either.
+        refused: what was taken down.
     """
-    output = Output(rows_in=rows.height)
+    output, skipped, left_out = Output(rows_in=rows.height), not_selected(rows, selection), refused.rows(rows)
+    opted_out = opt_outs(settings.opt_out).rows(rows)
 
     def ledgers(before: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         local = output.scratch / "images.tar"
-        kept = Kept.of(before, images.of(shard, before)) if before is not None else Kept()
+        gone = RAW_IMAGES.frame() if before is None else refused.standing(before.collect(), left_out)
+        kept = Kept() if before is None else Kept.of(before, images.of(shard, before), gone)
         missing = rows.join(kept.rows, on="source_row", how="anti")
-        refused = unblurrable(missing) if settings.blurs_faces else []
-        asked = missing.filter(~pl.col("source_row").is_in([fetched.source_row for fetched in refused]))
-        ledger = fetch_shard(rows, chain(refused, fetch(asked)), settings, local, kept)
+        taken_down, missing = _without(missing, [*left_out, *gone["source_row"]])
+        left, missing = _without(missing, skipped)
+        unwanted, missing = _without(missing, opted_out)
+        faces = unblurrable(missing) if settings.blurs_faces else []
+        _, asked = _without(missing, [fetched.source_row for fetched in faces])
+        gone_for = [*((row, TAKEN_DOWN) for row in taken_down), *((row, OPTED_OUT) for row in unwanted)]
+        without_asking = chain(starmap(Fetched.refused, gone_for), map(Fetched.skipped, left), faces)
+        ledger = fetch_shard(rows, chain(without_asking, fetch(asked)), settings, local, kept, refused)
         images.files.forget(tar_path(shard))
-        failed = ledger.filter(pl.col("status") == "failed")
+        failed = ledger.filter(pl.col("status") != "ok")
         output.rejects |= dict(failed.group_by("reason").len().iter_rows())
         output.facts["fetched_bytes"] = int(ledger["size_bytes"].sum())
         output.facts["kept"] = ledger.height - failed.height
@@ -69,48 +84,45 @@ def fetched_images(
     return output
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What an earlier ledger says for good: everything but the rows that are asked again for.
+def not_selected(rows: pl.DataFrame, selection: pl.LazyFrame | None) -> list[int]:
+    """Source rows that are not to be fetched; none without a selection.
 
-    Attributes:
-        rows: its rows.
-        bodies: what is stored of those that are ``ok``, sorted by image_id.
+    Raises:
+        BrokenInvariant: rows of which the selection says nothing.
     """
+    if selection is None:
+        return []
+    said = rows.select("source_row").join(selection.select("source_row", "selected").collect(), "source_row", "left")
+    if unknown := said["selected"].null_count():
+        raise BrokenInvariant(f"{unknown} of {rows.height} source rows are not in pool_selection")
+    return said.filter(~pl.col("selected"))["source_row"].to_list()
 
-    rows: pl.DataFrame = field(default_factory=RAW_IMAGES.frame)
-    bodies: Iterable[tuple[str, bytes]] = ()
 
-    @classmethod
-    def of(cls, ledger: pl.LazyFrame, images: ShardImages) -> Kept:
-        """Of a ledger and the tar beside it."""
-        again = (pl.col("status") == "failed") & pl.col("reason").str.contains(ASKED_AGAIN)
-        rows = ledger.filter(~again).collect()
-        return cls(rows, images.read(rows["image_id"].drop_nulls().unique()))
-
-    def stored(self) -> Iterator[tuple[str, Stored]]:
-        """(image_id, what is stored of it)."""
-        described = self.rows.drop_nulls("image_id").unique("image_id")
-        columns = ("image_id", "stored_width", "stored_height", "stored_format", "stored_sha256", "faces_blurred")
-        known = {image_id: rest for image_id, *rest in described.select(columns).iter_rows()}
-        for image_id, body in self.bodies:
-            width, height, format, sha256, faces = known[image_id]
-            yield image_id, Stored(body, Header(width, height, format), sha256, faces)
+def _without(rows: pl.DataFrame, left_out: Sequence[int]) -> tuple[list[int], pl.DataFrame]:
+    """Those of some source rows that are among the rows, and the others."""
+    out = pl.col("source_row").is_in(pl.Series(left_out, dtype=pl.Int64).implode())
+    return rows.filter(out)["source_row"].to_list(), rows.filter(~out)
 
 
 def fetch_shard(
-    rows: pl.DataFrame, bodies: Iterable[Fetched], settings: Ingest, tar_path: Path, kept: Kept | None = None
+    rows: pl.DataFrame,
+    bodies: Iterable[Fetched],
+    settings: Ingest,
+    tar_path: Path,
+    kept: Kept | None = None,
+    refused: Refused = NOTHING,
 ) -> pl.DataFrame:
     """Write a shard's tar and make its ledger; neither depends on the order in which bodies arrive.
 
     Args:
-        rows: `source_row` i64 (unique), `url` and `text` Str, and `face_bboxes` where faces are blurred; one row per
-            source row of the shard.
+        rows: `source_row` i64 (unique), `uid`, `url` and `text` Str, `face_bboxes` where faces are blurred, and
+            `source_sha256` and `source_phash` where they are verified; one row per source row of the shard.
         bodies: one result per source row that is not kept, in any order. Bodies are spooled to disk beside the tar,
             never collected.
-        settings: `max_bytes`, `max_pixels` and `encode`.
+        settings: `max_bytes`, `max_pixels`, `encode` and `opt_out`.
         tar_path: local file to write; its folder must exist.
         kept: rows that an earlier ledger has for good.
+        refused: bytes that are not kept.
 
     Returns:
         One row per source row, sorted by `source_row`, columns of `raw_images`. `image_id` is the first 32 hex
@@ -124,20 +136,21 @@ def fetch_shard(
         spool = Spool(file)
         for image_id, stored in kept.stored():
             spool.put(image_id, stored)
-        outcomes = [_kept(spool, *each) for each in _as_stored(bodies, rows, settings, kept)]
+        outcomes = [_kept(spool, *each) for each in _as_stored(bodies, rows, settings, kept, refused)]
         positions = spool.ledger(write_tar(tar_path, spool.members()))
     results = pl.concat([kept.rows.select(_OUTCOME.names()), pl.DataFrame(outcomes, schema=_OUTCOME)])
     _check_complete(rows, results)
-    ledger = rows.select("source_row", "url", "text").join(results, on="source_row", validate="1:1")
+    ledger = rows.select("source_row", "uid", "url", "text").join(results, on="source_row", validate="1:1")
     ledger = ledger.join(positions, on="image_id", how="left", validate="m:1")
     return ledger.select(RAW_IMAGES.keys()).sort("source_row").rechunk()
 
 
 def _as_stored(
-    bodies: Iterable[Fetched], rows: pl.DataFrame, settings: Ingest, kept: Kept
+    bodies: Iterable[Fetched], rows: pl.DataFrame, settings: Ingest, kept: Kept, refused: Refused
 ) -> Iterator[tuple[dict[str, Any], Stored | None]]:
     """(row of the ledger, what is to be stored of it) of everything that arrived."""
-    arrivals = (_arrival(fetched, settings) for fetched in bodies)
+    expected, unwanted = expected_hashes(rows, settings), opt_outs(settings.opt_out).sha256
+    arrivals = (_arrival(fetched, settings, expected, refused, unwanted) for fetched in bodies)
     if settings.encode is None:
         for row, body, header in arrivals:
             yield row, None if body is None or header is None else Stored(body, header, row["sha256"])
@@ -158,12 +171,14 @@ def _kept(spool: Spool, row: dict[str, Any], stored: Stored | None) -> dict[str,
     return row
 
 
-def _arrival(fetched: Fetched, settings: Ingest) -> Arrival:
+def _arrival(
+    fetched: Fetched, settings: Ingest, expected: Mapping[int, Expected], refused: Refused, unwanted: Collection[str]
+) -> Arrival:
     """One row of the ledger's own columns, with the body if it is an image that is accepted."""
     row: dict[str, Any] = {
         "source_row": fetched.source_row,
         "image_id": None,
-        "status": "failed",
+        "status": SKIPPED if fetched.status == SKIPPED else "failed",
         "reason": fetched.reason,
         "http_status": fetched.http_status,
         "attempts": fetched.attempts,
@@ -171,6 +186,11 @@ def _arrival(fetched: Fetched, settings: Ingest) -> Arrival:
     body = fetched.body
     if body is None:
         return Arrival(row)
+    sha256 = hashlib.sha256(body).hexdigest()
+    if sha256[:32] in refused.image_ids:
+        return Arrival(row | {"reason": TAKEN_DOWN})
+    if sha256 in unwanted:
+        return Arrival(row | {"reason": OPTED_OUT})
     row["size_bytes"] = len(body)
     if not body or len(body) > settings.max_bytes:
         return Arrival(row | {"reason": "too_large" if body else "empty_body"})
@@ -181,7 +201,8 @@ def _arrival(fetched: Fetched, settings: Ingest) -> Arrival:
     row |= {"width": header.width, "height": header.height, "format": header.format}
     if header.width * header.height > settings.max_pixels:
         return Arrival(row | {"reason": "too_many_pixels"})
-    sha256 = hashlib.sha256(body).hexdigest()
+    if fetched.source_row in expected and differs(body, sha256, expected[fetched.source_row], settings):
+        return Arrival(row | {"reason": HASH_MISMATCH})
     accepted = {"image_id": sha256[:32], "status": "ok", "reason": None, "sha256": sha256}
     return Arrival(row | accepted, body, header)
 

@@ -17,6 +17,9 @@ from paris_assets.ingest.files.left_out import LeftOut
 from paris_assets.ingest.files.names import TAR, kind_of
 from paris_assets.ingest.lists import source_lists
 from paris_assets.ingest.sources import images_of, read_rows, texts_left_out
+from paris_assets.ingest.uids import require_uids
+from paris_assets.ingest.vectors.beside import Blocks, stored_vectors
+from paris_assets.settings.pool_rows import PoolVectors
 from paris_assets.storage.location import Location
 
 
@@ -44,6 +47,23 @@ class RegisteredSource:
             MissingInput: the shard is not registered.
         """
         return read_rows(self.settings, self._entry(shard), self.root, unread)
+
+    def pool_rows(self, shard: str, unread: LeftOut | None = None) -> pl.DataFrame:
+        """``rows`` of a shard of a pool: each has a uid that a list of uids can hold, or none.
+
+        Raises:
+            SourceError: another uid; names file and row.
+        """
+        entry = self._entry(shard)
+        return require_uids(self.rows(shard, unread), entry)
+
+    def vectors(self, shard: str, settings: PoolVectors) -> dict[str, Blocks]:
+        """Vectors of captions and images of a shard's rows, as the source holds them; see ``stored_vectors``."""
+        return stored_vectors(self.settings, self._entry(shard), settings, self.root)
+
+    def file(self, shard: str) -> str:
+        """The file that the shard's rows lie in, below the source's folder; the source itself for a folder."""
+        return self._entry(shard)["file"] or self.settings.path
 
     def kind(self, shard: str) -> str:
         """What the shard's rows lie in: `folder`, `tar` or `table`."""

@@ -47,6 +47,7 @@ from paris_assets.ingest.lists.columns import NO_IMAGE, SourceError
 from paris_assets.ingest.new_files import file_parts
 from paris_assets.ingest.tars import webdataset
 from paris_assets.ingest.web.fetch import fetch_images
+from paris_assets.ingest.web.opt_out import opt_outs
 from paris_assets.storage.location import Location
 
 REGISTRY_SCHEMA = {
@@ -220,7 +221,7 @@ def images_of(
         elif fetched.source_row in stored:
             yield fetched
     if urls:
-        yield from fetch_images(urls, settings, server)
+        yield from fetch_images(urls, settings, server, opt_outs(settings.opt_out))
 
 
 def _require_all(place: Place, listing: Listing, known: pl.DataFrame) -> None:

@@ -15,7 +15,14 @@ from paris_assets.storage.shards import Shards
     LATENTS,
     group="latents",
     kinds={"pytorch"},
-    settings=["posterior_seed", "latents.codec", "latents.resolutions", "latents.upscale", "latents.posterior"],
+    settings=[
+        "posterior_seed",
+        "latents.codec",
+        "latents.resolutions",
+        "latents.buckets",
+        "latents.upscale",
+        "latents.posterior",
+    ],
     pool="gpu",
 )
 def latents(
@@ -26,9 +33,10 @@ def latents(
     raw_images: pl.LazyFrame,
     curated_images: pl.LazyFrame,
 ) -> Output:
-    """The VAE's latents of every curated image, resized by its short side and centre-cropped, times the scaling factor.
+    """The VAE's latents of every curated image at each size that it covers, times the scaling factor.
 
-    Images below a resolution are upscaled only where `latents.upscale` says so; otherwise they get no latent.
+    An image is decoded once, resized and centre-cropped, to squares or to the bucket nearest to its shape. Images below
+    a size are upscaled only where `latents.upscale` says so; otherwise they get no latent of it.
     """
     from paris_assets.latents.encoded import encoded
 
@@ -47,7 +55,8 @@ def latents(
 def latent_report(images: ImageTars, models: Models, profile: Profile, raw_images: Shards, latents: Shards) -> Output:
     """What the latents keep of the pictures: originals beside decoded latents, with PSNR, for a fixed sample.
 
-    Mean and deviation of all latents stand beside them; training expects about 0 and 1.
+    Mean and deviation of all latents stand beside them; training expects about 0 and 1. Of several sizes, or of
+    buckets, a page says how images spread over them and what is cropped away.
     """
     from paris_assets.latents.reported import reported
 

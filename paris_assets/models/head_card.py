@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from paris_assets.config import Model
 from paris_assets.models.carried import WeightsError
-from paris_assets.models.hub import hub_problem
+from paris_assets.models.weight_file import is_on_hub, weight_file, weight_file_problem
 
 METADATA = "paris_head"
 """Key of the safetensors metadata under which a card stands, as JSON."""
@@ -71,44 +71,18 @@ class HeadCard(BaseModel):
 
 
 def is_hub_head(path: str) -> bool:
-    """Whether a head's ``path`` reads as ``owner/name`` on the hub: a file has an ending of its own."""
-    return path.count("/") == 1 and path[0] not in "./~" and not path.endswith(FILES)
+    """Whether a head's ``path`` reads as ``owner/name`` on the hub."""
+    return is_on_hub(path, FILES)
 
 
 def head_file(model: Model) -> Path:
-    """The file of a head; on the hub ``options.file``, by default ``model.safetensors``, from its cache or fetched.
-
-    Raises:
-        WeightsError: it is not there.
-    """
-    problem = head_file_problem(model)
-    if problem or not model.path:
-        raise WeightsError(problem)
-    if not is_hub_head(model.path):
-        return _local(model.path)
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(model.path, _name_on_hub(model), revision=model.revision))
+    """The file of a head; see ``weight_file``."""
+    return weight_file(model, FILES, _SHIPPED)
 
 
 def head_file_problem(model: Model) -> str | None:
     """What stands in the way of ``head_file``, without reading the file."""
-    if not model.path:
-        return f"{model.implementation} needs `path`: its file ({', '.join(FILES)}), or a hub name (owner/name)"
-    if is_hub_head(model.path):
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(model.path, _name_on_hub(model), revision=model.revision)
-        return None if isinstance(found, str) else hub_problem(model)
-    if not _local(model.path).is_file():
-        return f"{model.implementation}: there is no file {model.path!r}: put the head's weights there, or set `path`"
-    if not _local(model.path).name.endswith(FILES):
-        return f"{model.implementation}: {model.path!r} is none of {', '.join(FILES)}"
-    return None
-
-
-def _local(path: str) -> Path:
-    return _SHIPPED.get(path) or Path(path).expanduser()
+    return weight_file_problem(model, FILES, _SHIPPED)
 
 
 def read_card(model: Model) -> HeadCard:
@@ -172,7 +146,3 @@ def _written(file: Path) -> Any:
         return None if text is None else json.loads(text)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise WeightsError(f"{file.name} cannot be read: {error}") from error
-
-
-def _name_on_hub(model: Model) -> str:
-    return str(model.options.get("file") or "model.safetensors")

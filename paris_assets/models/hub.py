@@ -23,11 +23,9 @@ def is_hub_name(path: str) -> bool:
 
 def cached(name: str, revision: str | None, subfolder: str, files: Sequence[str]) -> bool:
     """Whether the hub's cache holds configuration, weights (all of their files) and ``files`` of a model."""
-    from huggingface_hub import try_to_load_from_cache
 
     def found(file: str) -> str | None:
-        path = try_to_load_from_cache(name, f"{subfolder}/{file}" if subfolder else file, revision=revision)
-        return path if isinstance(path, str) else None
+        return in_cache(name, revision, subfolder, file)
 
     def whole(stem: str) -> bool:
         index = found(f"{stem}.index.json")
@@ -35,6 +33,14 @@ def cached(name: str, revision: str | None, subfolder: str, files: Sequence[str]
 
     stems = ("model.safetensors", "diffusion_pytorch_model.safetensors")
     return any(whole(stem) for stem in stems) and all(found(file) for file in ("config.json", *files))
+
+
+def in_cache(name: str, revision: str | None, subfolder: str, file: str) -> str | None:
+    """Where the hub's cache holds a file of a model; None where it does not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(name, f"{subfolder}/{file}" if subfolder else file, revision=revision)
+    return path if isinstance(path, str) else None
 
 
 def listed_parts(index: Path) -> set[str]:
@@ -47,7 +53,7 @@ def hub_problem(model: Model) -> str | None:
     revision = f" --revision {model.revision}" if model.revision else ""
     advice = (
         f"fetch it where the hub can be reached (`hf download {model.path}{revision}`) and bring the cache here, "
-        "set `path` to a local folder, or use the offline set (profile demo)"
+        "set `path` to a local folder, or use the offline set (profile demo or z_image-demo)"
     )
     lacking = f"{model.implementation}: {model.path} is not in the hub's cache"
     offline = next((name for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE") if os.environ.get(name)), None)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
-from paris_assets.models.batches import BatchStats, float16, run_padded
+from paris_assets.config import Text
+from paris_assets.models.batches import BatchStats
 from paris_assets.models.protocols import TextEncoder
+from paris_assets.models.texts import States, lengths, run_texts
 from paris_assets.models.threads import side_by_side
 
 
-def empty_prompt(encoder: TextEncoder, tokens: int, stats: BatchStats | None = None) -> np.ndarray:
-    """(tokens, dim) float16: the embedding of "", which classifier-free guidance subtracts from.
+def empty_prompt(encoder: TextEncoder, settings: Text, stats: BatchStats | None = None) -> np.ndarray:
+    """(positions, dim) float16: the embedding of "", as the table has it of an empty caption.
+
+    Classifier-free guidance subtracts from it, and caption dropout trains on it.
 
     Args:
         stats: an out-of-memory halving is added here.
     """
-    run = partial(
-        run_padded, encoder.name, partial(encoder.encode, tokens=tokens), encoder.batch_size, stats or BatchStats()
-    )
-    ((embedding, *_),) = side_by_side([encoder], run, [[""]])
-    return float16(embedding, ["(empty prompt)"], encoder.name)[0]
+    (positions,) = lengths(encoder, [""], settings).positions
+
+    def run(texts: list[str]) -> States:
+        return run_texts(encoder, texts, int(positions), ["(empty prompt)"], settings, stats or BatchStats())
+
+    (found,) = side_by_side([encoder], run, [[""]])
+    return found.states[0]

@@ -6,11 +6,12 @@ batch, but not on which other images share it, so a padded batch gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+import polars as pl
 
 
 class Network(Protocol):
@@ -109,10 +110,11 @@ class Captioner(ImageNetwork, Protocol):
 
 
 class TextEmbeddings(NamedTuple):
-    """A batch of texts: (B, tokens, dim) float32, (B, pooled_dim) float32 and the true token counts (B,) int32."""
+    """A batch of texts: (B, tokens, dim) float32, (B, pooled_dim) float32 or None, and the true token counts (B,)
+    int32, each at least 1."""
 
     embedding: np.ndarray
-    pooled: np.ndarray
+    pooled: np.ndarray | None
     tokens: np.ndarray
 
 
@@ -120,11 +122,20 @@ class TextEncoder(Network, Protocol):
     """A text encoder with right padding, so that the mask of a row is ``position < tokens``.
 
     One that can tell how long texts are has a further method, ``count``: texts -> (N,) int32, their tokens before
-    anything is cut, special ones included. ``captions.max_tokens`` asks for it.
+    anything is cut, special ones included. ``captions.max_tokens`` asks for it, and without it no table says what was
+    cut.
+
+    One whose true tokens see no padding (its attention is masked) says so by a further attribute, ``length_step``, and
+    has ``count``. Where true tokens alone are stored, a text is then encoded among others of its length, rounded up to
+    a multiple of this: the shape, and with it every bit, depends on the text alone.
+
+    Attributes:
+        dim: of a token's state.
+        pooled_dim: of the one vector per text; None where the encoder makes none.
     """
 
     dim: int
-    pooled_dim: int
+    pooled_dim: int | None
 
     def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
         """Encode ``batch_size`` texts, each cut or padded to ``tokens`` tokens (special tokens included)."""
@@ -138,7 +149,7 @@ class LatentCodec(Network, Protocol):
         channels: latent channels.
         factor: pixels per latent cell, along one side.
         scaling_factor: multiplied after encoding, divided before decoding.
-        scaled_decode: whether a large JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, not below the resolution.
+        scaled_decode: whether a large JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, not below its largest crop.
         training_photos: list of the photos it was trained on (one JSON line each: sha256, phash, split), if known.
 
     A codec that shifts says by how much in a further attribute, ``shift_factor``; without it that is 0.
@@ -151,10 +162,10 @@ class LatentCodec(Network, Protocol):
     training_photos: Path | None
 
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
-        """(B, r, r, 3) uint8 -> (B, channels, r / factor, r / factor) float32, scaled.
+        """(B, height, width, 3) uint8 -> (B, channels, height / factor, width / factor) float32, scaled.
 
         Args:
-            pixels: square images.
+            pixels: images of one shape, whose sides are multiples of ``factor``.
             noise: standard normal, shaped like the result: posterior mean + deviation * noise. None: the mean.
         """
         ...
@@ -164,16 +175,45 @@ class LatentCodec(Network, Protocol):
         ...
 
 
-class ClusterVerdict(NamedTuple):
-    """Whether a cluster is worth training on, and why."""
+class Opinion(NamedTuple):
+    """What one answer says of a concept; scores are None where the judge gives none.
 
-    valuable: bool
+    Attributes:
+        verdict: ``mixed`` is a concept of which a part is worth keeping.
+        reason: a sentence.
+        informative: how much captions say of their pictures, 0 to 4.
+        variety: 0 to 4.
+        repetition: 0 to 4, 4 the worst.
+        english: share of captions in English, 0 to 1.
+        topics: at most five.
+        unsafe: whether it is not fit for training.
+    """
+
+    verdict: Literal["keep", "drop", "mixed"]
     reason: str
+    informative: float | None = None
+    variety: float | None = None
+    repetition: float | None = None
+    english: float | None = None
+    topics: Sequence[str] = ()
+    unsafe: bool = False
 
 
-class ClusterLabeller(Network, Protocol):
-    """Judges a cluster by its captions."""
+class Ballot(NamedTuple):
+    """The answers on a concept, and why others are none."""
 
-    def judge(self, nearest: Sequence[str], furthest: Sequence[str]) -> ClusterVerdict:
-        """Captions nearest to and furthest from the centroid, over the whole set -> verdict."""
+    concept: int
+    opinions: Sequence[Opinion]
+    failures: Sequence[str] = ()
+
+
+class ConceptJudge(Protocol):
+    """Judges clusters of a pool by what stands for them. A class of one's own is made without arguments."""
+
+    def judge(self, evidence: pl.DataFrame) -> Iterable[Ballot]:
+        """Rows of `concept_evidence` -> one ballot for each, in their order."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Who judged, asked when all ballots are there: ``implementation``, ``source`` and what else tells it."""
         ...

@@ -6,7 +6,7 @@ Importing this module loads no network library: the command line and the asset d
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import carried, weights
 from paris_assets.models.carried import Package, Shipped
 from paris_assets.models.head_card import head_file_problem
+from paris_assets.models.weight_file import SSCD_FILES, weight_file_problem
 from paris_assets.settings.import_path import SHIPPED, search_current_folder
 from paris_assets.settings.network import COSINE
 
@@ -28,20 +29,26 @@ class ModelError(UserError, ValueError):
 @dataclass(frozen=True)
 class Entry:
     """A known network: import path of its class, and the packages it needs; or whether it reads ``path``, and which
-    files must be there beside configuration and weights; or whether ``path`` is the file of a head. ``runs_as``: device
-    and precision where it has no other. ``parts``: what a scorer tells, where that is several things."""
+    files must be there beside configuration and weights; or whether ``path`` is the file of a head, or a file with one
+    of these ``endings``. ``runs_as``: device and precision where it has no other. ``parts``: what a scorer tells, where
+    that is several things. ``sentencepiece``: whether its tokenizer may be a model of that. ``copy_cosine``: from which
+    on two of its vectors are of one picture, edited."""
 
     target: str
     packages: tuple[Package | Shipped, ...] = ()
     pretrained: bool = False
     head: bool = False
+    endings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     runs_as: tuple[str, str] | None = None
     parts: tuple[str, ...] = ()
+    sentencepiece: bool = False
+    copy_cosine: float | None = None
 
 
 _TOKENIZER, _PREPROCESSOR = ("tokenizer_config.json",), ("preprocessor_config.json",)
 _CPU = ("cpu", "fp32")
+SSCD_COSINE, SMALL_COPY_COSINE = 0.75, 0.56
 KNOWN = {
     "efficientnet-lite0": Entry(
         "paris_assets.models.efficientnet:EfficientNetLite0",
@@ -65,6 +72,12 @@ KNOWN = {
         (carried.DEGRADATION,),
         parts=("blur", "noise", "blocking", "cast", "watermark", "overall"),
     ),
+    "small-copy-detector": Entry(
+        "paris_assets.models.copy_detector:SmallCopyDetector",
+        (carried.COPY_DETECTOR,),
+        copy_cosine=SMALL_COPY_COSINE,
+    ),
+    "sscd": Entry("paris_assets.models.sscd:Sscd", endings=SSCD_FILES, copy_cosine=SSCD_COSINE),
     "minilm": Entry("paris_assets.models.minilm:MiniLm", (carried.MINILM,)),
     "dinov2": Entry("paris_assets.models.dinov2:DinoV2", pretrained=True),
     "clip-image": Entry("paris_assets.models.clip:ClipImage", pretrained=True, files=_PREPROCESSOR),
@@ -74,6 +87,9 @@ KNOWN = {
     "mlp-head": Entry("paris_assets.models.heads:MlpHead", head=True, runs_as=_CPU),
     COSINE: Entry("paris_assets.models.heads:Cosine", runs_as=_CPU),
     "clip-text": Entry("paris_assets.models.clip_text:ClipText", pretrained=True, files=_TOKENIZER),
+    "t5": Entry("paris_assets.models.t5:T5", pretrained=True, sentencepiece=True),
+    "umt5": Entry("paris_assets.models.t5:Umt5", pretrained=True, sentencepiece=True),
+    "small-t5": Entry("paris_assets.models.small_t5:SmallT5", (carried.MINILM_TOKENIZER,)),
     "blip-2": Entry("paris_assets.models.blip2:Blip2", pretrained=True, files=_TOKENIZER),
     "vit-classifier": Entry("paris_assets.models.vit_classifier:ViTClassifier", pretrained=True, files=_PREPROCESSOR),
     "autoencoder-kl": Entry("paris_assets.models.autoencoder:Autoencoder", pretrained=True),
@@ -91,9 +107,11 @@ def requirements(model: Model) -> list[str]:
         return _import_problems(model.implementation)
     if entry.pretrained:
         problem = weights.folder_problem(model, model.options.get("subfolder", ""), entry.files)
+        if problem is None and entry.sentencepiece:
+            problem = weights.tokenizer_problem(model)
         return [problem] if problem else []
-    if entry.head:
-        problem = head_file_problem(model)
+    if entry.head or entry.endings:
+        problem = head_file_problem(model) if entry.head else weight_file_problem(model, entry.endings)
         return [problem] if problem else []
     problems = [problem for package in entry.packages if (problem := package.problem())]
     if model.path or model.revision:
@@ -121,6 +139,17 @@ def network_modules(implementation: str) -> list[str]:
     entry = KNOWN.get(implementation)
     target = entry.target if entry else implementation
     return [target.partition(":")[0]] if target.startswith(SHIPPED) else []
+
+
+def copy_cosine(model: Model) -> float | None:
+    """The cosine from which on an embedder's vectors are of one picture, edited, as its authors or its card say; None
+    where nobody does. A class of one's own says it by an attribute, ``copy_cosine``.
+
+    Raises:
+        ModelError: a class of one's own cannot be imported.
+    """
+    entry = KNOWN.get(model.implementation)
+    return entry.copy_cosine if entry else getattr(network_class(model), "copy_cosine", None)
 
 
 def build(model: Model) -> Any:
@@ -153,27 +182,6 @@ def network_class(model: Model) -> Any:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"{model.implementation}: {error}") from error
-
-
-def score_columns(scores: Mapping[str, Model]) -> dict[str, list[str]]:
-    """Score of a profile -> its columns of `content_scores`: its name, or one for each part that its scorer tells,
-    ``name_part``. A class of one's own that cannot be imported, which is an error once it is to run, has no parts."""
-    return {name: part_columns(name, _parts(model)) for name, model in scores.items()}
-
-
-def part_columns(name: str, parts: Sequence[str]) -> list[str]:
-    """The columns of a score whose scorer tells these parts; none: one thing."""
-    return [f"{name}_{part}" for part in parts] or [name]
-
-
-def _parts(model: Model) -> Sequence[str]:
-    entry = KNOWN.get(model.implementation)
-    if entry or requirements(model):
-        return entry.parts if entry else ()
-    try:
-        return getattr(network_class(model), "parts", ())
-    except ModelError:
-        return ()
 
 
 def text_tower_class(encoder: Model) -> Any:

@@ -19,18 +19,25 @@ def profile_models(profile: Profile) -> dict[str, Model]:
     return {
         **{f"picture_embeddings.{column}": model for column, model in profile.picture_embeddings.items()},
         **{f"scores.{column}": model for column, model in profile.scores.items()},
+        **_pool(profile),
         **_captioners(profile.captions),
         **({"concepts.labeller": profile.concepts.labeller} if profile.concepts.labeller else {}),
         "text.encoder": profile.text.encoder,
         "embedder": profile.embedder,
+        **({"copy_embedder": profile.copy_embedder} if profile.copy_embedder else {}),
         "latents.codec": profile.latents.codec,
     }
 
 
+def _pool(profile: Profile) -> dict[str, Model]:
+    encoder = profile.pool.vectors.encoder if profile.pool.used else None
+    return {"pool.vectors.encoder": encoder} if encoder else {}
+
+
 def _captioners(settings: Captions) -> dict[str, Model]:
     """Networks that caption, by setting; those behind an address are none of this machine."""
-    kinds = settings.all_kinds
-    return {settings.setting_of(kind): each.captioner for kind, each in kinds.items() if each.captioner is not None}
+    chains = (settings.writers_of(kind).items() for kind in settings.all_kinds)
+    return {name: each.captioner for chain in chains for name, each in chain if each.captioner is not None}
 
 
 def resolve_networks(profile: Profile, stored: Profile | None = None) -> Profile:
@@ -42,7 +49,7 @@ def resolve_networks(profile: Profile, stored: Profile | None = None) -> Profile
     """
     before = profile_models(stored) if stored else {}
     for setting, model in profile_models(profile).items():
-        path = setting.split(".") if setting.startswith("captions.") else setting.split(".", 1)
+        path = setting.split(".") if setting.startswith(("captions.", "pool.")) else setting.split(".", 1)
         profile = _replaced(profile, path, _resolved(model, before.get(setting)))
     return profile
 
@@ -55,8 +62,11 @@ def numeric_problems(profile: Profile) -> list[str]:
 
 
 def _replaced(section: Any, path: list[str], value: Any) -> Any:
-    """A copy of a section, or of the mapping in it, with another value at a path."""
+    """A copy of a section, or of the mapping or list in it, with another value at a path."""
     first, rest = path[0], path[1:]
+    if isinstance(section, list):
+        place = int(first)
+        return [*section[:place], _replaced(section[place], rest, value) if rest else value, *section[place + 1 :]]
     if isinstance(section, dict):
         return {**section, first: _replaced(section[first], rest, value) if rest else value}
     return section.model_copy(update={first: _replaced(getattr(section, first), rest, value) if rest else value})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -47,7 +47,7 @@ def ordered_map(
     ahead: int,
     name: str,
     start: Callable[[], None] | None = None,
-) -> Iterator[T]:
+) -> Generator[T]:
     """``function`` over items in threads; results in order, at most ``ahead`` items before the consumer.
 
     Args:
@@ -79,6 +79,14 @@ def _one_thread() -> None:
     if torch is not None:
         torch.get_num_threads()  # a thread's first question adopts the process's number; later it would undo the next
         torch.set_num_threads(1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch's operations use one thread where they are called from this one: sums that depend on no number of cores."""
+    with _own_threads_kept():
+        _one_thread()
+        yield
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from paris_assets.models.device import Placement, ready
-from paris_assets.models.weights import require_whole
+from paris_assets.models.weights import require_known, require_whole
 
 # A tokenizer holds padding and truncation as state: set by one thread while another uses it, it is "already borrowed".
 _TOKENIZING = Lock()
@@ -27,11 +27,15 @@ class Tokens(NamedTuple):
     counts: np.ndarray
 
 
-def load(kind: type[PreTrainedModel], folder: Path, placement: Placement) -> Any:
+def load(kind: type[PreTrainedModel], folder: Path, placement: Placement, unused: Sequence[str] | None = None) -> Any:
     """A network from a folder with config and safetensors; no pickle is opened and nothing is fetched.
 
+    Args:
+        unused: beginnings of the names of parameters that the file may hold beside the network's; None: of any.
+
     Raises:
-        WeightsError: the file lacks parameters of the network, which the library would fill with random numbers.
+        WeightsError: the file lacks parameters of the network, which the library would fill with random numbers, or
+            holds others than those of ``unused``.
     """
     # Its progress bars would break ours, and its report on parts of the file that are not wanted is no news.
     logging.disable_progress_bar()
@@ -44,6 +48,8 @@ def load(kind: type[PreTrainedModel], folder: Path, placement: Placement) -> Any
     finally:
         logging.set_verbosity(before)
     require_whole(kind.__name__, folder, found)
+    if unused is not None:
+        require_known(kind.__name__, folder, found, unused)
     return ready(network, placement)
 
 
@@ -66,6 +72,16 @@ def tokenise(tokenizer: Any, texts: Sequence[str], tokens: int, longest: int, de
     if not torch.equal(mask, (torch.arange(tokens) < counts[:, None]).to(mask.dtype)):
         raise ValueError("the tokenizer does not pad on the right: position < tokens would not be the mask")
     return Tokens(batch["input_ids"].to(device), mask.to(device), counts.numpy().astype(np.int32))
+
+
+def added_mask(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """(B, tokens) mask -> (B, 1, tokens, tokens) numbers that attention adds: 0, or the least that there is.
+
+    A mask of ones and zeros is left out by the library where all are ones, so that another kernel might give a text
+    other last bits for the company that it is in.
+    """
+    closed = (mask == 0)[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
+    return torch.zeros_like(closed, dtype=dtype).masked_fill(closed, torch.finfo(dtype).min)
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str], tokens: int) -> torch.Tensor:

@@ -9,18 +9,23 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from paris_assets.config import Model
 from paris_assets.models.carried import WeightsError, sha256
-from paris_assets.models.hub import cached, hub_problem, is_hub_name, listed_parts
+from paris_assets.models.hub import cached, hub_problem, in_cache, is_hub_name, listed_parts
 
 SMALL_VAE = Path(__file__).parent / "weights" / "small_vae"
 _SHIPPED_FOLDERS = {"small-vae": SMALL_VAE}
 _WEIGHTS = ("model*.safetensors", "diffusion_pytorch_model*.safetensors")
 _VARIANTS = (".fp16.", ".bf16.", ".non_ema.")
-_HUB_FILES = ("*.json", "*.txt", "*.model", *_WEIGHTS)
+_TEXT_FILES = ("*.json", "*.txt", "*.model")
+_HUB_FILES = (*_TEXT_FILES, *_WEIGHTS)
+SENTENCEPIECE = ("spiece.model", "tokenizer.model")
+"""Names of tokenizers that are models of sentencepiece."""
+_TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model")
 
 
 def folder_problem(model: Model, subfolder: str = "", files: Sequence[str] = ()) -> str | None:
@@ -62,6 +67,54 @@ def pretrained_folder(model: Model, subfolder: str = "") -> Path:
     return Path(snapshot_download(model.path, revision=model.revision, allow_patterns=patterns)) / subfolder
 
 
+def tokenizer_problem(model: Model) -> str | None:
+    """What stands in the way of ``tokenizer_folder``, where a model of sentencepiece is as good as a `tokenizer.json`;
+    nothing is loaded."""
+    path, subfolder = model.path or "", _tokenizer_subfolder(model)
+    if is_hub_name(path):
+        here = {name for name in ("tokenizer.json", *SENTENCEPIECE) if in_cache(path, model.revision, subfolder, name)}
+        if not here:
+            return hub_problem(model)
+    else:
+        folder = _local(path) / subfolder
+        here = {name for name in ("tokenizer.json", *SENTENCEPIECE) if (folder / name).is_file()}
+    where = f"{model.implementation}: {path!r} holds {subfolder + '/' if subfolder else ''}"
+    if not here:
+        return f"{where}no tokenizer.json, no {', no '.join(SENTENCEPIECE)}: put the tokenizer's files there"
+    if "tokenizer.json" in here or find_spec("sentencepiece"):
+        return None
+    return (
+        f"{where}{min(here)} and no tokenizer.json, so it takes the package sentencepiece: pip install "
+        "'paris_assets[sentencepiece]', or put the tokenizer.json there that transformers makes of it elsewhere"
+    )
+
+
+def tokenizer_folder(model: Model) -> Path:
+    """The folder with the tokenizer of ``model.path``: that of the weights, or ``options.tokenizer_subfolder``.
+
+    Raises:
+        WeightsError: absent, with what to do.
+    """
+    problem, subfolder = tokenizer_problem(model), _tokenizer_subfolder(model)
+    if problem or not model.path:
+        raise WeightsError(problem)
+    if not is_hub_name(model.path):
+        return _local(model.path) / subfolder
+    from huggingface_hub import snapshot_download
+
+    patterns = [f"{subfolder}/{pattern}" if subfolder else pattern for pattern in _TEXT_FILES]
+    return Path(snapshot_download(model.path, revision=model.revision, allow_patterns=patterns)) / subfolder
+
+
+def tokenizer_sha256(folder: Path) -> str:
+    """sha256 of the lines ``name sha256`` of a tokenizer's files."""
+    return _combined_sha256(_files(folder, _TOKENIZER))
+
+
+def _tokenizer_subfolder(model: Model) -> str:
+    return model.options.get("tokenizer_subfolder") or model.options.get("subfolder", "")
+
+
 def folder_identity(model: Model, folder: Path, precision: str, subfolder: str = "") -> dict[str, str | None]:
     """The manifest's entry for a network read from ``folder``; no absolute path enters it."""
     assert model.path is not None
@@ -94,6 +147,20 @@ def require_whole(network: str, folder: Path, found: Mapping[str, Any]) -> None:
         raise WeightsError(f"{said}: they are of another network, or of another version of its library")
 
 
+def require_known(network: str, folder: Path, found: Mapping[str, Any], unused: Sequence[str]) -> None:
+    """Refuse a file that holds parameters which the network would leave aside, other than those that it may.
+
+    Args:
+        found: as of ``require_whole``.
+        unused: beginnings of the names of those that it may hold.
+    """
+    strange = sorted(name for name in found.get("unexpected_keys", ()) if not name.startswith(tuple(unused)))
+    if strange:
+        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
+        said = f"the weights in {folder.name} hold {', '.join(strange[:3])}{more}, of which {network} makes no use"
+        raise WeightsError(f"{said}: they are of another network")
+
+
 def require_kind(folder: Path, model_types: Sequence[str]) -> None:
     """Refuse a checkpoint of another kind, whose weights its library would fill with random numbers."""
     found = json.loads((folder / "config.json").read_text()).get("model_type")
@@ -118,7 +185,9 @@ def local_model_sha256(model: Model) -> str | None:
     if not model.path or is_hub_name(model.path):
         return None
     folder = _local(model.path) / model.options.get("subfolder", "")
+    texts = _local(model.path) / _tokenizer_subfolder(model)
     files = [folder] if folder.is_file() else _files(folder, _HUB_FILES)
+    files += _files(texts, _TOKENIZER) if texts != folder else []
     return _combined_sha256(files) if files else None
 
 

@@ -1,4 +1,4 @@
-"""Where pages are made from templates: one file each, no requests, no script."""
+"""Where pages are made from templates: one file each, no requests, and no script but what stands in the page itself."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from paris_assets.config import Profile
 from paris_assets.profiles import parse_profile
 from paris_assets.storage.location import Location
@@ -13,4 +15,10 @@ def stored_profile(root: Location) -> Profile | None:
     """The resolved profile written at the root by its first run, or None."""
     if root.size(PROFILE_FILE) is None:
         return None
-    return parse_profile(root.read(PROFILE_FILE), root.uri(PROFILE_FILE))
+    return _parsed(root.read(PROFILE_FILE), root.uri(PROFILE_FILE))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: bytes, where: str) -> Profile:
+    """A command asks for it several times."""
+    return parse_profile(text, where)

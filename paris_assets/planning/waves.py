@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +37,13 @@ class Task:
     assets: tuple[str, ...]
     forced: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
+
+    def only(self, assets: Collection[str]) -> Task | None:
+        """The part of the task that makes these assets, or None where it makes none of them."""
+        made, forced, retried = (
+            tuple(name for name in names if name in assets) for names in (self.assets, self.forced, self.retried)
+        )
+        return Task(self.shard, made, forced, retried) if made else None
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,7 @@ def ready_part(catalog: Catalog, task: Task, done: Done, blocked: dict[str, dict
             blocked.setdefault(asset, {})[task.shard] = missing
         else:
             ready.append(asset)
-    forced, retried = (tuple(name for name in asked if name in ready) for asked in (task.forced, task.retried))
-    return Task(task.shard, tuple(ready), forced, retried) if ready else None
+    return task.only(ready)
 
 
 def missing_inputs(catalog: Catalog, asset: str, shard: str, coming: set[str], done: Done) -> list[str]:

@@ -18,6 +18,7 @@ from paris_assets.errors import did_you_mean, explained
 from paris_assets.profiles.compose import assign, overlay
 from paris_assets.settings.local_path import local_path
 from paris_assets.settings.section import Section
+from paris_assets.settings.yaml_fault import yaml_fault
 
 PROFILES = Path(__file__).parent
 PRESETS = PROFILES / "presets"
@@ -115,7 +116,11 @@ def _over_base(settings: dict[str, Any], where: str, seen: tuple[str, ...]) -> d
 
 def _base(name: str, where: str, seen: tuple[str, ...]) -> dict[str, Any]:
     """The settings of a base as its file has them, so that rules by name change those of the base before it."""
-    file = profile_file(name if name in shipped_bases() else str(Path(where).parent / name))
+    known = shipped_bases()
+    if name not in known and not os.path.exists(Path(where).parent / name):
+        meant = did_you_mean(name, known)
+        raise ProfileError(f"{where}: no base {name!r}{meant}: give a YAML file or one of {', '.join(known)}")
+    file = profile_file(name if name in known else str(Path(where).parent / name))
     if str(file) in seen:
         raise ProfileError(f"{where}: base leads back to {file}")
     with explained(file):
@@ -145,11 +150,8 @@ def _perhaps(path: str) -> str:
     known = setting_names()
     section, _, name = path.rpartition(".")
     beside = {each.rpartition(".")[2]: each for each in known if each.rpartition(".")[0] == section}
-    for text, names in (
-        (name, beside),
-        (path, dict.fromkeys(known)),
-        (name, {each.rpartition(".")[2]: each for each in known}),
-    ):
+    anywhere = {each.rpartition(".")[2]: each for each in known}
+    for text, names in ((name, beside), (path, dict.fromkeys(known)), (name, anywhere)):
         found = did_you_mean(text, names)
         if found:
             meant = found.split("'")[1]
@@ -209,7 +211,7 @@ def _parse_yaml(text: str | bytes, where: str) -> Any:
     try:
         value = _Loader(text).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that cannot be
-        raise ProfileError(f"{where} is not valid YAML: {error}") from error
+        raise ProfileError(f"{where} is not valid YAML: {yaml_fault(error)}") from error
     waiting, count = [value], 0
     while waiting:
         item, count = waiting.pop(), count + 1
@@ -220,21 +222,20 @@ def _parse_yaml(text: str | bytes, where: str) -> Any:
 
 
 def with_full_paths(profile: Profile) -> Profile:
-    """The profile with local places named as they are found from any folder: `source.path`, `ingest.serve` and the
-    lists of `curation`."""
-    serve = profile.ingest.serve and full_path(profile.ingest.serve)
+    """The profile with local places named as they are found from any folder: `source.path`, `ingest.serve`,
+    `ingest.opt_out` and the lists of `curation`."""
+    serve, opt_out = profile.ingest.serve, [_at_full_path(each) for each in profile.ingest.opt_out]
     lists = {name: [_at_full_path(each) for each in getattr(profile.curation, name)] for name in ("prune", "boost")}
     return profile.model_copy(
         update={
             "source": _at_full_path(profile.source),
-            "ingest": profile.ingest.model_copy(update={"serve": serve}),
+            "ingest": profile.ingest.model_copy(update={"serve": serve and full_path(serve), "opt_out": opt_out}),
             "curation": profile.curation.model_copy(update=lists),
         }
     )
 
 
 def _at_full_path(section: Any) -> Any:
-    """A section whose `path` is found from any folder."""
     return section.model_copy(update={"path": full_path(section.path)})
 
 

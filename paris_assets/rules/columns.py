@@ -26,6 +26,8 @@ FILE_COLUMNS = {
     "height": pl.Int32,
     "format": pl.String,
 }
+VERDICTS = ("kept", "reason", "value", "reasons", "tier", "stopped_by", "prune_reason")
+"""Columns of `filtered_images`, which stand beside those that rules see."""
 SOURCE_SCORES = ("aesthetic", "similarity", "punsafe", "pwatermark")
 
 

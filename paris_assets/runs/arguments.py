@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from paris_assets.errors import did_you_mean
+from paris_assets.runs import audit_arguments, plan_arguments
+from paris_assets.runs.audit_arguments import add_commands
 
 PROFILE_HELP = "shipped profile or YAML file (default: the root's; else own where --source is given, else demo)"
 LOOKED_AT = "shipped profile or YAML file (default: the root's, else demo)"
@@ -36,19 +39,24 @@ FIRST_EXAMPLES = """examples:
 `paris COMMAND --help` has more of each."""
 EXAMPLES = {
     "run": RUN_EXAMPLES,
+    "plan": plan_arguments.EXAMPLES,
     "dev": "example:\n  paris dev --root data/runs/mine --port 3001",
     "inspect": "examples:\n  paris inspect row:3\n  paris inspect 0a1b2c3d --root data/runs/mine",
     "search": SEARCH_EXAMPLES,
     "verify": "examples:\n  paris verify data/runs/mine\n  paris verify s3://BUCKET/mine",
     "export": (
         "examples:\n  paris export --format parquet --root data/runs/mine --out tables\n"
-        "  paris export --format parquet --root data/runs/mine --only all --images --out s3://BUCKET/tables"
+        "  paris export --format parquet --root data/runs/mine --only all --images --out s3://BUCKET/tables\n"
+        "  paris export --format webdataset --root data/runs/mine --subset selection --out tars\n"
+        "  paris export --format hf --root data/runs/mine --license cc-by-4.0 --out dataset"
     ),
+    **audit_arguments.EXAMPLES,
     "doctor": "example:\n  paris doctor --profile paris --root /disk/paris",
+    "coordinator": "example:\n  paris coordinator --listen SECRET@10.0.0.5:7077",
     "settings": "examples:\n  paris settings\n  paris settings clusters\n  paris settings embedder --profile paris",
     "completion": 'examples:\n  eval "$(paris completion bash)"     # in ~/.bashrc; or zsh, in ~/.zshrc',
 }
-EXPORT_FORMATS = ["parquet"]
+EXPORT_FORMATS = ["parquet", "webdataset", "wids", "energon", "hf"]
 SEARCH = (
     "Finds the images whose stored vectors are most like a query: a text (where the encoder has a text tower), the\n"
     "path of an image file, or an image_id of the root. Every vector is compared. Prints rank, cosine, image_id,\n"
@@ -80,6 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"paris_assets {_version()}")
     commands = parser.add_subparsers(required=True, dest="name", metavar=" | ".join(EXAMPLES))
     _add_run(_command(commands, "run", "bring every partition up to date"))
+    plan = _command(commands, "plan", "what a run would take: rows, bytes, hours, dollars", plan_arguments.PLAN)
+    plan_arguments.add_plan(plan, PROFILE_HELP, _count)
     dev = _command(commands, "dev", "open `dagster dev` on a root")
     dev.add_argument("--root", metavar="DIR|URL")
     dev.add_argument("--port", type=int, default=3000)
@@ -98,12 +108,15 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "manifest", metavar="ROOT|MANIFEST", help="a root, or the path or URL of its pipeline_manifest.json"
     )
+    add_commands(partial(_command, commands), _count)
     _add_export(
         _command(
             commands,
             "export",
             "what is known of every image, in a form that others load",
-            "Writes image_profiles/SHARD.parquet, a row per image. What is there and holds the same is left as it is.",
+            "parquet: image_profiles/SHARD.parquet, a row per image. webdataset: images of a subset of the pool, tars "
+            "by uid. Of the training samples: wids: indices of the experts' tars; energon: data sets of "
+            "Megatron-Energon; hf: Parquet with a data set's card. What is there and holds the same stays as it is.",
         )
     )
     doctor = _command(commands, "doctor", "what this machine can run and what is missing")
@@ -113,6 +126,15 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--profile", metavar="NAME|FILE", default=None, help=LOOKED_AT)
         command.add_argument("--root", metavar="DIR|URL")
         command.set_defaults(set=[], source=None)
+    coordinator = _command(
+        commands,
+        "coordinator",
+        "what limits per host hold through, for fetchers on several machines",
+        "Listens until Ctrl-C. Fetchers whose PARIS_COORDINATOR is the address share limits, waits and robots.txt.",
+    )
+    coordinator.add_argument(
+        "--listen", metavar="KEY@HOST:PORT", help="where (default: $PARIS_COORDINATOR); the key keeps others out"
+    )
     completion = _command(commands, "completion", "print a script that completes commands and settings in a shell")
     completion.add_argument("shell", choices=["bash", "zsh"])
     parser.commands = commands.choices
@@ -140,7 +162,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--from", dest="start", metavar="ASSET", help="make this asset and all that follows again")
     run.add_argument("--shards", metavar="KEYS", help="only these shards, comma separated")
-    run.add_argument("--workers", type=_count, default=1, metavar="N", help="worker processes")
+    who = run.add_mutually_exclusive_group()
+    who.add_argument("--workers", type=_count, default=1, metavar="N", help="worker processes")
+    who.add_argument("--ray", metavar="auto|HOST:PORT", help="let a Ray cluster work: the one here, or that of a head")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     run.add_argument("--force", action="store_true", help="make the selected assets again even if they are done")
     run.add_argument(
@@ -157,10 +181,24 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--only",
         choices=["kept", "all"],
-        default="kept",
-        help="kept: one row per curated image (default); all: every distinct file of a shard, with its verdict",
+        help="of parquet: a row per curated image (default), or per distinct file of a shard, with its verdict",
     )
-    export.add_argument("--images", action="store_true", help="with the files as fetched, which `datasets` shows")
+    export.add_argument("--images", action="store_true", help="of parquet: with the files as fetched")
+    export.add_argument("--card", action="store_true", help="of parquet: with the card of a data set, as hf has one")
+    export.add_argument(
+        "--license", metavar="ID", help="of the card: the data set's licence, such as cc-by-4.0 (other)"
+    )
+    export.add_argument(
+        "--subset",
+        metavar="NAME",
+        help="of webdataset: a subset of the pool, its selection (default) or a random control",
+    )
+    export.add_argument(
+        "--base",
+        metavar="DIR|URL",
+        help="of wids: what addresses of tars begin with, where expert_shards lies (default: the root); . is beside "
+        "the indices",
+    )
 
 
 def _add_search(search: argparse.ArgumentParser) -> None:

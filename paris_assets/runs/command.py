@@ -24,6 +24,9 @@ from paris_assets.planning.registration import bind, check_binding, remove_lists
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.planning.waves import Task, Wave, blocked_lines
 from paris_assets.profiles import with_full_paths
+from paris_assets.runs.cluster import Cluster, connected
+from paris_assets.runs.cluster_check import checked_setup, resolved_there
+from paris_assets.runs.crew import Hire, local_crew, ray_crew
 from paris_assets.runs.doctor import absent_packages, missing_for
 from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.look import tell_dagster
@@ -43,6 +46,7 @@ from paris_assets.runs.run import (
 from paris_assets.runs.soundness import remove_empty_folders, unsound
 from paris_assets.runs.summary import print_summary
 from paris_assets.storage.address import refuse_unscannable
+from paris_assets.storage.location import Location
 
 
 def run_command(profile: Profile, url: str, request: Request, dry_run: bool, log_file: str | None = None) -> int:
@@ -64,9 +68,21 @@ def _checked_run(profile: Profile, url: str, request: Request, dry_run: bool, co
     start = time.monotonic()
     root, profile = open_location(url), with_full_paths(profile)
     refuse_unscannable(root.url)
-    if not absent_packages():  # without torch nobody knows what this machine computes in
-        profile = resolve_networks(profile, stored_profile(root))
-    missing = missing_for(profile)
+    with connected(request.ray) as cluster:
+        return _run_there(root, profile, request, dry_run, console, start, cluster)
+
+
+def _run_there(
+    root: Location,
+    profile: Profile,
+    request: Request,
+    dry_run: bool,
+    console: RunConsole,
+    start: float,
+    cluster: Cluster | None,
+) -> int:
+    hire = None if dry_run or cluster else local_crew(request.workers)  # which comes up from here on
+    profile, missing = _resolved(profile, stored_profile(root), cluster)
     if missing:
         raise UsageError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
     check_binding(root, profile)
@@ -75,15 +91,27 @@ def _checked_run(profile: Profile, url: str, request: Request, dry_run: bool, co
     if dry_run:
         print_plan(catalog, request, console)
         return 0
+    hire = ray_crew(cluster, checked_setup(cluster, catalog)) if cluster else hire
     before = stored_profile(root)
-    with _alone(catalog, console):
+    with alone(catalog, console):
         check_binding(root, profile)
         if stored_profile(root) not in (before, profile):
             raise UsageError(f"the settings of {root.url} were changed by the run that this one waited for: run again")
-        return _bring_up_to_date(catalog, request, console, start)
+        return _bring_up_to_date(catalog, request, console, start, hire)
 
 
-def _alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None]:
+def _resolved(profile: Profile, stored: Profile | None, cluster: Cluster | None) -> tuple[Profile, list[str]]:
+    """The profile as the machines that work compute it, and what it lacks there."""
+    if cluster is not None:
+        return resolved_there(cluster, profile, stored)
+    if not absent_packages():  # without torch nobody knows what this machine computes in
+        profile = resolve_networks(profile, stored)
+    return profile, missing_for(profile)
+
+
+def alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None]:
+    """Hold a root; another command that works on it is waited for."""
+
     def waiting(holder: str) -> None:
         said = (
             f"another `paris run` ({holder}) works on {catalog.location.url}: waiting for it to end (Ctrl-C to give up)"
@@ -97,7 +125,7 @@ def _alone(catalog: Catalog, console: RunConsole) -> AbstractContextManager[None
     return hold_root(catalog.location, dagster_home(catalog.location.url, catalog.location.remote), waiting, lost)
 
 
-def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, start: float) -> int:
+def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, start: float, hire: Hire | None) -> int:
     before = catalog.registry()
     converts = code_version(convert)
     registry = register(catalog.profile.source, before, catalog.location, converts=converts)
@@ -113,11 +141,20 @@ def _bring_up_to_date(catalog: Catalog, request: Request, console: RunConsole, s
     say_left_out(registry, console)
     for line in readings(catalog.location, registry, before):
         console.print(line, markup=False, soft_wrap=True, highlight=False)
+    return make_registered(catalog, request, console, start, hire)
+
+
+def make_registered(
+    catalog: Catalog, request: Request, console: RunConsole, start: float, hire: Hire | None = None
+) -> int:
+    """Bring the partitions of the registered shards up to date; returns the exit status. For who holds the root."""
+    registry = catalog.registry()
+    assert registry is not None
     todo, invocation = plan(catalog, request), new_invocation()
     tell_dagster(catalog, invocation, console, at_end=not todo)
     if todo:
         say_bare(registry, console)
-        report = _make(catalog, request, console, registry, todo, invocation)
+        report = _make(catalog, request, console, registry, todo, invocation, hire)
         if report.failed:
             console.print("some partitions were not made; `paris run` tries them again", style="red")
             return 1
@@ -135,12 +172,13 @@ def _make(
     registry: pl.DataFrame,
     todo: list[tuple[Wave, list[Task]]],
     invocation: str,
+    hire: Hire | None,
 ) -> RunReport:
     rows = dict(registry.select("shard", "rows").iter_rows()) | {ALL: int(registry["rows"].sum())}
     planned = partitions(task for _, tasks in todo for task in tasks)
     try:
         with RunProgress(console, rows, planned) as progress:
-            report = run(catalog, request, progress, invocation)
+            report = run(catalog, request, progress, invocation, hire)
     except KeyboardInterrupt:
         if not catalog.location.remote:  # which takes long to look at, and may be another's by now
             console.print("stopping: Dagster is told how the root stands (Ctrl-C again leaves it to the next command)")

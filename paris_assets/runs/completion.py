@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from paris_assets.definitions import asset_graph
+from paris_assets.forecast.assumptions import RATE, SHIPPED
+from paris_assets.forecast.hardware import shipped_hardware
+from paris_assets.profiles import load_profile, setting_names, shipped_profiles
 from paris_assets.runs.arguments import EXPORT_FORMATS, build_parser
 
 BASH = """_paris() {{
@@ -12,6 +16,8 @@ BASH = """_paris() {{
         --set) compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -S = -W "{settings}" -- "$cur")); return ;;
         --format) COMPREPLY=($(compgen -W "{formats}" -- "$cur")); return ;;
         --only) COMPREPLY=($(compgen -W "kept all" -- "$cur")); return ;;
+        --hardware) COMPREPLY=($(compgen -W "{hardware}" -- "$cur") $(compgen -f -X '!*.y*ml' -- "$cur")); return ;;
+        --assume) compopt -o nospace 2>/dev/null; COMPREPLY=($(compgen -S = -W "{figures}" -- "$cur")); return ;;
         --retry) COMPREPLY=($(compgen -W "transient" -- "$cur")); return ;;
         --root|--out|--source|--log-file|--queries|--html|--write) compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -25,6 +31,21 @@ BASH = """_paris() {{
 }}
 complete -o bashdefault -F _paris paris
 """
+
+
+def print_completion(shell: str) -> None:
+    """Print the script for a shell, with the assets of the demo, every setting and the bounds of the demo's rules."""
+    profile = load_profile("demo")
+    rules = {"signal_rules": profile.curation.signal_rules, "score_rules": profile.curation.score_rules}
+    bounds = [
+        f"curation.{where}.{rule.name}.{bound}"
+        for where, found in rules.items()
+        for rule in found
+        for bound in ("min", "max")
+        if getattr(rule, bound, None) is not None
+    ]
+    assets = sorted(asset_graph(profile))
+    print(completion_script(shell, shipped_profiles(), assets, setting_names(), bounds), end="")
 
 
 def completion_script(
@@ -49,6 +70,8 @@ def completion_script(
         settings=" ".join([*settings, *bounds]),
         names=" ".join(choices),
         formats=" ".join(EXPORT_FORMATS),
+        hardware=" ".join(shipped_hardware()),
+        figures=" ".join([*SHIPPED, *(f"{RATE}{asset}" for asset in assets)]),
         commands="\n".join(f'        {name}) words="{" ".join(words)}" ;;' for name, words in options.items()),
     )
     return f"autoload -U +X bashcompinit && bashcompinit\n{script}" if shell == "zsh" else script

@@ -13,10 +13,12 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.s3 import open_location
 from paris_assets.definitions import DEFAULT_ROOT, PAGES, open_catalog
 from paris_assets.errors import MissingInput, UsageError, UserError
+from paris_assets.ingest.web.link import COORDINATOR
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.run_lock import hold_root
 from paris_assets.process import child_environment
+from paris_assets.runs.coordinator import start_coordinator
 from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.file_server import start_file_server
 from paris_assets.runs.look import say_unfinished, tell_dagster
@@ -46,7 +48,7 @@ def open_ui(url: str, port: int) -> NoReturn:
     patience = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600"}
     pages = {PAGES: start_file_server(catalog.location.url, (port + 1) % (1 << 16))}
     given = {**patience, **quiet, **os.environ, **child_environment(), **pages}
-    environment = {**given, "PARIS_ROOT": catalog.location.url}
+    environment = {**given, "PARIS_ROOT": catalog.location.url, COORDINATOR: start_coordinator()}
     dagster = [sys.executable, "-m", "dagster", "dev", "-m", "paris_assets.definitions", "--port", str(port)]
     os.execve(sys.executable, dagster, environment)
 

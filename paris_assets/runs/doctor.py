@@ -16,11 +16,14 @@ from paris_assets.config import Profile, Score
 from paris_assets.dag.checks import checks_of
 from paris_assets.dag.s3 import open_location
 from paris_assets.errors import did_you_mean
-from paris_assets.models.registry import requirements, score_columns
+from paris_assets.forecast.disk import free_space, nearest_folder
+from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import numeric_problems, profile_models
+from paris_assets.models.score_columns import score_columns
 from paris_assets.planning.profile_file import stored_profile
+from paris_assets.runs.fitting import FITTING, METHODS
 from paris_assets.runs.preflight import setting_problems
-from paris_assets.runs.space import free_space, gpu_lines, wanted_bytes
+from paris_assets.runs.space import gpu_lines, wanted_bytes
 from paris_assets.settings.import_path import ImportPathError, load_class
 
 PACKAGES = (
@@ -35,16 +38,6 @@ PACKAGES = (
     "webdataset",
 )
 MIN_FREE_BYTES = 1 << 30
-METHODS = {
-    "picture_embeddings": ("identity", "preprocess", "run"),
-    "heads": ("identity", "run"),
-    "scores": ("identity", "preprocess", "run"),
-    "captions": ("identity", "preprocess", "run"),
-    "concepts": ("identity", "preprocess", "run"),
-    "text": ("identity", "encode"),
-    "embedder": ("identity", "preprocess", "run"),
-    "latents": ("identity", "encode", "decode"),
-}
 
 
 def missing_for(profile: Profile) -> list[str]:
@@ -137,10 +130,13 @@ def _check_problems(profile: Profile) -> list[str]:
 
 
 def _class_problems(profile: Profile) -> list[str]:
-    """Networks named by import path that are not what their setting asks for; their modules are imported."""
+    """Networks that are not what their setting asks for; the modules of those named by import path are imported."""
     problems = []
     for setting, model in profile_models(profile).items():
-        if ":" not in model.implementation or requirements(model):
+        if model.implementation in KNOWN:
+            problems += _misplaced(setting, model.implementation)
+            continue
+        if requirements(model):
             continue
         try:
             network = load_class(model.implementation)
@@ -154,6 +150,14 @@ def _class_problems(profile: Profile) -> list[str]:
             said = f"{setting}: {model.implementation} has no {', no '.join(lacking)}"
             problems.append(f"{said}; paris_assets/models/protocols.py says what it needs")
     return problems
+
+
+def _misplaced(setting: str, implementation: str) -> list[str]:
+    """A network of this package where one of another kind is asked for."""
+    fitting = FITTING[setting.partition(".")[0]]
+    if implementation in fitting:
+        return []
+    return [f"{setting}: {implementation} does other work: give {', '.join(fitting)} or an import path"]
 
 
 def examine(profile: Profile, root_url: str) -> int:
@@ -170,7 +174,7 @@ def examine(profile: Profile, root_url: str) -> int:
     for setting, model in profile_models(profile).items():
         lacks = any(problem.startswith(f"{setting}: ") for problem in problems)
         state = "[red]missing[/red]" if lacks else "ready"
-        console.print(f"  {setting}: {model.implementation} {model.path or ''} {state}")
+        console.print(f"  {setting}: {model.implementation} {model.path or ''} {state}", soft_wrap=True)
     problems += _root_problems(root_url, profile)
     for problem in problems:
         console.print(f"[red]missing[/red] {escape(problem)}", soft_wrap=True)
@@ -187,7 +191,7 @@ def _root_problems(root_url: str, profile: Profile) -> list[str]:
             return [f"root {root.url} cannot be used: {error}"]
         return []
     stored = stored_profile(root)
-    folder = next(path for path in [Path(root.url), *Path(root.url).parents] if path.exists())
+    folder = nearest_folder(Path(root.url))
     problems = [] if os.access(folder, os.W_OK) else [f"root {root.url}: {folder} is not writable"]
     rows, said = wanted_bytes(root, profile)
     free = free_space(folder)

@@ -30,6 +30,7 @@ from paris_assets.errors import explained
 from paris_assets.planning.failures import cause
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
+from paris_assets.runs.postgres import in_postgres, reachable
 from paris_assets.storage.location import Location
 
 QUIET = {"loggers": {STEP_OUTPUT: {}}}  # on the terminal is the progress of the whole
@@ -76,6 +77,15 @@ class TaskReport:
     failed_checks: list[str] = field(default_factory=list)
     wall_s: float = 0.0
 
+    def add(self, part: TaskReport) -> None:
+        """Take in what a part of the task did."""
+        self.spans |= part.spans
+        self.operators |= part.operators
+        self.seconds |= part.seconds
+        self.failures |= part.failures
+        self.failed_checks += part.failed_checks
+        self.wall_s += part.wall_s
+
 
 def open_instance(location: Location) -> dg.DagsterInstance:
     """The root's Dagster instance, created with the shipped configuration when it is new."""
@@ -86,13 +96,14 @@ def open_instance(location: Location) -> dg.DagsterInstance:
         home.mkdir(parents=True, exist_ok=True)
         if not settings.exists():
             draft = settings.with_suffix(f".{os.getpid()}")
-            draft.write_text(yaml.safe_dump({**INSTANCE, **logs}, sort_keys=False))
+            draft.write_text(yaml.safe_dump({**in_postgres(INSTANCE), **logs}, sort_keys=False))
             os.replace(draft, settings)  # half a file would be another configuration
     with explained(settings):
         settings.read_bytes()  # where Dagster cannot, it says so without words
     os.environ["DAGSTER_HOME"] = str(home)
-    instance = dg.DagsterInstance.get()
-    _set_pool_limits(instance)
+    with reachable(settings):
+        instance = dg.DagsterInstance.get()
+        _set_pool_limits(instance)
     return instance
 
 

@@ -14,11 +14,14 @@ from rich.console import Console
 from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
-from paris_assets.experts.manifest import MANIFEST, changed_sections
+from paris_assets.experts.manifest import MANIFEST
+from paris_assets.experts.published_settings import changed_sections
 from paris_assets.runs.outcome import outcome_of
 
-BY_ROW = ("source_rows", "raw_images", "duplicate_groups", "curated_images")
+POOL = ("pool_vectors", "caption_figures", "concept_assignments", "pool_scores", "pool_selection")
+BY_ROW = ("source_rows", *POOL, "raw_images", "duplicate_groups", "curated_images")
 ID = re.compile(r"[0-9a-f]{6,32}")
+UID = re.compile(r"[0-9a-f]{32}")
 ROW = re.compile(r"row:(\d+)")
 
 
@@ -27,15 +30,19 @@ def print_history(tables: Tables, wanted: str) -> int:
 
     Args:
         tables: those of the root.
-        wanted: an image_id or its first digits (at least 6), a URL of the source, ``row:`` and a source row, or
-            the name or path of a file in a folder or tar.
+        wanted: an image_id or its first digits (at least 6), a uid of the source, a URL of it, ``row:`` and a source
+            row, or the name or path of a file in a folder or tar.
     """
     console = Console(highlight=False, soft_wrap=True, markup=False)
     occurrences = find_occurrences(tables, wanted)
+    taken_down = [entry.when for entry in tables.catalog.takedowns().entries if wanted in entry.image_ids]
+    if taken_down:
+        console.print(f"image {wanted} was taken down, asked at {taken_down[0]}: nothing else is kept of it")
+        return 1
     if occurrences.is_empty():
         console.print(
             f"nothing known of {wanted!r} under {tables.catalog.location.url}: give an image_id (or its first 6 digits "
-            "at least), a URL of the source list, a file of a folder or tar, or row:N for its row N"
+            "at least), a uid or URL of the source list, a file of a folder or tar, or row:N for its row N"
         )
         return 1
     unfinished = changed_since(tables)
@@ -81,9 +88,21 @@ def find_occurrences(tables: Tables, wanted: str) -> pl.DataFrame:
         meant = pl.col("source_row") == number
     else:
         shards = registry["shard"].to_list()
-        meant = (pl.col("url") == wanted) | pl.col("source_row").is_in(_rows_of_file(tables, shards, wanted))
+        named = [*_rows_of_file(tables, shards, wanted), *_rows_of_uid(tables, wanted)]
+        meant = (pl.col("url") == wanted) | (pl.col("uid") == wanted) | pl.col("source_row").is_in(named)
         if ID.fullmatch(wanted):
             meant = meant | pl.col("image_id").str.starts_with(wanted)
+    return rows_meant(tables, shards, meant)
+
+
+def rows_meant(tables: Tables, shards: list[str], meant: pl.Expr) -> pl.DataFrame:
+    """Ledger rows of some shards, with their shard, sorted by source row; of shards without ledger the source rows.
+
+    Args:
+        meant: of `source_row`, `uid`, `url`, `text`, `image_id` and `status`.
+    """
+    registry = tables.catalog.registry()
+    assert registry is not None
     fetched = [shard for shard in shards if tables.catalog.record("raw_images", shard)]
     waiting = [shard for shard in shards if shard not in set(fetched) and tables.catalog.record("source_rows", shard)]
     found = []
@@ -91,7 +110,7 @@ def find_occurrences(tables: Tables, wanted: str) -> pl.DataFrame:
     if fetched:
         found.append(tables.scan("raw_images", fetched).filter(meant).collect())
     if waiting:
-        unknown = tables.scan("source_rows", waiting).select("source_row", "url", "text")
+        unknown = tables.scan("source_rows", waiting).select("source_row", "uid", "url", "text")
         unknown = unknown.with_columns(image_id=pl.lit(None, pl.String), status=pl.lit("waiting"))
         found.append(unknown.filter(meant).collect())
     if not found:
@@ -110,6 +129,14 @@ def _rows_of_file(tables: Tables, shards: list[str], wanted: str) -> list[int]:
     ends = pl.any_horizontal(locator == name, *(locator.str.ends_with(f"{sign}{name}") for sign in "/:"))
     below = pl.lit(f"/{name}").str.ends_with(pl.format("/{}", locator))
     return tables.scan("source_rows", known).filter(ends | below).collect()["source_row"].to_list()
+
+
+def _rows_of_uid(tables: Tables, wanted: str) -> list[int]:
+    """Source rows to which the pool gave this uid, as the source has none for them."""
+    if not UID.fullmatch(wanted) or tables.catalog.record("pool_scores", ALL) is None:
+        return []
+    same = tables.scan("pool_scores", [ALL]).filter(pl.col("uid") == wanted)
+    return same.select("source_row").collect()["source_row"].to_list()
 
 
 def table_rows(tables: Tables, occurrence: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,6 +11,8 @@ import polars as pl
 from paris_assets.config import OwnRule, QuantileRule, Rule
 from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
+from paris_assets.formats.mds_reader import MdsFileReader
+from paris_assets.ingest.refused import TAKEN_DOWN
 from paris_assets.rules.columns import DERIVED
 from paris_assets.rules.verdicts import UNDECODABLE
 from paris_assets.runs.rejections import setting_of
@@ -28,8 +30,35 @@ def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[s
         occurrence: its ledger row, with ``shard``.
         rows: its row of every table (``inspect.table_rows``).
     """
+    if "pool_selection" in rows:
+        chosen = said_of_pool(tables, rows)
+        return chosen if not rows["pool_selection"]["selected"] else [*chosen, *_after_pool(tables, occurrence, rows)]
+    return _after_pool(tables, occurrence, rows)
+
+
+def said_of_pool(tables: Tables, rows: Rows) -> list[str]:
+    """Whether a row was chosen from the pool, which step left it out and what that saw; then what is said of its
+    concept."""
+    chosen = rows["pool_selection"]
+    seen = "" if chosen["value"] is None else f", which saw {chosen['value']:g}"
+    ranked = "" if chosen["rank"] is None else f", rank {chosen['rank']} (0 is the best)"
+    if chosen["selected"]:
+        said = [f"selected from the pool{ranked}"]
+    else:
+        said = [f"not selected from the pool, so not fetched: left out by {chosen['reason']}{seen}{ranked}"]
+    concept = rows.get("concept_assignments", {}).get("concept")
+    if concept is None or tables.catalog.record("concept_verdicts", ALL) is None:
+        return said
+    verdicts = tables.scan("concept_verdicts", [ALL]).filter(pl.col("concept") == concept)
+    found = verdicts.select("verdict", "reason").collect()
+    return [*said, *(f"its concept {concept} is judged {verdict}: {reason}" for verdict, reason in found.iter_rows())]
+
+
+def _after_pool(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[str]:
     if occurrence["status"] == "waiting":
         return ["not fetched yet: `paris run` goes on with it"]
+    if occurrence["reason"] == TAKEN_DOWN:
+        return ["taken down: it is neither asked for nor kept (takedowns.json)"]
     if occurrence["status"] != "ok":
         status, attempts = occurrence["http_status"], occurrence["attempts"]
         answer = f"HTTP {status}, " if status else ""
@@ -50,7 +79,7 @@ def outcome_of(tables: Tables, occurrence: dict[str, Any], rows: Rows) -> list[s
         setting = setting_of(tables.catalog.profile, "latents", "")
         return [f"no latent, so it is not published: {size} pixels, resolution {smallest}, {setting} makes one"]
     caption = rows.get("captions")
-    if caption and not caption["caption"] and tables.catalog.record("expert_shards", occurrence["shard"]):
+    if caption and not caption["caption"] and tables.catalog.record("router_arrays", occurrence["shard"]):
         why = ", ".join(map(": ".join, zip(caption["invalid"], caption["reasons"], strict=True)))
         return [f"no valid caption, so it is not published: {why or 'none of captions.train'}"]
     last = list(rows)[-1] if rows else "the registry"
@@ -114,7 +143,11 @@ def kept_instead(tables: Tables, occurrence: dict[str, Any], group: dict[str, An
     if group["image_id"] == keeper["image_id"]:
         return f"dropped as an exact copy: the same bytes are kept through another source row: {place}"
     own = {**occurrence, "aesthetic": rows.get("source_rows", {}).get("aesthetic")}
-    near = f"cosine {group['cosine']:.3f}" if group["method"] == "vectors" else f"distance {group['distance']} bits"
+    near = (
+        f"cosine {group['cosine']:.3f}"
+        if group["method"] in ("vectors", "copy_embedding")
+        else f"distance {group['distance']} bits"
+    )
     return f"dropped as a copy ({group['method']}, {near}) of {place}, which ranks first: {why_first(kept, own)}"
 
 
@@ -150,21 +183,39 @@ def not_selected(tables: Tables, selection: dict[str, Any], rows: Rows) -> str:
 
 
 def published(tables: Tables, occurrence: dict[str, Any], row: dict[str, Any]) -> list[str]:
-    """The tar and its members, and the rows of the router arrays."""
-    shard, key = occurrence["shard"], occurrence["image_id"]
+    """The tar and its members, the MDS file, and the rows of the router arrays."""
+    shard, key, lines = occurrence["shard"], occurrence["image_id"], list[str]()
     index = tables.scan("router_arrays", [shard]).select("image_id", "cluster").collect()
     position = int(index["image_id"].search_sorted(key))
-    expert = index.filter(pl.col("cluster") == row["cluster"])["image_id"]
-    tar = _tar(tables, shard, row["cluster"], int(expert.search_sorted(key)))
-    lines = [f"published in cluster {row['cluster']}: {tar}"]
-    if not tables.catalog.location.remote and tables.catalog.location.size(tar):
-        lines += [f"{name}: {size} bytes at {offset}" for name, offset, size in _members(tables, tar, key)]
-    else:
-        lines.append(f"{key}.{{caption.txt,clip_emb.npy,latent.npy,metadata.json}}")
+    if "expert_shards" in tables.catalog.graph:
+        expert = index.filter(pl.col("cluster") == row["cluster"])["image_id"]
+        lines += _in_tar(tables, shard, key, row["cluster"], int(expert.search_sorted(key)))
+    if "expert_mds" in tables.catalog.graph:
+        lines += _in_mds(tables, shard, key, row["cluster"])
     before = _rows_before(tables, shard)
     joined = f", row {before + position} of router_training" if before is not None else ""
     held_out = "validation" if row["split"] else "training"
     return [*lines, f"row {position} of router_arrays/{shard}{joined} ({held_out})"]
+
+
+def _in_tar(tables: Tables, shard: str, key: str, cluster: int, number: int) -> list[str]:
+    tar = _tar(tables, shard, cluster, number)
+    lines = [f"published in cluster {cluster}: {tar}"]
+    if not tables.catalog.location.remote and tables.catalog.location.size(tar):
+        return lines + [f"{name}: {size} bytes at {offset}" for name, offset, size in _members(tables, tar, key)]
+    return [*lines, f"{key}.{{caption.txt,clip_emb.npy,latent.npy,metadata.json}}"]
+
+
+def _in_mds(tables: Tables, shard: str, key: str, cluster: int) -> list[str]:
+    """The MDS file that holds a sample; of a remote root the folder of its expert."""
+    location = tables.catalog.location
+    paths = tables.scan("expert_mds", [shard]).filter(pl.col("cluster") == cluster).collect()["path"]
+    for path in paths if not location.remote else ():
+        with MdsFileReader(location.fetch(path, Path())) as file:
+            for number in range(len(file)):
+                if file.read(number, ["image_id"])["image_id"] == key:
+                    return [f"published in cluster {cluster}: sample {number} of {path}"]
+    return [f"published in cluster {cluster}: an MDS file of shard {shard} in expert_mds/cluster_{cluster}"]
 
 
 def _tar(tables: Tables, shard: str, cluster: int, number: int) -> str:

@@ -8,28 +8,34 @@ import os
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from math import gcd
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from paris_assets.config import Endpoint, Model, Profile, ProfileError
+from paris_assets.config import Model, Profile, ProfileError
 from paris_assets.errors import UserError, did_you_mean
 from paris_assets.models import weights
 from paris_assets.models.encoders import head_problems
 from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.models.resolve import profile_models
-from paris_assets.settings.captions import SIGNALLED
+from paris_assets.models.score_columns import score_columns
+from paris_assets.settings.captions import SIGNALLED, TRUE_TOKENS
+from paris_assets.settings.chat_server import ChatServer
 from paris_assets.settings.import_path import load_class
 
 POSITIONS = {"clip-text": 77, "minilm": 512}
 """Most tokens of a text encoder: of every CLIP (Radford et al. 2021), and of BERT, which MiniLM is made from."""
+SEES_PADDING, MAKES_NO_VECTOR = ("clip-text",), ("t5", "umt5", "small-t5")
+"""Text encoders of which true tokens cannot be stored alone, and those without one vector per text."""
 
 
 def setting_problems(profile: Profile) -> list[str]:
     """Settings that no data would make possible, each with what to do; empty when there are none."""
     found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
-    found += [_pictures(profile), head_problems(profile), _captions(profile), _lists(profile)]
+    found += [_pictures(profile), head_problems(profile), _captions(profile), _lists(profile), _scores(profile)]
+    found += [_judge(profile)]
     return [*(problem for problems in found for problem in problems), *_options(profile)]
 
 
@@ -37,13 +43,23 @@ def _sizes(profile: Profile) -> Iterator[str]:
     factor = codec_factor(profile.latents.codec)
     if factor is None:
         return
-    for size in profile.latents.resolutions:
+    for size in profile.latents.squares:
         if size % factor:
             near = sorted({max(factor, size // factor * factor), -(-size // factor) * factor})
             codec = profile.latents.codec.path or profile.latents.codec.implementation
             yield (
                 f"latents.resolutions: {size} is no multiple of {factor}, as {codec} needs: "
                 f"{' or '.join(map(str, near))} is"
+            )
+    buckets = profile.latents.buckets
+    if buckets is None:
+        return
+    for size in profile.latents.bucketed:
+        if size * buckets.step % (buckets.area * factor):
+            whole = buckets.area * factor // gcd(buckets.step, buckets.area * factor)
+            yield (
+                f"latents.buckets.resolutions: sides of buckets of {size} px would be no multiples of {factor}: sizes "
+                f"must be multiples of {whole}, or latents.buckets.step of a generated table larger"
             )
 
 
@@ -59,9 +75,10 @@ def _pictures(profile: Profile) -> Iterator[str]:
 
 def codec_factor(codec: Model) -> int | None:
     """Pixels per latent cell along one side, from the class or the folder's config.json; None where neither says."""
-    if requirements(codec):
+    entry = KNOWN.get(codec.implementation)
+    if requirements(codec) or (entry and not entry.pretrained):
         return None
-    if ":" in codec.implementation:
+    if entry is None:
         factor = getattr(load_class(codec.implementation), "factor", None)
         return factor if isinstance(factor, int) and factor > 0 else None
     folder = weights.pretrained_folder(codec, codec.options.get("subfolder", ""))
@@ -93,6 +110,14 @@ def _tokens(profile: Profile) -> Iterator[str]:
     most = POSITIONS.get(encoder)
     if most is not None and tokens > most:
         yield f"text.tokens is {tokens}, but {encoder} has {most} positions: --set text.tokens={most}"
+    if profile.text.stored == TRUE_TOKENS and encoder in SEES_PADDING:
+        # Attention to come sees padded positions, whose states hold what the text says: training expects them.
+        yield f"text.stored is {TRUE_TOKENS}, but padded positions of {encoder} count: --set text.stored=padded"
+    if "text" in profile.clusters.features and encoder in MAKES_NO_VECTOR and profile.text.pooled == "encoder":
+        yield f"clusters.features: {encoder} gives no vector per caption: --set text.pooled=masked_mean"
+    of_pool = profile.pool.vectors.encoder if profile.pool.used else None
+    if of_pool is not None and of_pool.implementation in MAKES_NO_VECTOR:
+        yield f"pool.vectors.encoder: {of_pool.implementation} gives no vector per text: name minilm or clip-text"
 
 
 def _captions(profile: Profile) -> Iterator[str]:
@@ -108,8 +133,9 @@ def _captions(profile: Profile) -> Iterator[str]:
         elif kind.column not in (None, "text", "tags", *profile.source.columns):  # a column `tags` is known by its name
             setting = f"--set 'source.columns={{{kind.column}: NAME}}'"
             yield f"captions.kinds.{name}: no column of the source is known to be {kind.column}: {setting}"
-        if kind.endpoint is not None and (problem := endpoint_problem(kind.endpoint)):
-            yield f"captions.kinds.{name}.endpoint: {problem}"
+        for setting, each in settings.writers_of(name).items():
+            if each.endpoint is not None and (problem := endpoint_problem(each.endpoint)):
+                yield f"{setting}: {problem}"
     for pattern in settings.refusals:
         try:
             pl.Series([""]).str.contains(f"(?i){pattern}")
@@ -120,7 +146,13 @@ def _captions(profile: Profile) -> Iterator[str]:
         yield f"captions.max_tokens: {encoder.implementation} has no method `count`, which tells how long texts are"
 
 
-def endpoint_problem(settings: Endpoint) -> str | None:
+def _judge(profile: Profile) -> Iterator[str]:
+    judge = profile.pool.judge
+    if judge is not None and judge.endpoint is not None and (problem := endpoint_problem(judge.endpoint)):
+        yield f"pool.judge.endpoint: {problem}"
+
+
+def endpoint_problem(settings: ChatServer) -> str | None:
     """What keeps an endpoint from being asked at all, by what this process knows without asking."""
     if settings.key_env and not os.environ.get(settings.key_env):
         return f"the environment variable {settings.key_env}, which key_env names, is not set: export it"
@@ -132,7 +164,11 @@ def endpoint_problem(settings: Endpoint) -> str | None:
 def _bounds(profile: Profile) -> Iterator[str]:
     """Checks that could never pass."""
     checks, k = profile.checks, profile.clusters.k
-    for low, high in (("min_kept", "max_kept"), ("min_latent_std", "max_latent_std")):
+    for low, high in (
+        ("min_kept", "max_kept"),
+        ("min_latent_std", "max_latent_std"),
+        ("min_concepts_kept", "max_concepts_kept"),
+    ):
         least, most = getattr(checks, low), getattr(checks, high)
         if least > most:
             yield f"checks.{low} is {least:g}, above checks.{high}, {most:g}: nothing would pass"
@@ -144,18 +180,33 @@ def _names(profile: Profile) -> Iterator[str]:
     """The name of a rule is the reason that it gives: two of them could not be told apart."""
     names = profile.curation.reasons
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"curation: two rules are called {name!r}: give one of them another name"
+        yield f"curation: two rules are called {name!r}: give one of them another name, or take it out (null)"
     tiers = [tier.name for tier in profile.curation.tiers]
     for name in sorted({name for name in tiers if tiers.count(name) > 1}):
         yield f"curation.tiers: two tiers are called {name!r}: give one of them another name"
 
 
+def _scores(profile: Profile) -> Iterator[str]:
+    """Scores that are called as a column beside them: which of the two a rule judges could not be told."""
+    from paris_assets.rules.columns import DERIVED, FILE_COLUMNS, VERDICTS
+    from paris_assets.signals.measure import signal_problem, signal_schema
+
+    signals = () if signal_problem(profile.signals) else signal_schema(profile.signals)
+    taken = {*FILE_COLUMNS, *DERIVED, *VERDICTS, *signals}
+    for score, columns in score_columns(profile.scores).items():
+        for column in columns:
+            if column in taken:
+                yield f"scores.{score}: there is a column {column!r} of the file, of a signal or a verdict: rename it"
+
+
 def _lists(profile: Profile) -> Iterator[str]:
-    """Lists of images that are none, with file and line."""
+    """Lists of images, and of what is not to be fetched, that are none, with file and line."""
     from paris_assets.curation.image_lists import list_problems
+    from paris_assets.ingest.web.opt_out import opt_out_problems
 
     for name in ("prune", "boost"):
         yield from (f"curation.{name}: {problem}" for problem in list_problems(getattr(profile.curation, name)))
+    yield from (f"ingest.opt_out: {problem}" for problem in opt_out_problems(profile.ingest.opt_out))
 
 
 def _options(profile: Profile) -> list[str]:

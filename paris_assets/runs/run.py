@@ -16,11 +16,11 @@ from paris_assets.definitions import build_definitions
 from paris_assets.errors import MissingInput, UsageError, UserError, did_you_mean
 from paris_assets.ingest.fetched import is_asked_again
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
-from paris_assets.runs.execution import TaskReport
+from paris_assets.runs.crew import Hire, local_crew
+from paris_assets.runs.execution import TaskReport, new_invocation
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.rejections import nothing_left
 from paris_assets.runs.times import keep_times
-from paris_assets.runs.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Request:
     """What the command line asks for.
 
     Attributes:
+        ray: the address of a Ray cluster that does the work.
         retry: ask again for images that failed for a reason that passes.
     """
 
@@ -35,6 +36,7 @@ class Request:
     start: str | None = None
     shards: tuple[str, ...] = ()
     workers: int = 1
+    ray: str | None = None
     force: bool = False
     retry: bool = False
 
@@ -174,13 +176,23 @@ def _keep_times(catalog: Catalog, report: RunReport, progress: RunProgress) -> N
         progress.console.print(f"how long it took is not kept: {reason}", markup=False)
 
 
-def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: str | None = None) -> RunReport:
+def run(
+    catalog: Catalog,
+    request: Request,
+    progress: RunProgress,
+    invocation: str | None = None,
+    hire: Hire | None = None,
+) -> RunReport:
     """Make what is stale. A failed shard does not stop the others; later waves leave out what then has no input, and
-    are not begun where no image is left."""
+    are not begun where no image is left.
+
+    Args:
+        hire: gives who does the work; by default processes of this machine, as many as the request says.
+    """
     report, start = RunReport(), time.monotonic()
     (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
     shards = selected_shards(_registry(catalog), request)
-    workers = Workers(catalog, request.workers, progress.listen, invocation)
+    crew = (hire or local_crew(request.workers))(catalog, progress, invocation or new_invocation())
     try:
         for wave in waves(catalog.graph):
             done = what_is_done(catalog, catalog.shards())
@@ -191,13 +203,13 @@ def run(catalog: Catalog, request: Request, progress: RunProgress, invocation: s
             if not ready:
                 continue
             progress.begin_wave(wave.assets, partitions(ready))
-            for ended in workers.run(ready):
+            for ended in crew.run(ready):
                 report.tasks.append(ended)
                 progress.end_task(ended.task.shard, partitions([ended.task]))
                 for asset, cause in ended.failures.items():
                     progress.console.print(f"failed {asset} [{ended.task.shard}]: {cause}", style="red", markup=False)
     finally:
-        workers.close()
+        crew.close()
         _keep_times(catalog, report, progress)
     report.wall_s = time.monotonic() - start
     return report

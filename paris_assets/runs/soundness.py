@@ -53,6 +53,7 @@ def remove_empty_folders(root: Location) -> None:
     """Remove folders of experts that there are no more, as after a smaller k; only for who holds the root."""
     if root.remote:
         return
-    for folder in Path(root.url).glob("expert_shards/cluster_*"):
+    of_mds = (path for path in Path(root.url).glob("expert_mds/cluster_*/**/") if path.is_dir())
+    for folder in [*Path(root.url).glob("expert_shards/cluster_*"), *sorted(of_mds, reverse=True)]:
         with suppress(OSError):  # it holds something, or is none
             folder.rmdir()

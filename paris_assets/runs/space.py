@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from paris_assets.config import Profile
-from paris_assets.dag.catalog import REGISTRY
+from paris_assets.definitions import asset_graph, open_catalog
+from paris_assets.forecast.assumptions import assumptions
+from paris_assets.forecast.disk import bytes_there
+from paris_assets.forecast.forecast import disk_bytes
+from paris_assets.forecast.given import given_of
+from paris_assets.forecast.sizes import all_kept, bytes_per_row
 from paris_assets.models.resolve import profile_models
 from paris_assets.storage.location import Location
 
-IMAGE_BYTES = 150_000
-"""A web image, roughly, as it came."""
-ENCODED_BYTES_PER_PIXEL = {"jpg": 0.6, "webp": 0.4, "png": 2.0}
-"""At the default quality, roughly; a picture has about 4/3 of the pixels of its middle square."""
-LATENT_BYTES_PER_PIXEL = 2 * 4 / 64
-"""float16, 4 channels, a cell per 8 x 8 pixels."""
-TIMES_LATENT = 3
-"""A latent lies in its table, in a tar and, for each of the two joined router files' copies, in arrays."""
-EMBEDDING_BYTES = 2 * 768
 SMALL_GPU_BYTES = 16 * 2**30
 """What the batch sizes of the profile paris suit."""
 
 
-def free_space(folder: Path) -> int:
-    """Bytes free on the folder's disk."""
-    return shutil.disk_usage(folder).free
-
-
 def row_bytes(profile: Profile) -> int:
     """Bytes under the root per row of the source, roughly, if every image were kept."""
-    latents = sum(size * size * LATENT_BYTES_PER_PIXEL for size in profile.latents.resolutions) * TIMES_LATENT
-    text = profile.text.tokens * EMBEDDING_BYTES * 2
-    return round(_image_bytes(profile) + latents + text)
-
-
-def _image_bytes(profile: Profile) -> float:
-    encode = profile.ingest.encode
-    if encode is None:
-        return IMAGE_BYTES
-    return min(IMAGE_BYTES, encode.short_side**2 * 4 / 3 * ENCODED_BYTES_PER_PIXEL[encode.format])
+    return round(all_kept(bytes_per_row(profile), asset_graph(profile)))
 
 
 def wanted_bytes(root: Location, profile: Profile) -> tuple[int, str]:
-    """(bytes that a run on the root may need, in words how that was reckoned); 0 before its rows are registered."""
-    import polars as pl
-
-    each = row_bytes(profile)
-    if root.size(REGISTRY) is None:
+    """(bytes that a run on the root may need beside what is there, in words how that was reckoned): those of
+    `paris plan`, where nothing was measured of a source that holds its images; 0 before its rows are registered."""
+    catalog = open_catalog(root, profile)
+    registry = catalog.registry()
+    if registry is None:
+        each = row_bytes(profile)
         return 0, f"a row needs about {each / 1000:,.0f} kB, so a million {each / 1000:,.0f} GB"
-    with root.open(REGISTRY) as file:
-        rows = int(pl.read_parquet(file, columns=["rows"])["rows"].sum())
-    there = sum(path.stat().st_size for path in Path(root.url).rglob("*") if path.is_file())
-    return max(
-        0, rows * each - there
-    ), f"{rows:,} rows need about {rows * each >> 20:,} MiB, of which {there >> 20:,} are there"
+    rows, there = int(registry["rows"].sum()), bytes_there(Path(root.url))
+    wanted = round(sum(disk_bytes(given_of(catalog, rows, True, assumptions((), catalog.graph))).values()))
+    said = f"{rows:,} rows need about {wanted >> 20:,} MiB, of which {there >> 20:,} are there"
+    return max(0, wanted - there), said
 
 
 def gpu_lines(profile: Profile) -> list[str]:

@@ -16,26 +16,43 @@ from paris_assets.dag.graph import order
 from paris_assets.dag.records import ALL
 from paris_assets.ingest.fetched import how_to_allow
 from paris_assets.ingest.files.left_out import LeftOut
+from paris_assets.planning.run_times import covered
 from paris_assets.runs.rejections import often
 from paris_assets.runs.run import RunReport
-from paris_assets.runs.times import covered, noted, stages, times_page
+from paris_assets.runs.times import noted, stages, times_page
+from paris_assets.texts.lengths import lengths_of
 
 SLOWEST = 6
 UNITS = {
     **dict.fromkeys(("caption_kinds", "repeated_captions"), "captions"),
-    **dict.fromkeys(("source_rows", "raw_images", "duplicate_groups"), "rows"),
+    **dict.fromkeys(("source_rows", "raw_images", "duplicate_groups", "pool_vectors", "caption_figures"), "rows"),
+    **dict.fromkeys(("concept_assignments", "pool_scores", "pool_selection"), "rows"),
+    **dict.fromkeys(("concept_model", "concept_evidence"), "rows > concepts"),
+    "concept_verdicts": "concepts",
+    "subset_files": "rows > subsets",
+    "score_quantiles": "images > rules",
+    "concept_counts": "images > concepts",
+    "curation_report": "images > bounds",
     "cluster_model": "images > clusters",
     "cluster_report": "images > files",
     "cluster_values": "clusters",
-    "expert_summary": "tars > clusters",
+    "value_ranges": "images > ranges",
+    "mds_index": "files > folders",
+    "expert_summary": "files > clusters",
     "pipeline_manifest": "shards > files",
+    "pool_report": "rows > subsets",
+    "selection_probe": "rows > values",
+    "training_probe": "images > values",
 }
 """Asset -> what its numbers count; images where it is not named."""
 PAGES = {
+    "analysis/pool_report.html": "pool_report",
     "analysis/curation_report.html": "curation_report",
     "analysis/cluster_report.html": "cluster_report",
     "analysis/vae_reconstruction_samples.png": "latent_report",
+    "analysis/vae_latents.html": "latent_report",
     "pipeline_manifest.json": "pipeline_manifest",
+    "analysis/training_probe.html": "training_probe",
 }
 """File that a reader may want -> the asset that writes it."""
 
@@ -107,6 +124,7 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
     for line in rows:
         for said in often(catalog.profile, line.asset, line.rows_in, line.rejects):
             console.print(said, style="yellow", markup=False, soft_wrap=True)
+    _print_captions(catalog, console)
     _print_clusters(catalog, console)
     unread = _unread(catalog)
     if unread:
@@ -184,6 +202,16 @@ def _operators(catalog: Catalog, report: RunReport) -> str:
 def unit_of(asset: str) -> str:
     """What an asset takes in and gives, where that is not the same: rows of the source, images, clusters, files."""
     return UNITS.get(asset, "images")
+
+
+def _print_captions(catalog: Catalog, console: Console) -> None:
+    """How many captions the text encoder cut, and how many it would at other lengths."""
+    records = [catalog.record("text_embeddings", shard) for shard in catalog.shards()]
+    found = lengths_of(record.facts for record in records if record)
+    if found:
+        longer = ", ".join(f"{share:.1%} than {cut}" for cut, share in found["share_longer_than"].items())
+        cut, counted = found["captions_truncated"], found["captions_counted"]
+        console.print(f"captions: {cut} of {counted} cut at {catalog.profile.text.tokens} tokens; longer: {longer}")
 
 
 def _print_clusters(catalog: Catalog, console: Console) -> None:

@@ -22,18 +22,8 @@ from paris_assets.dag.graph import order
 from paris_assets.definitions import ASSETS
 from paris_assets.errors import explained
 from paris_assets.planning.home import TIMES, dagster_home
+from paris_assets.planning.run_times import SCHEMA, TABLE, Span, covered, hardware_here, known_times
 from paris_assets.runs.execution import TaskReport
-
-TABLE = "run_times.parquet"
-SCHEMA = {
-    "asset": pl.String,
-    "shard": pl.String,
-    "records": pl.Int64,
-    "start": pl.Float64,
-    "end": pl.Float64,
-    "operators": pl.String,
-}
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -60,24 +50,15 @@ class Taken:
         return self.records / self.wall_s if self.wall_s > 0 else None
 
 
-def covered(spans: Iterable[Span]) -> float:
-    """Seconds that spans of time cover together; where they overlap, once."""
-    total, until = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, until))
-        until = max(until, end)
-    return total
-
-
 def noted(catalog: Catalog, tasks: Iterable[TaskReport]) -> pl.DataFrame:
-    """A row per partition that tasks made."""
-    rows = []
+    """A row per partition that tasks made, on this machine."""
+    rows, hardware = [], hardware_here(catalog.profile)
     for task in tasks:
         for asset, (start, end) in task.spans.items():
             record = catalog.record(asset, task.task.shard)
             records = record.counts.get("rows_in", record.rows) if record else 0
             operators = json.dumps(task.operators.get(asset, {}))
-            rows.append((asset, task.task.shard, records, start, end, operators))
+            rows.append((asset, task.task.shard, records, start, end, operators, hardware))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -134,7 +115,7 @@ def keep_times(catalog: Catalog, tasks: Sequence[TaskReport]) -> Path | None:
     if new.is_empty():
         return None
     home = dagster_home(catalog.location.url, catalog.location.remote)
-    before = _known(home / TABLE)
+    before = known_times(home)
     together = pl.concat([before.join(new, on=["asset", "shard"], how="anti"), new]).sort("asset", "shard")
     table = io.BytesIO()
     together.write_parquet(table)
@@ -161,14 +142,6 @@ def page(shown: Sequence[Taken], partitions: Mapping[str, int], root: str) -> st
 
     template = pages(Path(__file__).parent).get_template("run_times.html.jinja")
     return template.render(stages=shown, partitions=partitions, root=root)
-
-
-def _known(path: Path) -> pl.DataFrame:
-    try:
-        found = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError):  # none yet, or damaged: times are counted anew
-        return pl.DataFrame(schema=SCHEMA)
-    return found if found.schema == pl.Schema(SCHEMA) else pl.DataFrame(schema=SCHEMA)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -1,182 +1,188 @@
-"""Worker processes: each takes tasks of a wave until none is left; one that dies is reported and replaced."""
+"""Workers: each takes tasks of a wave until none is left; one that dies costs its task a try and is replaced.
+
+Where they run is the business of a ``Host``: processes of this machine (``runs.processes``) or actors of a Ray cluster
+(``runs.actors``). Which task goes where, what a death costs and what is told of it is said here, for both.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 import time
-import uuid
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
 
-from paris_assets.config import Profile
-from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.graph import Graph, descendants
 from paris_assets.dag.io_manager import Listener
-from paris_assets.definitions import open_catalog
-from paris_assets.models.threads import cores
-from paris_assets.planning.home import dagster_home
+from paris_assets.errors import UserError
 from paris_assets.planning.waves import Task
-from paris_assets.process import child_environment
-from paris_assets.runs.execution import Executor, TaskReport, new_invocation, open_instance
+from paris_assets.runs.execution import Executor, TaskReport
+from paris_assets.runs.host import Died, Heard, Host, Message, Needs, Started
 
-PRELOAD = ["dagster", "torch", "diffusers.models.autoencoders.autoencoder_kl", "paris_assets.runs.execution"]
+PATIENCE_S, SAID_AFTER_S = 10.0, 120.0
+"""How long a worker may be on its way before idle ones of another kind make room, and before a person is told."""
+STARTS = 3
+"""So many workers in a row that end before they have begun are no accident."""
+
+
+class NoWorker(UserError, RuntimeError):
+    """Workers do not start; the message says why."""
 
 
 @dataclass
+class _Job:
+    """A task on its way, with what is known of the parts that have ended."""
+
+    report: TaskReport
+    parts: deque[tuple[Needs, Task]]
+    tries: int = 0
+
+
+@dataclass(eq=False)
 class _Worker:
-    process: ForkServerProcess
-    pipe: Connection
-    number: int
-    task: Task | None = None
+    place: Hashable
+    needs: Needs
+    ready: bool
+    since: float = field(default_factory=time.monotonic)
+    job: _Job | None = None
 
 
 class Workers:
-    """N forkserver processes, or this process itself when N is 1."""
+    """The workers of one run, kept from wave to wave with the networks that they have loaded.
 
-    def __init__(self, catalog: Catalog, count: int, listener: Listener, invocation: str | None = None) -> None:
-        self._catalog, self._count, self._listener = catalog, count, listener
-        self._invocation = invocation or new_invocation()
-        home = dagster_home(catalog.location.url, catalog.location.remote)
-        self._journal = home / f"verified-{uuid.uuid4().hex}.jsonl"
-        for left in home.glob("verified-*.jsonl"):  # by a run that was killed: only one works on a root at a time
-            left.unlink()
+    Args:
+        graph: what is not begun where an earlier part of a task has failed.
+        say: tells a person what is begun again and, once, what is waited for.
+    """
+
+    def __init__(self, host: Host, graph: Graph, listener: Listener, say: Callable[[str], None]) -> None:
+        self._host, self._graph, self._listener, self._say = host, graph, listener, say
         self._pool: list[_Worker] = []
-        self._here: Executor | None = None
-        self._context = multiprocessing.get_context("forkserver")
-        # Only this process holds the writing end: workers see it close when this process ends, however it ends.
-        self._lifeline, self._alive = self._context.Pipe(duplex=False)
-        if count > 1:
-            self._context.set_forkserver_preload(PRELOAD)
-            _start_fork_server(max(1, cores() // count))
+        self._waiting: dict[Needs, deque[_Job]] = {}
+        self._false_starts, self._told = 0, False
 
     def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
-        """Reports as tasks end, in any order."""
-        if self._count == 1 or len(tasks) == 1:
-            yield from self._run_here(tasks)
-            return
-        waiting = deque(tasks)
-        while len(self._pool) < min(self._count, len(tasks)):
-            self._pool.append(self._start())
-        for worker in list(self._pool):
-            self._hand_out(worker, waiting)
-        while any(worker.task for worker in self._pool):
-            busy = {worker.pipe: worker for worker in self._pool if worker.task}
-            for pipe in wait(list(busy)):
-                report = self._receive(busy[pipe], waiting)  # type: ignore[index]
-                if report:
+        """Reports as tasks end, in any order.
+
+        Raises:
+            NoWorker: workers do not start.
+        """
+        self._waiting.clear()
+        for task in tasks:
+            self._put(_Job(TaskReport(task), deque(self._host.parts(task))))
+        while any(self._waiting.values()) or any(worker.job for worker in self._pool):
+            self._hand_out()
+            self._make_room()
+            spoken = {worker.place: worker for worker in self._pool if worker.job or not worker.ready}
+            for place, message in self._host.wait(list(spoken)):
+                report = self._take(spoken[place], message)
+                if report is not None:
                     yield report
 
     def close(self) -> None:
         """Let the workers end; those that are at work, after Ctrl-C, at once."""
-        if any(worker.task for worker in self._pool):
-            self._alive.close()
-        for worker in self._pool:
-            worker.pipe.close()
-        for worker in self._pool:
-            worker.process.join(timeout=10)
-            if worker.process.is_alive():
-                worker.process.kill()
-        self._journal.unlink(missing_ok=True)
-        self._alive.close()
-        self._lifeline.close()
+        self._host.close(any(worker.job for worker in self._pool))
+        self._pool.clear()
 
-    def _run_here(self, tasks: list[Task]) -> Iterator[TaskReport]:
-        if self._here is None:
-            instance = open_instance(self._catalog.location)
-            self._here = Executor(self._catalog, instance, self._listener, self._invocation, self._journal)
-        for task in tasks:
-            yield timed(self._here, task)
+    def _put(self, job: _Job, first: bool = False) -> None:
+        queue = self._waiting.setdefault(job.parts[0][0], deque())
+        queue.appendleft(job) if first else queue.append(job)
 
-    def _start(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        number = min(set(range(self._count)) - {worker.number for worker in self._pool})
-        process = self._context.Process(
-            target=_serve,
-            args=(
-                theirs,
-                self._lifeline,
-                self._catalog.location.url,
-                self._catalog.profile,
-                number,
-                self._invocation,
-                self._journal,
-            ),
-            daemon=True,
-        )
-        process.start()
-        theirs.close()
-        return _Worker(process, ours, number)
+    def _hand_out(self) -> None:
+        """Start as many workers as tasks wait for, where there is room for them, and give idle ones their next task."""
+        for needs, jobs in self._waiting.items():
+            own = [worker for worker in self._pool if worker.needs == needs]
+            idle = [worker for worker in own if worker.ready and worker.job is None]
+            lacking = len(jobs) - sum(worker.job is None for worker in own)
+            for _ in range(min(lacking, self._host.most(needs) - len(own)) if lacking > 0 else 0):
+                worker = _Worker(*self._started(needs))
+                self._pool.append(worker)
+                idle += [worker] if worker.ready else []
+            for worker in idle[: len(jobs)]:
+                worker.job = jobs.popleft()
+                self._host.send(worker.place, worker.job.parts[0][1])
 
-    def _hand_out(self, worker: _Worker, waiting: deque[Task]) -> None:
-        worker.task = waiting.popleft() if waiting else None
-        if worker.task is None:
+    def _started(self, needs: Needs) -> tuple[Hashable, Needs, bool]:
+        place, ready = self._host.start(needs)
+        return place, needs, ready
+
+    def _make_room(self) -> None:
+        """Idle workers, whose networks stay loaded, give way to those of other needs that find no room beside them."""
+        coming = [worker for worker in self._pool if not worker.ready]
+        waited = time.monotonic() - min((worker.since for worker in coming), default=time.monotonic())
+        if waited < PATIENCE_S:
             return
-        try:
-            worker.pipe.send(worker.task)
-        except OSError:
-            # It died while it had nothing to do: its task goes to a fresh worker.
-            waiting.appendleft(worker.task)
-            worker.pipe.close()
-            worker.process.join()
+        idle = [worker for worker in self._pool if worker.ready and worker.job is None]
+        for worker in idle:
             self._pool.remove(worker)
-            self._pool.append(self._start())
-            self._hand_out(self._pool[-1], waiting)
+            self._host.stop(worker.place)
+        if waited >= SAID_AFTER_S and not self._told and not any(worker.job for worker in self._pool):
+            self._told = True
+            self._say(f"waiting for a worker: nothing has {coming[0].needs} free (Ctrl-C to give up)")
 
-    def _receive(self, worker: _Worker, waiting: deque[Task]) -> TaskReport | None:
-        try:
-            message: Any = worker.pipe.recv()
-        except (EOFError, OSError):
-            return self._replace(worker, waiting)
-        if not isinstance(message, TaskReport):
-            self._listener(*message)
+    def _take(self, worker: _Worker, message: Message) -> TaskReport | None:
+        """Act on what a worker says; the report of a task that has ended with it."""
+        match message:
+            case Started():
+                worker.ready, self._false_starts = True, 0
+            case Heard():
+                self._listener(message.asset, message.shard, message.event)
+            case Died():
+                self._pool.remove(worker)
+                return self._after_death(worker, message)
+            case TaskReport():
+                job, worker.job = worker.job, None
+                return self._next_part(job, message) if job else None
+        return None
+
+    def _after_death(self, worker: _Worker, death: Died) -> TaskReport | None:
+        job = worker.job
+        if job is None or not death.begun:
+            self._false_starts += 1
+            if self._false_starts >= STARTS * self._host.most(worker.needs):
+                raise NoWorker(f"workers do not start: {death.cause}")
+        if job is None:
             return None
-        self._hand_out(worker, waiting)
-        return message
+        job.tries += death.begun
+        _, part = job.parts[0]
+        if job.tries < self._host.tries:
+            if death.begun:
+                self._say(f"{death.cause}: {part.assets[0]} of {part.shard} is begun again")
+            self._put(job, first=True)
+            return None
+        again = f" ({job.tries} times)" if job.tries > 1 else ""
+        failed = {part.assets[0]: f"{death.cause}{again}; run again to go on"}
+        return self._next_part(job, TaskReport(part, failures=failed))
 
-    def _replace(self, worker: _Worker, waiting: deque[Task]) -> TaskReport:
-        worker.process.join()
-        task = worker.task
-        assert task is not None
-        self._pool.remove(worker)
-        if waiting:
-            fresh = self._start()
-            self._pool.append(fresh)
-            self._hand_out(fresh, waiting)
-        code = worker.process.exitcode
-        return TaskReport(
-            task, failures={task.assets[0]: f"the worker process died (exit code {code}); run again to go on"}
-        )
+    def _next_part(self, job: _Job, ended: TaskReport) -> TaskReport | None:
+        """Go on with what a part of a task has left; the report of the task where that is nothing."""
+        job.parts.popleft()
+        job.tries = 0
+        job.report.add(ended)
+        behind = set[str]().union(*(descendants(self._graph, name) for name in job.report.failures))
+        while job.parts:
+            needs, part = job.parts[0]
+            kept = part.only([name for name in part.assets if name not in behind])
+            if kept is not None:
+                job.parts[0] = (needs, kept)
+                self._put(job, first=True)
+                return None
+            job.parts.popleft()
+        return job.report
 
 
-def _start_fork_server(threads: int) -> None:
-    """Start the process that workers are forked from. glibc and OpenMP read their variables when it starts, and
-    OMP_NUM_THREADS is how many cores a worker takes for its own (``models.threads.cores``).
+class Here:
+    """This process itself, which works on one task after the other."""
 
-    It and the workers hold SIGINT back from their first instruction on: a terminal sends Ctrl-C to all of them, while
-    they still import too, and this process alone decides."""
-    resource_tracker.ensure_running()  # which lets SIGINT through again when it starts
-    before = dict(os.environ)
-    os.environ.update({**child_environment(), "OMP_NUM_THREADS": str(threads)})
-    signals = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
+    def __init__(self, executor: Callable[[], Executor]) -> None:
+        self._open, self._executor = executor, None
+
+    def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
+        """Reports as tasks end."""
+        self._executor = self._executor or self._open()
+        for task in tasks:
+            yield timed(self._executor, task)
 
 
 def timed(executor: Executor, task: Task) -> TaskReport:
@@ -188,50 +194,3 @@ def timed(executor: Executor, task: Task) -> TaskReport:
         report = TaskReport(task, failures={task.assets[0]: f"Dagster could not record the run: {error}"})
     report.wall_s = time.monotonic() - start
     return report
-
-
-def _serve(
-    pipe: Connection,
-    lifeline: Connection,
-    root_url: str,
-    profile: Profile,
-    number: int,
-    invocation: str,
-    journal: Path,
-) -> None:
-    sys.stdin.close()
-    take_gpu(number)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
-    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    catalog = open_catalog(root_url, profile)
-
-    def tell(asset: str, shard: str, event: str) -> None:
-        pipe.send((asset, shard, event))
-
-    executor = Executor(catalog, open_instance(catalog.location), tell, invocation, journal)
-    while True:
-        try:
-            task = pipe.recv()
-            pipe.send(timed(executor, task))
-        except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
-            return
-
-
-def take_gpu(number: int) -> None:
-    """Leave this process one GPU, worker by worker in turn: of those in ``CUDA_VISIBLE_DEVICES``, else of all.
-
-    It has to be called before the process uses CUDA, which reads the variable once.
-    """
-    from torch import cuda
-
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [str(index) for index in range(cuda.device_count())] if named is None else named.split(",")
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-
-
-def _end_with_parent(lifeline: Connection) -> None:
-    """End this process at once when the parent is gone: nobody may go on writing under a root that is let go of."""
-    with suppress(OSError):
-        lifeline.poll(None)
-    os._exit(1)

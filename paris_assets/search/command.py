@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,22 @@ class SearchRequest:
     write: str | None = None
     reason: str | None = None
     factor: float | None = None
+
+
+def search_request(options: Namespace) -> SearchRequest:
+    """What the command line asks for."""
+    return SearchRequest(
+        query=options.query,
+        queries=options.queries,
+        encoder=options.encoder,
+        top=options.top,
+        least=options.min_cosine,
+        as_json=options.json,
+        html=options.html,
+        write=options.write,
+        reason=options.reason,
+        factor=options.boost,
+    )
 
 
 def search_command(profile: Profile, url: str, request: SearchRequest) -> int:
@@ -118,7 +135,8 @@ def _deliver(
         answers = list(_answers(found, queries, vectors.name))
         print(json.dumps(answers, ensure_ascii=False, indent=2))
         return
-    for line in _said(found, queries, vectors, tables):
+    nothing = "no image is so near" if request.least > -1 else f"no image has a vector of {vectors.name}"
+    for line in _said(found, queries, vectors, tables, nothing):
         print(line)
     for file in (request.write, request.html):
         if file is not None:
@@ -131,18 +149,23 @@ def _answers(found: pl.DataFrame, queries: Sequence[Query], encoder: str) -> Ite
         yield {"query": query.said, "kind": query.kind, "encoder": encoder, "images": images}
 
 
-def _said(found: pl.DataFrame, queries: Sequence[Query], vectors: StoredVectors, tables: Tables) -> Iterator[str]:
+def _said(
+    found: pl.DataFrame, queries: Sequence[Query], vectors: StoredVectors, tables: Tables, nothing: str
+) -> Iterator[str]:
     registered = len(tables.catalog.shards())
     waiting = registered - len(vectors.shards)
-    yield f"by {vectors.name} in {len(vectors.shards)} shards" + (
+    having = f"{len(vectors.shards)} shard{'s' * (len(vectors.shards) != 1)}"
+    yield f"by {vectors.name} in {having}" + (
         f"; {waiting} of {registered} shards have no vectors of it yet" if waiting else ""
     )
     for number, query in enumerate(queries):
         yield f"{query.said} ({query.kind})"
         rows = found.filter(query=number).to_dicts()
         if not rows:
-            yield "  no image is so near"
+            yield f"  {nothing}"
         for row in rows:
-            words = " ".join((row["caption"] or row["url"] or "").split())
+            # Written by strangers: a control character would be an order to the terminal.
+            words = "".join(letter if letter.isprintable() else " " for letter in row["caption"] or row["url"] or "")
+            words = " ".join(words.split())
             short = words if len(words) <= MOST_WORDS else f"{words[: MOST_WORDS - 1]}…"
             yield f"{row['rank']:4} {row['cosine']:7.4f}  {row['image_id']}  {row['status']}  {short}".rstrip()

@@ -61,7 +61,9 @@ def described(found: pl.DataFrame, tables: Tables) -> pl.DataFrame:
 
 def _verdicts(wanted: pl.DataFrame, shards: Sequence[str], tables: Tables) -> pl.DataFrame:
     """`image_id` and `status` of each image."""
-    judged = _rows("filtered_images", shards, tables, wanted, ["image_id", "kept", "reason"]).unique("image_id")
+    judged = _rows("filtered_images", shards, tables, wanted, ["image_id", "kept", "reason"])
+    # An image of several shards may be rejected in one of them, by what the list says there.
+    judged = judged.sort("kept", "reason", descending=[True, False]).unique("image_id", keep="first")
     groups = _rows("duplicate_groups", [ALL], tables, wanted, ["image_id", "group_id", "keeper", "method"])
     own = groups.sort("keeper", descending=True).unique("image_id", keep="first", maintain_order=True)
     chosen = _rows("training_selection", shards, tables, wanted, ["image_id", "selected", "reason"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -44,11 +45,20 @@ def parse_query(said: str) -> Query:
         return Query(words, "image_id")
     with explained(words):
         path = local_path(words)
-        if path is not None and len(path) < 4096 and Path(path).is_file():
+        if path is not None and _is_file(path):
             return Query(words, "image")
     if _IMAGE_NAME.search(words):
         raise UsageError(f"there is no file {words!r}: a query that ends like an image's name is the path of one")
     return Query(words, "text")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # than any file's: a sentence
+            return False
+        raise
 
 
 def read_queries(path: str) -> list[Query]:

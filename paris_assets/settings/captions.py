@@ -6,39 +6,40 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from paris_assets.settings.credentials import refuse_credentials
+from paris_assets.settings.chat_server import ChatServer
 from paris_assets.settings.network import Model
-from paris_assets.settings.section import Section, distinct, tuning
+from paris_assets.settings.section import Section, distinct
 
 KindName = Literal["source", "short", "long", "tags", "ocr"]
 SIGNALLED = "ocr_text"
 """The column that is no text of the source: what a signal reads in the picture."""
 
 
-class Endpoint(Section):
+class Endpoint(ChatServer):
     """A captioner behind an OpenAI-compatible address (vLLM and others), asked once per image and prompt.
 
     What it answers is a JSON object, or a plain text that is taken as it stands.
     """
 
-    url: Annotated[str, AfterValidator(refuse_credentials)] = tuning(
-        "http://127.0.0.1:8000/v1", "address up to `/v1`; `chat/completions` is added"
-    )
-    model: str = Field(min_length=1, description="name of the model there; part of the results, so name its version")
     prompt: str = Field(min_length=1, description="what is asked, beside the image")
     field: str = Field(
         default="caption",
         description="field of the JSON answer; kinds of one prompt and model share the answer, whatever their field",
     )
-    max_tokens: int = Field(default=512, ge=1, description="longest answer, tokens; what is cut off there is none")
-    temperature: float = Field(default=0.0, ge=0, le=2, description="of sampling; 0: the likeliest answer")
     side: int = Field(default=1024, ge=32, description="longest side of the JPEG that is sent, pixels")
-    key_env: str | None = tuning(None, "name of the environment variable that holds the key; null: none is sent")
-    concurrency: int = tuning(8, "requests at once", ge=1, le=256)
-    retries: int = tuning(4, "further tries after 408, 429, 5xx or no answer", ge=0)
-    backoff_s: float = tuning(1.0, "wait before the first of them, doubled for each; Retry-After goes before it", ge=0)
-    timeout_s: float = tuning(120.0, "longest wait for an answer, seconds", gt=0)
-    cache: str = tuning("~/.cache/paris_assets/answers.sqlite", "file on this machine in which answers are kept")
+
+
+class Fallback(Section):
+    """Who captions images for which those before gave no valid caption."""
+
+    captioner: Model | None = Field(default=None, description="a captioning network")
+    endpoint: Endpoint | None = Field(default=None, description="a captioner behind an address")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Fallback:
+        if (self.captioner is None) == (self.endpoint is None):
+            raise ValueError("a fallback of a kind of captions takes one of `captioner` and `endpoint`")
+        return self
 
 
 class Kind(Section):
@@ -51,6 +52,11 @@ class Kind(Section):
     )
     captioner: Model | None = Field(default=None, description="a captioning network")
     endpoint: Endpoint | None = Field(default=None, description="a captioner behind an address")
+    fallback: list[Fallback] = Field(
+        default_factory=list,
+        description="who is asked next, in this order, for images without a valid caption by those before; takes "
+        "`captioner` or `endpoint`",
+    )
     unless: list[KindName] = Field(
         default_factory=list,
         description="kinds of which a valid one makes this one superfluous: it is not made for such an image",
@@ -60,7 +66,20 @@ class Kind(Section):
     def _one_origin(self) -> Kind:
         if [self.column, self.captioner, self.endpoint].count(None) != 2:
             raise ValueError("a kind of captions takes one of `column`, `captioner` and `endpoint`")
+        if self.column and self.fallback:
+            raise ValueError("a kind of captions from a column has no `fallback`: name another kind with `unless`")
         return self
+
+    @property
+    def writers(self) -> list[tuple[str, Kind | Fallback]]:
+        """Who writes captions of the kind, the first asked first, each with its setting below that of the kind; none
+        for a column."""
+        if self.column:
+            return []
+        chain: list[tuple[str, Kind | Fallback]] = [
+            ("", self), *((f"fallback.{place}.", each) for place, each in enumerate(self.fallback))
+        ]  # fmt: skip
+        return [(f"{before}{'endpoint' if each.endpoint else 'captioner'}", each) for before, each in chain]
 
 
 class Captions(Section):
@@ -117,11 +136,11 @@ class Captions(Section):
             raise ValueError("captions.kinds: a kind named in `unless` is made for every image and has none itself")
         return self
 
-    def setting_of(self, kind: str) -> str:
-        """Dotted path of what writes a kind, below the profile."""
+    def writers_of(self, kind: str) -> dict[str, Kind | Fallback]:
+        """Dotted path below the profile -> who writes a kind, the first asked first."""
         if not self.kinds:
-            return "captions.captioner"
-        return f"captions.kinds.{kind}.{'endpoint' if self.all_kinds[kind].endpoint else 'captioner'}"
+            return {"captions.captioner": self.all_kinds[kind]} if self.all_kinds[kind].captioner else {}
+        return {f"captions.kinds.{kind}.{setting}": each for setting, each in self.all_kinds[kind].writers}
 
     @property
     def all_kinds(self) -> dict[str, Kind]:
@@ -138,8 +157,25 @@ def columns_read(settings: Captions) -> set[str]:
     return {kind.column for kind in settings.kinds.values() if kind.column is not None}
 
 
+TRUE_TOKENS = "true_tokens"
+"""Value of ``text.stored`` under which text embeddings have as many rows as their captions have tokens."""
+
+
 class Text(Section):
     """Text encoder of the captions."""
 
     encoder: Model = Field(default=Model(implementation="minilm", batch_size=32), description="text encoder")
-    tokens: int = Field(default=77, ge=1, description="fixed padding, tokens")
+    tokens: int = Field(
+        default=77, ge=1, description="most tokens of a caption, special ones included: longer ones are cut"
+    )
+    stored: Literal["padded", "true_tokens"] = Field(
+        default="padded",
+        description="padded: every caption takes `tokens` positions, as cross-attention without a mask is trained "
+        "(CLIP); true_tokens: each caption's own tokens and no more, which are padded with zeros when they are loaded, "
+        "of an encoder that sees no padding (umt5, t5, small-t5, minilm)",
+    )
+    pooled: Literal["encoder", "masked_mean"] = Field(
+        default="encoder",
+        description="the one vector per caption: the encoder's own, where it has one (T5 has none), or the mean of its "
+        "true tokens",
+    )

@@ -10,10 +10,14 @@ from paris_assets.settings.section import Section
 
 WARN_ONLY = [
     "silhouette", "smallest_cluster", "largest_cluster", "boundary", "captions_differ", "retention", "fetched",
-    "texts_found", "rules_fire", "rejected_by_rule", "like_earlier_shards",
+    "texts_found", "rules_fire", "rejected_by_rule", "like_earlier_shards", "like_fitted_shards",
     "concepts_found", "concepts_varied", "weights_apart", "effective_samples",
-    "lists_known",
+    "lists_known", "selected_share", "subset_found",
     "captions_valid", "captions_repeat",
+    "hashes_match", "languages_agree",
+    "judge_agrees",
+    "buckets_covered",
+    "selection_helps",
 ]  # fmt: skip
 
 
@@ -57,6 +61,14 @@ class Checks(Section):
     max_vector_duplicates: float = Field(
         default=0.3, ge=0, le=1, description="largest share of images that are dropped as copies by their vectors alone"
     )
+    min_selected: float = Field(default=0.001, ge=0, le=1, description="least share of the pool that is selected")
+    max_selected: float = Field(default=1.0, ge=0, le=1, description="largest share of the pool that is selected")
+    min_subset_found: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="least share of a subset's rows with an image, where all of them were asked for",
+    )
     max_top_caption: float = Field(default=0.5, gt=0, le=1, description="largest share of one caption within a shard")
     max_invalid_captions: float = Field(
         default=0.5,
@@ -68,9 +80,18 @@ class Checks(Section):
     max_repeated_captions: float = Field(
         default=0.5, ge=0, le=1, description="largest share of all captions of one kind that repeat too often"
     )
+    max_hash_mismatch: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="largest share of a shard's images, of those that the list gives a sha256 of, that are others",
+    )
+    min_language_agreement: float = Field(
+        default=0.7, ge=0, le=1, description="least share of captions whose language two detectors agree on"
+    )
     max_embedding_norm: float = Field(default=1000.0, gt=0, description="largest L2 norm of an embedding")
     max_without_vector: float = Field(
-        default=0.05, ge=0, le=1, description="largest share of images for which an encoder gave no vector"
+        default=0.05, ge=0, le=1, description="largest share of images, or of rows of a pool, without a vector"
     )
     min_embedding_std: float = Field(
         default=1e-4, gt=0, description="least mean per-dimension deviation within a shard"
@@ -82,6 +103,12 @@ class Checks(Section):
     max_concept_share: float = Field(
         default=0.8, gt=0, le=1, description="largest share of images that show one concept"
     )
+    max_concept_rows: float = Field(
+        default=0.5, gt=0, le=1, description="largest share of a pool's rows that one concept of it holds"
+    )
+    max_control_difference: float = Field(
+        default=0.1, gt=0, le=1, description="largest relative difference of a subset's random control from its size"
+    )
     max_at_bounds: float = Field(
         default=0.5, ge=0, le=1, description="largest share of a shard's sampling weights that are at a bound"
     )
@@ -92,15 +119,79 @@ class Checks(Section):
     min_share: float = Field(default=0.01, ge=0, le=1, description="least share of the smallest cluster")
     max_share: float = Field(default=0.5, ge=0, le=1, description="largest share of the largest cluster")
     max_boundary: float = Field(default=0.9, ge=0, le=1, description="largest share of images with d2 / d1 < 1.2")
+    max_share_drift: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="largest part of the images of shards that came after the fit that would have to change clusters "
+        "for the shares of those fitted on, beyond chance",
+    )
+    max_distance_drift: float = Field(
+        default=0.1,
+        ge=0,
+        description="largest relative rise of the mean distance to the own centroid in shards that came after the fit, "
+        "beyond chance",
+    )
+    max_boundary_drift: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="largest rise of the share of images at a boundary in shards after the fit, beyond chance",
+    )
     max_latent_mean: float = Field(default=0.5, gt=0, description="largest absolute mean of a shard's scaled latents")
     min_latent_std: float = Field(default=0.5, gt=0, description="least deviation of a shard's scaled latents")
     max_latent_std: float = Field(default=2.0, gt=0, description="largest deviation of a shard's scaled latents")
     min_psnr_db: float = Field(default=20.0, gt=0, description="least mean reconstruction PSNR, dB")
+    max_small_buckets: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="largest share of the images of a size in buckets of fewer than latents.report_batch images",
+    )
+    max_ratio_error: float = Field(
+        default=0.1, gt=0, description="largest mean distance of images from their buckets' ratio of sides, |log|"
+    )
+    max_clipped: float = Field(
+        default=0.002, ge=0, le=1, description="largest share of values that the range of experts.codec clips"
+    )
+    max_codec_error: float = Field(
+        default=0.05, gt=0, le=1, description="largest RMSE of experts.codec over the root mean square of the values"
+    )
+    min_codec_cosine: float = Field(
+        default=0.995,
+        ge=0,
+        le=1,
+        description="least mean cosine of text embeddings with themselves after experts.codec",
+    )
+    min_codec_psnr_db: float = Field(
+        default=40.0, gt=0, description="least mean PSNR of latents decoded after experts.codec against before, dB"
+    )
     max_split_error: float = Field(
         default=0.02,
         ge=0,
         le=1,
         description="largest distance of an expert's held-out share from experts.validation_fraction, beyond one group",
+    )
+    min_judge_agreement: float = Field(
+        default=0.7, ge=0, le=1, description="least mean share of a concept's answers that gave its commonest verdict"
+    )
+    min_judge_kappa: float = Field(
+        default=0.2, ge=-1, le=1, description="least Fleiss' kappa of the votes on concepts, where there is one"
+    )
+    max_failed_votes: float = Field(
+        default=0.1, ge=0, le=1, description="largest share of votes on concepts without an answer that counts"
+    )
+    min_concepts_kept: float = Field(
+        default=0.1, ge=0, le=1, description="least share of a pool's rows in concepts that the judge keeps"
+    )
+    max_concepts_kept: float = Field(
+        default=1.0, ge=0, le=1, description="largest share of a pool's rows in concepts that the judge keeps"
+    )
+    max_probe_loss: float = Field(
+        default=0.7, gt=0, le=1, description="largest loss at t = 0.5 of probe's common network, by an untrained one's"
+    )
+    max_probe_p: float = Field(
+        default=0.01, gt=0, le=0.5, description="largest share of permuted labels that probe's experts fit as well"
     )
     silent_rules_from: int = Field(
         default=1000, ge=0, description="images from which on a rule that rejects none of them is worth a warning"

@@ -17,6 +17,12 @@ class Clusters(Section):
         default=["image"], min_length=1, description="parts joined, each L2-normalised"
     )
     normalize: bool = Field(default=True, description="L2-normalise before the fit (distances are Euclidean there)")
+    reduce: Literal["none", "centre", "pca"] = Field(
+        default="none",
+        description="before the fit: subtract the mean of the images fitted on (centre), or that and keep the `dims` "
+        "directions in which they differ most (pca); then L2-normalised again where normalize is set",
+    )
+    dims: int = Field(default=64, ge=1, description="values kept by `reduce: pca`; fewer where images vary in fewer")
     fine: int | Literal["auto"] | None = Field(
         default=None, description="fine centroids of a two-stage fit; auto scales with the images; null fits k directly"
     )
@@ -26,6 +32,11 @@ class Clusters(Section):
     max_share: float | None = Field(
         default=None, gt=0, le=1, description="cap on the share of the largest cluster in the fit"
     )
+    keep_numbers: bool = Field(
+        default=False,
+        description="whether a new fit numbers its clusters after those of the model before, by the images they share; "
+        "what a root holds then depends on the fits it has seen. Else by falling size",
+    )
     max_train: int = Field(
         default=1_000_000, ge=1, description="most embeddings the fit reads, chosen by image_id hash"
     )
@@ -33,6 +44,9 @@ class Clusters(Section):
     restarts: int = Field(default=10, ge=1, description="k-means restarts; the lowest inertia wins")
     stability_seeds: int = Field(default=5, ge=2, description="seeds compared by adjusted Rand index in the report")
     sample: int = Field(default=5000, ge=100, description="most images used for silhouette, map and stability")
+    sweep: Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(distinct)] = Field(
+        default=[], description="further numbers of clusters that the report compares with k, and recommends one"
+    )
     min_images: int = Field(default=2, ge=1, description="clusters smaller than this are of low value and not selected")
     min_caption_diversity: float = Field(
         default=0.05, ge=0, le=1, description="least distinct captions per image of a cluster"

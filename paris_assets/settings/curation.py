@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from paris_assets.settings.credentials import refuse_secret_options
-from paris_assets.settings.section import Section
+from paris_assets.settings.section import Section, by_path
 
 FACTOR = (0.01, 100.0)
 """Least and largest factor of a boosted image."""
@@ -23,14 +23,6 @@ class ImageList(Section):
     def files(self) -> list[str]:
         """The list itself."""
         return [self.path]
-
-
-def _by_path(values: Any) -> Any:
-    """Paths stand for files, and one for a list of it."""
-    values = [values] if isinstance(values, str) else values
-    if not isinstance(values, list):
-        return values
-    return [{"path": value} if isinstance(value, str) else value for value in values]
 
 
 class Rule(Section):
@@ -131,12 +123,12 @@ class Curation(Section):
         description="levels, the loosest first: filtered_images.tier is the highest whose rules and those of all "
         "before are met. An image that does not reach the first is rejected",
     )
-    prune: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
+    prune: Annotated[list[ImageList], BeforeValidator(by_path)] = Field(
         default_factory=list,
         description="CSV files of images to reject (`pruned`), before every rule: columns image_id and reason, as "
         "`paris search` writes them",
     )
-    boost: Annotated[list[ImageList], BeforeValidator(_by_path)] = Field(
+    boost: Annotated[list[ImageList], BeforeValidator(by_path)] = Field(
         default_factory=list,
         description="CSV files of images that count more: image_id, reason, and if it is there boost, the factor; it "
         "is the column `boost` of curated_images and of the samples' metadata",
@@ -193,6 +185,27 @@ class VectorDuplicates(Section):
     cosine: float = Field(default=0.95, ge=0.5, le=1, description="smallest cosine of two vectors that makes a copy")
 
 
+class CopyDuplicates(Section):
+    """Images whose `copy_embeddings` are close are copies as well, under a profile with a `copy_embedder`."""
+
+    cosine: float = Field(
+        default=0.75,
+        ge=0.5,
+        le=1,
+        description="smallest cosine that makes a copy; SSCD's is 0.75, that of small-copy-detector 0.56",
+    )
+    probes: int = Field(
+        default=4,
+        ge=2,
+        description="of more than 32,768 images: how many of the nearest k-means cells each meets, to find candidates",
+    )
+    min_contrast: float = Field(
+        default=4.0,
+        ge=0,
+        description="deviation of a thumbnail's grey levels below which a picture is blank and its vector says nothing",
+    )
+
+
 class Duplicates(Section):
     """Near-duplicates: all pairs within a Hamming radius of the 64-bit pHash, verified by a second measure."""
 
@@ -205,6 +218,7 @@ class Duplicates(Section):
         description="`{encoder: NAME, cosine: 0.95}`: pairs that are close in the vectors of an encoder of "
         "picture_embeddings are copies as well, whatever their pHashes; all pairs are looked at",
     )
+    copies: CopyDuplicates = CopyDuplicates()
     growth: Literal["keep_published", "rerank"] = Field(
         default="keep_published", description="whether a curated image stays keeper when a better copy arrives later"
     )

@@ -26,6 +26,14 @@ def distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def by_path(values: Any) -> Any:
+    """Settings of a list of files: paths stand for files, and one for a list of it."""
+    values = [values] if isinstance(values, str) else values
+    if not isinstance(values, list):
+        return values
+    return [{"path": value} if isinstance(value, str) else value for value in values]
+
+
 class Section(BaseModel):
     """A part of the profile; unknown keys are errors and values are fixed once read."""
 
@@ -62,7 +70,7 @@ def without_tuning(value: Any) -> Any:
             for name, field in fields.items()
             if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("tuning"))
         }
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [without_tuning(item) for item in value]
     if isinstance(value, dict):
         return {key: without_tuning(item) for key, item in value.items()}

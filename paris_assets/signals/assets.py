@@ -6,7 +6,7 @@ from paris_assets.config import Profile
 from paris_assets.dag.assets import shard_asset
 from paris_assets.images.reader import ImageTars
 from paris_assets.models.registry import Models
-from paris_assets.signals.schema import CONTENT_SCORES, IMAGE_SIGNALS, PICTURE_EMBEDDINGS
+from paris_assets.signals.schema import CONTENT_SCORES, COPY_EMBEDDINGS, IMAGE_SIGNALS, PICTURE_EMBEDDINGS
 from paris_assets.storage.output import Output
 
 
@@ -50,12 +50,38 @@ def picture_embeddings(
 
     Scores and clusters read these instead of running a network again; an image without vector has a reason.
     """
-    from paris_assets.rules.verdicts import passing_signals
-    from paris_assets.signals.scoring import embedded
+    from paris_assets.signals.scoring import embedded, passing_of
 
-    passing = passing_signals(raw_images, image_signals, profile.curation)
-    measured = image_signals.select(pl.len()).collect().item()
-    return embedded(passing, measured, images.of(shard, raw_images), profile.picture_embeddings, models)
+    passing = passing_of(raw_images, image_signals, profile.curation)
+    return embedded(passing, images.of(shard, raw_images), profile.picture_embeddings, models)
+
+
+@shard_asset(
+    COPY_EMBEDDINGS,
+    group="signals",
+    kinds={"pytorch"},
+    settings=["copy_embedder"],
+    row_settings=["curation.signal_rules"],
+    used_if=lambda profile: profile.copy_embedder is not None,
+    pool="gpu",
+)
+def copy_embeddings(
+    shard: str,
+    images: ImageTars,
+    models: Models,
+    profile: Profile,
+    raw_images: pl.LazyFrame,
+    image_signals: pl.LazyFrame,
+) -> Output:
+    """One vector of length one per image that passes the rules on signals, by the network that finds copies.
+
+    Images whose vectors are close count as copies, whatever their pHashes; an image without vector has a reason.
+    """
+    from paris_assets.signals.scoring import embedded_for_copies, passing_of
+
+    assert profile.copy_embedder is not None
+    passing = passing_of(raw_images, image_signals, profile.curation)
+    return embedded_for_copies(passing, images.of(shard, raw_images), profile.copy_embedder, models)
 
 
 @shard_asset(
@@ -81,9 +107,7 @@ def content_scores(
 
     Only images that pass the rules on signals are scored; a head reads stored vectors, other scorers the pixels.
     """
-    from paris_assets.rules.verdicts import passing_signals
-    from paris_assets.signals.scoring import scored
+    from paris_assets.signals.scoring import passing_of, scored
 
-    passing = passing_signals(raw_images, image_signals, profile.curation)
-    measured = image_signals.select(pl.len()).collect().item()
-    return scored(passing, measured, images.of(shard, raw_images), picture_embeddings, profile, models)
+    passing = passing_of(raw_images, image_signals, profile.curation)
+    return scored(passing, images.of(shard, raw_images), picture_embeddings, profile, models)

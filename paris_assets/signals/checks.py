@@ -5,16 +5,18 @@ import polars as pl
 from paris_assets.config import SCORED_TEXT, Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, make_again, shard_check
 from paris_assets.dag.joins import same_images
-from paris_assets.dag.moments import scale
+from paris_assets.dag.moments import Scale, scale
 from paris_assets.dag.records import Record, Records
 from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_said
 from paris_assets.settings.checks import Checks
 from paris_assets.settings.import_path import SHIPPED
-from paris_assets.signals.schema import RANGES
+from paris_assets.signals.schema import EMBEDDING, RANGES
 
 DEGRADATION_SCORER = "degradation"
 FEW = 8
 """Scores that may be equal by chance."""
+UNIT_SLACK = 1e-3
+"""By how much the rounding to float16 may change the length of a vector."""
 COMPARED = 16
 """Earlier shards that one is compared with."""
 
@@ -101,17 +103,8 @@ def vectors_sane(picture_embeddings: pl.LazyFrame, profile: Profile) -> CheckOut
     problems, good, figures, most = list[str](), list[str](), Figures(), profile.checks.max_without_vector
     reasons = picture_embeddings.select("reason").collect()["reason"]
     for column in profile.picture_embeddings:
-        found, missing = scale(picture_embeddings, column), picture_embeddings.filter(pl.col(column).is_null())
-        lacking = missing.select("reason").collect()["reason"]
-        wrong = found.not_finite - len(lacking)
-        said = vector_problems(found, profile.checks, found.rows - len(lacking) > 1, wrong)
-        if found.rows > found.not_finite and found.smallest_norm == 0:
-            said.append("a vector is all zeros")
-        if lacking.null_count():
-            said.append(f"{lacking.null_count()} images have neither vector nor reason")
-        if len(lacking) > most * found.rows:
-            said.append(f"{len(lacking)} of {found.rows} images have no vector, at most {most:.0%} expected")
-        problems += [f"{column}: {clause}" for clause in said]
+        clauses, found, wrong = _vector_clauses(picture_embeddings, column, profile.checks)
+        problems += [f"{column}: {clause}" for clause in clauses]
         good.append(f"{column}: {vectors_said(found)}")
         figures |= {
             name if name.startswith("checks.") else f"{column}_{name}": value
@@ -122,10 +115,51 @@ def vectors_sane(picture_embeddings: pl.LazyFrame, profile: Profile) -> CheckOut
     return CheckOutcome.of(problems, "; ".join(good), figures, advice)
 
 
+def _vector_clauses(table: pl.LazyFrame, column: str, bounds: Checks) -> tuple[list[str], Scale, int]:
+    """What is wrong with a column of vectors; their scale; and how many are neither finite nor null for a reason."""
+    found = scale(table, column)
+    lacking = table.filter(pl.col(column).is_null()).select("reason").collect()["reason"]
+    wrong = found.not_finite - len(lacking)
+    said = vector_problems(found, bounds, found.rows - len(lacking) > 1, wrong)
+    if found.rows > found.not_finite and found.smallest_norm == 0:
+        said.append("a vector is all zeros")
+    if lacking.null_count():
+        said.append(f"{lacking.null_count()} images have neither vector nor reason")
+    if len(lacking) > bounds.max_without_vector * found.rows:
+        most = f"at most {bounds.max_without_vector:.0%} expected"
+        said.append(f"{len(lacking)} of {found.rows} images have no vector, {most}")
+    return said, found, wrong
+
+
+def copy_vectors_joined(
+    shard: str,
+    raw_images: pl.LazyFrame,
+    image_signals: pl.LazyFrame,
+    copy_embeddings: pl.LazyFrame,
+    profile: Profile,
+) -> CheckOutcome:
+    """Every image that passes the rules on signals has exactly one row of a copy vector, or of a reason."""
+    from paris_assets.rules.verdicts import passing_signals
+
+    passing = passing_signals(raw_images, image_signals, profile.curation)
+    return same_images("copy_embeddings", shard, copy_embeddings, passing.to_frame().lazy())
+
+
+def copy_vectors_sane(copy_embeddings: pl.LazyFrame, bounds: Checks) -> CheckOutcome:
+    """Copy vectors are finite, of length one, differ between images, and few images lack one."""
+    problems, found, wrong = _vector_clauses(copy_embeddings, EMBEDDING, bounds)
+    norms = (found.smallest_norm, found.largest_norm)
+    if found.rows > found.not_finite and not all(abs(norm - 1) <= UNIT_SLACK for norm in norms):
+        problems.append(f"vectors have lengths of {norms[0]:.4g} to {norms[1]:.4g}, not 1")
+    figures = vector_figures(found, bounds, wrong) | {"checks.max_without_vector": bounds.max_without_vector}
+    advice = "Look at copy_embedder (weights, precision), and at the column reason of copy_embeddings."
+    return CheckOutcome.of(problems, vectors_said(found), figures, advice)
+
+
 def scores_sane(content_scores: pl.LazyFrame, profile: Profile) -> CheckOutcome:
     """Every score is a finite number, is there for some images, and is not the same for all of them; what `degradation`
     tells lies within 0 and 1."""
-    from paris_assets.models.registry import score_columns
+    from paris_assets.models.score_columns import score_columns
 
     rows, problems = content_scores.collect(), list[str]()
     figures: Figures = {}
@@ -179,5 +213,7 @@ signal_shift_check = shard_check("image_signals")(like_earlier_shards)
 score_shift_check = shard_check("content_scores")(like_earlier_shards)
 vector_ids_check = shard_check("picture_embeddings")(vectors_joined)
 vectors_check = shard_check("picture_embeddings")(vectors_sane)
+copy_vector_ids_check = shard_check("copy_embeddings")(copy_vectors_joined)
+copy_vectors_check = shard_check("copy_embeddings")(copy_vectors_sane)
 scores_check = shard_check("content_scores")(scores_sane)
 heads_check = shard_check("content_scores")(heads_fit)

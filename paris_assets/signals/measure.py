@@ -8,13 +8,14 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from PIL import Image
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from paris_assets.config import Signals
 from paris_assets.images.decode import Undecodable, decode_rgb
@@ -23,17 +24,18 @@ from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
 from paris_assets.signals.signal import Caller, DataType, Signal, SignalError, Values, caller, load_signals
 from paris_assets.spent import CLOCK, DECODING
 
-BATCH_IMAGES = 4  # few, so that the threads end a small shard together
+BATCH_IMAGES = 4
+LAST_IMAGES = 2  # for each thread: the last of a shard, which go one by one, so that threads end together
 BATCH_PIXELS = 4_000_000  # decoded pixels after which a thread measures what it holds: they are to stay in its cache
 FRAME_BATCHES = 1024 // BATCH_IMAGES
 
 
 class _Batch(NamedTuple):
-    """Some images: why each could not be decoded, and the columns of those that could."""
+    """Some images: why each could not be decoded, and what each signal measured of those that could."""
 
     image_ids: list[str]
     errors: list[str | None]
-    columns: list[pl.Series]
+    parts: list[list[Values]]
 
 
 def signal_schema(settings: Signals) -> dict[str, DataType]:
@@ -65,7 +67,7 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
     """Measure images with every signal that the settings name.
 
     Images are decoded once each, by threads (decoders, Pillow and numpy release the GIL). Only a window of
-    `2 x threads` batches of 4 images is held, whatever the length of `images`.
+    `2 x threads` batches of 4 images is held, and 2 images per thread ahead of it, whatever the length of `images`.
 
     Args:
         images: (image_id, file bytes), sorted by image_id.
@@ -83,7 +85,7 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
     empty = True
     while found := list(islice(batches, FRAME_BATCHES)):
         empty = False
-        yield _frame(found)
+        yield _frame(found, signals)
     if empty:
         yield pl.DataFrame(schema=signal_schema(settings))
 
@@ -95,12 +97,15 @@ def cores() -> int:
 
 def _measured_batches(images: Iterable[tuple[str, bytes]], signals: Sequence[Signal], threads: int) -> Iterator[_Batch]:
     """What is measured of each batch, in order, from a bounded window of futures."""
-    images, measuring = iter(images), [(signal, caller(signal)) for signal in signals]
+    measuring = [(signal, caller(signal)) for signal in signals]
     window: deque[Future[_Batch]] = deque()
     # The pool uses every core; a BLAS with threads of its own only gets in its way.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads, thread_name_prefix="signals") as pool:
+    with (
+        _libraries().limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(threads, thread_name_prefix="signals") as pool,
+    ):
         try:
-            while batch := list(islice(images, BATCH_IMAGES)):
+            for batch in _batches(images, LAST_IMAGES * threads):
                 window.append(pool.submit(_measure_batch, batch, measuring))
                 if len(window) >= 2 * threads:
                     yield window.popleft().result()
@@ -109,6 +114,23 @@ def _measured_batches(images: Iterable[tuple[str, bytes]], signals: Sequence[Sig
         finally:
             for future in window:
                 future.cancel()
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those with threads of their own, once signals are loaded: to find them takes longer than to measure an image."""
+    return ThreadpoolController()
+
+
+def _batches(images: Iterable[tuple[str, bytes]], last: int) -> Iterator[list[tuple[str, bytes]]]:
+    """Images in batches of 4, the last so many each by itself; as many are held ahead."""
+    images = iter(images)
+    ahead = deque(islice(images, last))
+    for image in images:
+        ahead.append(image)
+        if len(ahead) == last + BATCH_IMAGES:
+            yield [ahead.popleft() for _ in range(BATCH_IMAGES)]
+    yield from ([image] for image in ahead)
 
 
 def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[tuple[Signal, Caller]]) -> _Batch:
@@ -133,8 +155,7 @@ def _measure_batch(batch: list[tuple[str, bytes]], signals: Sequence[tuple[Signa
             measure_decoded()
     if decoded:
         measure_decoded()
-    columns = [column for found, (signal, _) in zip(parts, signals, strict=True) for column in _columns(signal, found)]
-    return _Batch([image_id for image_id, _ in batch], errors, columns)
+    return _Batch([image_id for image_id, _ in batch], errors, parts)
 
 
 def _values(signal: Signal, call: Caller, rgb: list[np.ndarray], files: list[ImageFile]) -> Values:
@@ -161,8 +182,6 @@ def _columns(signal: Signal, parts: list[Values]) -> list[pl.Series]:
 
 
 def _joined(parts: list[Sequence[Any] | np.ndarray]) -> Sequence[Any] | np.ndarray:
-    if len(parts) == 1:
-        return parts[0]
     arrays = [part for part in parts if isinstance(part, np.ndarray)]
     return np.concatenate(arrays) if arrays and len(arrays) == len(parts) else list(chain.from_iterable(parts))
 
@@ -171,11 +190,12 @@ def _path(signal: Signal) -> str:
     return f"{type(signal).__module__}:{type(signal).__name__}"
 
 
-def _frame(batches: list[_Batch]) -> pl.DataFrame:
+def _frame(batches: list[_Batch], signals: Sequence[Signal]) -> pl.DataFrame:
     """The rows of some batches: what was decoded has its values, the others null."""
     errors = pl.Series("error", [error for batch in batches for error in batch.errors], pl.String)
     ids = pl.Series("image_id", [image_id for batch in batches for image_id in batch.image_ids], pl.String)
-    columns = [pl.concat(parts) for parts in zip(*(batch.columns for batch in batches), strict=True)]
+    parts = [[*chain.from_iterable(found)] for found in zip(*(batch.parts for batch in batches), strict=True)]
+    columns = [column for signal, found in zip(signals, parts, strict=True) for column in _columns(signal, found)]
     decoded = pl.DataFrame([errors.is_null().arg_true().alias("row"), *columns])
     rows = pl.DataFrame([ids, errors.is_not_null().alias("undecodable"), errors]).with_row_index("row")
     names = ["image_id", *decoded.columns[1:], "undecodable", "error"]

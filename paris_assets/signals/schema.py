@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 
-from paris_assets.storage.schema import Schema
+from paris_assets.storage.schema import ArrayOf, Schema
 
 _PIXELS = "raw_images.image_id"  # which names the bytes that everything here is measured on
 MEASURED = {
@@ -94,6 +94,15 @@ PICTURE_EMBEDDINGS = Schema(
         "reason": (pl.String, "why an encoder gave no vector, which is null then; null where each did", _PIXELS),
     },
     others="vector by the encoder of this name in the profile, as it gave it: Array(Float16, dim)",
+)
+EMBEDDING = "embedding"
+"""Column of vectors."""
+COPY_EMBEDDINGS = Schema(
+    {
+        "image_id": _PASSING,
+        EMBEDDING: (ArrayOf(pl.Float16, ("dim",)), "vector for finding copies, of length one", _PIXELS),
+        "reason": (pl.String, "why there is no vector, which is null then", _PIXELS),
+    }
 )
 DEGRADATION = {
     f"degradation_{part}": (

@@ -12,7 +12,7 @@ from paris_assets.errors import BrokenInvariant
 from paris_assets.images.decode import Undecodable
 from paris_assets.models.batches import BatchStats, Images
 from paris_assets.models.protocols import ImageScorer
-from paris_assets.models.registry import part_columns
+from paris_assets.models.score_columns import part_columns
 from paris_assets.models.together import run_together
 
 

@@ -3,45 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from paris_assets.config import SCORED_TEXT, Model, Profile
+from paris_assets.config import SCORED_TEXT, Curation, Model, Profile
 from paris_assets.errors import BrokenInvariant
 from paris_assets.images.reader import ShardImages
 from paris_assets.models.batches import BatchStats
 from paris_assets.models.encoders import is_head, require_fit
 from paris_assets.models.head_card import read_card
-from paris_assets.models.registry import Models, score_columns
+from paris_assets.models.registry import Models
+from paris_assets.models.score_columns import score_columns
 from paris_assets.rules.columns import distinct_images
+from paris_assets.rules.verdicts import passing_signals
 from paris_assets.signals.distribution import sketched
 from paris_assets.signals.embeddings import REASON, embed_pictures
 from paris_assets.signals.heads import OnVectors, head_scores
+from paris_assets.signals.schema import EMBEDDING
 from paris_assets.signals.scores import score
 from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
 
 
-def embedded(
-    passing: pl.Series, measured: int, images: ShardImages, encoders: Mapping[str, Model], models: Models
-) -> Output:
+class Passing(NamedTuple):
+    """Images of a shard that are worth the work of networks.
+
+    Attributes:
+        image_ids: of them, sorted.
+        measured: images of the shard, these and the others.
+    """
+
+    image_ids: pl.Series
+    measured: int
+
+    def output(self, reason: str) -> Output:
+        """One that counts the others."""
+        return Output(rows_in=self.measured, rejects={reason: self.measured - len(self.image_ids)})
+
+
+def passing_of(raw_images: pl.LazyFrame, image_signals: pl.LazyFrame, rules: Curation) -> Passing:
+    """Images that pass the rules on signals."""
+    measured = image_signals.select(pl.len()).collect().item()
+    return Passing(passing_signals(raw_images, image_signals, rules), measured)
+
+
+def embedded(passing: Passing, images: ShardImages, encoders: Mapping[str, Model], models: Models) -> Output:
     """Rows of `picture_embeddings`.
 
     Args:
-        passing: image_ids worth the work, sorted.
-        measured: images of the shard, embedded or not.
         encoders: column -> network.
     """
-    output, stats = Output(rows_in=measured, rejects={"not_embedded": measured - len(passing)}), BatchStats()
+    names = {column: f"picture_embeddings.{column}" for column in encoders}
+    return _embedded(passing, images, encoders, names, models, of_length_one=False)
+
+
+def embedded_for_copies(passing: Passing, images: ShardImages, embedder: Model, models: Models) -> Output:
+    """Rows of `copy_embeddings`."""
+    return _embedded(passing, images, {EMBEDDING: embedder}, {EMBEDDING: "copy_embedder"}, models, of_length_one=True)
+
+
+def _embedded(
+    passing: Passing,
+    images: ShardImages,
+    encoders: Mapping[str, Model],
+    names: Mapping[str, str],
+    models: Models,
+    of_length_one: bool,
+) -> Output:
+    output, stats = passing.output("not_embedded"), BatchStats()
 
     def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         networks = {column: models.load(settings) for column, settings in sorted(encoders.items())}
-        yield from embed_pictures(images.read(missing), networks, stats=stats)
-        output.facts["models"] = _identities("picture_embeddings", networks)
+        yield from embed_pictures(images.read(missing), networks, stats=stats, of_length_one=of_length_one)
+        output.facts["models"] = {names[column]: network.identity() for column, network in networks.items()}
         output.note_halved(stats.halved)
 
-    output.rows = lambda previous: _counted(reuse_rows(passing.to_frame(), previous, compute), output)
+    output.rows = lambda previous: _counted(reuse_rows(passing.image_ids.to_frame(), previous, compute), output)
     return output
 
 
@@ -55,8 +93,7 @@ def _counted(frames: Iterable[pl.DataFrame], output: Output) -> Iterator[pl.Data
 
 
 def scored(
-    passing: pl.Series,
-    measured: int,
+    passing: Passing,
     images: ShardImages,
     vectors: pl.LazyFrame | None,
     profile: Profile,
@@ -65,16 +102,14 @@ def scored(
     """Rows of `content_scores`.
 
     Args:
-        passing: image_ids worth scoring, sorted.
-        measured: images of the shard, scored or not.
         vectors: their `picture_embeddings`, or None where no score is on one.
 
     Raises:
         WeightsError: a head of another encoder than the one whose vectors it is to read.
     """
-    output, stats = Output(rows_in=measured, rejects={"not_scored": measured - len(passing)}), BatchStats()
+    output, stats = passing.output("not_scored"), BatchStats()
     output.facts["heads"] = dict(_statements(profile))
-    wanted, keys = passing.to_frame(), ["image_id"]
+    wanted, keys = passing.image_ids.to_frame(), ["image_id"]
     if any(score.text for score in profile.scores.values()):
         texts = distinct_images(images.ledger).select("image_id", pl.col("text").alias(SCORED_TEXT)).collect()
         wanted, keys = wanted.join(texts, on="image_id", how="left", maintain_order="left"), ["image_id", SCORED_TEXT]
@@ -90,7 +125,7 @@ def scored(
         if not pixels:
             yield made.select(order)
         networks = {**pixels, **{column: each.texts or each.head for column, each in heads.items()}}
-        output.facts["models"] = _identities("scores", networks)
+        output.facts["models"] = {f"scores.{column}": network.identity() for column, network in networks.items()}
         output.note_halved(stats.halved)
 
     output.rows = sketched(lambda previous: reuse_rows(wanted, previous, compute, keys), output)
@@ -124,7 +159,3 @@ def _load_head(column: str, profile: Profile, models: Models) -> OnVectors:
     assert settings.on is not None
     texts = models.load_text_tower(profile.picture_embeddings[settings.on]) if settings.text else None
     return OnVectors(models.load(settings), settings.on, texts)
-
-
-def _identities(section: str, networks: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{section}.{column}": network.identity() for column, network in networks.items()}

@@ -12,7 +12,7 @@ import polars as pl
 from paris_assets.config import Profile
 from paris_assets.errors import UserError
 from paris_assets.images.file import ImageFile
-from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES
+from paris_assets.rules.columns import FILE_COLUMNS, SOURCE_SCORES, VERDICTS
 from paris_assets.settings.import_path import OWN_ERRORS, ImportPathError, in_words, load_class
 
 DataType = pl.DataType | type[pl.DataType]
@@ -105,7 +105,8 @@ def load_signals(paths: Sequence[str]) -> list[Signal]:
         SignalError: a path that leads to no signal, or a column that two signals share; names the paths.
     """
     signals: list[Signal] = []
-    owners = dict.fromkeys(RESERVED, "the table itself") | dict.fromkeys(SOURCE_SCORES, "the source")
+    owners = dict.fromkeys(RESERVED, "the table itself") | dict.fromkeys(VERDICTS, "filtered_images")
+    owners |= dict.fromkeys(SOURCE_SCORES, "the source")
     for path in paths:
         signal = _load(path)
         for column in signal.schema:

@@ -7,11 +7,9 @@ import glob
 import hashlib
 import os
 import shutil
-import stat
-import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zlib import crc32
@@ -19,7 +17,8 @@ from zlib import crc32
 from paris_assets.errors import explained
 from paris_assets.storage.address import parse_address
 from paris_assets.storage.lock import exclusive, free, held
-from paris_assets.storage.object_store import ObjectStore, Stamp, StorageError
+from paris_assets.storage.object_store import ObjectStore, Stamp
+from paris_assets.storage.private_folder import private_folder
 from paris_assets.storage.s3 import S3Credentials, S3Objects
 
 LOCKS = 64
@@ -89,6 +88,15 @@ class Location:
         """A file opened for random reads: all of them see one version of it, or fail."""
         with self._objects.open(_relative(path)) if self._objects else _opened(self.uri(path)) as file:
             yield file
+
+    def ranges(self, path: str) -> Callable[[int, int], bytes]:
+        """Reads (first byte, bytes) of one version of a remote file, by a request each, from several threads at once.
+
+        Fewer bytes come at its end; StorageError once it is replaced, FileNotFoundError when there is none.
+        """
+        if not self._objects:
+            raise ValueError(f"{self.url} is a folder: map its files")
+        return self._objects.ranges(_relative(path))
 
     def put(self, local: Path, path: str) -> None:
         """Move a complete scratch file to its final name, replacing what is there."""
@@ -192,23 +200,6 @@ class Location:
 
     def _scratch_parent(self) -> Path:
         return private_folder() if self.remote else Path(self.url) / ".scratch"
-
-
-def private_folder() -> Path:
-    """The folder below the temporary directory for files of remote roots, which only this user can read or change.
-
-    Raises:
-        StorageError: what is there under its name was put there by another user, or is no folder.
-    """
-    folder = Path(tempfile.gettempdir()) / f"paris_assets-{os.getuid()}"
-    with suppress(FileExistsError):
-        folder.mkdir(0o700)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        found = f"of user {status.st_uid}" if stat.S_ISDIR(status.st_mode) else "no folder, perhaps a link elsewhere"
-        raise StorageError(f"{folder} is {found}, so files of a run are not safe there: remove it, or set TMPDIR")
-    folder.chmod(0o700)
-    return folder
 
 
 def sha256_file(path: Path) -> str:

@@ -65,6 +65,9 @@ class ObjectStore:
     def __init__(self, url: str) -> None:
         self.url = url
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.url,)  # another process connects by itself
+
     def scan_options(self) -> dict[str, Any]:
         """polars' ``storage_options``."""
         return {}
@@ -93,7 +96,14 @@ class ObjectStore:
     def open(self, path: str) -> IO[bytes]:
         """A seekable file over one version of the object; reading fails once it is replaced."""
         head = self.head(path)
-        return io.BufferedReader(_Ranges(head.size, lambda at, size: self._block(path, head, at, size)), WINDOW_BYTES)
+        return io.BufferedReader(_Ranges(head.size, self._ranges(path, head)), WINDOW_BYTES)
+
+    def ranges(self, path: str) -> Callable[[int, int], bytes]:
+        """Reads (first byte, bytes) of one version of the object; they fail once it is replaced."""
+        return self._ranges(path, self.head(path))
+
+    def _ranges(self, path: str, head: Head) -> Callable[[int, int], bytes]:
+        return lambda at, size: self._block(path, head, at, size)
 
     def put(self, local: Path, path: str) -> None:
         """Send a file: one request, or for a large one parts that only together become an object."""

@@ -48,6 +48,7 @@ class Output:
         rejects: reason -> rows that did not go on.
         facts: small JSON values kept in the record and shown in the UI.
         files: path relative to the root -> finished local file; moved into place before the record is written.
+        hashes: path -> sha256 of those of these files that were hashed while they were written; others are read again.
         pictures: path relative to the root -> PNG bytes, shown in the UI and not kept in the record.
         samples: images of the table that the UI shows, where the root is on this disk.
         links: name -> path relative to the root of a published file that the UI points to.
@@ -60,6 +61,7 @@ class Output:
     rejects: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
     samples: Samples | None = None
     links: dict[str, str] = field(default_factory=dict)

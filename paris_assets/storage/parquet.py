@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from paris_assets.storage.checksum import seal
@@ -31,8 +31,9 @@ class Written(NamedTuple):
 class TableWriter:
     """Writes chunks of any size as row groups of one fixed size, hashing what it writes.
 
-    The row-group size depends on the schema only, so the bytes do not depend on how the rows arrived. Wide fixed-size
-    arrays (embeddings, latents) are stored uncompressed and without statistics; other columns use zstd.
+    Row groups are cut by the schema and, where rows hold bytes, by their sizes, so what is written does not depend on
+    how the rows arrived. Fixed-size arrays and bytes (embeddings, latents) are stored uncompressed and without
+    statistics; other columns use zstd.
     """
 
     def __init__(self, path: Path, volatile: tuple[str, ...] = (), slice_by: str | None = None) -> None:
@@ -50,11 +51,12 @@ class TableWriter:
         if self._schema is None:
             self._schema = schema = table.schema.remove_metadata()
             self._group_rows = group_rows(schema)
+            self._binary = [field.name for field in schema if _is_binary(field.type)]
             self._writer = _open_writer(self._path, schema)
             self._hash.update(schema.to_string().encode())
         self._pending.append(table.cast(self._schema))
-        while sum(part.num_rows for part in self._pending) >= self._group_rows:
-            self._flush(self._group_rows)
+        while rows := self._full_group():
+            self._flush(rows)
 
     def finish(self, files: Iterable[tuple[str, str]], metadata: Callable[[Written], Mapping[str, str]]) -> Written:
         """Write the rest and the footer.
@@ -85,6 +87,16 @@ class TableWriter:
         if self._writer is not None:
             self._writer.close()
 
+    def _full_group(self) -> int:
+        """Rows of the next row group, 0 while more are to come: those that make it full, at least one."""
+        rows = sum(part.num_rows for part in self._pending)
+        full = self._group_rows if rows >= self._group_rows else 0
+        if not self._binary or not rows:
+            return full
+        ends = np.concatenate([_binary_bytes(part, self._binary) for part in self._pending]).cumsum()
+        by_bytes = int(np.searchsorted(ends, GROUP_BYTES)) + 1
+        return min(by_bytes, full or by_bytes) if by_bytes <= rows else full
+
     def _flush(self, rows: int) -> None:
         assert self._writer is not None
         pending = pa.concat_tables(self._pending)
@@ -98,7 +110,7 @@ class TableWriter:
         digest_rows(self._hash, stable)
         if self._slice_by:
             for key in group[self._slice_by].unique().to_pylist():
-                rows_of_key = stable.filter(ds.field(self._slice_by) == key)
+                rows_of_key = stable.filter(pc.call_function("equal", [stable[self._slice_by], key]))
                 self._slices.setdefault(key, []).append(rows_of_key)
 
 
@@ -117,8 +129,18 @@ def _fixed_bytes(kind: pa.DataType) -> int:
         return 16
 
 
+def _is_binary(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _binary_bytes(table: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """(N,) int64: bytes of each row in these columns."""
+    lengths = [pc.fill_null(pc.call_function("binary_length", [table[name]]), 0) for name in names]
+    return np.sum([np.asarray(each, np.int64) for each in lengths], axis=0)
+
+
 def _open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    wide = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
+    wide = {field.name for field in schema if pa.types.is_fixed_size_list(field.type) or _is_binary(field.type)}
     leaves = list(_leaves(schema))
     narrow = [leaf for leaf in leaves if leaf.split(".")[0] not in wide]
     compression = {leaf: "zstd" if leaf in narrow else "none" for leaf in leaves}

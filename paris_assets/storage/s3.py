@@ -74,6 +74,9 @@ class S3Objects(ObjectStore):
         self._bucket, self._prefix = split_url(url)
         self._credentials = credentials
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.url, self._credentials)
+
     def scan_options(self) -> dict[str, Any]:
         """polars' ``storage_options``, with the credentials of this moment."""
         now = self._ask("", lambda: self._signed_in.get_credentials().get_frozen_credentials())

@@ -24,16 +24,21 @@ class ArrayOf:
     Attributes:
         item: type of the values.
         sizes: a name per axis, as people read it.
+        or_ragged: whether a profile may have rows of sizes of their own in place of it: their bytes, little-endian and
+            in C order. Lists of arrays would say the same; Parquet writes and reads bytes 6 to 13 times as fast.
     """
 
     item: Kind
     sizes: tuple[str, ...]
+    or_ragged: bool = False
 
     def __str__(self) -> str:
-        return f"Array({self.item}, ({', '.join(self.sizes)}))"
+        return f"Array({self.item}, ({', '.join(self.sizes)})){' or its bytes' if self.or_ragged else ''}"
 
     def accepts(self, found: Kind) -> bool:
         """Whether a column's type is such an array, of any size."""
+        if self.or_ragged and found == pl.Binary:
+            return True
         return isinstance(found, pl.Array) and len(found.shape) == len(self.sizes) and _innermost(found) == self.item
 
 
@@ -79,24 +84,21 @@ class Schema(Mapping[str, Column]):
     def __len__(self) -> int:
         return len(self._columns)
 
-    def polars(self, **shapes: tuple[int, ...]) -> pl.Schema:
+    def polars(self, without: Container[str] = (), **shapes: tuple[int, ...] | None) -> pl.Schema:
         """Names and types, for building frames.
 
         Args:
-            shapes: of the columns whose size only the profile or a network knows.
+            without: columns that a profile does without.
+            shapes: of the columns whose size only the profile or a network knows; None: rows have their own.
 
         Raises:
             TypeError: such a column got no shape; ``fixed`` leaves those out.
         """
-        open_ended = [name for name, column in self.items() if isinstance(column.kind, ArrayOf) and name not in shapes]
+        chosen = {name: column.kind for name, column in self.items() if name not in without}
+        open_ended = [name for name, kind in chosen.items() if isinstance(kind, ArrayOf) and name not in shapes]
         if open_ended:
             raise TypeError(f"columns {open_ended} have no size of their own")
-        return pl.Schema(
-            {
-                name: pl.Array(column.kind.item, shapes[name]) if isinstance(column.kind, ArrayOf) else column.kind
-                for name, column in self.items()
-            }
-        )
+        return pl.Schema({name: _sized(kind, shapes.get(name)) for name, kind in chosen.items()})
 
     def fixed(self) -> pl.Schema:
         """Names and types of the columns whose type is known whatever the profile says."""
@@ -139,6 +141,12 @@ class Schema(Mapping[str, Column]):
 def every(asset: str, *columns: str) -> tuple[str, ...]:
     """``asset.column`` of several columns."""
     return tuple(f"{asset}.{column}" for column in columns)
+
+
+def _sized(kind: Kind | ArrayOf, shape: tuple[int, ...] | None) -> Kind:
+    if not isinstance(kind, ArrayOf):
+        return kind
+    return pl.Binary() if shape is None else pl.Array(kind.item, shape)
 
 
 def _innermost(kind: pl.Array) -> Kind:

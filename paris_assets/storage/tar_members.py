@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 BLOCK = 512
+
+
+class Bytes(Protocol):
+    """A file's bytes by position: a ``mmap``, bytes, or what fetches them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 class TornTar(ValueError):
@@ -26,7 +33,7 @@ class Member(NamedTuple):
         return self.name.partition(".")[0]
 
 
-def members(view: mmap.mmap) -> Iterator[Member]:
+def members(view: Bytes) -> Iterator[Member]:
     """Plain members of a tar in order.
 
     Raises:

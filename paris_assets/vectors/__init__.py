@@ -1,1 +1,1 @@
-"""Arithmetic of stored vectors, beside the stages: duplicates compare them, and so does the search."""
+"""Arithmetic of stored vectors, beside the stages: cosines, nearest neighbours, k-means."""

@@ -8,6 +8,9 @@ import torch
 SLACK = 1e-4
 """More than the rounding of a product of float32 unit vectors: what comes so near to a bound is computed again."""
 
+EXACT = 1 << 12
+"""Pairs computed in full at a time."""
+
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Cosine of each row with the row beside it, by that row alone.
@@ -24,6 +27,23 @@ def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     lengths = np.sqrt(np.square(a).sum(axis=1) * np.square(b).sum(axis=1))
     products = (a * b).sum(axis=1)
     return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0).clip(-1, 1)
+
+
+def cosines_of_pairs(left: np.ndarray, right: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Cosines of rows of `left` with rows of `right`, a block in memory at a time: however many pairs there are.
+
+    Args:
+        left, right: (N, D) and (M, D), not normalised; they may lie in a file.
+        pairs: (P, 2) positions, one in each.
+
+    Returns:
+        (P,) float64.
+    """
+    found = np.empty(len(pairs))
+    for start in range(0, len(pairs), EXACT):
+        at, met = pairs[start : start + EXACT].T
+        found[start : start + EXACT] = cosines(left[at], right[met])
+    return found
 
 
 def unit_rows(vectors: np.ndarray) -> torch.Tensor:

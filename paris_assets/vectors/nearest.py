@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from paris_assets.vectors.cosine import SLACK, cosines, rough_cosines, unit_rows
+from paris_assets.vectors.cosine import SLACK, cosines_of_pairs, rough_cosines, unit_rows
 
 BLOCK = 1 << 11  # rows widened and multiplied at a time: they stay in the cache
 PRODUCTS = 1 << 24  # held at a time
@@ -49,7 +49,7 @@ class Nearest:
                 "query": queries,
                 "image_id": image_ids.gather(rows),
                 "place": np.full(len(rows), place),
-                "cosine": cosines(vectors[rows], self._queries[queries]),
+                "cosine": cosines_of_pairs(vectors, self._queries, np.column_stack([rows, queries])),
             }
         )
         self._keep(candidates.cast(_FOUND).filter(pl.col("cosine") >= self._at_least))

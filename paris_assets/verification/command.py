@@ -12,9 +12,10 @@ from rich.console import Console
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import REGISTRY
 from paris_assets.dag.s3 import open_location
+from paris_assets.dag.takedowns import TAKEDOWNS, TakedownList
 from paris_assets.definitions import asset_graph
 from paris_assets.errors import FileError
-from paris_assets.experts.manifest import changed_sections
+from paris_assets.experts.published_settings import changed_sections
 from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.waves import some
 from paris_assets.storage.location import Location
@@ -37,8 +38,8 @@ def verify_command(manifest: str) -> int:
         NoManifest: there is no such file, or it is another.
         FileError: it cannot be read.
     """
-    root, name = _place(manifest)
-    findings = verify(root, _read(root, name, manifest))
+    root, held = read_manifest(manifest)
+    findings = verify(root, held)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     for problem in findings.problems:
         console.print(str(problem), style="red")
@@ -52,6 +53,17 @@ def verify_command(manifest: str) -> int:
         first = "begin with the first, as one defect shows in several joins; " if count > 1 else ""
         console.print(f"{first}add to the commands above: --root {root.url}")
     return 1 if findings.problems else 0
+
+
+def read_manifest(manifest: str) -> tuple[Location, dict[str, Any]]:
+    """The folder of a manifest at a path or URL, or of the one in a root, and its values.
+
+    Raises:
+        NoManifest: there is no such file, or it is another.
+        FileError: it cannot be read.
+    """
+    root, name = _place(manifest)
+    return root, _read(root, name, manifest)
 
 
 def verify(root: Location, manifest: dict[str, Any]) -> Findings:
@@ -74,11 +86,15 @@ def verify(root: Location, manifest: dict[str, Any]) -> Findings:
 
 def begun_since(root: Location, manifest: dict[str, Any]) -> tuple[str, str] | None:
     """(what the manifest should speak of, what it speaks of) where settings, or the source, have changed since it was
-    written, and no run has finished that."""
+    written, or images were taken down, and no run has finished that."""
     profile = stored_profile(root)
     changed = [] if profile is None else changed_sections(profile, manifest["settings"])
     if changed:
         return "the settings of the root's profile.yaml", f"those of an earlier run: {', '.join(changed)} changed since"
+    held = root.read(TAKEDOWNS) if root.size(TAKEDOWNS) is not None else None
+    listed = TakedownList.parse(held, root.uri(TAKEDOWNS))
+    if listed.published() != manifest.get("takedowns", {}):
+        return f"takedowns of {len(listed.image_ids)} images", "one from before the last was asked for"
     with root.open(REGISTRY) as file:
         registered = pl.read_parquet(file, columns=["shard"])["shard"].to_list()
     new = [shard for shard in registered if shard not in {*manifest["shards"], *manifest["shards_missing"]}]

@@ -10,14 +10,22 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from paris_assets.errors import UserError
-from paris_assets.experts.router import ARRAYS
+from paris_assets.experts.router import ARRAYS, OPTIONAL
+from paris_assets.formats.codec import ArrayCodec, read_codecs
 from paris_assets.verification.findings import Findings
+from paris_assets.verification.sample_shapes import published_latents
 
 MANIFEST = "pipeline_manifest.json"
 EMPTY_PROMPT = "expert_shards/empty_prompt.npy"
 TAR = re.compile(r"expert_shards/cluster_[0-9]{1,9}/(?P<shard>.+)-\d+\.tar")
+MDS = re.compile(
+    r"expert_mds/cluster_[0-9]{1,9}/[0-9-]+/(?:(?:train|validation)/)?(?P<shard>[^/]+)-\d+\.mds(?:\.zstd)?"
+)
+INDEX = re.compile(r"expert_mds/cluster_[0-9]{1,9}/[0-9-]+/(?:(?:train|validation)/)?index\.json")
+SAMPLES = {"webdataset": ("expert_shards", TAR), "mds": ("expert_mds", MDS)}
+"""Format -> the asset that writes it, and names of its files."""
 ARRAY = re.compile(r"router_arrays/(?P<shard>[^/]+)/[^/]+")
-ACCOUNTED = ("raw_images", "filtered_images", "duplicate_groups", "curated_images", "latents", "expert_shards")
+ACCOUNTED = ("raw_images", "filtered_images", "duplicate_groups", "curated_images", "latents")
 SAME = (  # stages whose rows are those of the stage before
     ("source_rows", "out", "raw_images", "in"),
     ("curated_images", "out", "latents", "in"),
@@ -27,7 +35,9 @@ SAME = (  # stages whose rows are those of the stage before
     ("curated_images", "out", "sampling_weights", "out"),
     ("image_embeddings", "out", "cluster_assignments", "out"),
     ("cluster_assignments", "out", "expert_shards", "in"),
+    ("cluster_assignments", "out", "expert_mds", "in"),
     ("expert_shards", "out", "router_arrays", "out"),
+    ("expert_mds", "out", "router_arrays", "out"),
 )
 REQUIRED: dict[str, type] = {
     "version": str,
@@ -44,6 +54,7 @@ SETTINGS: dict[str, tuple[str, Callable[[Any], bool]]] = {  # those that verific
     "experts.validation_fraction": ("a share", lambda held: type(held) in (int, float) and 0 <= held <= 1),
     "text.tokens": ("a whole number", lambda held: type(held) is int),
 }
+FORMATS = "experts.formats names other formats than webdataset and mds"
 
 
 class NoManifest(UserError, ValueError):
@@ -95,6 +106,33 @@ def _flaws(held: dict[str, Any]) -> Iterator[str]:
         found = values.get(key) if isinstance(values, dict) else None
         if not holds(found):
             yield f"settings.{path} is not {expected}, {_short(found)}"
+            return
+    try:
+        sizes = published_latents(held["settings"]).squares
+    except (ValueError, TypeError, KeyError, AttributeError):
+        yield f"settings.latents are not those of a profile, {_short(held['settings']['latents'])}"
+        return
+    router = held["settings"]["experts"].get("router_resolution")
+    if router is not None and router not in sizes:
+        yield f"settings.experts.router_resolution is not one of the square sizes {sizes}, {_short(router)}"
+
+    if not set(formats_of(held)) <= set(SAMPLES) or not formats_of(held):
+        yield f"settings.{FORMATS}, {_short(formats_of(held))}"
+
+
+def formats_of(manifest: dict[str, Any]) -> list[str]:
+    """How samples are written; manifests of 0.1.0 say nothing of it."""
+    found = manifest["settings"]["experts"].get("formats", ["webdataset"])
+    return [str(name) for name in found] if isinstance(found, list) else [str(found)]
+
+
+def codecs_in(manifest: dict[str, Any]) -> dict[str, ArrayCodec]:
+    """Codecs by kind of arrays; none where nothing is coded, or what is said of it cannot be read."""
+    described = manifest.get("format")
+    try:
+        return read_codecs(described["codec"]) if isinstance(described, dict) and "codec" in described else {}
+    except ValueError:
+        return {}
 
 
 def _whole(values: Iterable[Any]) -> bool:
@@ -117,17 +155,18 @@ def check_manifest(manifest: dict[str, Any], findings: Findings) -> None:
     if manifest["version"] != version:
         findings.problem(MANIFEST, f"version {version}, derived from its content", manifest["version"])
     _check_counts(manifest, findings)
-    declared: Counter[str] = Counter()
-    for file in manifest["files"]:
-        if TAR.fullmatch(file["path"]):
-            declared[file["path"].split("/")[1].removeprefix("cluster_")] += file.get("samples") or 0
-    check_clusters(manifest["images_per_cluster"], declared, "its files hold", findings)
+    for name in formats_of(manifest):
+        declared: Counter[str] = Counter()
+        for file in manifest["files"]:
+            if SAMPLES[name][1].fullmatch(file["path"]):
+                declared[file["path"].split("/")[1].removeprefix("cluster_")] += file.get("samples") or 0
+        check_clusters(manifest["images_per_cluster"], declared, "its files hold", findings)
     listed = [file["path"] for file in manifest["files"]]
     for path, times in Counter(listed).items():
         if times > 1:
             findings.problem(MANIFEST, f"{path} listed once", f"listed {times} times")
     shards = set(manifest["shards"])
-    needed = [f"router_arrays/{shard}/{name}.npy" for shard in manifest["shards"] for name in ARRAYS]
+    needed = [f"router_arrays/{shard}/{name}.npy" for shard in manifest["shards"] for name in arrays_of(manifest)]
     for path in [*needed, EMPTY_PROMPT]:
         if path not in listed:
             findings.problem(MANIFEST, f"{path} listed", "not listed")
@@ -137,9 +176,18 @@ def check_manifest(manifest: dict[str, Any], findings: Findings) -> None:
         findings.problem(MANIFEST, f"shard {shard} either in shards or in shards_missing", "in both")
 
 
+def arrays_of(manifest: dict[str, Any]) -> list[str]:
+    """Names of the router arrays that there are to be: of the optional ones those that `format` describes."""
+    described: Any = manifest.get("format")
+    for key in ("router", "arrays"):
+        described = described.get(key) if isinstance(described, dict) else None
+    left_out = set(OPTIONAL) - described.keys() if isinstance(described, dict) else set()
+    return [name for name in ARRAYS if name not in left_out]
+
+
 def _check_counts(manifest: dict[str, Any], findings: Findings) -> None:
     counts = manifest["counts"]
-    for asset in ACCOUNTED:
+    for asset in (*ACCOUNTED, *(SAMPLES[name][0] for name in formats_of(manifest))):
         if asset not in counts:
             findings.problem(MANIFEST, f"counts of {asset}", "none")
             continue
@@ -183,6 +231,6 @@ def check_splits(stated: Any, found: Counter[tuple[str, int]], findings: Finding
 
 
 def shard_of(path: str) -> str | None:
-    """Image shard of a tar or a router array; None for other files."""
-    match = TAR.fullmatch(path) or ARRAY.fullmatch(path)
+    """Image shard of a tar, an MDS file or a router array; None for other files."""
+    match = TAR.fullmatch(path) or MDS.fullmatch(path) or ARRAY.fullmatch(path)
     return match["shard"] if match else None

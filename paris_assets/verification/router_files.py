@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from paris_assets.experts.router import ARRAYS
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.listed_files import ListedFiles, load_array
+from paris_assets.verification.mds_samples import ShardMds
 from paris_assets.verification.tar_samples import INFINITE, SIGN, ShardTars
 
 FOLDER = "router_training"
@@ -22,27 +23,39 @@ BLOCK_ROWS = 2048
 Arrays = dict[str, np.ndarray]
 
 
-def open_array(path: str, local: Path, name: str, findings: Findings) -> np.ndarray | None:
-    """One array, memory-mapped; None, and a problem, where it is not what the contract says."""
-    expected = f"an .npy file of {DTYPES[name]} with {AXES[name]} axes"
+def open_array(path: str, local: Path, name: str, findings: Findings, coded: Container[str] = ()) -> np.ndarray | None:
+    """One array, memory-mapped; None, and a problem, where it is not what the contract says.
+
+    Args:
+        coded: arrays that are stored as uint8.
+    """
+    dtype = "|u1" if name in coded else DTYPES[name]
+    expected = f"an .npy file of {dtype} with {AXES[name]} axes"
     try:
         array = load_array(local, mmap_mode="r")
     except ValueError as error:
         findings.problem(path, expected, f"one that cannot be read ({error})")
         return None
-    if array.dtype.str != DTYPES[name] or array.ndim != AXES[name]:
+    if array.dtype.str != dtype or array.ndim != AXES[name]:
         findings.problem(path, expected, f"{array.dtype.str} of shape {array.shape}")
         return None
     return array.view(np.ndarray)
 
 
-def open_shard(shard: str, files: ListedFiles, declared: dict[str, int | None], findings: Findings) -> Arrays | None:
-    """The arrays of one shard, of equal length; None where one lacks or differs in length."""
+def open_shard(
+    shard: str,
+    names: Sequence[str],
+    files: ListedFiles,
+    declared: dict[str, int | None],
+    findings: Findings,
+    coded: Container[str] = (),
+) -> Arrays | None:
+    """The arrays of these names of one shard, of equal length; None where one lacks or differs in length."""
     arrays: Arrays = {}
-    for name in ARRAYS:
+    for name in names:
         path = f"router_arrays/{shard}/{name}.npy"
         local = files.take(path)
-        array = open_array(path, local, name, findings) if local else None
+        array = open_array(path, local, name, findings, coded) if local else None
         if array is None:
             continue
         arrays[name] = array
@@ -50,14 +63,18 @@ def open_shard(shard: str, files: ListedFiles, declared: dict[str, int | None], 
         if count is not None and len(array) != count:
             findings.problem(path, f"{count} rows", f"{len(array)}")
         if name in ("embeddings", "clip", "latents") and not _finite(array):
-            findings.problem(path, "finite values", "infinities or NaN")
+            coded_zero = array.dtype == np.uint8
+            expected, found = ("codes of 1 to 255", "zeros") if coded_zero else ("finite values", "infinities or NaN")
+            findings.problem(path, expected, found)
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         findings.problem(f"router_arrays/{shard}/", "arrays of equal length", _said(lengths), _again(shard))
-    return arrays if len(arrays) == len(ARRAYS) and len(set(lengths.values())) == 1 else None
+    return arrays if len(arrays) == len(names) and len(set(lengths.values())) == 1 else None
 
 
 def _finite(array: np.ndarray) -> bool:
+    if array.dtype == np.uint8:
+        return all(array[start : start + BLOCK_ROWS].all() for start in range(0, len(array), BLOCK_ROWS))
     blocks = (array[start : start + BLOCK_ROWS].view(np.uint16) for start in range(0, len(array), BLOCK_ROWS))
     return all(not block.size or (block & ~SIGN).max() < INFINITE for block in blocks)
 
@@ -70,8 +87,14 @@ def _again(shard: str) -> str:
     return f"make them again: paris run --force --select router_arrays --shards {shard}"
 
 
-def join_samples(shard: str, arrays: Arrays, samples: pl.DataFrame, tars: ShardTars, findings: Findings) -> None:
-    """Rows of a shard's arrays against its tars: the same ids in order, their labels, splits and latents."""
+def join_samples(
+    shard: str, arrays: Arrays, samples: pl.DataFrame, tars: ShardTars | ShardMds, findings: Findings, place: str
+) -> None:
+    """Rows of a shard's arrays against its tars or MDS files: the same ids in order, labels, splits and latents.
+
+    Args:
+        place: the column of ``samples`` that says where the router's latents are.
+    """
     folder = f"router_arrays/{shard}"
     ids = arrays["image_ids"]
     unordered = np.flatnonzero(ids[1:] <= ids[:-1]) + 1
@@ -82,30 +105,36 @@ def join_samples(shard: str, arrays: Arrays, samples: pl.DataFrame, tars: ShardT
     rows = pl.DataFrame(columns | values, schema_overrides={"image_id": pl.String}).with_row_index("row")
     unknown = rows.join(samples, on="image_id", how="anti")["image_id"].to_list()
     missing = samples.join(rows, on="image_id", how="anti")
-    findings.samples(f"{folder}/image_ids.npy", "ids of the shard's tars", "an id that no tar holds", unknown)
+    findings.samples(
+        f"{folder}/image_ids.npy", f"ids of the shard's {tars.what}", f"an id that no {tars.what[:-1]} holds", unknown
+    )
     for (path,), lost in missing.group_by("path", maintain_order=True):
         expected = f"samples of {folder}/image_ids.npy"
         findings.samples(str(path), expected, "an id that is not there", lost["image_id"].to_list())
     joined = rows.join(samples, on="image_id", how="inner", maintain_order="left")
     wrong = joined.filter(pl.col("label") != pl.col("expert"))["image_id"].to_list()
-    findings.samples(f"{folder}/labels.npy", "the expert whose tar holds the sample", "another label", wrong)
+    findings.samples(
+        f"{folder}/labels.npy", f"the expert whose {tars.what[:-1]} holds the sample", "another label", wrong
+    )
     wrong = joined.filter(pl.col("held_out") != pl.col("split"))["image_id"].to_list()
     findings.samples(f"{folder}/split.npy", "the split in the sample's metadata.json", "another split", wrong)
     latents = arrays["latents"]
     wrong = [
         name
-        for row, name, path, at in joined.select("row", "image_id", "path", "latent_at").iter_rows()
-        if not tars.same(path, at, latents[row].tobytes())
+        for row, name, path, at in joined.select("row", "image_id", "path", place).iter_rows()
+        if at is None or not tars.same(path, at, latents[row].tobytes())
     ]
-    findings.samples(f"{folder}/latents.npy", "the latent in the sample's tar", "another latent", wrong)
+    findings.samples(f"{folder}/latents.npy", f"the latent in the sample's {tars.what[:-1]}", "another latent", wrong)
     findings.checked["joined values"] += 3 * joined.height
 
 
 class Consolidated:
     """``router_training``: the arrays of all shards laid end to end, in one file per array or in numbered parts."""
 
-    def __init__(self, files: ListedFiles, findings: Findings) -> None:
-        self._files, self._findings = files, findings
+    def __init__(
+        self, names: Sequence[str], files: ListedFiles, findings: Findings, coded: Container[str] = ()
+    ) -> None:
+        self._arrays, self._files, self._findings, self._coded = names, files, findings, coded
         self._opened: dict[str, np.ndarray | None] = {}
         self._reported: set[str] = set()
         self._names, self._rows = self._layout()
@@ -114,16 +143,16 @@ class Consolidated:
     def _layout(self) -> tuple[dict[str, list[str]], list[int] | None]:
         index = f"{FOLDER}/index.json"
         if index not in self._files.promises:
-            return {name: [f"{FOLDER}/{name}.npy"] for name in ARRAYS}, None
+            return {name: [f"{FOLDER}/{name}.npy"] for name in self._arrays}, None
         local = self._files.take(index)
         try:
             said: Any = json.loads(local.read_bytes()) if local else None
-            names = {name: [f"{FOLDER}/{file}" for file in said["files"][name]] for name in ARRAYS}
+            names = {name: [f"{FOLDER}/{file}" for file in said["files"][name]] for name in self._arrays}
             return names, [int(rows) for rows in said["rows"]]
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             self._findings.problem(index, "rows of every part and the files of each array", "something else")
-            self._reported.update(ARRAYS)
-            return {name: [] for name in ARRAYS}, []
+            self._reported.update(self._arrays)
+            return {name: [] for name in self._arrays}, []
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of one row, or None where the array cannot be read."""
@@ -133,7 +162,7 @@ class Consolidated:
     def compare(self, shard: str, arrays: Arrays) -> None:
         """The next rows are those of this shard."""
         rows = len(arrays["labels"])
-        for name in ARRAYS:
+        for name in self._arrays:
             if name not in self._reported:
                 self._compare_one(name, shard, arrays[name])
         self._end += rows
@@ -161,7 +190,7 @@ class Consolidated:
 
     def finish(self) -> None:
         """After the last shard: no row is left over, and parts are as long as the index says."""
-        for name in ARRAYS:
+        for name in self._arrays:
             lengths = []
             for part, path in enumerate(self._names[name]):
                 array = self._open(name, part)
@@ -186,7 +215,7 @@ class Consolidated:
         path = self._names[name][part]
         if path not in self._opened:
             local = self._files.take(path)
-            self._opened[path] = open_array(path, local, name, self._findings) if local else None
+            self._opened[path] = open_array(path, local, name, self._findings, self._coded) if local else None
         return self._opened[path]
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.manifest_checks import MANIFEST
-from paris_assets.verification.tar_samples import SCHEMA
+from paris_assets.verification.sample_shapes import SCHEMA
 
 TOLERANCE = 1e-6
 """Relative, of sums: tars are read in another order than the summary added them up in."""
@@ -36,7 +36,7 @@ class Weights:
         self.add(pl.DataFrame(schema=SCHEMA))
 
     def add(self, samples: pl.DataFrame) -> None:
-        """The samples of a shard: columns of ``tar_samples.SCHEMA``."""
+        """The samples of a shard: columns of ``sample_shapes.SCHEMA``."""
         weight = pl.col("weight")
         sums = samples.filter(split=0).group_by(cluster=pl.col("expert").cast(pl.String))
         self._parts.append(

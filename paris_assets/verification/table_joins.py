@@ -12,20 +12,30 @@ import pyarrow.parquet as pq
 
 from paris_assets.dag.graph import Graph
 from paris_assets.dag.records import ALL, DataFile, Record, read_record, table_path
+from paris_assets.formats.codec import ArrayCodec, encode
 from paris_assets.storage.location import Location
+from paris_assets.storage.ragged import array_columns
 from paris_assets.verification.content import content_of
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.listed_files import ListedFiles, Promise
-from paris_assets.verification.manifest_checks import MANIFEST
+from paris_assets.verification.manifest_checks import MANIFEST, codecs_in
+from paris_assets.verification.mds_samples import ShardMds
 from paris_assets.verification.router_files import Arrays
+from paris_assets.verification.sample_shapes import published_arrays, published_latents
 from paris_assets.verification.tar_samples import ShardTars
 
 BATCH_ROWS = 256
 VALUES = {  # table -> column -> name in metadata.json
-    "curated_images": {"url": "url", "width": "original_width", "height": "original_height", "aesthetic": "aesthetic"},
+    "curated_images": {
+        "uid": "uid",
+        "group_id": "group_id",
+        "url": "url",
+        "width": "original_width",
+        "height": "original_height",
+        "aesthetic": "aesthetic",
+    },
     "captions": {"caption": "caption", "captioner": "captioner", "source_text": "source_text", "kind": "caption_kind"},
-    "text_embeddings": {"tokens": "tokens"},
-    "latents": {"crop_top": "crop_top", "crop_left": "crop_left", "upscaled": "upscaled"},
+    "text_embeddings": {"tokens": "tokens", "truncated": "truncated"},
     "sampling_weights": {"weight": "weight", "concepts": "concepts"},
     "cluster_assignments": {
         "cluster": "expert",
@@ -41,28 +51,29 @@ class TableJoins:
 
     def __init__(self, root: Location, manifest: dict[str, Any], graph: Graph, findings: Findings) -> None:
         self._root, self._manifest, self._graph, self._findings = root, manifest, graph, findings
-        self._resolution = min(manifest["settings"]["latents"]["resolutions"])
+        self._latents, self._codecs = published_latents(manifest["settings"]), codecs_in(manifest)
         self._listed = {file["path"]: file["sha256"] for file in manifest["files"]}
 
-    def join(self, shard: str, samples: pl.DataFrame, tars: ShardTars, arrays: Arrays | None) -> None:
+    def join(self, shard: str, samples: pl.DataFrame, tars: ShardTars | ShardMds, arrays: Arrays | None) -> None:
         """All tables of one shard against its samples; tables that cannot be read are left to ``check_records``."""
-        for asset, columns in VALUES.items():
+        placed = {name: name for name in self._latents.placed}
+        for asset, columns in {**VALUES, "latents": placed}.items():
             table = self._table(asset, shard, ["image_id", *columns])
             if table is not None:
                 self._join_values(asset, shard, samples, table.rename(columns))
         self._join_selection(shard, samples)
         self._join_split(shard, samples)
-        for asset, column, place in (
-            ("latents", f"latent_{self._resolution}", "latent_at"),
-            ("text_embeddings", "embedding", "text_at"),
-        ):
-            self._join_arrays(asset, shard, column, samples, place, tars)
+        for size in sorted(self._latents.resolutions):
+            place = self._latents.column("latent_at", size)
+            self._join_arrays("latents", shard, f"latent_{size}", samples, place, tars)
+        self._join_arrays("text_embeddings", shard, "embedding", samples, "text_at", tars)
         if arrays is not None:
             for asset, column, name in (
                 ("image_embeddings", "embedding", "embeddings"),
                 ("text_embeddings", "pooled", "clip"),
             ):
-                self._join_router(asset, shard, column, arrays, name)
+                if name in arrays:
+                    self._join_router(asset, shard, column, arrays, name)
 
     def _table(
         self, asset: str, shard: str, columns: list[str], where: list[tuple[str, str, str]] | None = None
@@ -123,13 +134,16 @@ class TableJoins:
             self._report(other, f"the split of {table_path('training_split')}", "another split")
 
     def _join_arrays(
-        self, asset: str, shard: str, column: str, samples: pl.DataFrame, place: str, tars: ShardTars
+        self, asset: str, shard: str, column: str, samples: pl.DataFrame, place: str, tars: ShardTars | ShardMds
     ) -> None:
         places = {name: (path, at) for name, path, at in samples.select("image_id", "path", place).iter_rows()}
         wrong: dict[str, list[str]] = {}
-        for name, values in self._rows(asset, shard, column):
-            path, at = places.get(name, ("", 0))
-            if path and not tars.same(path, at, values):
+        codec = self._codecs.get("text" if column == "embedding" else "latents")
+        for name, values in self._rows(asset, shard, column, codec):
+            path, at = places.get(name, ("", None))
+            if (path and (at is not None) != (values is not None)) or (
+                path and values is not None and not tars.same(path, at, values)
+            ):
                 wrong.setdefault(path, []).append(name)
             self._findings.checked["joined values"] += bool(path)
         for path, names in wrong.items():
@@ -146,16 +160,22 @@ class TableJoins:
         expected = f"{column} of {table_path(asset, shard)}"
         self._findings.samples(f"router_arrays/{shard}/{name}.npy", expected, "another row", wrong)
 
-    def _rows(self, asset: str, shard: str, column: str) -> Iterator[tuple[str, bytes]]:
-        """(image_id, bytes of its array) of one table, a batch in memory at a time."""
+    def _rows(
+        self, asset: str, shard: str, column: str, codec: ArrayCodec | None = None
+    ) -> Iterator[tuple[str, bytes | None]]:
+        """(image_id, bytes of its array as they are published; None where it has none) of one table, a batch in memory
+        at a time."""
         if read_record(self._root, asset, shard) is None:
             return
         with self._root.open(table_path(asset, shard)) as file:
             try:
-                for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=["image_id", column]):
+                table = pq.ParquetFile(file)
+                columns = array_columns(column, table.schema_arrow.names)
+                for batch in table.iter_batches(BATCH_ROWS, columns=["image_id", *columns]):
                     rows = pl.DataFrame(batch)
-                    for image_id, values in zip(rows["image_id"], rows[column].to_numpy(), strict=True):
-                        yield image_id, values.tobytes()
+                    for image_id, values in zip(rows["image_id"], published_arrays(rows, column, codec), strict=True):
+                        coded = values if codec is None or values is None else encode(values, codec)
+                        yield image_id, None if coded is None else coded.tobytes()
             except (pa.ArrowException, OSError):
                 return
 

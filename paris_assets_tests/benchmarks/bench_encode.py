@@ -40,7 +40,7 @@ from paris_assets.ingest.ledger import fetch_shard
 from paris_assets.ingest.web.fetch import fetch_images
 table, address, out, side, quality, concurrency = sys.argv[1:]
 encode = {"short_side": int(side), "quality": int(quality)} if int(side) else None
-settings = Ingest.model_validate({"concurrency": int(concurrency), "concurrency_per_host": int(concurrency),
+settings = Ingest.model_validate({"concurrency": int(concurrency), "per_host": {"connections": int(concurrency)},
                                   "encode": encode, "resolve": {"photos.example": address}})
 rows = pl.read_parquet(table)
 before, start = sum(os.times()[:4]), time.perf_counter()
@@ -163,7 +163,7 @@ def _measured(base: Path, python: str, address: str, paths: list[str], rounds: i
     cores = os.cpu_count() or 1
     direct = base / "direct.parquet"
     rows = pl.DataFrame({"source_row": range(len(paths)), "url": [f"http://{HOST}{path}" for path in paths]})
-    rows.with_columns(text=pl.lit("")).write_parquet(base / "routed.parquet")
+    rows.with_columns(uid=None, text=pl.lit("")).write_parquet(base / "routed.parquet")
     rows.select(pl.col("url").str.replace(HOST, address, literal=True)).write_parquet(direct)
     best: dict[str, Figures] = {}
     for number in range(rounds):

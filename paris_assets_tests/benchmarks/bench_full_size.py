@@ -33,8 +33,9 @@ from paris_assets.captions.assets import captions, text_embeddings
 from paris_assets.clusters.assets import image_embeddings
 from paris_assets.dag.assets import TableAsset
 from paris_assets.images.reader import ImageTars
+from paris_assets.images.resize import middle
 from paris_assets.latents.assets import latents
-from paris_assets.latents.encode import crop, noise
+from paris_assets.latents.encode import noise
 from paris_assets.models.batches import decode, prepared_batches
 from paris_assets.models.device import place
 from paris_assets.models.registry import Models
@@ -109,9 +110,7 @@ def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: Ma
 
     def prepare(image_id: str, data: bytes) -> np.ndarray:
         if name == "autoencoder-kl":
-            square = crop(decode(image_id, data, None), 256, upscale=False)
-            assert square is not None
-            return square.pixels
+            return middle(decode(image_id, data, None), 256, 256).pixels
         return network.preprocess(decode(image_id, data, network.min_side))
 
     start = time.perf_counter()

@@ -37,7 +37,7 @@ CONCURRENCY = 64
 def ours(rows: pl.DataFrame, address: str, folder: Path) -> int:
     """`fetch_images` and `fetch_shard`."""
     settings = Ingest.model_validate(
-        {"concurrency": CONCURRENCY, "concurrency_per_host": CONCURRENCY, "resolve": {"photos.example": address}}
+        {"concurrency": CONCURRENCY, "per_host": {"connections": CONCURRENCY}, "resolve": {"photos.example": address}}
     )
     bodies = fetch_images(rows.select("source_row", "url").iter_rows(), settings)
     return fetch_shard(rows, bodies, settings, folder / "ours.tar").filter(status="ok").height
@@ -84,7 +84,7 @@ def main(images: int) -> None:
     """Print images/s of both, each the best of three, taken in turns."""
     names = sorted(path.name for path in (SAMPLE / "images").iterdir())
     urls = [f"http://photos.example/images/{names[row % len(names)]}?row={row}" for row in range(images)]
-    rows = pl.DataFrame({"source_row": range(images), "url": urls, "text": [""] * images})
+    rows = pl.DataFrame({"source_row": range(images), "uid": None, "url": urls, "text": ""})
     ways: dict[str, Callable[[pl.DataFrame, str, Path], int]] = {"ours": ours, "requests + threads": threads}
     rates = dict.fromkeys(ways, 0.0)
     with server_process() as address, tempfile.TemporaryDirectory() as folder:

@@ -107,6 +107,12 @@ def threaded(function: Callable[[bytes], object]) -> Way:
     return run
 
 
+def sharded(function: Callable[[bytes], object], size: int) -> Way:
+    """The same in shards of so many images, each with a pool of its own."""
+    whole = threaded(function)
+    return lambda images: [whole(images[i : i + size]) for i in range(0, len(images), size)]
+
+
 def webscale_operators(data: bytes) -> tuple[float, ...]:
     """Operators 1.2 and 1.9 of the webscale pipeline, as its formulas stand: entropy, steps at every 8th line, at most
     64 of them, and bytes for each pixel; a pHash of 256 bits."""
@@ -178,6 +184,7 @@ def main(count: int, rounds: int) -> None:
     every = [*today, *FURTHER]
     ways = {
         "decoding alone": threaded(decode_only),
+        "decoding alone, shards of 50": sharded(decode_only, 50),
         "ours: entropy and blocking": ours(today[:2]),
         "ours: the default set": ours(today),
         "ours: the default set, shards of 50": ours(today, 50),

@@ -72,8 +72,9 @@ def _members(name: str, cluster: int, text: np.ndarray, latent: np.ndarray) -> d
     size = {"original_width": 640, "original_height": 480, "crop_top": 0, "crop_left": 43, "upscaled": False}
     place = {"cluster": cluster, "fine_cluster": None, "distance": 0.5, "second_distance": 0.75, "split": 0}
     said = {"caption": "a photo of a dog", "captioner": "source_text", "source_text": "a photo of a dog", "tokens": 7}
+    said |= {"truncated": 0}
     said |= {"caption_kind": "source"}
-    origin = {"image_id": name, "url": f"http://photos.example/{name}.jpg", "aesthetic": None}
+    origin = {"image_id": name, "group_id": name, "url": f"http://photos.example/{name}.jpg", "aesthetic": None}
     metadata = {**origin, **size, **place, **said}
     arrays = {"clip_emb.npy": text, "latent.npy": latent}
     return {"__key__": name, "caption.txt": metadata["caption"], **arrays, "metadata.json": metadata}
@@ -84,7 +85,10 @@ def _seal(folder: Path, files: list[dict[str, Any]], per_cluster: dict[str, int]
         data = (folder / file["path"]).read_bytes()
         file |= {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     manifest: dict[str, Any] = {
-        "counts": {asset: {"in": samples, "out": samples, "rejects": {}} for asset in (*ACCOUNTED, "router_arrays")},
+        "counts": {
+            asset: {"in": samples, "out": samples, "rejects": {}}
+            for asset in (*ACCOUNTED, "expert_shards", "router_arrays")
+        },
         "files": files,
         "images_per_cluster": per_cluster,
         "settings": {

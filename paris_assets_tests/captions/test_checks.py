@@ -9,6 +9,7 @@ import pytest
 from paris_assets.captions import checks
 from paris_assets.captions.schema import CAPTION_KINDS, REPEATED_CAPTIONS
 from paris_assets.dag.records import ALL as ALL_SHARDS
+from paris_assets.vectors.true_tokens import packed, unpacked
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD, TEXT_DIM, TOKENS, MadeUpRoot
 
@@ -70,6 +71,47 @@ def test_embeddings_that_are_no_embeddings(store: MadeUpRoot, column: str, defec
 def test_a_token_count_beyond_the_padding(store: MadeUpRoot) -> None:
     store.replace("text_embeddings", tokens=pl.lit(TOKENS + 1, pl.Int32))
     assert failing(store) == [SANE]
+
+
+@pytest.fixture
+def ragged(store: MadeUpRoot) -> MadeUpRoot:
+    """The same with true tokens alone, and no pooled vectors."""
+    made_up.store_true_tokens(store)
+    assert failing(store) == []
+    return store
+
+
+def test_true_tokens_that_are_no_embeddings(ragged: MadeUpRoot) -> None:
+    table = ragged.read("text_embeddings", SHARD)
+    states = unpacked(table["embedding"], table["tokens"])
+    for bad in (np.nan, 60000):
+        spoilt = [np.full_like(row, bad) if at == 5 else row for at, row in enumerate(states)]
+        ragged.put("text_embeddings", table.with_columns(packed(spoilt).alias("embedding")))
+        assert failing(ragged) == [SANE]
+    constant = packed([np.ones_like(row) for row in states]).alias("embedding")
+    ragged.put("text_embeddings", table.with_columns(constant))
+    assert failing(ragged) == [SANE]
+
+
+def test_true_tokens_that_are_not_as_many_as_they_say(ragged: MadeUpRoot) -> None:
+    whole = ragged.read("text_embeddings", SHARD)
+    third = pl.int_range(pl.len()) == 3
+    cut = pl.when(third).then(pl.lit(b"\0\0")).otherwise("embedding")
+    counted = pl.when(third).then(pl.col("tokens") - 1).otherwise("tokens").cast(pl.Int32)
+    for column in (cut.alias("embedding"), counted.alias("tokens")):
+        ragged.put("text_embeddings", whole.with_columns(column))
+        found = ragged.check(checks.embeddings_sane, SHARD)
+        assert not found.passed
+        assert "1 embeddings are not of as many tokens as they say" in found.said
+
+
+def test_what_is_cut_is_a_figure(store: MadeUpRoot) -> None:
+    third = pl.int_range(pl.len()) < 6
+    store.replace("text_embeddings", truncated=pl.when(third).then(pl.lit(250, pl.Int32)).otherwise("truncated"))
+    found = store.check(checks.embeddings_sane, SHARD)
+    assert found.passed
+    assert (found.figures["truncated"], found.figures["longer_than_77"]) == (6, 0.25)
+    assert found.figures["longer_than_256"] == 0
 
 
 def test_another_caption_than_the_preferred_one(store: MadeUpRoot) -> None:

@@ -14,12 +14,13 @@ from paris_assets.captions.captioning import Writers, captioned
 from paris_assets.captions.choice import chosen, valid_and_not, without_repeated
 from paris_assets.captions.kinds import Writer, kind_rows, with_texts
 from paris_assets.captions.schema import CAPTION_KINDS
-from paris_assets.config import Captions, Kind
+from paris_assets.config import Captions, Profile
 from paris_assets.images.decode import Undecodable
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.schema import RAW_IMAGES
 from paris_assets.models.batches import Images
 from paris_assets.models.registry import Models
+from paris_assets.models.resolve import resolve_networks
 from paris_assets.settings.captions import columns_read
 from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures import made_up
@@ -127,15 +128,15 @@ def made(settings: Captions, said: Mapping[str, str | None], **given: Any) -> tu
     """Kinds of five images, whose writers say the same of each, and who was asked about which kind and image."""
     asked: list[str] = []
 
-    def writer(kind: str, origin: Kind) -> Writer:
+    def writers(kind: str) -> Iterator[Writer]:
         def write(images: Images) -> Iterator[tuple[str, str | None]]:
             for image_id, _ in images:
                 asked.append(f"{kind} {image_id}")
                 yield image_id, said[kind]
 
-        return Writer(f"who writes {kind}", write)
+        yield Writer(f"who writes {kind}", write)
 
-    return kind_rows(_rows(), _read(photos()[:5]), settings, writer, **given), asked
+    return kind_rows(_rows(), _read(photos()[:5]), settings, writers, **given), asked
 
 
 def test_every_kind_is_a_row_with_its_reason_and_the_profile_chooses() -> None:
@@ -185,6 +186,59 @@ def test_what_was_written_before_is_kept_and_who_gave_no_answer_is_asked_again()
     assert again.equals(first)
 
 
+def test_the_next_of_a_chain_is_asked_for_images_without_a_valid_caption_and_each_row_says_who_wrote_it() -> None:
+    settings = Captions(kinds={"short": NETWORK}, train=["short"])  # type: ignore[dict-item]
+    ids = _rows()["image_id"].to_list()
+    says: list[dict[str, str | None]] = [
+        {ids[0]: "a barn", ids[1]: None, ids[2]: "I'm sorry, I cannot describe the picture", ids[3]: "12", ids[4]: ""},
+        {ids[1]: "the sea", ids[2]: None, ids[3]: "a dog", ids[4]: "see http://x.example"},
+        {ids[2]: "a cat", ids[4]: "77"},
+    ]
+    asked: list[list[str]] = []
+
+    def writers(kind: str) -> Iterator[Writer]:
+        for place, said in enumerate(says):
+
+            def write(images: Images, said: dict[str, str | None] = said) -> Iterator[tuple[str, str | None]]:
+                asked.append([])
+                for image_id, _ in images:
+                    asked[-1].append(image_id)
+                    yield image_id, said[image_id]
+
+            yield Writer(f"writer {place}", write)
+
+    table = kind_rows(_rows(), _read(photos()[:5]), settings, writers)
+    assert asked == [ids, ids[1:], [ids[2], ids[4]]], "each is asked only for what those before could not caption"
+    assert table["image_id"].to_list() == ids
+    assert table["caption"].to_list() == ["a barn", "the sea", "a cat", "a dog", "77"]
+    assert table["captioner"].to_list() == [f"writer {place}" for place in (0, 1, 2, 1, 2)]
+    assert table["reason"].to_list() == [None, None, None, None, "no_letters"], "the last one's reason is told"
+    asked.clear()
+    again = kind_rows(_rows(), _read(photos()[:5]), settings, writers, before=table)
+    assert again.equals(table)
+    assert asked == [], "whoever wrote it, what is there is kept"
+
+
+def test_settings_of_a_chain_are_named_and_each_link_is_one_thing() -> None:
+    endpoint = {"endpoint": {"model": "m", "prompt": "p"}}
+    kinds = {"short": {**endpoint, "fallback": [endpoint, NETWORK]}, "source": {"column": "text"}}
+    settings = Captions(kinds=kinds)  # type: ignore[arg-type]
+    assert list(settings.writers_of("short")) == [
+        "captions.kinds.short.endpoint",
+        "captions.kinds.short.fallback.0.endpoint",
+        "captions.kinds.short.fallback.1.captioner",
+    ]
+    assert settings.writers_of("source") == {}
+    resolved = resolve_networks(Profile(captions=settings))
+    network = resolved.captions.kinds["short"].fallback[1].captioner
+    assert network is not None
+    assert "auto" not in (network.device, network.precision)
+    with pytest.raises(ValueError, match="takes one of `captioner` and `endpoint`"):
+        Captions(kinds={"short": {**NETWORK, "fallback": [{**NETWORK, **endpoint}]}})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="from a column has no `fallback`"):
+        Captions(kinds={"source": {"column": "text", "fallback": [NETWORK]}}, train=["source"])  # type: ignore[dict-item]
+
+
 def test_captions_of_too_many_tokens_are_invalid() -> None:
     settings = Captions(kinds={"source": {"column": "text"}}, train=["source"], max_tokens=10)  # type: ignore[dict-item]
     count = lambda texts: np.array([len(text) for text in texts])  # noqa: E731  (one token per letter)
@@ -206,7 +260,7 @@ def test_words_that_a_signal_read_are_captions_of_the_kind_ocr() -> None:
     signals = _rows().select("image_id", ocr_text=pl.Series(["EXIT\n12", None, "12 %", None, "BARN"])).lazy()
     sources = curated.select("source_row", **dict.fromkeys(("short_text", "long_text", "tags", "ocr"), pl.lit("x")))
     wanted = with_texts(curated, sources, signals).collect()
-    table = kind_rows(wanted, _read([]), settings, lambda kind, origin: pytest.fail("nobody is to be asked"))
+    table = kind_rows(wanted, _read([]), settings, lambda kind: pytest.fail("nobody is to be asked"))
     read = table.filter(kind="ocr")
     assert read["caption"].to_list() == ["EXIT 12", "", "12 %", "", "BARN"]
     assert read["reason"].to_list() == [None, "empty", None, "empty", None]

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paris_assets.captions.repeats import repeated, template
+from paris_assets.captions.repeats import repeated
 from paris_assets.captions.schema import CAPTION_KINDS, REPEATED_CAPTIONS
 from paris_assets.storage.shards import Shards
+from paris_assets.texts.words import template
 
 Row = tuple[str, str, str | None]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paris_assets.captions.validity import reasons
-from paris_assets.captions.words import tidy
 from paris_assets.config import Captions
+from paris_assets.texts.words import tidy
 
 
 def reason(text: str | None, kind: str = "source", by_source: bool = True, **settings: Any) -> str | None:

@@ -14,7 +14,10 @@ IDS = [f"{number:032x}" for number in range(300)]
 VECTORS = np.random.default_rng(2).normal(size=(300, 24)).astype(np.float32)
 
 
-@pytest.mark.parametrize("settings", [{}, {"fine": 20}, {"fine": 20, "assignment": "inherit"}, {"max_share": 0.25}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"fine": 20}, {"fine": 20, "assignment": "inherit"}, {"max_share": 0.25}, {"reduce": "pca", "dims": 6}],
+)
 def test_order_and_batches_change_no_bit(settings: dict) -> None:
     model = fit(VECTORS, Clusters(k=5, restarts=1, **settings), 0)
     whole = assign(IDS, VECTORS, model)

@@ -8,10 +8,20 @@ import pytest
 
 from paris_assets.clusters.centroids import model_frame, read_model
 from paris_assets.clusters.kmeans import fit
+from paris_assets.clusters.schema import CLUSTER_MODEL
 from paris_assets.config import Clusters
 
 
-@pytest.mark.parametrize("settings", [{}, {"fine": 12, "assignment": "inherit"}, {"max_share": 0.4}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"fine": 12, "assignment": "inherit"},
+        {"max_share": 0.4},
+        {"reduce": "pca", "dims": 4, "fine": 12},
+        {"reduce": "centre"},
+    ],
+)
 def test_a_model_survives_its_table(settings: dict) -> None:
     vectors = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
     model = fit(vectors, Clusters(k=3, restarts=1, **settings), 0)
@@ -28,8 +38,13 @@ def test_a_model_survives_its_table(settings: dict) -> None:
             assert before.dtype == after.dtype
     assert (again.assignment, again.normalize) == (model.assignment, model.normalize)
     assert again.statistics == model.statistics
-    assert table.schema["centroid"] == pl.Array(pl.Float32, 7)
-    assert table["level"].to_list() == ["coarse"] * 3 + ["fine"] * (table.height - 3)
+    np.testing.assert_array_equal(again.placed(vectors), model.placed(vectors))
+    CLUSTER_MODEL.require(table.schema, "cluster_model")
+    assert table.schema["centroid"] == pl.Array(pl.Float32, settings.get("dims", 7))
+    assert ("basis" in table.columns) == ("reduce" in settings)
+    levels = {"none": [], "centre": ["mean"], "pca": ["mean"] + ["component"] * 4}[settings.get("reduce", "none")]
+    fine = table.height - 3 - len(levels)
+    assert table["level"].to_list() == ["coarse"] * 3 + ["fine"] * fine + levels
 
 
 def test_a_table_without_centroids_is_refused() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
-from paris_assets.clusters.features import choose, collect, join
+from paris_assets.clusters.features import NoVectors, choose, collect, join, vectors
 from paris_assets.config import Clusters
 from paris_assets.errors import BrokenInvariant
+from paris_assets.storage.shards import Shards
 
 IDS = [f"{number:032x}" for number in range(1000)]
 
@@ -80,3 +82,10 @@ def test_no_image_left_says_where_to_look() -> None:
         match=r"no image is left to cluster: the rejects of raw_images, filtered_images.*duplicate_groups",
     ):
         collect([], [], Clusters())
+
+
+def test_captions_without_a_vector_are_refused_with_what_to_set() -> None:
+    images = pl.DataFrame({"image_id": ["a"], "embedding": pl.Series([[1.0, 2.0]], dtype=pl.Array(pl.Float16, 2))})
+    texts = pl.DataFrame({"image_id": ["a"], "tokens": [3]})
+    with pytest.raises(NoVectors, match=r"gives no vector per caption: --set text\.pooled=masked_mean"):
+        list(vectors(Shards.of({"0": images}), Shards.of({"0": texts})))

@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
-from paris_assets.clusters import lloyd
 from paris_assets.clusters.assignment import own_clusters
 from paris_assets.clusters.centroids import CollapsedClustering
 from paris_assets.clusters.kmeans import fine_count, fit
 from paris_assets.config import Clusters
+from paris_assets.vectors import lloyd
 
 SIZES = (140, 100, 60, 40, 30)
 FIVE = Clusters(k=5, restarts=3, iterations=20)
@@ -65,10 +65,10 @@ def test_cores_change_no_bit_before_the_fixed_point(monkeypatch: pytest.MonkeyPa
     vectors, _ = _groups(spread=0.4)
     settings = FIVE.model_copy(update={"fine": fine, "iterations": 2})
     monkeypatch.setattr(lloyd, "BLOCK_ROWS", 64)
-    monkeypatch.setattr(lloyd, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(lloyd, "SAMPLE_ROWS", 40)
     found = []
     for cores in (1, 2, 4):
-        monkeypatch.setattr(lloyd, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(lloyd, "cores", lambda cores=cores: cores)
         with threadpool_limits(cores):
             found.append(fit(vectors, settings, 3))
     for other in found[1:]:
@@ -156,3 +156,22 @@ def test_auto_fine_scales_with_the_images() -> None:
     auto = Clusters(k=8, fine="auto")
     assert [fine_count(n, auto) for n in (20, 200, 10_000, 1_000_000, 11_000_000)] == [8, 32, 102, 1024, 1024]
     assert fine_count(1000, Clusters()) is None
+
+
+def test_groups_stand_out_once_the_rest_is_taken_out() -> None:
+    """Groups a few degrees apart around one direction, among much else that says nothing of them."""
+    rng = np.random.default_rng(1)
+    truth = rng.permutation(np.repeat(np.arange(4), 60))
+    spread = np.concatenate([2 * np.eye(4)[truth], rng.normal(size=(240, 60)) * 0.5], axis=1)
+    vectors = spread + 20 * np.ones(64)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    found = {}
+    for reduce in ("none", "pca"):
+        settings = Clusters(k=4, reduce=reduce, dims=4, restarts=1)
+        model = fit(vectors, settings, 0)
+        labels = own_clusters(vectors, model)[0].labels
+        found[reduce] = silhouette_score(model.placed(vectors), labels, metric="cosine")
+        assert ("reduced_dimensions" in model.statistics) == (reduce == "pca")
+    assert adjusted_rand_score(labels, truth) > 0.9
+    assert found["pca"] > 2 * found["none"]
+    assert 0 < model.statistics["variance_kept"] < 1

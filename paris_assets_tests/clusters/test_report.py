@@ -13,10 +13,12 @@ from PIL import Image
 
 from paris_assets.clusters import charts
 from paris_assets.clusters.assignment import assign
+from paris_assets.clusters.centroids import TooFewImages
 from paris_assets.clusters.grids import COLUMNS, EMPTY, GAP, HEADER
 from paris_assets.clusters.kmeans import fit
 from paris_assets.clusters.quality import measure
 from paris_assets.clusters.report import write_report
+from paris_assets.clusters.sweep import swept
 from paris_assets.config import Clusters
 from paris_assets.pages.pictures import TILE
 
@@ -56,7 +58,9 @@ def _write(folder: Path, settings: Clusters = SETTINGS) -> tuple[list[str], list
         seen.append(image_id)
         return _picture(image_id)
 
-    return write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0, ACCOUNT), seen, table
+    sweep = swept(vectors, settings, 0)
+    files = write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0, ACCOUNT, sweep)
+    return files, seen, table
 
 
 @pytest.fixture(scope="module")
@@ -157,17 +161,25 @@ def test_a_single_cluster_has_a_report(tmp_path: Path) -> None:
     assert found["between"] == []
 
 
-def test_neighbours_stay_neighbours_on_the_map() -> None:
-    vectors = np.concatenate([np.eye(4, 12, k) * 5 for k in (0, 4)]).astype(np.float32)
-    vectors = np.repeat(vectors, 15, axis=0) + 0.01 * np.random.default_rng(0).normal(size=(120, 12)).astype(np.float32)
-    places = charts.positions(vectors, 0)
-    assert places.min() == 0
-    assert places.max() == 1
-    distances = np.linalg.norm(places[:, None] - places, axis=2) + np.eye(120) * 9
-    groups = np.arange(120) // 15
-    assert (groups[distances.argmin(axis=1)] == groups).mean() > 0.98
-    assert [charts.positions(vectors[:n], 0).shape for n in range(4)] == [(0, 2), (1, 2), (2, 2), (3, 2)]
-
-
 def test_colours_of_the_first_24_clusters_differ() -> None:
     assert len({charts.colour(cluster) for cluster in range(24)}) == 24
+
+
+def test_a_sweep_finds_the_groups_and_is_told_everywhere(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"k": 2, "sweep": [6, 1, 3]})
+    assert "cluster_sweep_inertia.png" in _write(tmp_path, settings)[0]
+    found = json.loads((tmp_path / "cluster_report.json").read_text())["sweep"]
+    assert [row["k"] for row in found["figures"]] == [1, 2, 3, 6]
+    assert found["k"] == 3
+    assert found["reason"].startswith("k = 3: from 1 up to it inertia falls by")
+    assert found["figures"][0]["silhouette"] is None
+    assert max(found["figures"][1:], key=lambda row: row["silhouette"])["k"] == 3
+    model = fit(_vectors(), SETTINGS, 0)
+    assert found["figures"][2]["inertia"] == pytest.approx(model.statistics["inertia"], rel=1e-6)
+    assert "## How many clusters" in (tmp_path / "cluster_report.md").read_text()
+    assert found["reason"] in (tmp_path / "cluster_report.html").read_text()
+
+
+def test_a_sweep_beyond_the_images_is_refused() -> None:
+    with pytest.raises(TooFewImages, match=r"clusters\.sweep asks for 71 clusters, but .* has 70 images"):
+        swept(_vectors(), SETTINGS.model_copy(update={"sweep": [71]}), 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from paris_assets.concepts.model import modelled
+from paris_assets.concepts.counts import counted
 from paris_assets.concepts.schema import CONCEPTS
 from paris_assets.config import Concepts
 from paris_assets.storage.parquet import Chunk
@@ -33,8 +33,8 @@ def table(listed: Tags, labels: Mapping[str, Mapping[str, str | None]] | None = 
 
 
 def model_of(tables: Mapping[str, pl.DataFrame], settings: Concepts, scratch: Any) -> pl.DataFrame:
-    """`concept_model` of shards, as the asset makes it."""
-    output = modelled(Shards.of(dict(tables)), settings)
+    """`concept_counts` of shards, as the asset makes it."""
+    output = counted(Shards.of(dict(tables)), settings)
     output.scratch = scratch
     chunks: list[Chunk] = list(output.rows(None) if callable(output.rows) else output.rows)
     (rows,) = chunks

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from paris_assets.concepts import checks
-from paris_assets.concepts.model import measured
+from paris_assets.concepts.counts import measured
 from paris_assets.concepts.weights import weighted
 from paris_assets.dag.checks import checks_of
 from paris_assets.definitions import CHECKS, asset_graph
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> MadeUpRoot:
     tags = table({name: [WORDS[number % len(WORDS)]] for number, name in enumerate(names)})
     model = model_of({SHARD: tags}, store.profile.concepts, tmp_path)
     store.put("concepts", tags)
-    store.put("concept_model", model)
+    store.put("concept_counts", model)
     store.put("sampling_weights", weighted(tags.lazy(), model, store.profile.concepts))
     summary = {"cluster": [0, 1], "train": 20, "effective_samples": 18.0, "min_weight": 0.6, "max_weight": 1.0}
     rows = EXPERT_SUMMARY.frame([dict(zip(summary, row, strict=True)) for row in pl.DataFrame(summary).rows()])
@@ -60,16 +60,16 @@ def first(value: Any, column: str) -> pl.Expr:
 
 def test_a_concept_that_nearly_every_image_shows(store: MadeUpRoot) -> None:
     """As where every caption begins alike."""
-    store.replace("concept_model", share=first(0.81, "share"))
+    store.replace("concept_counts", share=first(0.81, "share"))
     assert failing(store) == ["concepts_varied"]
     said = store.check(checks.concepts_varied, "all").said
     assert said == "81.0% of the images show `beach`, at most 80% expected"
-    store.replace("concept_model", share=first(0.79, "share"))
+    store.replace("concept_counts", share=first(0.79, "share"))
     assert failing(store) == []
 
 
 def test_no_concept_at_all(store: MadeUpRoot) -> None:
-    store.put("concept_model", store.read("concept_model").clear())
+    store.put("concept_counts", store.read("concept_counts").clear())
     assert failing(store) == ["concepts_varied"]
 
 
@@ -88,7 +88,7 @@ def test_no_concept_at_all(store: MadeUpRoot) -> None:
     ids=lambda defect: " ".join(defect),
 )
 def test_counts_that_cannot_be(store: MadeUpRoot, defect: dict[str, pl.Expr]) -> None:
-    store.replace("concept_model", **defect)
+    store.replace("concept_counts", **defect)
     assert failing(store) == ["counts_add_up"]
 
 
@@ -176,8 +176,8 @@ def test_profiles_without_concepts_show_none_of_it() -> None:
     graph = asset_graph(load_profile("demo", {"concepts.phrases": True}))
     added = [check for check in checks_of(graph, *CHECKS) if check.name not in names]
     assert {(check.asset, check.name) for check in added} == {
-        ("concept_model", "concepts_varied"),
-        ("concept_model", "counts_add_up"),
+        ("concept_counts", "concepts_varied"),
+        ("concept_counts", "counts_add_up"),
         ("expert_summary", "effective_samples"),
         ("sampling_weights", "concepts_found"),
         ("sampling_weights", "weights_apart"),

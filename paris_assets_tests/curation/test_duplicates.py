@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paris_assets.config import Duplicates
-from paris_assets.curation import candidates, duplicates, gallery
+from paris_assets.curation import candidates, gallery, links
 from paris_assets.curation.duplicates import SCHEMA, find_duplicates
 from paris_assets.curation.same_picture import same_picture
 from paris_assets_tests.curation.variants import COPIES, half, hashed, patched, saved
@@ -423,7 +423,7 @@ def test_any_set_is_partitioned_the_same_in_any_order(images: list[tuple[int, in
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "BLOCK_PAIRS", 2)
         patch.setattr(gallery, "CROWDED", 3)
-        patch.setattr(duplicates, "FIRST_LINKS", 1)
+        patch.setattr(links, "FIRST", 1)
         assert find_duplicates(table[order], SETTINGS).equals(result)
 
 
@@ -487,7 +487,7 @@ def test_groups_are_those_of_comparing_all_with_all(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "CROWDED", crowded)
-        patch.setattr(duplicates, "FIRST_LINKS", 1)
+        patch.setattr(links, "FIRST", 1)
         patch.setattr(candidates, "CELL", cell)
         patch.setattr(candidates, "WIDE_CELL", 2 * cell)
         patch.setattr(candidates, "BLOCK", 3)

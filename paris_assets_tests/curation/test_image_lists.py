@@ -48,6 +48,13 @@ def test_the_first_reason_and_the_largest_factor_count(tmp_path: Path) -> None:
     assert boosts(Curation()) is None
 
 
+def test_a_factor_that_a_list_leaves_to_the_profile_counts_as_one_that_it_gives(tmp_path: Path) -> None:
+    two = lists(tmp_path, f"image_id,reason,boost\n{A},scans,0.5\n{B},scans,3\n", f"image_id,reason\n{A},x\n{B},x\n")
+    known = boosts(Curation.model_validate({"boost": [each.path for each in two], "boost_factor": 2.0}))
+    assert known is not None
+    assert known.rows() == [(A, 2.0), (B, 3.0)]
+
+
 WRONG = {
     "no header": (f"{A},scans\n", "line 1: no column image_id and reason; there are "),
     "no reason column": (f"image_id\n{A}\n", "line 1: no column reason; there are image_id"),
@@ -154,7 +161,7 @@ def test_a_curated_image_has_its_factor(tmp_path: Path) -> None:
 
 
 def test_the_content_of_a_list_counts_and_its_place_is_not_published(tmp_path: Path) -> None:
-    from paris_assets.experts.manifest import published_settings
+    from paris_assets.experts.published_settings import published_settings
 
     (one,) = lists(tmp_path, f"image_id,reason\n{A},x\n")
     profile = load_profile("demo", {"curation.prune": [one.path], "curation.boost": [one.path]})

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from paris_assets.config import QuantileRule, Rule, Tier
+from paris_assets.config import Duplicates, QuantileRule, Rule, Tier
 from paris_assets.curation.bounds import Bound, bounds_of, sides
 from paris_assets.curation.histogram import BINS, histogram
 from paris_assets.curation.reported import PAGE, reported
@@ -80,7 +80,9 @@ def picture(image_id: str) -> bytes:
 def made(folder: Path) -> tuple[pl.DataFrame, str]:
     folder.mkdir(exist_ok=True)
     counts = {"filtered_images": {"in": 60, "out": 20, "rejects": {"short_side": 30, "best": 10}}}
-    output = reported(images().lazy(), groups().lazy(), QUANTILES, with_words(account(counts)), picture, SETTINGS)
+    output = reported(
+        images().lazy(), groups().lazy(), QUANTILES, with_words(account(counts)), picture, SETTINGS, Duplicates()
+    )
     output.scratch = folder
     (rows,) = list(output.rows)  # type: ignore[arg-type]
     return rows, output.files[PAGE].read_text()
@@ -118,6 +120,14 @@ def test_a_window_has_two_bounds_and_a_share_of_nothing_none() -> None:
     settings = Curation(quantile_rules=[QuantileRule(name="best", column="score", window=(0.1, 0.4))], signal_rules=[])
     assert [(b.side, b.value) for b in bounds_of(settings, QUANTILES)] == [("min", 41.0), ("max", 60.0)]
     assert bounds_of(settings, QUANTILES.with_columns(kept=pl.lit(0, pl.Int64))) == []
+
+
+def test_a_rule_on_what_cannot_be_decoded_is_a_bound_as_others(tmp_path: Path) -> None:
+    settings = Curation(signal_rules=[Rule(name="broken", column="undecodable", max=0)])
+    output = reported(images().lazy(), groups().lazy(), None, [], picture, settings, Duplicates())
+    output.scratch = tmp_path
+    (rows,) = list(output.rows)  # type: ignore[arg-type]
+    assert rows.select("rule", "known", "outside").rows() == [("broken", 60, 1)]
 
 
 class Text(HTMLParser):
@@ -166,6 +176,11 @@ def test_far_values_do_not_hide_the_others() -> None:
     assert found.position(1e8) is None
     assert sum(found.counts) == 1001
     assert len(found.counts) == BINS
+
+
+def test_of_few_values_none_is_cut_off() -> None:
+    found = histogram("jpeg_quality", np.array([8.0, *[88.0] * 50, 95.0]), [])
+    assert (found.low, found.high) == (8.0, 95.0)
 
 
 @pytest.mark.parametrize("values", [[], [np.nan], [3.0, 3.0]])

@@ -40,7 +40,7 @@ def changed_assets(**overrides: Any) -> set[str]:
 
 def test_a_setting_concerns_the_assets_that_declare_it() -> None:
     assert changed_assets(clusters__k=4) == {"cluster_model", "cluster_report", "pipeline_manifest"}
-    assert changed_assets(duplicates__radius=4) == {"duplicate_groups", "pipeline_manifest"}
+    assert changed_assets(duplicates__radius=4) == {"duplicate_groups", "curation_report", "pipeline_manifest"}
     assert changed_assets(text__tokens=32) == {"text_embeddings", "expert_summary", "pipeline_manifest"}
     assert changed_assets(captions__min_words=9) == {"captions", "pipeline_manifest"}
     assert changed_assets(latents__posterior="sample") == {"latents", "latent_report", "pipeline_manifest"}

@@ -10,6 +10,7 @@ from paris_assets.dag.run_config import offered, overrides, with_overrides
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import UsageError
 from paris_assets.profiles import load_profile
+from paris_assets.settings.section import Section
 
 DEMO = load_profile("demo")
 
@@ -118,3 +119,18 @@ def test_a_run_is_given_its_settings() -> None:
     ):
         pass
     assert "clusters.k is 8, not 2" in str(refusal.value.__cause__)
+
+
+class Step(Section):
+    name: str | None = None
+
+
+class Steps(Section):
+    steps: list[Step] = []
+
+
+def test_items_of_a_list_are_offered_by_name_where_all_have_one() -> None:
+    below = offered(Steps(steps=[Step(name="a"), Step(name="b")])).fields["steps"].config_type
+    assert isinstance(below, dg.Shape)
+    assert set(below.fields) == {"a", "b"}
+    assert offered(Steps(steps=[Step(name="a"), Step()])).fields == {}

@@ -9,6 +9,7 @@ import pytest
 from paris_assets.experts import checks
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD, MadeUpRoot
+from paris_assets_tests.verification.test_published import members, npy, rewrite_tar
 
 
 @pytest.fixture
@@ -19,6 +20,8 @@ def store(tmp_path: Path) -> MadeUpRoot:
     summary = {"cluster": [0, 1], "samples": 12, "groups": 12, "train": 8, "validation": 4, "held_out_groups": 4}
     store.put("expert_summary", pl.DataFrame(summary, schema_overrides={"cluster": pl.Int32}))
     store.put("cluster_values", pl.DataFrame({"cluster": [0, 1], "value": ["high", "high"]}))
+    groups = store.read("curated_images", SHARD).select("image_id", "group_id", shard=pl.lit(SHARD))
+    store.put("duplicate_groups", groups)
     index = store.read("expert_shards", SHARD).select("path", "size_bytes", "sha256", "samples")
     store.put("pipeline_manifest", index)
     assert failing(store) == []
@@ -28,9 +31,11 @@ def store(tmp_path: Path) -> MadeUpRoot:
 def failing(store: MadeUpRoot) -> list[str]:
     judged = {
         "shards_complete": store.check(checks.shards_complete, SHARD),
+        "samples_sound": store.check(checks.samples_sound, SHARD),
         "rows_aligned": store.check(checks.rows_aligned, SHARD),
         "experts_filled": store.check(checks.experts_filled, "all"),
         "validation_stratified": store.check(checks.validation_stratified, "all"),
+        "copies_on_one_side": store.check(checks.copies_on_one_side, "all"),
         "files_present": store.check(checks.files_present, "all"),
     }
     return [name for name, found in judged.items() if not found.passed]
@@ -46,6 +51,18 @@ def array(store: MadeUpRoot, name: str) -> np.ndarray:
     return np.load(store.root.uri(f"router_arrays/{SHARD}/{name}.npy"))
 
 
+def test_true_tokens_without_pooled_vectors(tmp_path: Path) -> None:
+    store = made_up.flat_root(tmp_path, **{"text.stored": "true_tokens"})
+    made_up.publishable(store)
+    made_up.publish(store)
+    assert store.check(checks.shards_complete, SHARD).passed
+    aligned = store.check(checks.rows_aligned, SHARD)
+    assert aligned.passed
+    assert "shifted_clip" not in aligned.figures
+    rewrite_array(store, "labels", 1 - array(store, "labels"))
+    assert not store.check(checks.rows_aligned, SHARD).passed
+
+
 def test_a_sample_that_is_published_though_it_was_not_selected(store: MadeUpRoot) -> None:
     store.replace("training_selection", selected=pl.int_range(pl.len()) != 2)
     assert failing(store) == ["shards_complete", "rows_aligned"]
@@ -57,6 +74,36 @@ def test_a_sample_in_the_wrong_cluster(store: MadeUpRoot) -> None:
     judged = store.check(checks.shards_complete, SHARD)
     assert judged.figures == {"missing": 0, "twice": 0, "misplaced": 1, "incomplete": 0}
     assert store.check(checks.rows_aligned, SHARD).figures["wrong_labels"] == 1
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "said"),
+    [
+        ("latent.npy", npy(np.full((4, 8, 8), np.nan, np.float16)), "values are not finite"),
+        ("latent.npy", npy(np.ones((4, 8, 8), np.float32)), "is float32, not float16"),
+        ("clip_emb.npy", npy(np.array([None])), "an array of Python objects"),
+        ("metadata.json", b"{", "metadata.json is no JSON"),
+    ],
+)
+def test_a_member_that_cannot_be_trained_on(store: MadeUpRoot, member: str, content: bytes, said: str) -> None:
+    path = Path(store.root.uri(store.read("expert_shards", SHARD)["path"][0]))
+    contents = members(path)
+    key = contents[0][0].partition(".")[0]
+    rewrite_tar(path, [(name, content if name == f"{key}.{member}" else data) for name, data in contents])
+    judged = store.check(checks.samples_sound, SHARD)
+    assert not judged.passed
+    assert f"{key}: " in judged.said
+    assert said in judged.said
+    assert store.check(checks.shards_complete, SHARD).passed, "all names are there"
+
+
+def test_members_of_a_sample_that_lie_apart(store: MadeUpRoot) -> None:
+    path = Path(store.root.uri(store.read("expert_shards", SHARD)["path"][0]))
+    first, *others = members(path)
+    rewrite_tar(path, [*others, first])
+    judged = store.check(checks.samples_sound, SHARD)
+    assert "its members lie in 2 places of the tar" in judged.said
+    assert judged.figures["problems"] == 3, "it is split, and each half lacks members"
 
 
 def test_a_sample_in_two_tars(store: MadeUpRoot, tmp_path: Path) -> None:
@@ -140,13 +187,27 @@ def test_an_expert_of_one_group_needs_no_validation(store: MadeUpRoot) -> None:
     assert failing(store) == []
 
 
-def test_a_duplicate_group_on_both_sides(store: MadeUpRoot) -> None:
-    rows = store.read("training_split")
-    one_of_each = [rows.filter(split=side)["group_id"][0] for side in (0, 1)]
-    joined = pl.when(pl.col("group_id").is_in(one_of_each)).then(pl.lit(one_of_each[0])).otherwise("group_id")
-    store.put("training_split", rows.with_columns(group_id=joined), facts={"shards": [SHARD]})
-    assert failing(store) == ["validation_stratified"]
-    assert store.check(checks.validation_stratified, "all").said == "duplicate groups on both sides: 1"
+def test_copies_of_one_picture_in_training_of_one_expert_and_validation_of_another(store: MadeUpRoot) -> None:
+    """The split knows nothing of it: it holds each of the two for a picture of its own."""
+    samples = store.read("router_arrays", SHARD)
+    trained = samples.filter(split=0, cluster=0)["image_id"][0]
+    held_out = samples.filter(split=1, cluster=1)["image_id"][0]
+    joined = pl.when(pl.col("image_id") == held_out).then(pl.lit(trained)).otherwise("group_id")
+    groups = store.read("duplicate_groups").with_columns(group_id=joined)
+    store.put("duplicate_groups", groups)
+    assert failing(store) == ["copies_on_one_side"]
+    found = store.check(checks.copies_on_one_side, "all")
+    assert found.said == f"1 duplicate groups are on both sides, {trained} first"
+    same_side = samples.filter(split=0)["image_id"][:2].to_list()
+    together = pl.when(pl.col("image_id").is_in(same_side)).then(pl.lit(trained)).otherwise("image_id")
+    store.put("duplicate_groups", groups.with_columns(group_id=together))
+    assert failing(store) == []
+
+
+def test_a_sample_that_is_in_no_duplicate_group(store: MadeUpRoot) -> None:
+    store.put("duplicate_groups", store.read("duplicate_groups")[1:])
+    assert failing(store) == ["copies_on_one_side"]
+    assert store.check(checks.copies_on_one_side, "all").said == "1 samples are in no duplicate group"
 
 
 def test_a_published_file_that_is_gone(store: MadeUpRoot) -> None:

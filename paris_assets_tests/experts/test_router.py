@@ -146,7 +146,17 @@ def test_summary_without_any_sample_has_shares_of_zero(tmp_path: Path, monkeypat
     monkeypatch.setattr(models, "load", lambda settings: Letters())
     names = expert_summary.inputs(store.profile, frozenset(store.graph))
     tables = {name: store.tables.for_all(name, ()) for name in names}
-    store.commit("expert_summary", ALL, expert_summary.body(models, store.profile, **tables, sampling_weights=None))
+    optional = expert_summary.optional_inputs.keys() - tables.keys()
+    store.commit("expert_summary", ALL, expert_summary.body(models, store.profile, **dict.fromkeys(optional), **tables))
     summary = store.read("expert_summary")
     assert summary["share"].to_list() == [0.0, 0.0]
     assert summary.schema["files"] == pl.Int64
+
+
+def test_without_pooled_vectors_the_other_arrays_are_joined(tmp_path: Path) -> None:
+    shards = [make(tmp_path / "0", 3, 0), make(tmp_path / "1", 4, 3)]
+    without = [{name: file for name, file in files.items() if name != "clip"} for files in shards]
+    written = consolidate(without, tmp_path, 10**9)
+    assert sorted(written) == sorted(f"{name}.npy" for name in ARRAYS if name != "clip")
+    with pytest.raises(MisalignedRows, match=r"shard number 1 has embeddings, image_ids, .*, the first .*clip"):
+        consolidate([shards[0], without[1]], tmp_path, 10**9)

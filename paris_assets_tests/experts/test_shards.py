@@ -11,13 +11,14 @@ from webdataset.compat import WebDataset
 
 from paris_assets.experts.samples import LostRows
 from paris_assets.experts.summary import file_lists
+from paris_assets.vectors.true_tokens import padded, unpacked
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import SHARD
 
 KEYS = {
-    "image_id", "url", "caption", "captioner", "source_text", "tokens", "original_width", "original_height", "crop_top",
-    "crop_left", "upscaled", "aesthetic", "cluster", "fine_cluster", "distance", "second_distance", "split",
-    "caption_kind", "captions",
+    "image_id", "uid", "url", "caption", "captioner", "source_text", "tokens", "original_width", "original_height",
+    "crop_top", "crop_left", "upscaled", "aesthetic", "cluster", "fine_cluster", "distance", "second_distance", "split",
+    "caption_kind", "captions", "truncated", "group_id",
 }  # fmt: skip
 
 
@@ -175,3 +176,21 @@ def test_metadata_is_plain_json(tmp_path: Path) -> None:
         file = tar.extractfile(member)
         assert file is not None
         assert json.loads(file.read())["cluster"] == 1
+
+
+def test_true_tokens_alone_are_published_as_they_are(tmp_path: Path) -> None:
+    store = made_up.flat_root(tmp_path, **{"text.stored": "true_tokens"})
+    names = made_up.publishable(store)
+    made_up.publish(store)
+    found, table = samples(tmp_path), store.read("text_embeddings", SHARD)
+    states = dict(zip(names, unpacked(table["embedding"], table["tokens"]), strict=True))
+    assert {len(row) for row in states.values()} == {2, 3, 4}
+    for name in names:
+        member, metadata = found[name]["clip_emb.npy"], found[name]["metadata.json"]
+        assert np.array_equal(member, states[name])
+        assert (member.dtype, len(member), metadata["truncated"]) == (np.float16, metadata["tokens"], 0)
+    values, mask = padded([found[name]["clip_emb.npy"] for name in names], made_up.TOKENS)
+    assert mask.sum(1).tolist() == [found[name]["metadata.json"]["tokens"] for name in names]
+    assert not values[~mask].any()
+    assert not (tmp_path / "router_arrays" / SHARD / "clip.npy").exists(), "there is no pooled vector"
+    assert len(np.load(tmp_path / "router_arrays" / SHARD / "labels.npy")) == len(names)

@@ -56,7 +56,8 @@ def test_a_file_per_shard_and_what_the_folder_holds(
     statement = json.loads((out / "export.json").read_text())
     root = str(Path(store.root.url).resolve())
     assert statement == {
-        "format": "parquet", "table": "image_profiles", "root": root, "only": "kept", "images": False
+        "format": "parquet", "table": "image_profiles", "root": root, "only": "kept", "images": False,
+        "card": False,
     }  # fmt: skip
     rows = pl.read_parquet(out / "image_profiles" / "*.parquet")
     assert rows["image_id"].to_list() == [name for shard in world.SHARDS for name in world.names(shard)[: world.KEPT]]
@@ -203,7 +204,7 @@ def test_without_a_run_there_is_nothing_to_export(tmp_path: Path, capsys: pytest
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("given", [["--format", "wids", "--out", "x"], ["--format", "parquet"], ["--out", "x"]])
+@pytest.mark.parametrize("given", [["--format", "mds", "--out", "x"], ["--format", "parquet"], ["--out", "x"]])
 def test_formats_are_named_and_so_is_the_folder(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["export", *given])

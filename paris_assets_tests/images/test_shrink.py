@@ -27,6 +27,21 @@ def test_every_bit_is_pillows(size: tuple[int, int], data: st.DataObject) -> Non
     assert np.array_equal(shrunk(rgb, width, height), by_pillow(rgb, width, height))
 
 
+@settings(max_examples=60, deadline=None)
+@given(SIDES, st.data())
+def test_a_part_is_that_of_the_whole(size: tuple[int, int], data: st.DataObject) -> None:
+    width, height = (data.draw(st.integers(1, side)) for side in size)
+    rows, columns = (
+        slice(start, data.draw(st.integers(start + 1, side)))
+        for side in (height, width)
+        for start in [data.draw(st.integers(0, side - 1))]
+    )
+    rgb = np.random.default_rng(size).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    part = shrunk(rgb, width, height, rows, columns)
+    assert part.flags.c_contiguous
+    assert np.array_equal(part, shrunk(rgb, width, height)[rows, columns])
+
+
 @pytest.mark.parametrize(
     ("given_size", "size"), [((768, 576), (341, 256)), ((301, 997), (64, 212)), ((70_000, 20), (56_000, 16))]
 )

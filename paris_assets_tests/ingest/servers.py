@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.queues import Queue
 from typing import Any
 
 from paris_assets.config import Ingest
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.web.fetch import fetch_images
+from paris_assets.settings.ingest import Robots
 
 HOST = "http://photos.example"
+UNASKED = Robots(obey=False)  # `ingest.robots` where a server is to see the requests of rows alone
 Answer = Callable[[socket.socket, bytes], object]
 
 
@@ -78,8 +81,13 @@ def forever(start: bytes, more: bytes, pause_s: float = 0.0) -> Answer:
     return answer
 
 
+def fetch_into(done: Queue[list[Fetched]], urls: list[tuple[int, str]], settings: Ingest) -> None:
+    """What a process of its own does."""
+    done.put(list(fetch_images(urls, settings)))
+
+
 def fetch(server: Server, url: str = f"{HOST}/a.jpg", **changes: Any) -> Fetched:
     names = {name: f"127.0.0.1:{server.port}" for name in ("photos.example", "other.example")}
-    given = {"max_bytes": 100_000, "timeout_s": 5, "retries": 0, "backoff_s": 0, "resolve": names, **changes}
-    [fetched] = fetch_images([(0, url)], Ingest(**given))
+    given = {"max_bytes": 100_000, "timeout_s": 5, "retries": 0, "backoff_s": 0, "resolve": names}
+    [fetched] = fetch_images([(0, url)], Ingest(**{**given, "robots": UNASKED, **changes}))
     return fetched

@@ -15,7 +15,7 @@ import pytest
 from paris_assets.config import Ingest
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.web.fetch import fetch_images
-from paris_assets_tests.ingest.servers import HOST, Server, response, serving
+from paris_assets_tests.ingest.servers import HOST, UNASKED, Server, response, serving
 
 
 @dataclass
@@ -46,7 +46,8 @@ BUSY = response(b"", "429 Too Many Requests")
 
 
 def _settings(**changes: Any) -> Ingest:
-    return Ingest(**{"timeout_s": 5, "retries": 0, "backoff_s": 0.02, **changes})
+    given = {"timeout_s": 5, "retries": 0, "backoff_s": 0.02, "robots": UNASKED}
+    return Ingest(**{**given, **changes})
 
 
 def _rows(server: Server, rows: int, **changes: Any) -> list[Fetched]:
@@ -76,7 +77,7 @@ def test_a_host_that_breaks_connections_off_gets_fewer_at_once() -> None:
 def test_a_host_gets_no_more_at_once_than_the_setting_says() -> None:
     crowd = Crowd(lambda *_: GOOD, takes_s=0.01)
     with serving(crowd) as server:
-        assert len(_rows(server, 40, concurrency_per_host=3)) == 40
+        assert len(_rows(server, 40, per_host={"connections": 3})) == 40
     assert crowd.most == 3
 
 
@@ -199,7 +200,7 @@ def test_hosts_of_redirects_are_spared_too() -> None:
 
 def test_waiting_for_a_host_takes_no_time_from_an_attempt() -> None:
     with serving(Crowd(lambda *_: GOOD, takes_s=0.1)) as server:
-        results = _rows(server, 12, concurrency_per_host=1, timeout_s=0.6)
+        results = _rows(server, 12, per_host={"connections": 1}, timeout_s=0.6)
     assert [(fetched.status, fetched.attempts) for fetched in results] == [("ok", 1)] * 12
 
 

@@ -101,6 +101,8 @@ def test_a_source_without_texts_is_none_with_lost_ones(store: MadeUpRoot) -> Non
     [
         ("http_503", "--retry transient"),
         ("opt_out", "ingest.disallowed_header_directives"),
+        ("robots", "ingest.robots.obey"),
+        ("robots_unreachable", "--retry transient"),
         ("private_address", "--set 'ingest.resolve.10.1.2.3="),
         ("http_404", "out of date"),
         ("no_url", "out of date"),

@@ -41,7 +41,15 @@ def _normalise(columns: dict[str, object], overrides: dict[str, str] | None = No
         ),
         (
             {"url": "u", "uid": "00ff", "original_width": 8, "original_height": 6, "clip_l14_similarity_score": 0.2},
-            {"uid": "00ff", "source_width": 8, "source_height": 6, "similarity": 0.2},
+            {"uid": "00ff", "source_width": 8, "source_height": 6, "similarity": 0.2, "clip_l14": 0.2},
+        ),
+        (
+            {"url": "u", "similarity": 0.3, "clip_b32_similarity_score": 0.1, "clip_l14_similarity_score": 0.2},
+            {"similarity": 0.3, "clip_b32": 0.1, "clip_l14": 0.2},
+        ),
+        (
+            {"url": "u", "sha256": "00" * 32, "clip_b32_similarity_score": 0.1, "phash": "00" * 8},
+            {"source_sha256": "00" * 32, "similarity": None, "clip_b32": 0.1, "source_phash": None},
         ),
         ({"url": "u", "width": 256, "original_width": 900}, {"source_width": 900}),  # img2dataset keeps both
         ({"url": "u", "__index_level_0__": 4}, {"url": "u", "text": None, "source_hash": None}),

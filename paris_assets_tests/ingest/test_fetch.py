@@ -15,8 +15,8 @@ from paris_assets.config import Ingest
 from paris_assets.demo.server import FolderServer
 from paris_assets.ingest.fetched import Fetched
 from paris_assets.ingest.web.fetch import fetch_images
+from paris_assets_tests.ingest.servers import HOST, UNASKED
 
-HOST = "http://photos.example"
 BODY = b"x" * 1000
 BEHAVIOURS: dict[str, dict[str, Any]] = {
     "/late.jpg": {"delay_s": 30},
@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderServer]:
 
 def _settings(**changes: Any) -> Ingest:
     given = {"max_bytes": 5000, "timeout_s": 2, "retries": 1, "backoff_s": 0.01, "resolve": {"photos.example": "serve"}}
-    return Ingest(**{**given, **changes})
+    return Ingest(**{**given, "robots": UNASKED, **changes})
 
 
 def _one(server: FolderServer, url: str | None, **changes: Any) -> Fetched:

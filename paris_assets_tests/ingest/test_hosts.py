@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
-from paris_assets.ingest.web.hosts import GOOD_ANSWERS, PROBES, SILENT, Host, Hosts, Job
+from paris_assets.ingest.web.host import GOOD_ANSWERS, PROBES, SILENT, Host, Job
+from paris_assets.ingest.web.hosts import Hosts
+from paris_assets.ingest.web.link import own_link
 from paris_assets.ingest.web.urls import parse_url
 
 
@@ -10,6 +12,34 @@ def _job(row: int, host: str = "a.example", sent_at: float = 0.0) -> Job:
     job = Job(row, parse_url(f"http://{host}/{row}"))
     job.send(sent_at, 8)
     return job
+
+
+def _hosts(unlimited: set[str]) -> Hosts:
+    """Of a fetcher that has its hosts to itself."""
+    link = own_link()
+    hosts = Hosts(2, unlimited, link)
+    link.receive = hosts.told
+    return hosts
+
+
+def test_after_a_rest_a_host_gets_any_number_of_permits_at_once() -> None:
+    async def permits() -> int:
+        link = own_link()
+        hosts = Hosts(500, set(), link)
+        link.receive = hosts.told
+        for row in range(600):
+            hosts.put(_job(row))
+        first = hosts.take()
+        assert first is not None
+        host = hosts.of(first)
+        hosts.pause(host, 0.0)
+        hosts.done(host)
+        assert host.permits == 0
+        while host.paused_until:
+            await asyncio.sleep(0)
+        return host.permits
+
+    assert asyncio.run(asyncio.wait_for(permits(), 60)) == 500
 
 
 def test_requests_sent_together_halve_the_limit_once() -> None:
@@ -79,7 +109,7 @@ def test_the_own_server_is_never_given_up() -> None:
 
 def test_hosts_take_turns_and_bear_what_they_bear() -> None:
     async def taken() -> list[int]:
-        hosts = Hosts(2, {"c.example"})
+        hosts = _hosts({"c.example"})
         for row, name in enumerate(["a", "a", "a", "b", "a", "c", "c", "c"]):
             hosts.put(_job(row, f"{name}.example"))
         rows = []
@@ -97,7 +127,7 @@ def test_hosts_take_turns_and_bear_what_they_bear() -> None:
 
 def test_a_host_that_is_paused_gives_nothing_until_then() -> None:
     async def waited() -> float:
-        hosts, loop = Hosts(2, set()), asyncio.get_running_loop()
+        hosts, loop = _hosts(set()), asyncio.get_running_loop()
         hosts.put(_job(0))
         start = loop.time()
         hosts.pause(hosts.of(_job(0)), 0.05)

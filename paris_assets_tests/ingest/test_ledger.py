@@ -23,7 +23,9 @@ from paris_assets_tests.ingest.pictures import picture
 
 def _rows(count: int) -> pl.DataFrame:
     rows = {"source_row": range(100, 100 + count), "url": [f"http://a.example/{i}" for i in range(count)]}
-    return pl.DataFrame(rows).with_columns(text=pl.format("text {}", "source_row"))
+    return pl.DataFrame(rows).with_columns(
+        uid=pl.format("uid {}", "source_row"), text=pl.format("text {}", "source_row")
+    )
 
 
 def _ok(row: int, body: bytes, attempts: int = 1) -> Fetched:

@@ -116,7 +116,9 @@ PARQUET: dict[str, tuple[Columns, Columns]] = {
             "face_bboxes": [[[0.0, 0.0, 0.5, 0.5]], None, []],
             "sha256": ["ab" * 32, None, ""],
         },
-        LAION | {"uid": ["00ff" * 8, None, ""], "face_bboxes": [[[0.0, 0.0, 0.5, 0.5]], None, []]},
+        LAION
+        | {"uid": ["00ff" * 8, None, ""], "face_bboxes": [[[0.0, 0.0, 0.5, 0.5]], None, []]}
+        | {"clip_b32": [0.125, None, 0.25], "clip_l14": [0.5, None, None], "source_sha256": ["ab" * 32, None, ""]},
     ),
     "DataComp, boxes as structs": (
         {"uid": ["1", None, "2"], "url": URLS, "text": TEXTS, "face_bboxes": [[{"x": 0.5, "y": 0.5}], None, []]},

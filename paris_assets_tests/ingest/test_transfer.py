@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paris_assets.config import Ingest
 from paris_assets.ingest.web import transfer
 from paris_assets.ingest.web.fetch import fetch_images
-from paris_assets_tests.ingest.servers import HOST, fetch, replies, response, serving
+from paris_assets_tests.ingest.servers import HOST, UNASKED, fetch, replies, response, serving
 
 BODY = b"\xff\xd8\xff" + bytes(range(256)) * 30
 ZIPPED = gzip.compress(BODY)
@@ -103,7 +103,8 @@ def test_bytes_after_a_body_do_not_reach_the_next_answer_of_the_connection() -> 
             request = peer.recv(65_536)
 
     with serving(answer) as server:
-        limits = Ingest(concurrency=1, timeout_s=5, resolve={"photos.example": f"127.0.0.1:{server.port}"})
+        resolve = {"photos.example": f"127.0.0.1:{server.port}"}
+        limits = Ingest(concurrency=1, timeout_s=5, robots=UNASKED, resolve=resolve)
         results = list(fetch_images([(row, f"{HOST}/{row}") for row in range(4)], limits))
     assert [fetched.body for fetched in results] == [b"/0", b"/1", b"/2", b"/3"]
 
@@ -113,7 +114,8 @@ def test_a_kept_connection_that_was_closed_meanwhile_costs_no_attempt() -> None:
         peer.sendall(response(b"picture").replace(b"Connection: close\r\n", b""))  # and closes
 
     with serving(answer) as server:
-        limits = Ingest(concurrency=1, retries=0, resolve={"photos.example": f"127.0.0.1:{server.port}"})
+        resolve = {"photos.example": f"127.0.0.1:{server.port}"}
+        limits = Ingest(concurrency=1, retries=0, robots=UNASKED, resolve=resolve)
         results = list(fetch_images([(row, f"{HOST}/{row}") for row in range(9)], limits))
     assert [fetched.body for fetched in results] == [b"picture"] * 9
 
@@ -196,6 +198,6 @@ def test_certificates_are_verified(
     if trusted:
         monkeypatch.setattr(transfer, "_AUTHORITIES", [(transfer.pycurl.CAINFO, str(tmp_path / "own.pem"))])
     with _tls(tmp_path, name) as port:
-        limits = Ingest(timeout_s=5, retries=3, resolve={"photos.example": f"127.0.0.1:{port}"})
+        limits = Ingest(timeout_s=5, retries=3, robots=UNASKED, resolve={"photos.example": f"127.0.0.1:{port}"})
         [fetched] = fetch_images([(0, "https://photos.example/a.jpg")], limits)
     assert (fetched.reason, fetched.attempts) == (reason, 1)

@@ -12,11 +12,14 @@ import pytest
 from PIL import Image
 
 from paris_assets.config import Latents, Model
+from paris_assets.latents.drawing import draw
 from paris_assets.latents.encode import encode
-from paris_assets.latents.report import chosen, moments, psnr, report
+from paris_assets.latents.report import chosen, moments, pairs, psnr
 from paris_assets.models.registry import build
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
+
+SETTINGS = Latents(resolutions=[64])
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def codec(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def latents(codec) -> pl.DataFrame:
-    return pl.concat(encode(photos()[:6], codec, Latents(resolutions=[64]), 0))
+    return pl.concat(encode(photos()[:6], codec, SETTINGS, 0))
 
 
 def test_psnr_known_answers() -> None:
@@ -54,23 +57,21 @@ def test_moments_equal_numpy_over_all_latents_however_they_are_split() -> None:
 
 
 def test_the_report_compares_stored_latents_with_the_pixels_encoded(codec, latents: pl.DataFrame) -> None:
-    found = report(photos()[:6], latents[[5, 0, 3, 1, 4, 2]], codec, 64)
-    assert found.frame.schema == {
-        "image_id": pl.String, "psnr_db": pl.Float64, "upscaled": pl.Boolean, "trained_on": pl.Boolean,
-    }  # fmt: skip
-    assert found.frame["image_id"].to_list() == [image_id for image_id, _ in photos()[:6]]
-    assert found.frame["trained_on"].null_count() == 6
-    picture = Image.open(io.BytesIO(found.png))
+    found = pairs(photos()[:6], latents[[5, 0, 3, 1, 4, 2]], codec, SETTINGS, 64)
+    assert [pair.image_id for pair in found] == [image_id for image_id, _ in photos()[:6]]
+    assert {pair.trained_on for pair in found} == {None}
+    picture = Image.open(io.BytesIO(draw(found, 64, codec.name)))
     assert picture.size[0] == 4 * (2 * 64 + 12) + 12
     # The pasted pixels are the crop on the left and its reconstruction on the right: their PSNR is the one reported.
     pixels = np.asarray(picture)[44 : 44 + 64, 12 : 12 + 128]
-    assert psnr(pixels[:, :64], pixels[:, 64:]) == pytest.approx(found.frame["psnr_db"][0])
+    assert psnr(pixels[:, :64], pixels[:, 64:]) == pytest.approx(found[0].psnr_db)
 
 
 def test_another_latent_lowers_the_psnr(codec, latents: pl.DataFrame) -> None:
-    right = report(photos()[:6], latents, codec, 64).frame
+    right = pairs(photos()[:6], latents, codec, SETTINGS, 64)
     swapped = latents.with_columns(latent_64=pl.Series(latents["latent_64"].to_numpy()[::-1].copy()))
-    assert not np.allclose(report(photos()[:6], swapped, codec, 64).frame["psnr_db"], right["psnr_db"])
+    wrong = pairs(photos()[:6], swapped, codec, SETTINGS, 64)
+    assert not np.allclose([pair.psnr_db for pair in wrong], [pair.psnr_db for pair in right])
 
 
 def test_photos_that_the_codec_was_trained_on_are_marked(codec, latents: pl.DataFrame, tmp_path: Path) -> None:
@@ -85,10 +86,10 @@ def test_photos_that_the_codec_was_trained_on_are_marked(codec, latents: pl.Data
         {"sha256": "00", "split": "train", "phash": near},
     ]
     (tmp_path / "photos.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    found = report(photos()[:6], latents, codec, 64, tmp_path / "photos.jsonl").frame
-    assert found["trained_on"].to_list() == [True, False, False, True, False, False]
+    found = pairs(photos()[:6], latents, codec, SETTINGS, 64, tmp_path / "photos.jsonl")
+    assert [pair.trained_on for pair in found] == [True, False, False, True, False, False]
 
 
 def test_an_image_without_latent_is_an_error_with_its_name(codec, latents: pl.DataFrame) -> None:
     with pytest.raises(ValueError, match=f"1 images .* have no latent_64, first {photos()[6][0]}"):
-        report(photos()[:7], latents, codec, 64)
+        pairs(photos()[:7], latents, codec, SETTINGS, 64)

@@ -94,7 +94,8 @@ class Tagger(Colours):
 class Letters(_Cheap):
     """A text encoder: one token per letter."""
 
-    dim, pooled_dim = 8, 4
+    dim: int = 8
+    pooled_dim: int | None = 4
 
     def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
         counts = np.array([min(len(text), tokens) for text in texts], np.int32)
@@ -116,8 +117,8 @@ class Blocks(_Cheap):
     scaled_decode = True
 
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
-        count, side = len(pixels), pixels.shape[1] // self.factor
-        blocks = pixels.reshape(count, side, self.factor, side, self.factor, 3).mean((2, 4), dtype=np.float64)
+        count, height, width = (side // divisor for side, divisor in zip(pixels.shape[:3], (1, 8, 8), strict=True))
+        blocks = pixels.reshape(count, height, self.factor, width, self.factor, 3).mean((2, 4), dtype=np.float64)
         latents = np.concatenate([blocks, blocks.mean(-1, keepdims=True)], -1).transpose(0, 3, 1, 2)
         latents = (latents / 64 - 2).astype(np.float32)
         return latents if noise is None else latents + 0.01 * noise

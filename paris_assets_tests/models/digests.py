@@ -16,9 +16,10 @@ import polars as pl
 
 from paris_assets.captions.text import encode as encode_texts
 from paris_assets.clusters.embedding import embed
-from paris_assets.config import Latents, Model
+from paris_assets.config import Latents, Model, Text
+from paris_assets.latents.drawing import draw
 from paris_assets.latents.encode import encode as encode_latents
-from paris_assets.latents.report import report
+from paris_assets.latents.report import pairs
 from paris_assets.models.batches import run_batches
 from paris_assets.models.device import native_bf16_on_cpu
 from paris_assets.models.registry import build
@@ -27,7 +28,7 @@ from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
 
 IMAGES, SIZE = 7, 2  # the last batch is padded
-SHIPPED = ("efficientnet-lite0", "open-nsfw", "minilm", "autoencoder-kl")
+SHIPPED = ("efficientnet-lite0", "small-copy-detector", "open-nsfw", "minilm", "autoencoder-kl")
 
 
 def make_tiny(folder: Path) -> None:
@@ -66,7 +67,7 @@ def digest(network: Any) -> str:
     images = photos()[:IMAGES]
     ids = pl.DataFrame({"image_id": [image_id for image_id, _ in images]})
     kind = network.name
-    if kind in ("efficientnet-lite0", "dinov2", *tiny.TOWERS):
+    if kind in ("efficientnet-lite0", "small-copy-detector", "dinov2", *tiny.TOWERS):
         return _sha256(embed(images, network))
     if kind in ("open-nsfw", "vit-classifier"):
         return _sha256(score(images, {"nsfw": network}))
@@ -75,10 +76,12 @@ def digest(network: Any) -> str:
         return _sha256([ids.with_columns(caption=pl.Series(texts))])
     if kind in ("minilm", "clip-text"):
         texts = [f"number {index} of the list, " * index for index in range(IMAGES)]
-        return _sha256(encode_texts(ids.with_columns(caption=pl.Series(texts)), network, 24))
-    frames = list(encode_latents(images, network, Latents(resolutions=[64], upscale=True, posterior="sample"), 0))
-    found = report(images, pl.concat(frames), network, 64)
-    return hashlib.sha256(found.png).hexdigest() + _sha256([*frames, found.frame])
+        return _sha256(encode_texts(ids.with_columns(caption=pl.Series(texts)), network, Text(tokens=24)))
+    settings = Latents(resolutions=[64], upscale=True, posterior="sample")
+    frames = list(encode_latents(images, network, settings, 0))
+    found = pairs(images, pl.concat(frames), network, settings, 64)
+    figures = pl.DataFrame({"psnr_db": [pair.psnr_db for pair in found]})
+    return hashlib.sha256(draw(found, 64, network.name)).hexdigest() + _sha256([*frames, figures])
 
 
 def _sha256(frames: Iterable[pl.DataFrame]) -> str:

@@ -39,9 +39,11 @@ class Namer(MeanColour):
 
 
 class Letters:
-    """A text encoder: one token per letter, its state the letter's code; pooled: the count of letters."""
+    """A text encoder: one token per letter, its state the letter's code; pooled: the count of letters. A text without
+    any is one token of zeros."""
 
-    name, dim, pooled_dim = "letters", 2, 1
+    name, dim = "letters", 2
+    pooled_dim: int | None = 1
 
     def __init__(self, batch_size: int = 4) -> None:
         self.batch_size = batch_size
@@ -49,7 +51,7 @@ class Letters:
 
     def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
         self.sizes.append(len(texts))
-        counts = np.array([min(len(text), tokens) for text in texts], np.int32)
+        counts = np.array([min(max(len(text), 1), tokens) for text in texts], np.int32)
         states = np.zeros((len(texts), tokens, 2), np.float32)
         for row, text in enumerate(texts):
             for position, letter in enumerate(text[:tokens]):
@@ -58,3 +60,21 @@ class Letters:
 
     def identity(self) -> dict[str, str | None]:
         return {"implementation": self.name}
+
+
+class TrueLetters(Letters):
+    """As T5: no pooled vector, and true tokens that see no padding."""
+
+    pooled_dim: int | None = None
+    length_step = 4
+
+    def __init__(self, batch_size: int = 4) -> None:
+        super().__init__(batch_size)
+        self.lengths: list[int] = []
+
+    def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
+        self.lengths.append(tokens)
+        return super().encode(texts, tokens)._replace(pooled=None)
+
+    def count(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([max(len(text), 1) for text in texts], np.int32)

@@ -111,3 +111,47 @@ def test_weights_that_lack_a_parameter_are_refused(tmp_path: Path) -> None:
     save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(WeightsError, match=r"lack decoder\.conv_out\.bias of AutoencoderKL"):
         _build(tmp_path)
+
+
+@pytest.mark.parametrize("warned", [True, False])
+def test_weights_that_overflow_in_fp16_are_computed_in_fp32_where_the_configuration_warns(
+    folder: Path, tmp_path: Path, warned: bool
+) -> None:
+    """As SDXL's VAE as published (`force_upcast`), and its fp16 fix, which needs no such care."""
+    network: Any = AutoencoderKL.from_pretrained(folder)
+    with torch.no_grad():
+        network.encoder.conv_in.weight.mul_(2e4)
+        network.encoder.conv_in.bias.fill_(65_000)
+    network.register_to_config(force_upcast=warned)
+    network.save_pretrained(tmp_path)
+    half, full = (
+        build(Model(implementation="autoencoder-kl", path=str(tmp_path), device="cpu", precision=name, batch_size=2))
+        for name in ("fp16", "fp32")
+    )
+    assert half.identity()["precision"] == ("fp32" if warned else "fp16")
+    assert np.isfinite(half.encode(PIXELS)).all() == warned
+    assert np.isfinite(full.encode(PIXELS)).all()
+    if warned:
+        assert np.array_equal(half.encode(PIXELS), full.encode(PIXELS))
+
+
+def test_sixteen_channels_and_a_shift(tmp_path: Path) -> None:
+    """Shaped as the autoencoders of SD3 and Flux."""
+    torch.manual_seed(0)
+    blocks: dict[str, Any] = {
+        "block_out_channels": (8, 8),
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+        "norm_num_groups": 4,
+    }
+    network: Any = AutoencoderKL(
+        **blocks, latent_channels=16, scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False,
+        use_post_quant_conv=False,
+    )  # fmt: skip
+    network.save_pretrained(tmp_path)
+    codec = _build(tmp_path)
+    with torch.no_grad():
+        mean = network.eval().encode(torch.from_numpy(PIXELS).permute(0, 3, 1, 2).float() / 127.5 - 1).latent_dist.mean
+    assert (codec.channels, codec.factor) == (16, 2)
+    np.testing.assert_allclose(codec.encode(PIXELS), (mean.numpy() - 0.1159) * 0.3611, atol=1e-5)
+    assert codec.decode(codec.encode(PIXELS)).shape == PIXELS.shape

@@ -1,226 +1,119 @@
-"""Captions from an OpenAI-compatible address, by a real server on loopback."""
+"""The client that captioners and judges share: what passes, how long it waits, and what ends all."""
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from paris_assets.config import Captions, Endpoint
-from paris_assets.images.decode import decode_rgb
-from paris_assets.models.answers import AnswersError
-from paris_assets.models.chat import ChatCaptioner, EndpointError, content_of, field_of
-from paris_assets.runs.preflight import endpoint_problem
-from paris_assets.settings.section import without_tuning
+from paris_assets.models.chat import ChatClient, EndpointError
+from paris_assets.settings.chat_server import ChatServer
 from paris_assets_tests.fixtures.chat_server import Answer, Chat, completion, serving
-from paris_assets_tests.models.photos import photos
 
-PHOTOS = photos()[:6]
-BARN = completion(json.dumps({"caption": "a red barn", "tags": ["barn", "sky"], "n": 3}))
+BARN = completion("a barn", usage={"prompt_tokens": 10, "completion_tokens": 2})
 
 
-def endpoint(chat: Chat | str, folder: Path, **settings: Any) -> Endpoint:
-    url = chat if isinstance(chat, str) else chat.url
-    usual = {
-        "url": url,
-        "model": "vlm",
-        "prompt": "Describe as JSON.",
-        "cache": str(folder / "kept" / "answers.sqlite"),
-    }
-    return Endpoint(**{**usual, "backoff_s": 0.0, "timeout_s": 5.0, **settings})
+def client(chat: Chat, **settings: Any) -> ChatClient:
+    return ChatClient(ChatServer(**{"url": chat.url, "model": "m", "backoff_s": 0.0, "timeout_s": 5.0, **settings}))
 
 
-def captions(settings: Endpoint, images: list[tuple[str, bytes]] = PHOTOS) -> list[str | None]:
-    found = list(ChatCaptioner(settings).write(iter(images)))
-    assert [image_id for image_id, _ in found] == [image_id for image_id, _ in images]
-    return [text for _, text in found]
-
-
-def always(answer: Answer) -> Any:
-    return lambda chat, number: answer
-
-
-def test_an_image_and_a_prompt_are_sent_and_a_field_of_the_answer_is_the_caption(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VLM_KEY", "s3cret")
-    with serving(always(BARN)) as chat:
-        assert captions(endpoint(chat, tmp_path, key_env="VLM_KEY", side=96, max_tokens=77)) == ["a red barn"] * 6
-        body, header = chat.bodies[0], chat.headers[0]
-    assert header["path"] == "/v1/chat/completions"
-    assert header["authorization"] == "Bearer s3cret"
-    assert (body["model"], body["max_tokens"], body["temperature"]) == ("vlm", 77, 0.0)
-    assert body["messages"][0]["content"][0] == {"type": "text", "text": "Describe as JSON."}
-    sent = {picture.size for picture in chat.pictures()}
-    assert {max(size) for size in sent} == {96}
-    shapes = {decode_rgb(data).shape[1::-1] for _, data in PHOTOS}
-    assert {round(width / height, 1) for width, height in sent} == {
-        round(width / height, 1) for width, height in shapes
-    }
-
-
-def test_what_is_sent_shows_the_image(tmp_path: Path) -> None:
-    with serving(always(BARN)) as chat:
-        captions(endpoint(chat, tmp_path, side=64), PHOTOS[:1])
-        picture = np.asarray(chat.pictures()[0], np.float64)
-    own = Image.fromarray(decode_rgb(PHOTOS[0][1]))
-    own.thumbnail((64, 64), Image.Resampling.BICUBIC)
-    assert np.abs(picture - np.asarray(own)).mean() < 6
-
-
-def test_no_key_is_sent_where_none_is_named_and_a_key_that_is_not_set_is_a_problem(tmp_path: Path) -> None:
-    with serving(always(BARN)) as chat:
-        captions(endpoint(chat, tmp_path), PHOTOS[:1])
-        assert "authorization" not in chat.headers[0]
-    problem = endpoint_problem(endpoint("http://vlm.example/v1", tmp_path, key_env="NO_SUCH_KEY"))
-    assert problem == "the environment variable NO_SUCH_KEY, which key_env names, is not set: export it"
-    assert endpoint_problem(endpoint("vlm.example/v1", tmp_path)) is not None
-    assert endpoint_problem(endpoint("http://vlm.example/v1", tmp_path)) is None
-
-
-def test_answers_are_kept_by_image_prompt_and_model(tmp_path: Path) -> None:
-    with serving(always(BARN)) as chat:
-        captions(endpoint(chat, tmp_path))
-        assert len(chat.bodies) == 6
-        assert captions(endpoint(chat, tmp_path)) == ["a red barn"] * 6
-        assert captions(endpoint(chat, tmp_path, field="tags")) == ["barn, sky"] * 6
-        assert captions(endpoint(chat, tmp_path, concurrency=1, retries=0, timeout_s=9.0)) == ["a red barn"] * 6
-        assert len(chat.bodies) == 6, "another field of the same answer is asked for again"
-        for changed in ({"prompt": "Short."}, {"model": "other"}, {"max_tokens": 9}, {"side": 64}):
-            before = len(chat.bodies)
-            captions(endpoint(chat, tmp_path, **changed))
-            assert len(chat.bodies) == before + 6, changed
-
-
-def test_no_more_requests_at_once_than_the_profile_says(tmp_path: Path) -> None:
-    def slow(chat: Chat, number: int) -> Answer:
-        time.sleep(0.05)
-        return BARN
-
-    with serving(slow) as chat:
-        captions(endpoint(chat, tmp_path, concurrency=3), [(f"{number:032x}", PHOTOS[0][1]) for number in range(12)])
-        assert chat.most_at_once == 3
-
-
-@pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_a_passing_failure_is_asked_again(tmp_path: Path, status: int) -> None:
-    with serving(lambda chat, number: BARN if number == 2 else (status, {"Retry-After": "0"}, b"busy")) as chat:
-        assert captions(endpoint(chat, tmp_path, retries=2), PHOTOS[:1]) == ["a red barn"]
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
+def test_what_passes_is_asked_again(status: int) -> None:
+    with serving(lambda chat, number: BARN if number == 2 else (status, {}, b"busy")) as chat:
+        _, said = client(chat).ask([])
+        assert said is not None
+        assert said.text == "a barn"
         assert len(chat.bodies) == 3
 
 
-def test_retry_after_goes_before_the_usual_wait(tmp_path: Path) -> None:
-    with serving(lambda chat, number: BARN if number else (429, {"retry-after": "0"}, b"")) as chat:
-        start = time.monotonic()
-        captions(endpoint(chat, tmp_path, backoff_s=30.0), PHOTOS[:1])
-        assert time.monotonic() - start < 10
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 413, 422])
+def test_what_does_not_pass_is_asked_once(status: int) -> None:
+    with serving(lambda chat, number: (status, {}, b"no")) as chat:
+        reply, said = client(chat).ask([])
+        assert (reply.status, said, len(chat.bodies)) == (status, None, 1)
 
 
-def test_an_address_that_stays_busy_is_an_error_and_what_was_answered_is_kept(tmp_path: Path) -> None:
-    with serving(lambda chat, number: BARN if number < 2 else (503, {}, b"overloaded")) as chat:
-        with pytest.raises(EndpointError, match="model vlm: HTTP 503: overloaded; start it, or raise retries"):
-            captions(endpoint(chat, tmp_path, retries=1, concurrency=1))
-        assert captions(endpoint(chat, tmp_path), PHOTOS[:2]) == ["a red barn"] * 2
+def test_waits_double_and_are_shortened_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    with serving(lambda chat, number: (503, {}, b"busy")) as chat:
+        asked = client(chat, retries=8, backoff_s=1.0)
+        monkeypatch.setattr(asked._stop, "wait", lambda seconds: waits.append(seconds) if seconds else None)
+        asked.ask([])
+    assert len(waits) == 8
+    for attempt, wait in enumerate(waits[:6]):
+        assert 0.5 * 2**attempt <= wait <= 2**attempt
+    assert max(waits) <= 60
+    assert len(set(waits[:6])) == 6
 
 
-@pytest.mark.parametrize(
-    ("status", "said"), [(401, "name the variable that holds its key"), (404, "give the url up to /v1")]
-)
-def test_a_request_that_is_wrong_for_every_image_is_an_error_at_once(tmp_path: Path, status: int, said: str) -> None:
-    with serving(always((status, {}, b'{"error": "no"}'))) as chat:
-        with pytest.raises(EndpointError, match=said):
-            captions(endpoint(chat, tmp_path), PHOTOS[:1])
-        assert len(chat.bodies) == 1
-
-
-def test_nobody_there_is_an_error_that_names_the_address(tmp_path: Path) -> None:
-    with serving(always(BARN)) as chat:
-        gone = endpoint(chat, tmp_path, retries=1)
-    with pytest.raises(EndpointError, match=r"127\.0\.0\.1:\d+/v1/chat/completions, model vlm: .*; start it"):
-        captions(gone, PHOTOS[:1])
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (400, {}, b'{"error": "unsafe content"}'),
-        (413, {}, b"too large"),
-        (200, {}, b"<html>hello</html>"),
-        (200, {}, b"[" * 100_000),
-        (200, {}, b'{"choices": []}'),
-        completion(None),
-        completion('{"caption": "a red ba', "length"),
-        completion('{"caption": "a red ba'),
-        completion('{"text": "a red barn"}'),
-        completion('["a red barn"]'),
-        completion('{"caption": 7}'),
-    ],
-)
-def test_one_image_without_an_answer_stops_nothing(tmp_path: Path, answer: Answer) -> None:
-    with serving(lambda chat, number: answer if number == 1 else BARN) as chat:
-        settings = endpoint(chat, tmp_path, concurrency=1)
-        assert captions(settings) == ["a red barn", None, *["a red barn"] * 4]
-
-
-@pytest.mark.parametrize("failure", ["500", "timeout", "endless"])
-def test_an_image_over_which_a_server_fails_stops_nothing(tmp_path: Path, failure: str) -> None:
+def test_retry_after_by_number_and_by_date_goes_before_the_usual_wait() -> None:
     def answer(chat: Chat, number: int) -> Answer:
-        if number not in (1, 2):  # the second image, asked twice
-            return BARN
-        if failure == "timeout":
-            time.sleep(1.0)
-        return (500, {}, b"out of memory") if failure == "500" else (200, {}, b"x" * (3 << 20))
+        soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+        return [(429, {"Retry-After": soon}, b""), (429, {"Retry-After": "0.2"}, b""), BARN][number]  # type: ignore[return-value]
 
     with serving(answer) as chat:
-        settings = endpoint(chat, tmp_path, concurrency=1, retries=1, timeout_s=0.5)
-        found = captions(settings)
-        assert found[1] is None
-        assert found.count("a red barn") >= 4
+        start = time.monotonic()
+        assert client(chat, backoff_s=60.0).ask([]).completion is not None
+        assert 0.2 <= time.monotonic() - start < 10
 
 
-def test_a_server_that_fails_over_every_image_is_an_error(tmp_path: Path) -> None:
-    many = [(f"{number:032x}", PHOTOS[0][1]) for number in range(12)]
-    with serving(always((500, {}, b"no GPU"))) as chat:
-        with pytest.raises(EndpointError, match="HTTP 500: no GPU"):
-            captions(endpoint(chat, tmp_path, concurrency=1, retries=0), many)
-        assert 8 <= len(chat.bodies) <= 12
+def test_a_connection_that_ends_within_an_answer_is_asked_again() -> None:
+    with serving(lambda chat, number: BARN if number else (200, {"Content-Length": "999"}, b'{"choices": [')) as chat:
+        assert client(chat, retries=1).ask([]).completion is not None
+        assert len(chat.bodies) == 2
 
 
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ('{"caption": "a barn"}', "a barn"),
-        ('```json\n{"caption": "a barn"}\n```', "a barn"),
-        ("a barn", "a barn"),
-        ("Sorry, I cannot describe this image.", "Sorry, I cannot describe this image."),
-        ('{"caption": ""}', ""),
-        ('{"caption": null}', None),
-        ("[" * 100_000, None),
-    ],
-)
-def test_what_an_answer_says(said: str, expected: str | None) -> None:
-    assert field_of(said, "caption") == expected
+def test_an_answer_that_drips_takes_no_longer_than_the_whole_may() -> None:
+    def drip() -> Any:
+        for _ in range(100):
+            time.sleep(0.1)
+            yield b" "
+
+    with serving(lambda chat, number: (200, {}, drip())) as chat:
+        start = time.monotonic()
+        reply, said = client(chat, retries=0, timeout_s=0.5).ask([])
+        assert time.monotonic() - start < 5
+        assert (reply.status, reply.by_question, said) == (0, True, None)
 
 
-def test_the_content_of_a_completion() -> None:
-    assert content_of(completion("a barn")[2].decode()) == "a barn"
-    assert content_of("{}") is None
+def test_no_more_requests_a_minute_than_the_profile_says_retries_included() -> None:
+    with serving(lambda chat, number: (503, {}, b"") if number % 2 == 0 else BARN) as chat:
+        asked, start = client(chat, requests_per_minute=600), time.monotonic()
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: asked.ask([]), range(3)))
+        assert len(chat.bodies) >= 6
+        assert time.monotonic() - start >= 0.1 * (len(chat.bodies) - 1) - 0.01
 
 
-def test_a_file_of_answers_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    (tmp_path / "kept").write_text("a file in place of the folder")
-    with pytest.raises(AnswersError, match=r"kept/answers\.sqlite"):
-        captions(endpoint("http://127.0.0.1:1/v1", tmp_path))
+def test_an_answer_that_is_cut_off_is_asked_for_once_more_and_both_are_paid() -> None:
+    cut = completion("a ba", "length", usage={"prompt_tokens": 10, "completion_tokens": 9})
+    with serving(lambda chat, number: cut if number == 0 else BARN) as chat:
+        said = client(chat, max_tokens=9).ask([]).completion
+        assert said is not None
+        assert (said.text, said.tokens_in, said.tokens_out) == ("a barn", 20, 11)
+        assert [body["max_tokens"] for body in chat.bodies] == [9, 18]
+    with serving(lambda chat, number: cut) as chat:
+        said = client(chat).ask([]).completion
+        assert said is not None
+        assert said.cut
+        assert len(chat.bodies) == 2
 
 
-def test_where_and_how_fast_it_is_asked_is_no_part_of_the_results() -> None:
-    settings = Captions(kinds={"long": {"endpoint": {"model": "m", "prompt": "p"}}}, train=["long"])  # type: ignore[dict-item]
-    published = without_tuning(settings)["kinds"]["long"]["endpoint"]
-    assert set(published) == {"model", "prompt", "field", "max_tokens", "temperature", "side"}
-    with pytest.raises(ValueError, match="credentials"):
-        Endpoint(url="http://user:secret@vlm.example/v1", model="m", prompt="p")
+def test_the_first_error_that_ends_all_is_told_to_everybody_who_waits_or_asks() -> None:
+    with serving(lambda chat, number: (503, {}, b"busy")) as chat:
+        asked = client(chat, backoff_s=60.0)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(asked.ask, [])
+            while not chat.bodies:
+                time.sleep(0.01)
+            first = asked.ended(EndpointError("the key is wrong"))
+            assert asked.ended(EndpointError("later")) is first
+            with pytest.raises(EndpointError, match="the key is wrong"):
+                waiting.result(timeout=10)
+        with pytest.raises(EndpointError, match="the key is wrong"):
+            asked.ask([])
+        assert len(chat.bodies) == 1

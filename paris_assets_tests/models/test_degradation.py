@@ -19,7 +19,8 @@ from paris_assets.models import carried
 from paris_assets.models.carried import Shipped, WeightsError
 from paris_assets.models.degradation import OVERALL, PARTS, Degradation
 from paris_assets.models.degradation_views import GRID, TILE, VIEW, mirrored, reduced_view, row, tiles, view, views
-from paris_assets.models.registry import KNOWN, build, requirements, score_columns
+from paris_assets.models.registry import KNOWN, build, requirements
+from paris_assets.models.score_columns import score_columns
 from paris_assets_tests.fixtures.photographs import photographs
 from paris_assets_tests.signals.ladder import balanced, clean, compressed, noisy, sample
 from tools.degradation.damage import cast

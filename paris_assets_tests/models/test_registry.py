@@ -38,7 +38,7 @@ def test_asking_what_is_missing_loads_no_network_library() -> None:
 
 
 def test_the_offline_set_is_complete_here() -> None:
-    for name in ("efficientnet-lite0", "imagenet-labels", "open-nsfw", "minilm"):
+    for name in ("efficientnet-lite0", "small-copy-detector", "imagenet-labels", "open-nsfw", "minilm"):
         assert requirements(Model(implementation=name)) == []
 
 

@@ -75,6 +75,7 @@ def test_batches_at_once_and_neighbours_change_no_byte_of_any_network(folder: Pa
             assert digests.digest(network) == alone[name], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["4", *(pytest.param(number, marks=pytest.mark.extended) for number in ("1", "2"))])
 def test_the_number_of_cores_changes_no_byte_of_any_network(folder: Path, alone: dict[str, str], threads: str) -> None:
     command = [sys.executable, "-m", "paris_assets_tests.models.digests", str(folder)]
@@ -91,7 +92,7 @@ def _by_id(images: list[tuple[str, bytes]], network, threads: int = 2) -> dict[s
     }
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "open-nsfw", "degradation", "dinov2"])
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "small-copy-detector", "open-nsfw", "degradation", "dinov2"])
 def test_order_and_subset_change_no_bit(folder: Path, name: str) -> None:
     path = str(folder / name) if name == "dinov2" else None
     network = build(Model(implementation=name, path=path, batch_size=SIZE))

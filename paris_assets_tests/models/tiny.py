@@ -28,6 +28,10 @@ from transformers import (
     SiglipConfig,
     SiglipImageProcessorPil,
     SiglipModel,
+    T5Config,
+    T5ForConditionalGeneration,
+    UMT5Config,
+    UMT5ForConditionalGeneration,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessorPil,
@@ -126,7 +130,7 @@ def _scatter(network: Any) -> Any:
     return network
 
 
-def autoencoder(folder: Path, scaling_factor: float = 0.5) -> Path:
+def autoencoder(folder: Path, scaling_factor: float = 0.5, mid_block_add_attention: bool = False) -> Path:
     """AutoencoderKL with four latent channels and eight pixels per cell."""
     torch.manual_seed(0)
     settings: dict[str, Any] = dict(
@@ -135,7 +139,7 @@ def autoencoder(folder: Path, scaling_factor: float = 0.5) -> Path:
         block_out_channels=(8, 8, 16, 16),
         layers_per_block=1,
         norm_num_groups=4,
-        mid_block_add_attention=False,
+        mid_block_add_attention=mid_block_add_attention,
         scaling_factor=scaling_factor,
     )
     AutoencoderKL(**settings).save_pretrained(folder)
@@ -182,6 +186,33 @@ def blip2(folder: Path, t5: bool = False) -> Path:
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
     network.save_pretrained(folder)
+    return folder
+
+
+def t5_tokenizer(folder: Path, frame: str = "$A </s>") -> dict[str, int]:
+    """Save a byte-level tokenizer framed as T5's; arguments of T5Config that it decides."""
+    letters = _letters(frame, ["<pad>", "</s>"])
+    PreTrainedTokenizerFast(tokenizer_object=letters, eos_token="</s>", pad_token="<pad>").save_pretrained(folder)
+    ids = letters.get_vocab()
+    return {
+        "vocab_size": letters.get_vocab_size(), "eos_token_id": ids["</s>"], "pad_token_id": ids["<pad>"],
+        "decoder_start_token_id": ids["<pad>"],
+    }  # fmt: skip
+
+
+def t5(folder: Path, kind: str = "umt5", frame: str = "$A </s>") -> Path:
+    """A whole encoder-decoder of UMT5 or T5 v1.1 in several files, as the hub holds pile-t5; 32-d, tokens are bytes."""
+    torch.manual_seed(0)
+    small: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
+    small |= t5_tokenizer(folder, frame)
+    if kind == "umt5":
+        network: Any = UMT5ForConditionalGeneration(UMT5Config(**small))
+    else:
+        network = T5ForConditionalGeneration(T5Config(**small, feed_forward_proj="gated-gelu"))
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:  # large enough that padding would be seen, if it were not masked
+            torch.nn.init.normal_(parameter, std=1.0 if "shared" in name or "bias" in name else 0.3)
+    network.save_pretrained(folder, max_shard_size="40KB")
     return folder
 
 

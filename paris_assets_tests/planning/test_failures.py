@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from paris_assets.captions.text import encode as encode_text
-from paris_assets.config import Latents, Model
+from paris_assets.config import Latents, Model, Text
 from paris_assets.latents.encode import encode as encode_latents
 from paris_assets.models.batches import run_batches
 from paris_assets.planning import failures
@@ -61,7 +61,7 @@ PAIRS = Model(implementation="pairs", batch_size=2)
 RUNS: dict[str, Callable[[], Iterable[Any]]] = {
     "embedder": lambda: run_batches(IMAGES, Embedder(PAIRS)),
     "scorer": lambda: score(IMAGES, {"redness": Scorer(PAIRS)}),
-    "text": lambda: encode_text(CAPTIONS, Encoder(PAIRS), 8),
+    "text": lambda: encode_text(CAPTIONS, Encoder(PAIRS), Text(tokens=8)),
     "latents": lambda: encode_latents(IMAGES, Codec(PAIRS), Latents(resolutions=[small_world.SIDE]), 0),
 }
 

@@ -32,7 +32,7 @@ from paris_assets.dag.commit import Committed, Partition
 from paris_assets.dag.tables import Tables
 from paris_assets.ingest.spool import Spool
 from paris_assets.profiles import dump_profile
-from paris_assets.runs import workers
+from paris_assets.runs import processes
 from paris_assets.runs.dagster_storage import EventLog
 from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
@@ -119,34 +119,48 @@ if KILL in os.environ or TRACE in os.environ:
     install_here()
 
 
-def _run(profile: Profile, root: str, count: int, environment: dict[str, str], log: str) -> None:
+def _run(arguments: list[str], environment: dict[str, str], log: str) -> None:
     os.environ.update(environment)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     install_here()
-    workers.PRELOAD = ["dagster", "webdataset", "sklearn.metrics", __name__]
-    settings = Path(log).with_name("profile.yaml")
-    settings.write_text(dump_profile(profile))
-    os._exit(main(["run", "--profile", str(settings), "--root", root, "--workers", str(count)]))
+    processes.PRELOAD = ["dagster", "webdataset", "sklearn.metrics", __name__]
+    os._exit(main(arguments))
 
 
 def start(
     profile: Profile, root: str, folder: Path, point: str = "", count: int = 1, trace: Path | None = None
 ) -> BaseProcess:
     """Start a run in a child process. What it prints goes to ``folder/log``."""
+    settings = folder / "profile.yaml"
+    settings.write_text(dump_profile(profile))
+    arguments = ["run", "--profile", str(settings), "--root", root, "--workers", str(count)]
+    return start_command(arguments, folder, point, trace)
+
+
+def start_command(arguments: list[str], folder: Path, point: str = "", trace: Path | None = None) -> BaseProcess:
+    """Start a command of `paris` in a child process, as ``start`` does."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "paris_assets_tests.models.cheap", "sklearn.metrics", "webdataset"])
     cloud = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     environment = {**cloud, KILL: point, **({TRACE: str(trace)} if trace else {})}
-    child = context.Process(target=_run, args=(profile, root, count, environment, str(folder / "log")))
+    child = context.Process(target=_run, args=(arguments, environment, str(folder / "log")))
     child.start()
     return child
 
 
 def run(profile: Profile, root: str, folder: Path, point: str = "", count: int = 1, trace: Path | None = None) -> int:
     """Run in a child process and wait; its exit code, -9 when it was killed."""
-    child = start(profile, root, folder, point, count, trace)
+    return _ended(start(profile, root, folder, point, count, trace))
+
+
+def run_command(arguments: list[str], folder: Path, point: str = "", trace: Path | None = None) -> int:
+    """A command in a child process, as ``run``."""
+    return _ended(start_command(arguments, folder, point, trace))
+
+
+def _ended(child: BaseProcess) -> int:
     child.join()
     assert child.exitcode is not None
     return child.exitcode

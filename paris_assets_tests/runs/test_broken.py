@@ -287,7 +287,7 @@ def test_wrong_arguments_are_named(
     [
         (b"", "wrong.yaml is empty; a profile is a mapping of settings"),
         (b"- seed", "wrong.yaml holds a list; a profile is a mapping of settings"),
-        (b"seed: [", "wrong.yaml is not valid YAML"),
+        (b"seed: [", "wrong.yaml is not valid YAML: line 1, column 8: while parsing a flow node"),
         (b"\x80\x81", "wrong.yaml is not valid YAML"),
     ],
 )

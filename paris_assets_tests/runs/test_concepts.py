@@ -37,7 +37,7 @@ CONCEPTS: dict[str, Any] = {
     "source.rows_per_shard": 15,
     "clusters.min_caption_diversity": 0.0,
 }
-ADDED = {"concepts", "concept_model", "sampling_weights"}
+ADDED = {"concepts", "concept_counts", "sampling_weights"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,7 +85,7 @@ def test_weights_reach_samples_summary_and_manifest_and_are_made_anew_by_growth(
     assert {shard for asset, shard in made if asset == "sampling_weights"} == {"00000", "00001", "00002"}
     assert {shard for asset, shard in made if asset == "concepts"} == {"00002"}
     assert {shard for asset, shard in made if asset == "router_arrays"} == {"00002"}, "which hold no weight"
-    model = pl.read_parquet(root / "concept_model/all.parquet")
+    model = pl.read_parquet(root / "concept_counts/all.parquet")
     tags = table(root, "concepts")
     assert model_of({"00000": tags}, profile(source).concepts, tmp_path).equals(model), "however it grew"
     assert weighted(tags.lazy(), model, profile(source).concepts).equals(

@@ -59,6 +59,7 @@ def make(settings: Profile, root: Path) -> dict[tuple[str, str], str]:
     return contents(root)
 
 
+@pytest.mark.slow
 def test_pictures_that_changed_under_their_ids_are_measured_again(tmp_path: Path) -> None:
     source, root = listed(tmp_path / "source" / "list.parquet"), tmp_path / "root"
     first = make(profile(source), root)
@@ -97,7 +98,7 @@ def test_smaller_pictures_need_less_of_a_disk(tmp_path: Path) -> None:
     small, whole = (
         row_bytes(small_world.profile(source, ingest__encode=asked)) for asked in ({"short_side": 64}, None)
     )
-    assert whole - small == pytest.approx(150_000 - 64 * 64 * 4 / 3 * 0.6, abs=1)
+    assert whole - small == pytest.approx(150_000 - 64 * 64 * 4 / 3 * 0.6, abs=512)  # tars have blocks of 512
 
 
 def test_signals_that_read_files_are_refused_where_files_are_not_kept(tmp_path: Path) -> None:

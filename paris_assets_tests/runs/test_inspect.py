@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from paris_assets.dag.records import ALL
-from paris_assets.experts.manifest import MANIFEST, published_settings
+from paris_assets.experts.manifest import MANIFEST
+from paris_assets.experts.published_settings import published_settings
 from paris_assets.runs.inspect import describe, find_occurrences, print_history
 from paris_assets.runs.outcome import why_first
 from paris_assets_tests.fixtures import made_up
@@ -43,8 +44,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> MadeUpRoot:
 
 
 def _ledger(rows: list[dict]) -> pl.DataFrame:
-    blank = {"image_id": None, "reason": None, "http_status": 200, "attempts": 1, "width": 300, "height": 200}
-    schema = {"image_id": pl.String, "reason": pl.String, "status": pl.String}
+    blank = {
+        "uid": None,
+        "image_id": None,
+        "reason": None,
+        "http_status": 200,
+        "attempts": 1,
+        "width": 300,
+        "height": 200,
+    }
+    schema = {"uid": pl.String, "image_id": pl.String, "reason": pl.String, "status": pl.String}
     return pl.DataFrame([{**blank, "status": "ok", "text": "x", **row} for row in rows], schema_overrides=schema)
 
 
@@ -64,6 +73,7 @@ def _put_ledgers(store: MadeUpRoot, names: list[str]) -> None:
     store.put("raw_images", _ledger(second), OTHER)
     for shard, start in ((SHARD, 0), (OTHER, 24), ("00002", 48)):
         rows = pl.DataFrame({"source_row": range(start, start + 24)}).with_columns(
+            uid=pl.lit(None, pl.String),
             url=pl.format("http://photos.example/{}", "source_row"),
             text=pl.lit("x"),
             aesthetic=pl.lit(None, pl.Float64),

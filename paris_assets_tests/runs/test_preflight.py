@@ -14,12 +14,14 @@ from paris_assets.config import Model, ProfileError
 from paris_assets.dag.flow import account, with_words
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError
-from paris_assets.latents.encode import TOO_SMALL
-from paris_assets.models.registry import requirements
+from paris_assets.latents.places import TOO_SMALL
+from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.profiles import load_profile
 from paris_assets.runs.arguments import build_parser
 from paris_assets.runs.completion import completion_script
+from paris_assets.runs.doctor import missing_for
+from paris_assets.runs.fitting import FITTING
 from paris_assets.runs.preflight import setting_problems
 from paris_assets.runs.progress import WIDTH, Estimate, duration, open_console
 from paris_assets.runs.rejections import often
@@ -36,6 +38,21 @@ REFUSED = [
     ({"checks.min_share": 0.2}, "checks.min_share is 0.2, of k = 8 clusters: no more than 0.125 is possible"),
     ({"checks.min_kept": 0.9, "checks.max_kept": 0.5}, "checks.min_kept is 0.9, above checks.max_kept, 0.5"),
     ({"text.tokens": 600}, "text.tokens is 600, but minilm has 512 positions: --set text.tokens=512"),
+    (
+        {"text.encoder": {"implementation": "small-t5"}, "clusters.features": ["text"]},
+        "clusters.features: small-t5 gives no vector per caption: --set text.pooled=masked_mean",
+    ),
+    (
+        {"text.encoder": {"implementation": "clip-text", "path": "a/b"}, "text.stored": "true_tokens"},
+        "text.stored is true_tokens, but padded positions of clip-text count: --set text.stored=padded",
+    ),
+    (
+        {
+            "pool.select": ["no_filter"],
+            "pool.vectors": {"origin": "encoder", "encoder": {"implementation": "small-t5"}},
+        },
+        "pool.vectors.encoder: small-t5 gives no vector per text: name minilm or clip-text",
+    ),
     ({"captions.captioner.options": {"foo": 1}}, "captions.captioner.options: got an unexpected keyword argument"),
     ({"ingest.encode.short_side": 128}, "latents of 256 would be made of enlarged pictures: --set ingest.encode.short"),
     (
@@ -48,6 +65,26 @@ REFUSED = [
             "captions.train": ["long"],
         },
         "captions.kinds.long.endpoint: the environment variable NO_SUCH_KEY, which key_env names, is not set",
+    ),
+    (
+        {
+            "captions.kinds": {
+                "long": {
+                    "endpoint": {"model": "m", "prompt": "p"},
+                    "fallback": [{"endpoint": {"url": "vlm:80", "model": "m", "prompt": "p"}}],
+                }
+            },
+            "captions.train": ["long"],
+        },
+        "captions.kinds.long.fallback.0.endpoint: url 'vlm:80' is no http or https address",
+    ),
+    (
+        {"pool.judge": {"endpoint": {"model": "m", "key_env": "NO_SUCH_KEY"}}},
+        "pool.judge.endpoint: the environment variable NO_SUCH_KEY, which key_env names, is not set",
+    ),
+    (
+        {"checks.min_concepts_kept": 0.9, "checks.max_concepts_kept": 0.5},
+        "checks.min_concepts_kept is 0.9, above checks.max_concepts_kept, 0.5",
     ),
     (
         {"captions.kinds": {"ocr": {"column": "ocr_text"}}, "captions.train": ["ocr"]},
@@ -63,6 +100,10 @@ REFUSED = [
         },
         "captions.max_tokens: paris_assets_tests.models.fakes:Letters has no method `count`",
     ),
+    *(
+        ({f"scores.{name}": {"implementation": "open-nsfw"}}, f"scores.{name}: there is a column {name!r}")
+        for name in ("blocking", "width", "value")
+    ),
     ({"curation.signal_rules.aspect.name": "entropy"}, "two rules are called 'entropy'"),
 ]
 
@@ -71,6 +112,32 @@ REFUSED = [
 def test_what_no_data_would_make_possible_is_refused(settings: dict[str, Any], said: str) -> None:
     (problem,) = setting_problems(load_profile("demo", settings))
     assert said in problem
+
+
+MISPLACED = {
+    "embedder": "open-nsfw",
+    "copy_embedder": "open-nsfw",
+    "picture_embeddings.a": "minilm",
+    "scores.a": "efficientnet-lite0",
+    "captions.captioner": "imagenet-tags",
+    "concepts.labeller": "imagenet-labels",
+    "text.encoder": "imagenet-labels",
+    "latents.codec": "efficientnet-lite0",
+}
+
+
+@pytest.mark.parametrize("setting", MISPLACED)
+def test_a_network_that_does_other_work_is_refused_with_those_that_fit(setting: str) -> None:
+    wrong = {"implementation": MISPLACED[setting]}
+    said = [each for each in missing_for(load_profile("demo", {setting: wrong})) if "does other work" in each]
+    assert said == [
+        f"{setting}: {MISPLACED[setting]} does other work: give {', '.join(FITTING[setting.partition('.')[0]])} "
+        "or an import path"
+    ]
+
+
+def test_every_network_that_ships_fits_somewhere() -> None:
+    assert {name for names in FITTING.values() for name in names} == set(KNOWN)
 
 
 @pytest.mark.parametrize("name", ["demo", "own"])

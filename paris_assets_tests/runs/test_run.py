@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -206,6 +207,7 @@ def test_what_a_request_would_redo(finished: Path, source: Path) -> None:
     assert todo(finished, source, Request(select=("captions",), force=True)) == {"captions"}
 
 
+@pytest.mark.slow
 def test_a_deleted_file_and_a_deleted_home_are_repaired(root: Path, source: Path) -> None:
     before = published(root)
     (root / "raw_images" / "00001.tar").unlink()
@@ -231,6 +233,7 @@ def test_a_deleted_home_alone_is_told_what_is_finished(root: Path, source: Path)
     assert instance.get_latest_materialization_event(dg.AssetKey("pipeline_manifest")) is not None
 
 
+@pytest.mark.slow
 def test_nothing_is_published_from_shards_of_other_settings(
     root: Path, source: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,34 +262,39 @@ def test_dry_runs_and_wrong_commands_change_nothing(root: Path, source: Path, tm
     assert not (tmp_path / "new" / "profile.yaml").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_reported_and_the_others_go_on(root: Path, source: Path) -> None:
     from paris_assets.planning.waves import Task
-    from paris_assets.runs.workers import Workers
+    from paris_assets.runs.crew import LocalCrew
+    from paris_assets.runs.execution import new_invocation
 
     catalog = direct.catalog_of(settings(source), root)
     killed: list[int] = []
 
     def kill_one(asset: str, shard: str, event: str) -> None:
         if shard == "00001" and not killed:
-            worker = next(worker for worker in workers._pool if worker.task and worker.task.shard == shard)
-            killed.append(worker.process.pid or 0)
+            pool = crew._many._pool if crew._many else []
+            place: Any = next(one.place for one in pool if one.job and one.job.report.task.shard == shard)
+            killed.append(place.process.pid)
             os.kill(killed[0], signal.SIGKILL)
 
-    workers = Workers(catalog, 2, kill_one)
+    crew = LocalCrew(catalog, 2, kill_one, new_invocation())
     shards = catalog.shards()
     try:
         tasks = [Task(shard, ("training_selection",), ("training_selection",)) for shard in shards]
-        reports = {report.task.shard: report for report in workers.run(tasks)}
+        reports = {report.task.shard: report for report in crew.run(tasks)}
         assert sorted(reports) == shards
         assert "worker process died" in reports["00001"].failures["training_selection"]
         assert not reports["00000"].failures
-        idle = workers._pool[0].process
-        os.kill(idle.pid or 0, signal.SIGKILL)
+        assert crew._many is not None
+        idle: Any = crew._many._pool[0].place
+        idle = idle.process
+        os.kill(idle.pid, signal.SIGKILL)
         idle.join()
-        again = [report.failures for report in workers.run(tasks)]
+        again = [report.failures for report in crew.run(tasks)]
         assert again == [{}, {}]
     finally:
-        workers.close()
+        crew.close()
 
 
 def test_text_from_the_web_is_no_markup(finished: Path, source: Path) -> None:

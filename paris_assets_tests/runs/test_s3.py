@@ -33,7 +33,7 @@ from paris_assets_tests.fixtures.brief import brief_report
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy
 from paris_assets_tests.storage.faulty_proxy import Request as Sent
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 PARTITIONS = sum(2 if node.partitioned else 1 for node in direct.GRAPH.values())
 LOST = ("analysis/cluster_report.json", "expert_shards/cluster_0/00001-00000.tar", "captions/00000.parquet")
@@ -159,6 +159,7 @@ def test_the_code_location_shows_names_of_variables_only(world: World) -> None:
     assert type(definitions.resources["s3"]).__name__ == "S3Resource"
 
 
+@pytest.mark.slow
 def test_a_finished_root_is_planned_in_few_requests(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command(world.profile, world.url, Request(), dry_run=False) == 0  # tells Dagster what other tests made
     before = len(world.proxy.requests)
@@ -170,7 +171,7 @@ def test_a_finished_root_is_planned_in_few_requests(world: World, capfd: pytest.
     assert not any(request.listing for request in sent)
 
 
-@pytest.mark.parametrize("command", ["doctor", "inspect", "verify"])
+@pytest.mark.parametrize("command", ["doctor", "inspect", pytest.param("verify", marks=pytest.mark.slow)])
 def test_every_command_takes_the_url(world: World, capsys: pytest.CaptureFixture[str], command: str) -> None:
     image = Tables(open_catalog(world.url)).read("curated_images", "00000")["image_id"][0]
     arguments = {"inspect": [image, "--root", world.url], "doctor": ["--root", world.url]}

@@ -126,6 +126,7 @@ def test_what_is_no_row_is_counted_in_one_line_and_in_the_metadata(
     assert bare not in said
 
 
+@pytest.mark.slow
 def test_an_address_of_ones_own_is_refused_until_it_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     photo, root = PHOTOS[0].read_bytes(), tmp_path / "root"
     with serving(replies(response(photo))) as server:

@@ -58,7 +58,7 @@ def test_a_sound_root_is_checked_against_its_tables(verify: Verify) -> None:
     status, said = verify()
     assert status == 0, said
     assert said.startswith("no problems under")
-    joins = 24 * 10 + 24 * (4 + 3 + 1 + 3 + 4) + 24 * 4
+    joins = 24 * 12 + 24 * (4 + 3 + 2 + 3 + 4) + 24 * 4
     assert f"{joins:,} joined values, 24 samples, {2 * 12 + 2} tables" in said
     assert "not checked" not in said
 
@@ -118,6 +118,7 @@ def test_wrong_usage(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     ("name", "value", "table"),
     [
         ("url", "http://photos.example/other.jpg", "curated_images"),
+        ("group_id", "0" * 32, "curated_images"),
         ("original_width", 301, "curated_images"),
         ("original_height", 201, "curated_images"),
         ("aesthetic", 5.5, "curated_images"),
@@ -302,6 +303,7 @@ def test_a_data_file_that_is_not_published(root: Path, verify: Verify) -> None:
     assert "paris run --force --select raw_images --shards 00000" in said
 
 
+@pytest.mark.slow
 def test_a_remote_root_is_checked_the_same_way(
     root: Path, s3_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,9 @@ import signal
 from multiprocessing import forkserver, resource_tracker
 
 import pytest
-import torch
 
-from paris_assets.runs import workers
-from paris_assets.runs.workers import take_gpu
+from paris_assets.runs import processes
+from paris_assets.runs.processes import take_gpu
 
 
 @pytest.mark.parametrize(
@@ -19,7 +18,7 @@ from paris_assets.runs.workers import take_gpu
 def test_workers_share_the_gpus_out(
     monkeypatch: pytest.MonkeyPatch, named: str | None, found: int, taken: list[str | None]
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    monkeypatch.setattr(processes, "gpu_count", lambda: found)
     for number, expected in enumerate(taken):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if named is not None:
@@ -37,6 +36,6 @@ def test_ctrl_c_reaches_no_process_that_workers_come_from(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(forkserver, "ensure_running", start)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    workers._start_fork_server(1)
+    processes.start_fork_server(2)
     assert signal.SIGINT in held[0]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before

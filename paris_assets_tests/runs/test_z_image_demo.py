@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from paris_assets.dag.assets import TableAsset
-from paris_assets.definitions import ASSETS
 from paris_assets.profiles import load_profile
+from paris_assets_tests.fixtures.shipped import assets_of, run_and_verify
 
-pytestmark = pytest.mark.slow
-
-
-def assets_of(name: str) -> set[str]:
-    profile = load_profile(name)
-    shown: list[TableAsset] = [asset for asset in ASSETS if asset.used_if is None or asset.used_if(profile)]
-    return {asset.name for asset in shown}
+pytestmark = pytest.mark.extended
 
 
 def test_the_demo_has_the_graph_and_the_signals_of_the_profile() -> None:
@@ -30,17 +20,7 @@ def test_the_demo_has_the_graph_and_the_signals_of_the_profile() -> None:
 
 
 def test_the_demo_runs_offline_and_verifies(tmp_path: Path) -> None:
-    paris = [sys.executable, "-m", "paris_assets.cli"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    ran = subprocess.run(
-        [*paris, "run", "--profile", "z_image-demo", "--root", str(tmp_path)],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    verified = subprocess.run([*paris, "verify", str(tmp_path)], env=environment, capture_output=True, text=True)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
+    run_and_verify("z_image-demo", tmp_path)
     manifest = json.loads((tmp_path / "pipeline_manifest.json").read_text())
     assert manifest["profile"] == "z_image-demo"
     assert 140 < manifest["counts"]["expert_shards"]["out"] < 215

@@ -106,13 +106,47 @@ def test_queries_of_a_file_in_words(world: World, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.splitlines()[2:] == ["  no image is so near"]
 
 
+def test_a_long_text_is_a_text(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "a dog on a beach " * 40
+    (answer,) = answers(world, capsys, said, "--top", "1")
+    assert (answer["query"], answer["kind"]) == (said.strip(), "text")
+
+
+def test_an_image_of_several_shards_is_kept_where_one_keeps_it_and_strangers_words_are_plain(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = worlds.make(tmp_path)
+    registry, profile = (world.root / name for name in ("shards.parquet", "profile.yaml"))
+    before = registry.read_bytes(), profile.read_bytes()
+    store = made_up.flat_root(world.root, picture_embeddings=worlds.encoders(world.weights))
+    registry.write_bytes(before[0])
+    profile.write_bytes(before[1])
+    twice = pl.DataFrame({"image_id": world.names[6:7], "kept": [False], "reason": ["unsafe by its list"]})
+    captions = pl.DataFrame({"image_id": world.names[6:7], "caption": ["a \x1b[2Jred\x07 house"]})
+    for shard in SHARDS:
+        judged = pl.read_parquet(world.root / f"filtered_images/{shard}.parquet")
+        if shard == SHARDS[0]:
+            judged = pl.concat([judged, twice.cast(judged.select(twice.columns).schema)], how="diagonal")
+        store.put("filtered_images", judged, shard)
+    store.put("captions", captions, SHARDS[1])
+    assert main(["search", world.names[6], "--root", world.url, "--top", "12", "--encoder", "clip"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("   1"))
+    assert line.endswith("kept, and not trained on: low_value_cluster  a [2Jred house")
+
+
 def test_shards_that_wait_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     waiting = worlds.make(tmp_path)
     (waiting.root / "picture_embeddings/00001.parquet").unlink()
     assert main(["search", waiting.names[0], "--root", waiting.url, "--top", "99"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("by colours in 1 shards; 1 of 2 shards have no vectors of it yet\n")
+    assert said.startswith("by colours in 1 shard; 1 of 2 shards have no vectors of it yet\n")
     assert waiting.names[8] not in said
+
+
+def test_a_root_without_any_vector_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = worlds.make(tmp_path, without_vector=range(12))
+    assert main(["search", "a red house", "--root", bare.url]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ["  no image has a vector of clip"]
 
 
 def test_a_page_shows_the_pictures_and_loads_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +40,8 @@ def encoders(weights: Path) -> dict[str, Any]:
     return {"colours": own, "clip": clip}
 
 
-def make(folder: Path) -> World:
-    """A root whose image 3 has no vector, 4 is rejected, 5 a copy of 0, 6 not trained on, and 7 not judged yet."""
+def make(folder: Path, without_vector: Sequence[int] = (3,)) -> World:
+    """A root whose image 3 (or others) has no vector, 4 is rejected, 5 a copy of 0, 6 not trained on, 7 not judged."""
     weights = folder / "clip"
     tiny.TOWERS["clip-image"](weights)
     profile = load_profile("demo", {"picture_embeddings": encoders(weights), "embedder": "clip"})
@@ -51,7 +52,8 @@ def make(folder: Path) -> World:
     made_up.put_registry(root, pl.DataFrame({"shard": SHARDS, "file": ["", ""], "rows": [PER_SHARD, PER_SHARD]}))
     (root / "profile.yaml").write_text(dump_profile(profile))
     for number, shard in enumerate(SHARDS):
-        _put_shard(store, shard, number * PER_SHARD, names[number * PER_SHARD : (number + 1) * PER_SHARD], files)
+        own = names[number * PER_SHARD : (number + 1) * PER_SHARD]
+        _put_shard(store, shard, number * PER_SHARD, own, files, without_vector)
     groups = pl.DataFrame({"image_id": [name for at, name in enumerate(names) if at not in (4, 7)]})
     copy = pl.col("image_id") == names[5]
     groups = groups.with_columns(
@@ -62,7 +64,14 @@ def make(folder: Path) -> World:
     return World(root, weights, profile, files, names)
 
 
-def _put_shard(store: made_up.MadeUpRoot, shard: str, first: int, names: list[str], files: dict[str, bytes]) -> None:
+def _put_shard(
+    store: made_up.MadeUpRoot,
+    shard: str,
+    first: int,
+    names: list[str],
+    files: dict[str, bytes],
+    without_vector: Sequence[int],
+) -> None:
     sizes = [len(files[name]) for name in names]
     rows = pl.DataFrame({"image_id": names, "source_row": range(first, first + len(names))})
     ledger = rows.with_columns(
@@ -87,7 +96,7 @@ def _put_shard(store: made_up.MadeUpRoot, shard: str, first: int, names: list[st
         pixels = np.stack([network.preprocess(decode_rgb(files[name])) for name in names])
         columns[column] = pl.Series(network.run(pixels).astype(np.float16))
         ran[f"picture_embeddings.{column}"] = network.identity()
-    missing = pl.col("source_row") == 3
+    missing = pl.col("source_row").is_in(list(without_vector))
     vectors = rows.with_columns(**columns).with_columns(pl.when(~missing).then(name).alias(name) for name in columns)
     vectors = vectors.with_columns(reason=pl.when(missing).then(pl.lit("broken"))).drop("source_row").sort("image_id")
     store.put("picture_embeddings", vectors, shard, facts={"models": ran})

@@ -67,6 +67,29 @@ def test_a_vector_that_is_none_is_null_with_a_reason_and_the_other_encoders_stay
     assert not (table["odd"].drop_nulls().to_numpy() == 0).all(1).any()
 
 
+def test_vectors_of_length_one_are_scaled_in_float32_and_what_has_no_direction_is_null_with_a_reason() -> None:
+    class Huge(MeanColour):
+        """Beyond float16, and so small that float16 would make zeros of it."""
+
+        def run(self, batch: np.ndarray) -> np.ndarray:
+            vectors = np.array(super().run(batch))
+            vectors[::3] *= 1e6
+            vectors[1::3] *= 1e-9
+            vectors[vectors.argmin(0)[0]] = 0
+            return vectors
+
+    (empty, table) = embed_pictures(IMAGES, {"embedding": Huge(9)}, of_length_one=True)
+    assert empty.schema == table.schema
+    assert table["reason"].drop_nulls().to_list() == ["embedding: the vector is zero, which has no direction"]
+    assert table["embedding"].is_null().to_list() == table["reason"].is_not_null().to_list()
+    vectors = table["embedding"].drop_nulls().to_numpy().astype(np.float64)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+    plain = pl.concat(embed_pictures(IMAGES, {"embedding": MeanColour(9)})).filter(table["reason"].is_null())
+    expected = plain["embedding"].to_numpy().astype(np.float64)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(vectors, expected, atol=2e-3)
+
+
 def test_a_network_that_fails_stops_and_names_the_images() -> None:
     class Failing(MeanColour):
         def run(self, batch: np.ndarray) -> np.ndarray:

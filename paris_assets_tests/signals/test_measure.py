@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from paris_assets.config import Signals
+from paris_assets.curation.schema import FILTERED_IMAGES
 from paris_assets.images.decode import decode_rgb
+from paris_assets.rules.columns import VERDICTS
 from paris_assets.signals.copies import MOST_LINES, line_moments, samples
 from paris_assets.signals.measure import measure, signal_problem, signal_schema
 from paris_assets.signals.signal import load_signals
@@ -64,6 +66,10 @@ class Sized(Halves):
     schema = {"width": pl.Int32}
 
 
+class Judged(Halves):
+    schema = {"value": pl.Float64}
+
+
 class Scored(Halves):
     schema = {"similarity": pl.Float64}
 
@@ -97,8 +103,8 @@ def test_batches_change_nothing(measured: pl.DataFrame, monkeypatch: pytest.Monk
     monkeypatch.setattr("paris_assets.signals.measure.BATCH_PIXELS", 2000)
     monkeypatch.setattr("paris_assets.signals.measure.BATCH_IMAGES", 3)
     monkeypatch.setattr("paris_assets.signals.measure.FRAME_BATCHES", 2)
-    frames = list(measure(IMAGES, Signals()))
-    assert [len(frame) for frame in frames] == [6] * 11 + [4]
+    frames = list(measure(IMAGES, Signals(threads=2)))
+    assert [len(frame) for frame in frames] == [6] * 11 + [2, 2]
     assert pl.concat(frames).equals(measured)
     subset = table(IMAGES[5:50:7], Signals())
     assert subset.equals(measured[5:50:7])
@@ -167,8 +173,12 @@ def test_unusable_settings_say_what_is_wrong(measures: list[str], message: str) 
         load_signals(measures)
 
 
+def test_what_signals_and_scores_may_not_be_called_are_the_columns_of_verdicts() -> None:
+    assert {"image_id", *VERDICTS} == set(FILTERED_IMAGES.frame().columns)
+
+
 def test_a_signal_that_loses_images_stops_the_run() -> None:
-    with pytest.raises(ValueError, match=r"test_measure:Short measured .* for 3 images"):
+    with pytest.raises(ValueError, match=r"test_measure:Short measured .* for 1 images"):
         table(IMAGES[:3], Signals(measures=[f"{__name__}:Short"]))
 
 
@@ -181,6 +191,7 @@ def test_a_signal_that_loses_images_stops_the_run() -> None:
         ("Crashing", "signal .*Crashing: ZeroDivisionError: division by zero"),
         ("Untyped", "Untyped gives column 'size' the type <class 'float'>, which polars lacks"),
         ("Sized", "Sized and the table itself both have a column 'width'"),
+        ("Judged", "Judged and filtered_images both have a column 'value'"),
         ("Scored", "Scored and the source both have a column 'similarity'"),
     ],
 )

@@ -305,6 +305,7 @@ def test_polars_repeats_what_fails(root: Location, proxy: FaultyProxy, tmp_path:
     assert len(proxy.requests) - before < 12
 
 
+@pytest.mark.slow
 def test_polars_gives_up(root: Location, proxy: FaultyProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "REQUEST_TIMEOUT_S", 1)
     _, uri = table(root, tmp_path)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paris_assets.dag.records import FOOTER_KEY, Record, read_record
+from paris_assets.storage import parquet
 from paris_assets.storage.location import Location
 from paris_assets.storage.parquet import Chunk, TableWriter, Written, group_rows
 
@@ -136,3 +137,31 @@ def test_a_slice_does_not_depend_on_the_row_groups(tmp_path: Path) -> None:
 
     before, after = (write(tmp_path / "t", [table(first)], slice_by="shard").slices for first in (rows, rows + 1))
     assert [key for key in before if before[key] != after[key]] == ["0"]
+
+
+def ragged(rows: int = 40) -> pl.DataFrame:
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(0, 3000, rows)
+    data = [None if row == 7 else generator.bytes(int(size)) for row, size in enumerate(sizes)]
+    names = [f"{row:032x}" for row in range(rows)]
+    return pl.DataFrame({"image_id": names, "states": pl.Series(data, dtype=pl.Binary)})
+
+
+@given(cuts=st.lists(st.integers(0, 40), max_size=5))
+def test_groups_of_rows_of_bytes_are_bounded_and_do_not_depend_on_chunks(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int]
+) -> None:
+    folder, whole, edges = tmp_path_factory.mktemp("ragged"), ragged(), [0, *sorted(cuts), 40]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "GROUP_BYTES", 8000)
+        one = write(folder / "a", [whole])
+        other = write(folder / "b", [whole[start:end] for start, end in pairwise(edges)])
+    assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
+    assert one.content == other.content
+    assert pl.read_parquet(folder / "a").equals(whole)
+    file = pq.ParquetFile(folder / "a")
+    assert file.num_row_groups > 4
+    for group in range(file.num_row_groups):
+        sizes = [len(data or b"") for data in file.read_row_group(group)["states"].to_pylist()]
+        assert sum(sizes[:-1]) < 8000, "a group is closed by the row that fills it"
+    assert file.metadata.row_group(0).column(1).compression == "UNCOMPRESSED"

@@ -5,27 +5,41 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from PIL.JpegImagePlugin import JpegImageFile
 
 from paris_assets.models import carried
-from paris_assets.models.degradation_network import QUALITY
+from paris_assets.models.degradation_network import QUALITY, CastNetwork, QualityNetwork, WatermarkNetwork
 from paris_assets.models.degradation_scales import BLUR_PX, JPEG_SCALE, NOISE_LEVELS
 from paris_assets.models.degradation_views import VIEW
-from tools.degradation import damage, photos, train
+from tools.degradation import damage, grounds, photos, train, train_watermark
 from tools.degradation.drawing import test_drawing as held_out_drawing
 from tools.degradation.drawing import train_drawing
 from tools.degradation.evaluate import Figures, evaluated, scorers_of
 from tools.degradation.fonts import PACKAGES
+from tools.degradation.grounds import NEAR, collect_grounds, scenes
 from tools.degradation.logos import TEST_LOGOS, TRAIN_LOGOS
 from tools.degradation.overlays import DISTRACTIONS, distracted, logo_mask, painted, text_mask, watermark_mask
 from tools.degradation.photos import held_out, pixels
-from tools.degradation.samples import VISIBLE, cast_sample, marked, measured_mark, quality_sample, watermark_sample
+from tools.degradation.samples import (
+    VISIBLE,
+    Overlaid,
+    cast_sample,
+    marked,
+    measured_mark,
+    quality_sample,
+    seen_by_networks,
+    watermark_pair,
+    watermark_sample,
+)
+from tools.degradation.scenes import Scenes, ground
 
 CARD = carried.DEGRADATION.path.parent / "model_card.md"
 SAMPLES = Path(photos.__file__).parents[2] / "data" / "sample"
@@ -124,16 +138,80 @@ def test_a_light_moves_grey_by_what_is_said() -> None:
 def test_a_watermark_that_cannot_be_seen_is_none() -> None:
     mask = np.zeros((64, 96), np.float32)
     mask[16:48, 16:80] = 1
-    for ground, opacity, visible in ((255.0, 0.7, False), (128.0, 0.02, False), (128.0, 0.3, True), (0.0, 0.1, True)):
-        plain = np.full((64, 96, 3), ground, np.float32)
+    for level, opacity, visible in ((255.0, 0.7, False), (128.0, 0.02, False), (128.0, 0.3, True), (0.0, 0.1, True)):
+        plain = np.full((64, 96, 3), level, np.float32)
         after = painted(plain, mask, np.full(3, 255.0), opacity)
         found = measured_mark(damage.levels(after), plain, after, mask, opacity)
         assert found.visible == visible
-        assert found.strength == pytest.approx((255 - ground) * opacity, abs=0.01)
+        assert found.strength == pytest.approx((255 - level) * opacity, abs=0.01)
         assert found.area == pytest.approx(1 / 3)
         assert (found.cells[2:6, 2:10] == 1).all() == visible
         assert (found.cells[0] == 0).all()
     assert VISIBLE == 4
+
+
+def test_the_networks_see_the_marks_of_large_pictures_where_they_are() -> None:
+    plain = np.full((400, 1792, 3), 100, np.float32)
+    mask = np.zeros((400, 1792), np.float32)
+    mask[128:256, 640:1280] = 1
+    after = painted(plain, mask, np.full(3, 255.0), 0.5)
+    found = seen_by_networks(Overlaid(damage.levels(after), plain, after, mask, 0.5))
+    assert found.pixels.shape == (100, VIEW, 3)
+    assert found.cells.shape == (13, VIEW // 8)
+    assert (found.cells[4:8, 20:40] == 1).all()
+    assert (found.cells == 1).sum() == 4 * 20
+    assert found.strength == pytest.approx(77.5)
+    final, before, marks, cover = (plane[:, :VIEW] for plane in (damage.levels(after), plain, after, mask))
+    small = Overlaid(final, before, marks, cover, 0.5)
+    assert np.array_equal(seen_by_networks(small).pixels, small.final)
+
+
+def test_grounds_are_parts_of_photos_of_many_sizes_some_with_stamps(seen: list[np.ndarray]) -> None:
+    stamp = np.full((90, 60, 4), 255, np.uint8)
+    stamp[..., :3] = (255, 0, 255)
+    plain = Scenes([np.full((300, 500, 3), 90, np.uint8)], (), [stamp])
+    made = [ground(plain, random(seed)) for seed in range(80)]
+    assert all(image.dtype == np.uint8 and min(image.shape[:2]) >= 48 for image in made)
+    assert len({image.shape for image in made}) > 40
+    assert 3 < sum(image.std() > 5 for image in made) < 30
+    surfaces = [ground(Scenes(seen[:1], [plain.photos[0]]), random(seed)).std() < 1 for seed in range(80)]
+    assert 8 < sum(surfaces) < 36
+
+
+def test_composed_logos_are_of_many_shapes() -> None:
+    font = held_out_drawing().fonts[0]
+    drawn = []
+    for logo in TRAIN_LOGOS[-40:]:
+        image = Image.new("L", (96, 96))
+        logo(ImageDraw.Draw(image), 96, partial(ImageFont.truetype, str(font)))
+        drawn.append(image.tobytes())
+        assert 0.005 < (np.asarray(image) > 127).mean() < 0.95
+    assert len(set(drawn)) == 40
+
+
+def test_pictures_near_held_out_photos_are_not_collected(
+    tmp_path: Path, seen: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(package: str, version: str, folder: Path) -> None:
+        Image.fromarray(seen[0]).resize((310, 200)).save(folder / "again.jpg")
+        Image.fromarray(seen[1]).save(folder / "other.png")
+        Image.fromarray(seen[2]).save(folder / "other_norm.png")
+        Image.fromarray(seen[3]).resize((90, 90)).save(folder / "small.png")
+        Image.new("RGB", (300, 300)).save(folder / "black.png")
+        Image.fromarray(np.dstack([seen[4], np.zeros_like(seen[4][..., :1])])).save(folder / "stamp.png")
+        with zipfile.ZipFile(folder / "game.pk3", "w") as bundle:
+            bundle.write(folder / "other.png", "textures/zipped.png")
+
+    assert NEAR == 10
+    monkeypatch.setattr(grounds, "unpack", unpack)
+    monkeypatch.setattr(grounds, "PACKAGES", {"one": "1"})
+    with pytest.raises(RuntimeError, match=r"no pictures below .*: run `python -m tools\.degradation collect`"):
+        scenes(seen, tmp_path)
+    collect_grounds(tmp_path, seen[:1])
+    found = scenes(seen[:2], tmp_path)
+    assert len(found.photos) == 2
+    assert [image.shape[:2] for image in found.surfaces] == [seen[1].shape[:2]] * 2
+    assert [image.shape for image in found.stamps] == [(*seen[4].shape[:2], 4)]
 
 
 def test_overlays_cover_what_they_should(seen: list[np.ndarray]) -> None:
@@ -155,41 +233,73 @@ def test_a_sample_is_made_by_its_seed(seen: list[np.ndarray]) -> None:
     for make in (
         lambda seed: quality_sample(seen, random(seed), 2)[0],
         lambda seed: cast_sample(seen, random(seed), 96)[0],
-        lambda seed: watermark_sample(seen, drawing, random(seed), 96).pixels,
+        lambda seed: watermark_sample(Scenes(seen), drawing, random(seed), 96).pixels,
     ):
         assert np.array_equal(make(3), make(3))
         assert not np.array_equal(make(3), make(4))
 
 
+def test_a_pair_is_the_same_part_with_and_without_a_watermark(seen: list[np.ndarray]) -> None:
+    for seed in range(6):
+        marked_one, bare = watermark_pair(Scenes(seen), held_out_drawing(), random(seed), 96)
+        assert marked_one.pixels.shape == bare.pixels.shape == (96, 96, 3)
+        assert marked_one.opacity > 0
+        assert not bare.visible
+        assert (bare.cells == 0).all()
+        off = (marked_one.cells == 0).repeat(8, 0).repeat(8, 1)
+        if off.any():  # both are worn, each in its own way
+            assert np.abs(marked_one.pixels.astype(float) - bare.pixels)[off].mean() < 25
+
+
+@pytest.mark.extended
+def test_a_few_steps_of_every_phase_train_a_watermark_network(
+    seen: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = [
+        phase._replace(side=64, batch=2, steps=1) for phase in train_watermark.WATERMARK_PHASES if phase.side != VIEW
+    ]
+    assert [phase.pairs for phase in small] == [False, False, False, True]
+    monkeypatch.setattr(train_watermark, "WATERMARK_PHASES", small)
+    monkeypatch.setattr(train_watermark, "HEAD_BATCHES", 1)
+    network = train_watermark.train_watermark(Scenes(seen), held_out_drawing())
+    assert not network.training
+    assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
+    assert float(network.picture.mean.abs().max()) > 0
+
+
 def test_parts_that_show_too_little_of_a_watermark_are_not_asked(seen: list[np.ndarray]) -> None:
     drawing, labels = held_out_drawing(), []
     for seed in range(40):
-        sample = watermark_sample(seen, drawing, random(seed), 96)
+        sample = watermark_sample(Scenes(seen), drawing, random(seed), 96)
         assert sample.pixels.shape == (96, 96, 3)
         assert sample.cells.shape == (12, 12)
-        labels.append(train.label(sample, 96))
+        labels.append(train_watermark.label(sample, 96))
         assert (labels[-1] == 1) == ((sample.cells == 1).sum() >= 2)
     assert {0.0, 1.0} <= set(labels)
-    whole = watermark_sample(seen, drawing, random(1), VIEW)
-    assert train.label(whole, VIEW) == whole.visible
+    whole = watermark_sample(Scenes(seen), drawing, random(1), VIEW)
+    assert train_watermark.label(whole, VIEW) == whole.visible
 
 
 def test_a_few_steps_lower_the_losses_and_what_is_saved_scores(tmp_path: Path, seen: list[np.ndarray]) -> None:
     drawing, losses = held_out_drawing(), list[float]()
 
     def make(_: np.random.Generator) -> train.Batch:
-        sample = watermark_sample(seen, drawing, random(7), 64)  # always this one
-        return train.as_pixels(sample.pixels), torch.from_numpy(sample.cells), torch.tensor(train.label(sample, 64))
+        sample = watermark_sample(Scenes(seen), drawing, random(7), 64)  # always this one
+        return (
+            train.as_pixels(sample.pixels),
+            torch.from_numpy(sample.cells),
+            torch.tensor(train_watermark.label(sample, 64)),
+        )
 
     def watched(network: torch.nn.Module, *batch: torch.Tensor) -> torch.Tensor:
-        value = train.watermark_loss(network, *batch)
+        value = train_watermark.watermark_loss(network, *batch)
         losses.append(value.item())
         return value
 
     torch.manual_seed(0)
-    watermark = train.fitted(train.WatermarkNetwork(), "few", train.batches(make, 0, 20, 2), watched, 20)
+    watermark = train.fitted(WatermarkNetwork(), "few", train.batches(make, 0, 20, 2), watched, 20)
     assert losses[-1] < 0.7 * losses[0]
-    train.save({"quality": train.QualityNetwork(), "cast": train.CastNetwork(), "watermark": watermark}, tmp_path / "w")
+    train.save({"quality": QualityNetwork(), "cast": CastNetwork(), "watermark": watermark}, tmp_path / "w")
     for scorer in scorers_of(tmp_path / "w"):
         assert np.isfinite(scorer(seen[:1])).all()
 
@@ -211,7 +321,7 @@ def figures() -> Figures:
     return evaluated(scorers_of(carried.DEGRADATION.verified()), pixels(held_out(), SAMPLES))
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_the_held_out_photos_give_the_figures_of_the_card(figures: Figures) -> None:
     """Up to what other fonts' renderers, JPEG libraries and instruction sets change."""
     card = card_figures()
@@ -220,7 +330,7 @@ def test_the_held_out_photos_give_the_figures_of_the_card(figures: Figures) -> N
         assert figures[name] == pytest.approx(told, abs=0.05 if name.startswith(("false", "recall")) else 0.02), name
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_the_goals_that_the_card_calls_reached_are_reached(figures: Figures) -> None:
     for part in QUALITY:
         assert figures[f"{part} with {part}"] >= 0.85

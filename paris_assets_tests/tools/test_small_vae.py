@@ -76,7 +76,7 @@ def test_the_model_card_counts_what_is_listed() -> None:
         assert version in card
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_held_out_photos_come_back_with_the_psnr_and_the_moments_of_the_model_card() -> None:
     codec = build(Model(implementation="autoencoder-kl", path=str(WEIGHTS), precision="fp32"))
     values, latents = reconstruct(codec, [centre_crop(read(photo)) for photo in used("held_out")])
@@ -154,6 +154,7 @@ def test_large_photos_are_cropped_reduced_too(shape: tuple[int, int], versions: 
     assert [version.shape[:2] for version in versions_of(_png(np.zeros((*shape, 3), np.uint8)))] == versions
 
 
+@pytest.mark.extended
 def test_a_few_steps_lower_the_loss_and_what_is_exported_loads(tmp_path: Path) -> None:
     torch.manual_seed(0)
     images = to_tensor(centre_crop(read(photo))[::8, ::8] for photo in used("held_out")[:4])

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.vectors import cosine
 from paris_assets.vectors import nearest as module
 from paris_assets.vectors.cosine import cosines
 from paris_assets.vectors.nearest import Nearest
@@ -57,6 +58,22 @@ def test_equal_vectors_stand_in_the_order_of_their_names_and_an_image_counts_onc
     found = nearest.found()
     assert found.select("image_id", "place").rows() == [("a", 0), ("b", 0), ("c", 0)]
     assert (found["cosine"] == 1).all()
+
+
+def test_equal_vectors_take_no_more_memory_than_a_block_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    widened: list[int] = []
+
+    def noted(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        widened.append(len(left))
+        return cosines(left, right)
+
+    monkeypatch.setattr(cosine, "cosines", noted)
+    monkeypatch.setattr(cosine, "EXACT", 100)
+    nearest = Nearest(np.ones((3, 2), np.float32), 5)
+    nearest.add(NAMES, np.ones((COUNT, 2), np.float16))
+    assert nearest.found()["image_id"].to_list() == sorted(NAMES)[:5] * 3
+    assert sum(widened) == 3 * COUNT
+    assert max(widened) == 100
 
 
 def test_nothing_is_found_among_nothing() -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from paris_assets.vectors import cosine
 from paris_assets.vectors import pairs as module
 from paris_assets.vectors.cosine import cosines
 from paris_assets.vectors.pairs import ClosePairs
@@ -47,6 +50,23 @@ def test_no_pair_is_missed_and_none_comes_twice(
     assert len(pairs) > 10
 
 
+@pytest.mark.parametrize("crowded", [0.0, 1.1], ids=["whole products", "one by one"])
+def test_pairs_between_some_rows_are_those_of_all_with_bounds_in_a_file_too(
+    crowded: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "CROWDED", crowded)
+    monkeypatch.setattr(module, "COLUMNS", 70)
+    vectors, least = groups(5, 300, 8, 0.3), 0.9
+    vectors[1], vectors[250] = [1, 2, 2, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0]  # a cosine of a third
+    left, right = np.arange(0, 140), np.arange(140, 300)
+    wanted = {pair for pair in by_hand(vectors, least) if pair[0] < 140 <= pair[1]}
+    close = ClosePairs(vectors, least, tmp_path / "bounds")
+    assert sorted(map(tuple, np.concatenate([*close.between(left, right)]).tolist())) == sorted(wanted)
+    for bound, is_close in ((np.nextafter(1 / 3, 1), False), (1 / 3, True)):
+        pairs = np.concatenate([*ClosePairs(vectors, float(bound), tmp_path / "bounds").between(left, right)])
+        assert ([1, 250] in pairs.tolist()) == is_close
+
+
 def test_order_changes_no_pair() -> None:
     vectors = groups(0, 400, 128, 0.2)
     order = np.random.default_rng(2).permutation(len(vectors))
@@ -54,6 +74,7 @@ def test_order_changes_no_pair() -> None:
     assert shuffled == set(found(vectors, 0.95))
 
 
+@pytest.mark.slow
 def test_few_dimensions_rule_out_nearly_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """1,500 vectors are a million pairs."""
     random = np.random.default_rng(0)
@@ -65,7 +86,7 @@ def test_few_dimensions_rule_out_nearly_every_pair(monkeypatch: pytest.MonkeyPat
         computed.append(len(left))
         return cosines(left, right)
 
-    monkeypatch.setattr(module, "cosines", counted)
+    monkeypatch.setattr(cosine, "cosines", counted)
     assert set(found(vectors, 0.95)) == by_hand(vectors, 0.95)
     assert sum(computed) < 20_000
 

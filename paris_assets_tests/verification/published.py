@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paris_assets.experts.manifest import published_settings, weights_per_cluster
+from paris_assets.dag.records import ALL
+from paris_assets.experts.coding import codecs_of
+from paris_assets.experts.mds.indices import indices
+from paris_assets.experts.published_settings import published_settings
 from paris_assets.experts.router import ARRAYS, consolidate
-from paris_assets.experts.summary import summarised
+from paris_assets.experts.summary import summarised, weights_per_cluster
 from paris_assets.verification.manifest_checks import MANIFEST, version_of
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import MadeUpRoot
@@ -38,6 +41,8 @@ def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9, **
     registry = pl.DataFrame({"shard": SHARDS, "file": "", "rows": count // 2})
     made_up.put_registry(folder, registry)
     made_up.publishable(store, count)
+    if store.profile.latents.buckets:
+        made_up.add_buckets(store)
     for asset in _tables(store):
         whole = store.read(asset, SHARDS[0])
         for number, shard in enumerate(SHARDS):
@@ -48,22 +53,40 @@ def publish_two_shards(folder: Path, count: int = 24, max_bytes: int = 10**9, **
             store.put(asset, rows, shard)
     occurrences = {"shard": [SHARDS[2 * row // count] for row in range(count)], "source_row": range(count)}
     store.put("duplicate_groups", pl.DataFrame(occurrences))
+    coded = store.profile.experts.codec is not None
+    if coded:
+        made_up.put_ranges(store)
     for shard in SHARDS:
         made_up.publish(store, shard)
+    if "mds_index" in store.graph:
+        ranges = store.scan("value_ranges", [ALL]) if coded else None
+        store.commit("mds_index", ALL, indices(store.scan("expert_mds", SHARDS), codecs_of(ranges)))
     (folder / "router_training").mkdir()
-    arrays = [{name: folder / f"router_arrays/{shard}/{name}.npy" for name in ARRAYS} for shard in SHARDS]
+    paths = [{name: folder / f"router_arrays/{shard}/{name}.npy" for name in ARRAYS} for shard in SHARDS]
+    arrays = [{name: path for name, path in files.items() if path.exists()} for files in paths]
     consolidate(arrays, folder / "router_training", max_bytes)
-    np.save(folder / "expert_shards/empty_prompt.npy", np.zeros((made_up.TOKENS, made_up.TEXT_DIM), np.float16))
+    (folder / "expert_shards").mkdir(exist_ok=True)
+    rows = 1 if store.profile.text.stored == "true_tokens" else made_up.TOKENS
+    prompt = np.zeros((rows, made_up.TEXT_DIM), np.float16)
+    np.save(folder / "expert_shards/empty_prompt.npy", prompt if not coded else np.full(prompt.shape, 128, np.uint8))
     (folder / MANIFEST).write_text(json.dumps(_manifest(folder, store, count)))
     seal(folder)
     return store
 
 
 def _manifest(folder: Path, store: MadeUpRoot, count: int) -> dict[str, Any]:
-    index = pl.concat(store.read("expert_shards", shard) for shard in SHARDS)
-    samples = dict(index.select("path", "samples").iter_rows())
-    arrays = {f"router_arrays/{shard}/{name}.npy": count // 2 for shard in SHARDS for name in ARRAYS}
+    written = [asset for asset in ("expert_shards", "expert_mds") if asset in store.graph]
+    index = store.scan(written[0], SHARDS).collect()
+    samples = {
+        path: count
+        for asset in written
+        for path, count in store.scan(asset, SHARDS).select("path", "samples").collect().iter_rows()
+    }
+    described = {name: {} for name in ARRAYS if (folder / f"router_arrays/{SHARDS[0]}/{name}.npy").exists()}
+    arrays = {f"router_arrays/{shard}/{name}.npy": count // 2 for shard in SHARDS for name in described}
     patterns = ("expert_shards/*.npy", "expert_shards/*/*", "router_arrays/*/*.npy", "router_training/*")
+    patterns += ("expert_mds/codec.json", "expert_mds/cluster_*/**/*.*", "router_arrays/codec.json")
+    coded = store.record("value_ranges", ALL) if "value_ranges" in store.graph else None
     paths = sorted(str(path.relative_to(folder)) for pattern in patterns for path in folder.glob(pattern))
     per_cluster: Counter[str] = Counter()
     for cluster, number in index.select("cluster", "samples").iter_rows():
@@ -76,8 +99,9 @@ def _manifest(folder: Path, store: MadeUpRoot, count: int) -> dict[str, Any]:
         "version": "",
         "profile": "demo",
         "settings": published_settings(store.profile),
-        "counts": {asset: rows for asset in (*stages, "expert_shards", "router_arrays")},
+        "counts": {asset: rows for asset in (*stages, *written, "router_arrays")},
         "images_per_cluster": per_cluster,
+        "format": {"router": {"arrays": described}, **({"codec": coded.facts["codec"]} if coded else {})},
         "files": [{"path": path, "samples": samples.get(path) or arrays.get(path)} for path in paths],
         "shards": list(SHARDS),
         "shards_missing": [],

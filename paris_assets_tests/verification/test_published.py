@@ -16,7 +16,8 @@ from paris_assets.verification.findings import Findings, made_again
 from paris_assets.verification.manifest_checks import MANIFEST, parse_manifest
 from paris_assets.verification.published import verify_published
 from paris_assets.verification.router_files import open_array
-from paris_assets.verification.tar_samples import Shapes, array_start
+from paris_assets.verification.sample_shapes import Shapes
+from paris_assets.verification.tar_samples import array_start
 from paris_assets_tests.verification.published import edit_manifest, publish_two_shards, seal
 
 TAR = "expert_shards/cluster_0/00000-00000.tar"
@@ -362,6 +363,40 @@ def test_a_float16_of_largest_value_is_finite(folder: Path) -> None:
     assert problems(folder) == []
 
 
+@pytest.fixture(scope="module")
+def ragged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """True tokens alone, and no pooled vectors."""
+    folder = tmp_path_factory.mktemp("ragged")
+    settings: dict[str, Any] = {"text.stored": "true_tokens"}
+    publish_two_shards(folder, **settings)
+    assert problems(folder) == []
+    return folder
+
+
+def test_true_tokens_that_are_not_as_many_as_the_metadata_says(ragged: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ragged, tmp_path / "root"))
+    tokens = json.loads(next(data for name, data in members(folder / TAR) if name.endswith("metadata.json")))["tokens"]
+    change_member(folder, "clip_emb.npy", lambda data: npy(np.ones((tokens + 1, 3), np.float16)))
+    assert_named(folder, f"clip_emb.npy of shape ({tokens + 1}, 3), not ({tokens}, 3)", count=1)
+    change_member(folder, "clip_emb.npy", lambda data: npy(np.ones((tokens, 4), np.float16)))
+    assert_named(folder, f"clip_emb.npy of shape ({tokens}, 4), not ({tokens}, 3)", count=1)
+    change_member(folder, "clip_emb.npy", lambda data: npy(np.ones((tokens, 3), np.float16)))
+    assert problems(folder) == [], "another array is what only the tables tell"
+
+
+def test_an_empty_prompt_without_tokens(ragged: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ragged, tmp_path / "root"))
+    np.save(folder / "expert_shards/empty_prompt.npy", np.zeros((0, 3), np.float16))
+    seal(folder)
+    assert_named(folder, "expert_shards/empty_prompt.npy: expected a finite float16 .npy of shape (1 to 5, dim)")
+
+
+def test_pooled_vectors_that_the_format_describes_are_missed(ragged: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ragged, tmp_path / "root"))
+    edit_manifest(folder, lambda held: held["format"]["router"]["arrays"].update(clip={}))
+    assert_named(folder, f"{MANIFEST}: expected router_arrays/00000/clip.npy listed", "not listed")
+
+
 # Router arrays
 
 
@@ -472,6 +507,9 @@ def test_an_empty_prompt_of_another_shape(folder: Path) -> None:
         ("raw_images/00003.tar", "--select raw_images --shards 00003"),
         ("cluster_model/all.parquet", "--select cluster_model"),
         ("analysis/cluster_0_grid.png", "--select cluster_report"),
+        ("analysis/curation_report.html", "--select curation_report"),
+        ("analysis/concept_sweep.html", "--select concept_model"),
+        ("subsets/basic-random-0.npy", "--select subset_files"),
     ],
 )
 def test_what_to_do(file: str, command: str) -> None:

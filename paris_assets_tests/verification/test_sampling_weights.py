@@ -14,9 +14,9 @@ from paris_assets.definitions import open_catalog
 from paris_assets.verification.findings import Findings
 from paris_assets.verification.manifest_checks import MANIFEST
 from paris_assets.verification.published import verify_published
+from paris_assets.verification.sample_shapes import WEIGHTS
 from paris_assets.verification.sampling_weights import weight_bounds
 from paris_assets.verification.table_joins import TableJoins
-from paris_assets.verification.tar_samples import WEIGHTS
 from paris_assets_tests.verification.published import edit_manifest, publish_two_shards, seal
 from paris_assets_tests.verification.test_published import (
     TAR,

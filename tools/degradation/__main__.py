@@ -1,6 +1,6 @@
 """Train the degradation networks anew and evaluate them; their model card has the figures of the shipped weights.
 
-    python -m tools.degradation collect                  # photos and fonts, out of Debian 12 packages
+    python -m tools.degradation collect                  # photos, pictures and fonts, of Debian 12 packages
     python -m tools.degradation train --out FILE         # photos -> model.safetensors; the shipped file stays as it is
     python -m tools.degradation evaluate                 # held-out figures of the shipped weights, as a table
     python -m tools.degradation evaluate --weights FILE --large
@@ -9,42 +9,37 @@ The photos are those of `tools.small_vae`, whose `--work` this command shares. E
 the number of steps is fixed: on the same machine and libraries a run gives the same weights again.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from paris_assets.models import carried
+from tools.command_line import add_weights, command_line
 from tools.degradation.drawing import train_drawing
 from tools.degradation.evaluate import Figures, evaluated, scorers_of
 from tools.degradation.fonts import collect_fonts
+from tools.degradation.grounds import collect_grounds, scenes
 from tools.degradation.photos import held_out, held_out_large, pixels, seen_whole, training
-from tools.degradation.train import save, train_cast, train_quality, train_watermark
-from tools.small_vae.photos import WORK, collect
+from tools.degradation.train import save, train_cast, train_quality
+from tools.degradation.train_watermark import train_watermark
+from tools.small_vae.photos import collect
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.degradation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--work", type=Path, default=WORK, help=f"folder of the collected photos and fonts ({WORK})")
-    parser.add_argument("--threads", type=int, default=1, help="of torch (1)")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("collect")
+    parser, commands = command_line("degradation", __doc__, "what was collected")
     training_, evaluating = (commands.add_parser(name) for name in ("train", "evaluate"))
     training_.add_argument("--out", type=Path, required=True, help="file to write the weights to")
     training_.add_argument("--steps", type=float, default=1.0, help="of the shipped weights' steps (1.0)")
-    evaluating.add_argument(
-        "--weights", type=Path, default=carried.DEGRADATION.path, help="file of weights (the shipped)"
-    )
+    add_weights(evaluating, carried.DEGRADATION.path)
     evaluating.add_argument("--large", action="store_true", help="on the large held-out photos, which collect fetches")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     if options.command == "collect":
         collect(options.work)
         collect_fonts(options.work)
+        collect_grounds(options.work, pixels([*held_out(), *held_out_large()], options.work))
     elif options.command == "train":
         _train(options.work, options.out, options.steps)
     else:
@@ -54,11 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _train(work: Path, out: Path, steps: float) -> None:
     photos = pixels(training(), work)
-    seen = seen_whole(photos)
     networks = {
         "quality": train_quality(photos, steps),
-        "cast": train_cast(seen, steps),
-        "watermark": train_watermark(seen, train_drawing(work / "fonts"), steps),
+        "cast": train_cast(seen_whole(photos), steps),
+        "watermark": train_watermark(scenes(photos, work), train_drawing(work / "fonts"), steps),
     }
     save(networks, out)
 

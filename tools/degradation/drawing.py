@@ -18,7 +18,7 @@ from tools.degradation.logos import TEST_LOGOS, TRAIN_LOGOS, Logo
 
 Random = np.random.Generator
 
-NO_LETTERS = ("LinBiolinum_K", "LinLibertine_I")  # keys and initials
+NO_LETTERS = ("KarlaTamil", "LinBiolinum_K", "LinLibertine_I")  # another script, keys, initials
 TEST_FONTS = (
     "DejaVuSans",
     "DejaVuSerif",
@@ -54,7 +54,7 @@ class Drawing:
 def train_drawing(fonts: Path) -> Drawing:
     """Of the fonts that were unpacked below a folder."""
     found = sorted((path for path in fonts.rglob("*") if path.suffix in (".ttf", ".otf")), key=lambda path: path.name)
-    usable = tuple(path for path in found if path.stem not in NO_LETTERS)
+    usable = tuple(path for path in found if not path.stem.startswith(NO_LETTERS))
     if not usable:
         raise RuntimeError(f"no fonts below {fonts}: run `python -m tools.degradation collect`")
     return Drawing(usable, _syllables, TRAIN_LOGOS)
@@ -70,8 +70,8 @@ def _syllables(random: Random) -> str:
     parts = [random.choice(list(_CONSONANTS)) + random.choice(list(_VOWELS)) for _ in range(random.integers(2, 5))]
     word = "".join(parts)
     word = (word, word.upper(), word.capitalize())[random.integers(3)]
-    forms = ("{}", "{}", "© {}", "{}.com", "www.{}.net", "{} photo", "@{}", "{} 2019")
-    return forms[random.integers(len(forms))].format(word)
+    forms = ("{}", "{}", "{}", "© {}", "{}.com", "www.{}.net", "{} photo", "@{}", "{} 2019", "{} & {n}", "{n}", "({})")
+    return forms[random.integers(len(forms))].format(word, n=random.integers(10, 100_000))
 
 
 def _stock_words(random: Random) -> str:

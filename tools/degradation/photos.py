@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,12 @@ def held_out_large() -> list[Photo]:
 
 
 def _large_held_out(photo: Photo) -> bool:
-    large = {other["group"] for other in _large_ones()}
-    return photo["group"] in large and int(photo["group"][8:16], 16) % EVERY == 0
+    return photo["group"] in _large_groups() and int(photo["group"][8:16], 16) % EVERY == 0
 
 
-def _large_ones() -> Sequence[Photo]:
-    return [photo for photo in used("train") if _short(photo) >= LARGE]
+@cache
+def _large_groups() -> frozenset[str]:
+    return frozenset(photo["group"] for photo in used("train") if _short(photo) >= LARGE)
 
 
 def _short(photo: Photo) -> int:

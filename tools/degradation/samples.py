@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from paris_assets.models.degradation_views import mirrored, tiles
+from paris_assets.models.degradation_views import VIEW, mirrored, reduced_view, tiles
 from tools.degradation.damage import blur, compressed, damaged, levels, noise, random_cast
 from tools.degradation.drawing import Drawing, Random
 from tools.degradation.overlays import distracted, painted, watermark_mask
 from tools.degradation.photos import reduced
+from tools.degradation.scenes import LUMA, Scenes, flipped, ground, part_of, relit
 
 REGION = 192, 256
 VISIBLE = 4.0
@@ -48,18 +49,32 @@ def quality_sample(photos: Sequence[np.ndarray], random: Random, count: int) -> 
 def cast_sample(seen: Sequence[np.ndarray], random: Random, side: int) -> tuple[np.ndarray, np.ndarray]:
     """(side, side, 3) uint8 of a photo, as `photos.seen_whole` gives it, in another light and the (2,) shift of its log
     ratios."""
-    pixels = _region(_flipped(seen[int(random.integers(len(seen)))], random), random, (side, side))
+    pixels = part_of(flipped(seen[int(random.integers(len(seen)))], random), random, (side, side))
     pixels, shift = random_cast(pixels, random)
     if random.random() < 0.3:
         pixels = compressed(pixels, int(random.integers(15, 95)))
     return mirrored(pixels, side), shift.astype(np.float32)
 
 
-def watermark_sample(seen: Sequence[np.ndarray], drawing: Drawing, random: Random, side: int) -> Marked:
-    """A photo, as `photos.seen_whole` gives it, with or without a watermark, captions and damage; a part of (side,
-    side) pixels, or all of it, continued by its mirror images, where side is that of the view."""
-    made = marked(relit(seen[int(random.integers(len(seen)))], random), drawing, random)
-    top, left = _corner(made.cells, side // CELL, random)
+def watermark_sample(scenes: Scenes, drawing: Drawing, random: Random, side: int) -> Marked:
+    """A part of a photo with or without a watermark, captions and damage, seen as the
+    networks do; of that a part of (side, side) pixels, or all of it, continued by its mirror images, where side is that
+    of the view."""
+    made = seen_by_networks(overlaid(ground(scenes, random), drawing, random))
+    return _part(made, _corner(made.cells, side // CELL, random), side)
+
+
+def watermark_pair(scenes: Scenes, drawing: Drawing, random: Random, side: int) -> tuple[Marked, Marked]:
+    """Like `watermark_sample`, the same part of the same photo with and without a watermark."""
+    made = overlaid(ground(scenes, random), drawing, random, 1.0)
+    bare = Overlaid(worn(made.ground, random), made.ground, made.ground, np.zeros_like(made.mask), 0.0)
+    first, second = seen_by_networks(made), seen_by_networks(bare)
+    corner = _corner(first.cells, side // CELL, random)
+    return _part(first, corner, side), _part(second, corner, side)
+
+
+def _part(made: Marked, corner: tuple[int, int], side: int) -> Marked:
+    top, left = corner
     cells = made.cells[top : top + side // CELL, left : left + side // CELL]
     part = made.pixels[top * CELL : top * CELL + side, left * CELL : left * CELL + side]
     return made._replace(pixels=mirrored(part, side), cells=_beyond(cells, side))
@@ -67,6 +82,22 @@ def watermark_sample(seen: Sequence[np.ndarray], drawing: Drawing, random: Rando
 
 def marked(pixels: np.ndarray, drawing: Drawing, random: Random, chance: float = 0.55) -> Marked:
     """A photo, (H, W, 3) uint8, perhaps with captions, then perhaps with a watermark, then perhaps damaged a little."""
+    return measured_mark(*overlaid(pixels, drawing, random, chance))
+
+
+class Overlaid(NamedTuple):
+    """(H, W, 3) of the picture at last, uint8, and before and after a watermark, float32; its mask, (H, W), and
+    opacity."""
+
+    final: np.ndarray
+    ground: np.ndarray
+    after: np.ndarray
+    mask: np.ndarray
+    opacity: float
+
+
+def overlaid(pixels: np.ndarray, drawing: Drawing, random: Random, chance: float = 0.55) -> Overlaid:
+    """See `marked`."""
     with_mark = random.random() < chance
     ground = pixels.astype(np.float32)
     if random.random() < (0.25 if with_mark else 0.55):
@@ -80,7 +111,22 @@ def marked(pixels: np.ndarray, drawing: Drawing, random: Random, chance: float =
         if random.random() < 0.2:  # a shadow beside it
             after = painted(after, np.roll(mask, (1, 1), (0, 1)), 255 - colour, opacity * 0.6)
         after = painted(after, mask, colour, opacity)
-    return measured_mark(worn(after, random), ground, after, mask, opacity)
+    return Overlaid(worn(after, random), ground, after, mask, opacity)
+
+
+def seen_by_networks(made: Overlaid) -> Marked:
+    """What a watermark has changed, and the picture and its cells as `degradation_views.reduced_view` shows them."""
+    whole = measured_mark(*made)
+    if max(made.mask.shape) <= VIEW:
+        return whole
+    changed = np.abs((made.after - made.ground) @ LUMA) * made.mask
+    final = reduced_view(made.final)
+    mask, changed = (_reduced_plane(plane, final.shape) for plane in (made.mask, changed))
+    return whole._replace(pixels=final, cells=_cells(mask, changed / np.maximum(mask, 1e-3)))
+
+
+def _reduced_plane(plane: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(Image.fromarray(plane).resize((shape[1], shape[0]), Image.Resampling.BOX))
 
 
 def measured_mark(final: np.ndarray, ground: np.ndarray, after: np.ndarray, mask: np.ndarray, opacity: float) -> Marked:
@@ -88,7 +134,7 @@ def measured_mark(final: np.ndarray, ground: np.ndarray, after: np.ndarray, mask
     inside = mask > 0.5
     if not inside.any():
         return Marked(final, _cells(mask, np.zeros_like(mask)))
-    changed = np.abs((after - ground) @ np.array([0.299, 0.587, 0.114], np.float32))
+    changed = np.abs((after - ground) @ LUMA)
     return Marked(final, _cells(mask, changed), opacity, float(inside.mean()), float(changed[inside].mean()))
 
 
@@ -141,29 +187,11 @@ def worn(pixels: np.ndarray, random: Random) -> np.ndarray:
     return compressed(levels(pixels), quality, int(random.integers(0, 3)))
 
 
-def relit(pixels: np.ndarray, random: Random) -> np.ndarray:
-    """Flipped, darker or brighter, of less or more contrast."""
-    table = 255 * (np.arange(256) / 255) ** np.exp(random.normal(0, 0.25))
-    table = (table - 128) * np.exp(random.normal(0, 0.15)) + 128 + random.normal(0, 8)
-    return levels(table)[_flipped(pixels, random)]
-
-
-def _flipped(pixels: np.ndarray, random: Random) -> np.ndarray:
-    return pixels[:, ::-1] if random.random() < 0.5 else pixels
-
-
 def _reduced_region(photos: Sequence[np.ndarray], random: Random) -> np.ndarray:
     """A part of `REGION` of a photo, large ones likelier, that is mostly reduced by a random factor, so that its own
     softness and compression go."""
     areas = np.array([min(6.0, photo.shape[0] * photo.shape[1] / 160_000) for photo in photos])
     photo = photos[random.choice(len(photos), p=areas / areas.sum())]
     factor = 1.0 if random.random() < 0.2 else min(random.uniform(1.2, 2.5), max(1.0, min(photo.shape[:2]) / 160))
-    source = _region(photo, random, (round(REGION[0] * factor), round(REGION[1] * factor)))
+    source = part_of(photo, random, (round(REGION[0] * factor), round(REGION[1] * factor)))
     return np.asarray(reduced(Image.fromarray(source), round(min(source.shape[:2]) / factor)))
-
-
-def _region(pixels: np.ndarray, random: Random, size: tuple[int, int]) -> np.ndarray:
-    top, left = (
-        int(random.integers(max(1, had - wanted + 1))) for had, wanted in zip(pixels.shape[:2], size, strict=True)
-    )
-    return pixels[top : top + size[0], left : left + size[1]]

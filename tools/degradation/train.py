@@ -1,4 +1,4 @@
-"""Training of the three networks: a fixed number of seeded steps each."""
+"""Training of the networks in a fixed number of seeded steps, and that of those for quality and cast."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from paris_assets.models.degradation_network import CastNetwork, QualityNetwork, WatermarkNetwork
+from paris_assets.models.degradation_network import CastNetwork, QualityNetwork
 from paris_assets.models.degradation_statistics import statistics
-from paris_assets.models.degradation_views import VIEW
-from tools.degradation.drawing import Drawing
-from tools.degradation.samples import Marked, cast_sample, quality_sample, watermark_sample
+from tools.degradation.samples import cast_sample, quality_sample
 
 RATE = 2e-3
 WARM_UP = 50
@@ -27,23 +25,9 @@ TILES = 6
 CAST_SIDE = 192
 SAMPLES, EPOCHS, ROWS = 2500, 80, 64
 CAST_STEPS, BATCH = 300, 16
-FEWEST_CELLS = 2
 
 Photos = Sequence[np.ndarray]
 Batch = tuple[Tensor, ...]
-
-
-class Phase(NamedTuple):
-    """Steps on squares of so many pixels."""
-
-    name: str
-    side: int
-    batch: int
-    steps: int
-    rate: float
-
-
-WATERMARK_PHASES = Phase("parts", 160, 16, 1700, RATE), Phase("views", VIEW, 8, 150, RATE / 4)
 
 
 def train_quality(photos: Photos, share: float = 1.0, seed: int = 0) -> QualityNetwork:
@@ -88,44 +72,6 @@ def train_cast(seen: Photos, share: float = 1.0, seed: int = 0) -> CastNetwork:
     return fitted(CastNetwork(), "cast", batches(make, seed, steps, BATCH), loss, steps)
 
 
-def train_watermark(seen: Photos, drawing: Drawing, share: float = 1.0, seed: int = 0) -> WatermarkNetwork:
-    """On photos as `photos.seen_whole` gives them: first on parts of 160 pixels, then on whole views."""
-
-    def maker(side: int) -> Callable[[np.random.Generator], Batch]:
-        def make(random: np.random.Generator) -> Batch:
-            sample = watermark_sample(seen, drawing, random, side)
-            return as_pixels(sample.pixels), torch.from_numpy(sample.cells), torch.tensor(label(sample, side))
-
-        return make
-
-    torch.manual_seed(seed)
-    network = WatermarkNetwork()
-    for phase in WATERMARK_PHASES:
-        steps = max(1, round(phase.steps * share))
-        made = batches(maker(phase.side), (seed, phase.side), steps, phase.batch)
-        network = fitted(network, f"watermark, {phase.name}", made, watermark_loss, steps, phase.rate)
-    return network
-
-
-def label(sample: Marked, side: int) -> float:
-    """1 where a watermark can be seen, 0 where not, NaN where a part of the picture shows too little of one."""
-    if side == VIEW:
-        return float(sample.visible)
-    if (sample.cells == 1).sum() >= FEWEST_CELLS:
-        return 1.0
-    return math.nan if sample.visible and np.isnan(sample.cells).any() else 0.0
-
-
-def watermark_loss(network: nn.Module, pixels: Tensor, cells: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy of the cells and of the picture; NaN is no question."""
-    found = network(pixels)
-    asked, told = ~cells.isnan(), ~labels.isnan()
-    weight = torch.where(cells[asked] > 0, 3.0, 1.0)
-    by_cell = functional.binary_cross_entropy_with_logits(found.cells[asked], cells[asked], weight)
-    whole = functional.binary_cross_entropy_with_logits(found.values[told], labels[told])
-    return by_cell + 0.2 * whole
-
-
 def fitted(
     network: Any,
     name: str,
@@ -133,6 +79,7 @@ def fitted(
     loss: Callable[..., Tensor],
     steps: int,
     rate: float = RATE,
+    precision: torch.dtype = torch.float32,
 ) -> Any:
     """The network after a step of AdamW for each batch, the rate rising at first, then falling as a cosine to nought at
     so many steps."""
@@ -144,7 +91,8 @@ def fitted(
         for group in optimizer.param_groups:
             group["lr"] = rate * min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)) + 1e-3)
         optimizer.zero_grad()
-        value = loss(network, *batch)
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            value = loss(network, *batch)
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()

@@ -40,6 +40,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "punsafe": ("punsafe",),
     "pwatermark": ("pwatermark",),
     "tags": (),  # lists hold tags of many kinds: `source.columns` says which are meant
+    # What DataComp says beside `similarity`, each by its own name.
+    "clip_b32": ("clip_b32_similarity_score",),
+    "clip_l14": ("clip_l14_similarity_score",),
+    "source_sha256": ("sha256",),
+    "source_phash": (),  # lists mean many things by it: `source.columns` says which is the 64-bit one of imagehash
     "uid": ("uid",),
     "source_hash": ("hash",),
     "face_bboxes": ("face_bboxes",),

@@ -15,6 +15,7 @@ from paris_assets.ingest.files.signatures import PROBE_BYTES, is_image
 
 GZIP = b"\x1f\x8b"
 MAX_CODINGS = 5  # as curl: each may unpack to the largest body
+TDM = "tdm-reservation"
 SWITCHING = 101  # the one interim answer that no other follows
 # What an agent of an `X-Robots-Tag` is called: no directive that has a value of its own, nor a part of a date.
 _AGENT = re.compile(r"(?!unavailable_after$|max-)\S+")
@@ -30,13 +31,14 @@ class Answer:
     Args:
         max_bytes: the longest body that is collected.
         wanted: told of the answer once its header is complete; without its consent the body is not read.
+        whole: whether a body that is said to be longer is of no use, so that nothing is read of it.
     """
 
-    def __init__(self, max_bytes: int, wanted: Callable[[Answer], bool]) -> None:
+    def __init__(self, max_bytes: int, wanted: Callable[[Answer], bool], whole: bool = True) -> None:
         self.status: int | None = None
         self.body = bytearray()
         self.complete = self.too_large = False
-        self._max_bytes, self._wanted = max_bytes, wanted
+        self._max_bytes, self._wanted, self._whole = max_bytes, wanted, whole
         self._fields: list[tuple[str, bytes]] = []
         self._collects = False
 
@@ -60,7 +62,7 @@ class Answer:
             self._fields.append((name.strip().lower().decode("latin-1"), value.strip()))
         elif self.status is not None and (self.status >= 200 or self.status == SWITCHING):
             self.complete, self._collects = True, self._wanted(self)
-            self.too_large = self._collects and self._length() > self._max_bytes
+            self.too_large = self._collects and self._whole and self._length() > self._max_bytes
         return 0 if self.too_large else None
 
     def chunk(self, data: bytes) -> int | None:
@@ -154,8 +156,11 @@ def opted_out(answer: Answer, directives: Collection[str], agents: Collection[st
     """Whether an `X-Robots-Tag` holds one of the directives, for all or for one of the user agents; all in lower case.
 
     As img2dataset reads it, `agent: directive, directive`, and as Google describes it: several agents may share a
-    field, each for what follows it, and `*` is every agent.
+    field, each for what follows it, and `*` is every agent. `tdm-reservation` is a field of its own
+    (https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/): 1 reserves all rights of mining.
     """
+    if TDM in directives and answer.first(TDM) == b"1":
+        return True
     for value in answer.all("x-robots-tag"):
         concerned = True
         for part in value.decode("latin-1").lower().split(","):

@@ -1,125 +1,19 @@
 """What each host can bear: how many requests at once, when the next one, and when there is no use in more.
 
 Rows wait in a queue of their host, so that a slow or closed host delays nobody else's. A host that turns requests away
-gets half as many at once, and one more again after a run of good answers: as TCP shares a link.
+gets half as many at once, and one more again after a run of good answers: as TCP shares a link. Each request takes a
+permit of what all fetchers of a run agree through (`turns`), which is asked for as soon as a row waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-from paris_assets.ingest.web.urls import Url
-
-GOOD_ANSWERS = 30  # in a row, before a host that refused gets one request more at once
-SILENT = 20  # requests in a row without an answer, or refused one by one, after which a host is only probed
-PROBES = 3  # single requests, with time between them, after which a silent host is asked no more
-
-
-@dataclass(eq=False)
-class Job:
-    """A row on its way.
-
-    Attributes:
-        first: the row's url.
-        url: what is asked for next: `first`, or where that was redirected to.
-        left_s: time left to the attempt; waiting takes none of it.
-        attempts: attempts begun.
-        failures: attempts that count against `ingest.retries`.
-        refusals: attempts that do not: more was asked of the host at once than it bears.
-        sent_at: when the last request was sent, and to how many `at_once` its host was limited then.
-    """
-
-    source_row: int
-    first: Url
-    left_s: float = 0.0
-    attempts: int = 0
-    failures: int = 0
-    refusals: int = 0
-    redirects: int = 0
-    sent_at: float = 0.0
-    at_once: int = 0
-
-    def __post_init__(self) -> None:
-        self.url = self.first
-
-    def begin(self, timeout_s: float) -> None:
-        """Another attempt, which has this much time."""
-        self.url, self.redirects, self.left_s = self.first, 0, timeout_s
-
-    def send(self, now: float, at_once: int) -> None:
-        """Its next request is sent now."""
-        self.sent_at, self.at_once = now, at_once
-        self.attempts += self.redirects == 0
-
-    def redirect(self, url: Url) -> None:
-        """The answer leads elsewhere."""
-        self.url, self.redirects = url, self.redirects + 1
-
-
-@dataclass(eq=False)
-class Host:
-    """One host of the rows at hand.
-
-    Attributes:
-        most: requests at once to begin with.
-        limited: False for a host that is never held back: the project's own server.
-        limit: requests at once that it bears now.
-        closed: reason for which its rows are asked for no more, once that is so.
-    """
-
-    most: int
-    limited: bool
-    limit: int = 0
-    active: int = 0
-    closed: str | None = None
-    waiting: deque[Job] = field(default_factory=deque)
-    paused_until: float = 0.0
-    cut_at: float = -1.0
-    good: int = 0
-    misses: int = 0
-    probes: int = 0
-    away_row: int | None = None
-
-    def __post_init__(self) -> None:
-        self.limit = self.most
-
-    def answered(self) -> None:
-        """It gave an answer, whichever, that is no refusal."""
-        self.misses, self.probes, self.away_row, self.good = 0, 0, None, self.good + 1
-        if self.good >= GOOD_ANSWERS and self.limit < self.most:
-            self.limit, self.good = self.limit + 1, 0
-
-    def refused(self, job: Job, now: float) -> None:
-        """It turned a request away: half as many at once, and once only for requests that were sent together."""
-        self.good = 0
-        if self.limited and job.sent_at > self.cut_at:
-            self.limit, self.cut_at = max(1, self.limit // 2), now
-
-    def missed(self, job: Job, reason: str) -> bool:
-        """It gave no answer, or refused what was asked alone; True when it is to be left alone for a while."""
-        self.good, self.misses = 0, self.misses + 1
-        silent = self.limited and self.misses >= SILENT
-        if silent:
-            self.limit = 1
-            self.probes += job.at_once == 1
-        if self.probes > PROBES:
-            self.close(reason)
-        return silent
-
-    def sent_away(self, job: Job, reason: str) -> None:
-        """It asks to wait longer than anyone does. Of two rows in turn, that is the host; of one, it may be the row."""
-        if self.away_row not in (None, job.source_row):
-            self.close(reason)
-        self.away_row = job.source_row
-
-    def close(self, reason: str) -> None:
-        """Ask no more of it."""
-        if self.limited:
-            self.closed = reason
+from paris_assets.ingest.web.host import Host, Job
+from paris_assets.ingest.web.link import Link
+from paris_assets.ingest.web.turns import GRANTED, WANTED
 
 
 class Hosts:
@@ -128,10 +22,12 @@ class Hosts:
     Args:
         most: requests at once for each host.
         unlimited: names of hosts that bear any number.
+        link: to what gives permits.
+        gap_s: seconds from one request of a host to the next.
     """
 
-    def __init__(self, most: int, unlimited: set[str]) -> None:
-        self._most, self._unlimited = most, unlimited
+    def __init__(self, most: int, unlimited: set[str], link: Link, gap_s: float = 0.0) -> None:
+        self._most, self._unlimited, self._link, self._gap_s = most, unlimited, link, gap_s
         self._hosts: dict[str, Host] = {}
         self._ready: dict[Host, None] = {}  # in the order of their turns
         self._woken = asyncio.Event()
@@ -141,7 +37,7 @@ class Hosts:
         name = job.url.host
         if name not in self._hosts:
             limited = name not in self._unlimited
-            self._hosts[name] = Host(self._most if limited else sys.maxsize, limited)
+            self._hosts[name] = Host(self._most if limited else sys.maxsize, limited, name, self._gap_s)
         return self._hosts[name]
 
     def put(self, job: Job, first: bool = False) -> None:
@@ -155,7 +51,8 @@ class Hosts:
         while self._ready:
             host = next(iter(self._ready))
             del self._ready[host]
-            if self._bears(host):
+            if host.useful and (host.permits or not host.limited):
+                host.permits -= host.limited
                 host.active += 1
                 job = host.waiting.popleft()
                 job.send(asyncio.get_running_loop().time(), host.limit)
@@ -164,22 +61,44 @@ class Hosts:
         return None
 
     def done(self, host: Host) -> None:
-        """A request of a host has ended."""
+        """A request of a host has ended; its permit is the next row's, if nobody else waits for it."""
         host.active -= 1
+        if host.limited and host.permits < host.useful and not (host.wanted or host.gap_s):
+            host.permits += 1
+        elif host.limited:
+            self._give_back(host)
         self._offer(host)
 
     def pause(self, host: Host, seconds: float) -> None:
-        """Ask nothing of a host for a time."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        if host.limited and until > host.paused_until:
-            host.paused_until = until
-            loop.call_at(until, self._resume, host, until)
+        """Ask nothing of a host for a time, and have nobody ask."""
+        if host.limited:
+            self._link.send("rest", host.name, seconds)
+            self._pause(host, seconds)
+
+    def slow(self, host: Host, gap_s: float) -> None:
+        """Leave at least so much time between two requests of a host."""
+        host.gap_s = max(host.gap_s, gap_s)
 
     def rest(self, host: Host) -> Iterator[Job]:
         """The rows that still wait for a host, which wait no more."""
         while host.waiting:
             yield host.waiting.popleft()
+        self._return(host)
+
+    def told(self, what: str, name: str, seconds: float = 0.0) -> None:
+        """What was told of a host: see ``turns``."""
+        host = self._hosts[name]
+        if what == GRANTED:
+            host.asked -= 1
+            if host.permits < host.useful:
+                host.permits += 1
+                self._get_ready(host)  # what it lacks beside is asked for: a loop that grants at once would recurse
+            else:
+                self._give_back(host)
+        elif what == WANTED:
+            host.wanted = host.active + host.permits > 0
+        else:
+            self._pause(host, seconds)
 
     async def wait(self) -> None:
         """Wait until a row may have become ready, or `wake` is called."""
@@ -190,15 +109,37 @@ class Hosts:
         """Let `wait` return."""
         self._woken.set()
 
+    def _pause(self, host: Host, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        if until > host.paused_until:
+            host.paused_until = until
+            loop.call_at(until, self._resume, host, until)
+            self._return(host)
+
     def _resume(self, host: Host, until: float) -> None:
         if host.paused_until == until:  # else another pause, which ends later
             host.paused_until = 0.0
             self._offer(host)
 
-    def _bears(self, host: Host) -> bool:
-        return bool(host.waiting) and not host.paused_until and host.active < host.limit
-
     def _offer(self, host: Host) -> None:
-        if self._bears(host):
+        """Let a host have its turn if it bears one, and ask for the permits that it lacks."""
+        self._get_ready(host)
+        while host.limited and host.permits + host.asked < host.useful:
+            host.asked += 1
+            self._link.send("ask", host.name, self._most, host.gap_s)
+
+    def _get_ready(self, host: Host) -> None:
+        if host.useful and (host.permits or not host.limited):
             self._ready[host] = None
             self._woken.set()
+
+    def _give_back(self, host: Host) -> None:
+        self._link.send("give_back", host.name)
+        host.wanted = host.wanted and host.active + host.permits > 0
+
+    def _return(self, host: Host) -> None:
+        """Give back what is not used."""
+        while host.permits:
+            host.permits -= 1
+            self._give_back(host)

@@ -8,9 +8,10 @@ import socket
 
 from paris_assets.config import Ingest
 from paris_assets.ingest.fetched import Fetched, is_transient
+from paris_assets.ingest.web import robots
 from paris_assets.ingest.web.addresses import PrivateAddress
 from paris_assets.ingest.web.answer import Answer, BadEncoding, decoded, opted_out, retry_after_s
-from paris_assets.ingest.web.hosts import Job
+from paris_assets.ingest.web.host import Job
 from paris_assets.ingest.web.transfer import BadAnswer, ConnectionFailed, Transfers
 from paris_assets.ingest.web.urls import BadUrl, Url, parse_url, redirected
 
@@ -48,15 +49,17 @@ async def request(job: Job, transfers: Transfers, settings: Ingest) -> Fetched |
     """
     loop = asyncio.get_running_loop()
     start = loop.time()
-    unwelcome = {directive.lower() for directive in settings.disallowed_header_directives}
-    agents = set(re.findall(r"[\w.-]+", settings.user_agent.lower()))
+    unwelcome = {directive.lower() for directive in settings.disallowed_header_directives if not job.is_robots}
+    agents = set(re.findall(r"[\w.-]+", settings.agent.lower()))
 
     def wanted(answer: Answer) -> bool:
         return answer.status is not None and 200 <= answer.status < 300 and not opted_out(answer, unwelcome, agents)
 
+    most = robots.MAX_BYTES if job.is_robots else settings.max_bytes
+
     try:
         async with asyncio.timeout(job.left_s):
-            answer = await transfers.get(job.url, settings.max_bytes, wanted)
+            answer = await transfers.get(job.url, most, wanted, whole=not job.is_robots)
     except TimeoutError as error:
         raise Failure("timeout") from error
     except PrivateAddress as error:
@@ -72,14 +75,14 @@ async def request(job: Job, transfers: Transfers, settings: Ingest) -> Fetched |
         raise Failure("connection", final=unknown_name) from error
     finally:
         job.left_s -= loop.time() - start
-    return _moved(answer, job, settings) or _image(answer, job, settings, wanted(answer))
+    return _moved(answer, job, settings) or _body(answer, job, most, wanted(answer))
 
 
 def _moved(answer: Answer, job: Job, settings: Ingest) -> Url | None:
     location = answer.first("location")
     if answer.status not in REDIRECTS or location is None:
         return None
-    if job.redirects >= settings.max_redirects:
+    if job.redirects >= (robots.MAX_REDIRECTS if job.is_robots else settings.max_redirects):
         raise Failure("too_many_redirects", answer.status)
     try:
         return redirected(job.url, location)
@@ -87,18 +90,19 @@ def _moved(answer: Answer, job: Job, settings: Ingest) -> Url | None:
         raise Failure("bad_scheme") from error
 
 
-def _image(answer: Answer, job: Job, settings: Ingest, wanted: bool) -> Fetched:
+def _body(answer: Answer, job: Job, most: int, wanted: bool) -> Fetched:
     status = answer.status or 0
     if status < 200 or status >= 300:
         raise Failure(f"http_{status}", status, retry_after_s(answer))
     if not wanted:
         raise Failure("opt_out", status)
     try:
-        body = b"" if answer.too_large else decoded(answer, settings.max_bytes)
+        # Of a robots.txt the beginning counts, and none at all allows everything.
+        body = b"" if answer.too_large and not job.is_robots else decoded(answer, most)
     except BadEncoding as error:
         raise Failure("bad_encoding", status) from error
-    if answer.too_large or len(body) > settings.max_bytes:
+    if not job.is_robots and (answer.too_large or len(body) > most):
         raise Failure("too_large", status)
-    if not body:
+    if not job.is_robots and not body:
         raise Failure("empty_body", status)
     return Fetched(job.source_row, "ok", None, status, job.attempts, body)

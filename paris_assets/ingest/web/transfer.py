@@ -59,12 +59,13 @@ class Transfers:
     async def __aexit__(self, *error: object) -> None:
         await self._multi.aclose()
 
-    async def get(self, url: Url, max_bytes: int, wanted: Callable[[Answer], bool]) -> Answer:
+    async def get(self, url: Url, max_bytes: int, wanted: Callable[[Answer], bool], whole: bool = True) -> Answer:
         """The answer to one GET.
 
         Args:
             max_bytes: a body above is cut off: `Answer.too_large`.
             wanted: told of status and header; without its consent the body is not read.
+            whole: whether a body that is said to be longer is of no use.
 
         Raises:
             PrivateAddress: the host is, or resolves to, an address that is not public.
@@ -73,7 +74,7 @@ class Transfers:
             BadUrl: the host is none that libcurl takes.
             OSError: the name does not resolve.
         """
-        answer = Answer(max_bytes, wanted)
+        answer = Answer(max_bytes, wanted, whole)
         places = await self._places(url)
         curl = self._idle.pop() if self._idle else self._handle()
         refused: list[PrivateAddress] = []

@@ -1,0 +1,1 @@
+"""What a run would take, before any work: rows, bytes, requests, hours and dollars."""

@@ -1,0 +1,156 @@
+"""A fetcher's link to what all fetchers of a run agree through (`coordinator`): turns at hosts, and what hosts answer
+about themselves. A fetcher that was told of no such process agrees with itself alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from paris_assets.errors import UsageError, UserError
+from paris_assets.ingest.web.kept_answers import KeptAnswers
+from paris_assets.ingest.web.turns import Turns
+
+COORDINATOR = "PARIS_COORDINATOR"
+"""Variable with the address of the process that all fetchers of a run agree through: `HOST:PORT` or `KEY@HOST:PORT`."""
+
+MAX_LINE = 8 << 20  # a robots.txt as JSON
+PATIENCE_S = 20.0  # while it may just be starting
+_WATCHED = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
+
+
+class CoordinatorError(UserError, RuntimeError):
+    """The process that fetchers agree through cannot be reached; the message says which, and what to do."""
+
+
+@dataclass
+class Link:
+    """A fetcher's side.
+
+    Attributes:
+        send: (what, ...) to what fetchers agree through.
+        receive: what is told comes here: (what, ...).
+        listen: has it come, for ever; raises ``CoordinatorError`` once the connection is lost.
+    """
+
+    send: Callable[..., object]
+    receive: Callable[..., object]
+    listen: Callable[[], Coroutine[Any, Any, object]]
+
+
+class Agreement:
+    """Turns and answers together, on the running loop."""
+
+    def __init__(self, tell: Callable[..., object]) -> None:
+        loop = asyncio.get_running_loop()
+        turns, answers = Turns(loop.time, loop.call_later, tell), KeptAnswers(loop.time, tell)
+        self._does = {
+            "ask": turns.ask,
+            "give_back": turns.give_back,
+            "rest": turns.rest,
+            "want": answers.want,
+            "found": answers.found,
+        }
+        self._parts = (turns, answers)
+
+    def do(self, fetcher: int, what: str, *arguments: Any) -> None:
+        """What a fetcher asks or says: the name of a method of one of the two, and its arguments."""
+        self._does[what](fetcher, *arguments)
+
+    def leave(self, fetcher: int) -> None:
+        """A fetcher is gone."""
+        for part in self._parts:
+            part.leave(fetcher)
+
+
+@asynccontextmanager
+async def linked(address: str | None) -> AsyncIterator[Link]:
+    """A link to what fetchers agree through, for as long as the context is open.
+
+    Args:
+        address: as in ``COORDINATOR``; None or empty: nobody else fetches.
+
+    Raises:
+        CoordinatorError: nobody answers there.
+    """
+    if not address:
+        yield own_link()
+        return
+    key, host, port = parse_address(address)
+    reader, writer = await _connect(host, port)
+    watch(writer)
+    writer.write(key.encode() + b"\n")
+    link = Link(
+        send=lambda *asked: writer.write(json.dumps(asked).encode() + b"\n"),
+        receive=_nobody,
+        listen=lambda: _listen(reader, link, f"{host}:{port}"),
+    )
+    try:
+        yield link
+    finally:
+        writer.close()
+
+
+def own_link() -> Link:
+    """A link of one fetcher that agrees with itself alone."""
+    agreement = Agreement(lambda _, *told: link.receive(*told))
+    link = Link(lambda *asked: agreement.do(0, *asked), _nobody, asyncio.Event().wait)
+    return link
+
+
+def watch(writer: asyncio.StreamWriter) -> None:
+    """Have a connection end within two minutes when the machine at its other end, or the way there, is gone: neither
+    says so, and permits would stay with it."""
+    connected = writer.get_extra_info("socket")
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _WATCHED.items():
+        if hasattr(socket, name):  # Linux has all of them
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _nobody(*_: object) -> None:
+    """Takes what is told before anyone listens."""
+
+
+async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE_S
+    while True:
+        try:
+            return await asyncio.open_connection(host, port, limit=MAX_LINE)
+        except OSError as error:
+            if loop.time() > until:
+                raise CoordinatorError(_unreachable(f"{host}:{port}", error)) from error
+            await asyncio.sleep(0.5)
+
+
+async def _listen(reader: asyncio.StreamReader, link: Link, place: str) -> None:
+    with suppress(ConnectionError):
+        async for line in reader:
+            link.receive(*json.loads(line))
+    raise CoordinatorError(_unreachable(place, "the connection ended"))
+
+
+def _unreachable(place: str, error: object) -> str:
+    return (
+        f"{place} ({COORDINATOR}), by which limits per host hold over all workers and machines, cannot be reached: "
+        f"{error}. Start `paris coordinator` there, with the same variable, and run again"
+    )
+
+
+def parse_address(address: str) -> tuple[str, str, int]:
+    """(key, host, port) of `KEY@HOST:PORT`; the key may be absent.
+
+    Raises:
+        UsageError: it is none.
+    """
+    key, _, place = address.rpartition("@")
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdecimal() or not int(port) < 1 << 16 or not key.isprintable():
+        raise UsageError(f"{COORDINATOR}: {address!r} is no HOST:PORT or KEY@HOST:PORT")
+    return key, host.strip("[]"), int(port)

@@ -1,0 +1,1 @@
+"""What is wrong with training files, whoever wrote them: WebDataset tars and MDS shards."""

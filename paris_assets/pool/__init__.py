@@ -1,0 +1,1 @@
+"""Choosing rows of a source before anything is fetched: vectors, concepts, judges, selectors, subsets."""

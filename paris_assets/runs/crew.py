@@ -1,0 +1,88 @@
+"""Who does the work of a run: this process, processes of this machine, or actors of a Ray cluster."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Protocol
+
+from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.io_manager import Listener
+from paris_assets.planning.home import dagster_home
+from paris_assets.planning.waves import Task
+from paris_assets.runs.cluster import Cluster
+from paris_assets.runs.coordinator import coordinated
+from paris_assets.runs.execution import Executor, TaskReport, open_instance
+from paris_assets.runs.node import Setup
+from paris_assets.runs.processes import Processes, start_fork_server
+from paris_assets.runs.progress import RunProgress
+from paris_assets.runs.workers import Here, Workers
+
+
+class Crew(Protocol):
+    """Runs tasks, wave by wave."""
+
+    def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
+        """Reports as tasks end, in any order."""
+        ...
+
+    def close(self) -> None:
+        """Let the workers end; those that are at work, after Ctrl-C, at once."""
+        ...
+
+
+Hire = Callable[[Catalog, RunProgress, str], Crew]
+"""(root, what a person sees, invocation) -> its crew."""
+
+
+class LocalCrew:
+    """N processes of this machine; this one itself where N is 1, and for a task that is alone."""
+
+    def __init__(self, catalog: Catalog, count: int, listener: Listener, invocation: str) -> None:
+        home = dagster_home(catalog.location.url, catalog.location.remote)
+        self._journal = home / f"verified-{uuid.uuid4().hex}.jsonl"
+        for left in home.glob("verified-*.jsonl"):  # by a run that was killed: only one works on a root at a time
+            left.unlink()
+
+        def executor() -> Executor:
+            return Executor(catalog, open_instance(catalog.location), listener, invocation, self._journal)
+
+        self._open = ExitStack()
+        coordinator = self._open.enter_context(coordinated())
+        self._here, self._many = Here(executor), None
+        if count > 1:
+            processes = Processes(catalog, count, invocation, self._journal, coordinator)
+            self._many = Workers(processes, catalog.graph, listener, lambda _: None)  # they come up at once
+
+    def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
+        """Reports as tasks end, in any order."""
+        several = self._many if len(tasks) > 1 else None
+        yield from (several or self._here).run(tasks)
+
+    def close(self) -> None:
+        """Let the processes end; after Ctrl-C at once."""
+        if self._many is not None:
+            self._many.close()
+        self._journal.unlink(missing_ok=True)
+        self._open.close()
+
+
+def local_crew(count: int) -> Hire:
+    """Processes of this machine, which begin to come up."""
+    if count > 1:
+        start_fork_server(count)
+    return lambda catalog, progress, invocation: LocalCrew(catalog, count, progress.listen, invocation)
+
+
+def ray_crew(cluster: Cluster, setup: Setup) -> Hire:
+    """Actors of a cluster that has been looked at."""
+    from paris_assets.runs.actors import Actors
+
+    def hire(catalog: Catalog, progress: RunProgress, invocation: str) -> Crew:
+        def say(text: str) -> None:
+            progress.console.print(text, markup=False, soft_wrap=True)
+
+        return Workers(Actors(cluster, catalog, setup, invocation), catalog.graph, progress.listen, say)
+
+    return hire

@@ -1,0 +1,201 @@
+"""What runs on a node of a Ray cluster: the look at it before work, and the actor that works."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import platform
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+import paris_assets
+from paris_assets.config import Profile
+from paris_assets.definitions import open_catalog
+from paris_assets.errors import UserError
+from paris_assets.planning.home import dagster_home
+from paris_assets.planning.waves import Task
+from paris_assets.runs.doctor import missing_for
+from paris_assets.runs.execution import Executor, TaskReport, open_instance
+from paris_assets.runs.host import Heard
+from paris_assets.runs.workers import timed
+from paris_assets.storage.lock import boot_id
+from paris_assets.storage.private_folder import private_folder
+
+SOURCES = {".py", ".jinja", ".yaml"}
+DEVELOPED = re.compile(r"extra == ['\"]dev['\"]")
+"""What only tests need may be missing on a node, or be another."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a process of another machine needs to work under a root as the driver does, as plain data.
+
+    Attributes:
+        environment: variables of the driver by which the root and Dagster's storage are reached.
+        folder: of a remote root, the driver's folder, where its Dagster home is shared; None: each node has its own.
+        instance: the driver's ``dagster.yaml``.
+    """
+
+    url: str
+    profile: Profile
+    environment: dict[str, str]
+    folder: str | None
+    instance: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """What has to be the same wherever tables of one root are made.
+
+    Attributes:
+        code: hash of the package's files.
+        packages: what the package declares and is installed -> its version.
+    """
+
+    python: str
+    code: str
+    packages: dict[str, str]
+
+    def differs(self, other: Version) -> str:
+        """In words, what another has that is not as here; empty where nothing is."""
+        if other.python != self.python:
+            return f"Python {other.python}, and this command {self.python}"
+        if other.code != self.code:
+            return "another version of paris_assets than this command"
+        names = sorted(self.packages.keys() | other.packages.keys())
+        found = [
+            f"{name} {other.packages.get(name, 'missing')} (here {self.packages.get(name, 'missing')})"
+            for name in names
+            if self.packages.get(name) != other.packages.get(name)
+        ]
+        return ", ".join(found)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look at a node found.
+
+    Attributes:
+        machine: what no other machine has.
+        unseen: folders or URLs of the driver that are another place here.
+        fingerprints: asset -> hash of its code, settings and weights, as this node reads them.
+        problems: what keeps the profile from running here.
+    """
+
+    version: Version
+    machine: str
+    unseen: list[str]
+    fingerprints: dict[str, str]
+    problems: list[str]
+
+
+def version_here() -> Version:
+    """That of this process."""
+    root, digest = Path(paris_assets.__file__).parent, hashlib.sha256()
+    for file in sorted(path for path in root.rglob("*") if path.suffix in SOURCES):
+        digest.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+    try:
+        declared = [line for line in metadata.requires("paris_assets") or () if not DEVELOPED.search(line)]
+    except metadata.PackageNotFoundError:  # read from a folder
+        declared = []
+    packages = {}
+    for name in {Requirement(line).name for line in declared}:
+        with suppress(metadata.PackageNotFoundError):
+            packages[name] = metadata.version(name)
+    return Version(platform.python_version(), digest.hexdigest()[:16], packages)
+
+
+def look(setup: Setup, marks: dict[str, str], whole: bool) -> Found:
+    """Look at this node as an actor would find it.
+
+    Args:
+        marks: path of a small file -> what the driver wrote there; of a root the path is relative to it.
+        whole: whether all of the profile may run here, networks on a GPU among it.
+    """
+    version = version_here()
+    enter(setup)
+    catalog = open_catalog(setup.url, setup.profile)
+    unseen = [place for place, written in marks.items() if _read(catalog.location, place) != written.encode()]
+    try:
+        fingerprints = {name: catalog.own_fingerprint(name) for name in catalog.graph}
+        problems = missing_for(setup.profile) if whole else []
+    except UserError as error:
+        fingerprints, problems = {}, [str(error)]
+    return Found(version, boot_id() or platform.node(), unseen, fingerprints, problems)
+
+
+def _read(root: Any, place: str) -> bytes:
+    with suppress(OSError):
+        return Path(place).read_bytes() if os.path.isabs(place) else root.read(place)
+    return b""
+
+
+def enter(setup: Setup) -> None:
+    """Make this process one that works under the root: its environment, and its Dagster home."""
+    os.environ.update(setup.environment)
+    if "://" not in setup.url:
+        return  # the home lies in the root
+    os.chdir(setup.folder or private_folder())
+    if setup.folder is None:
+        home = dagster_home(setup.url, remote=True)
+        home.mkdir(parents=True, exist_ok=True)
+        draft = home / f"dagster.yaml.{os.getpid()}"
+        draft.write_text(setup.instance)
+        os.replace(draft, home / "dagster.yaml")
+
+
+class Mailbox:
+    """What workers say on the way, for the driver to collect."""
+
+    def __init__(self) -> None:
+        self._messages: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def put(self, worker: int, message: Any) -> None:
+        """Leave a message."""
+        await self._messages.put((worker, message))
+
+    async def take(self) -> list[tuple[int, Any]]:
+        """All messages there are, as soon as there is one."""
+        found = [await self._messages.get()]
+        while not self._messages.empty():
+            found.append(self._messages.get_nowait())
+        return found
+
+
+class Actor:
+    """Does what a worker process does (``processes``), and keeps its networks from task to task."""
+
+    def __init__(self, setup: Setup, version: Version, invocation: str, number: int, mailbox: Any) -> None:
+        import ray
+
+        here = version_here()
+        if here != version:
+            raise UserError(f"{platform.node()}, which came later, has {version.differs(here)}")
+        enter(setup)
+        self._number, self._mailbox, self._get, self._said = number, mailbox, ray.get, 0
+        catalog = open_catalog(setup.url, setup.profile)
+        instance, alone = open_instance(catalog.location), Path(os.devnull)  # a journal that nobody else reads
+        self._executor = Executor(catalog, instance, self._tell, invocation, alone)
+
+    def ready(self) -> None:
+        """Answers when it can be given tasks."""
+
+    def run(self, task: Task) -> tuple[TaskReport, int]:
+        """Make what a task asks for; with the report, how many messages came before it."""
+        self._said = 0
+        self._say(None)
+        return timed(self._executor, task), self._said
+
+    def _tell(self, asset: str, shard: str, event: str) -> None:
+        self._say(Heard(asset, shard, event))
+
+    def _say(self, message: Heard | None) -> None:
+        self._said += 1
+        self._get(self._mailbox.put.remote(self._number, message))

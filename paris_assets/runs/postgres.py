@@ -1,0 +1,50 @@
+"""Dagster's runs and events in PostgreSQL, where a variable names a database: SQLite serves one machine only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from paris_assets.errors import UsageError
+
+POSTGRES = "PARIS_POSTGRES_URL"
+DRIVER = "postgresql+psycopg2://"  # SQLAlchemy takes another one by default, which dagster-postgres does not bring
+
+
+def in_postgres(settings: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a new home: as it is, or with a database where the variable names one."""
+    if not os.environ.get(POSTGRES):
+        return settings
+    kept = {name: value for name, value in settings.items() if name not in ("run_storage", "event_log_storage")}
+    return {**kept, "storage": {"postgres": {"postgres_url": {"env": POSTGRES}}}}
+
+
+@contextmanager
+def reachable(settings: Path) -> Iterator[None]:
+    """Say what to do where the database that a home's configuration names cannot be used.
+
+    Raises:
+        UsageError: it is named in another way, its package is missing, or the server does not answer.
+    """
+    text = settings.read_text()
+    if "postgres" not in text:
+        yield
+        return
+    if find_spec("dagster_postgres") is None:
+        raise UsageError(f"{settings} names a PostgreSQL database: pip install 'paris_assets[postgres]'")
+    if POSTGRES in text and not os.environ.get(POSTGRES, "").startswith(DRIVER):
+        raise UsageError(f"{settings} keeps runs in the database of {POSTGRES}: export it as {DRIVER}USER@HOST/NAME")
+    from dagster_postgres.utils import DagsterPostgresException
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except (DagsterPostgresException, DBAPIError) as error:
+        cause = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise UsageError(
+            f"the database that {settings} names cannot be used ({cause}): see that it is there"
+        ) from error

@@ -1,0 +1,1 @@
+"""What texts are, beside the stages: words, names of files, templates."""

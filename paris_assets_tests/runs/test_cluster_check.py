@@ -1,0 +1,124 @@
+"""What a cluster is refused for before work starts, each in a sentence; its nodes are played by this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paris_assets.dag.catalog import Catalog
+from paris_assets.definitions import open_catalog
+from paris_assets.errors import UsageError
+from paris_assets.profiles import load_profile
+from paris_assets.runs.cluster import Node
+from paris_assets.runs.cluster_check import checked_setup, resolved_there
+from paris_assets.runs.node import Found, Version
+from paris_assets.runs.postgres import POSTGRES
+
+NODES = [Node("a", "10.0.0.1", 4, 0, 8.0), Node("b", "10.0.0.2", 2, 0, 8.0)]
+
+
+class Played:
+    """A cluster whose nodes answer as this process does, but for what a test changes on the last of them."""
+
+    def __init__(self, nodes: list[Node], change: Callable[[Any], Any] = lambda found: found) -> None:
+        self._nodes, self._change = nodes, change
+
+    def nodes(self) -> list[Node]:
+        return self._nodes
+
+    def ask(self, nodes: Mapping[Node, tuple[Any, ...]], function: Callable[..., Any]) -> dict[Node, Any]:
+        found = {node: function(*arguments) for node, arguments in nodes.items()}
+        return {node: self._change(one) if node is self._nodes[-1] else one for node, one in found.items()}
+
+
+def catalog_of(folder: Path, **overrides: Any) -> Catalog:
+    settings = load_profile("demo", {name.replace("__", "."): value for name, value in overrides.items()})
+    return open_catalog(str(folder / "root"), settings)
+
+
+def check(catalog: Catalog, change: Callable[[Found], Found] = lambda found: found) -> Any:
+    return checked_setup(Played(NODES, change), catalog)  # type: ignore[arg-type]
+
+
+def changed(**fields: Any) -> Callable[[Found], Found]:
+    return lambda found: replace(found, **fields)
+
+
+def test_nodes_that_are_alike_are_told_what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    catalog = catalog_of(tmp_path)
+    setup = check(catalog)
+    assert setup.url == catalog.location.url
+    assert setup.profile == catalog.profile
+    assert setup.environment["AWS_REGION"] == "eu-west-1"
+    assert not [path for path in (tmp_path / "root").rglob(".probe-*")]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed(version=Version("3.99.1", "", {})), "10.0.0.2: it has Python 3.99.1, and this command"),
+        (changed(unseen=[".probe-1"]), "10.0.0.2: it does not see .*root as this machine does: name a --root on a"),
+        (changed(problems=["embedder: no weights"]), "10.0.0.2: embedder: no weights"),
+        (changed(fingerprints={"captions": "other"}), "10.0.0.2: code or weights of yours are others .* for captions"),
+        (changed(machine="another"), f"nodes are on 2 machines, and Dagster keeps the runs .* SQLite .*{POSTGRES}="),
+    ],
+    ids=["version", "root", "weights", "code", "sqlite"],
+)
+def test_a_node_that_cannot_work_is_named(tmp_path: Path, change: Callable[[Found], Found], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check(catalog_of(tmp_path), change)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"captions": {"cpus": 64}}, "no node has 64 CPU, which an actor of captions takes; there are 10.0.0.1 4 CPU"),
+        ({"captions": {"gpus": 1}}, "no node has 4 CPU and 1 GPU, which an actor of captions takes"),
+        ({"caption": {"cpus": 1}}, r"ray.assets: no asset 'caption' \(did you mean 'captions'\?\)"),
+    ],
+)
+def test_what_no_node_can_give_is_refused(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check(catalog_of(tmp_path, ray__assets=settings))
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_cluster_without_cores_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no node of the cluster has a CPU"):
+        checked_setup(Played([]), catalog_of(tmp_path))  # type: ignore[arg-type]
+
+
+def test_a_node_with_a_gpu_says_what_networks_compute_in(tmp_path: Path) -> None:
+    profile = load_profile("demo")
+    there = replace(NODES[1], gpus=1.0)
+
+    def on_cuda(answer: Any) -> Any:
+        return answer[0].model_copy(update={"name": "as the node resolved it"}), ["captions: no weights"]
+
+    resolved, missing = resolved_there(Played([NODES[0], there], on_cuda), profile, None)  # type: ignore[arg-type]
+    assert resolved.name == "as the node resolved it"
+    assert missing == ["node 10.0.0.2: captions: no weights"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://paris@127.0.0.1/x", r"export it as postgresql\+psycopg2://USER@HOST/NAME"),
+        ("postgresql+psycopg2://paris@127.0.0.1:9/x", "cannot be used .*refused.*: see that it is there"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    pytest.importorskip("dagster_postgres")
+    monkeypatch.setenv(POSTGRES, url)
+    with pytest.raises(UsageError, match=said):
+        check(catalog_of(tmp_path))
+    settings = (tmp_path / "root" / ".dagster" / "dagster.yaml").read_text()
+    assert "paris@" not in settings
