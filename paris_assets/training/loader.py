@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -29,7 +31,10 @@ class Loader:
     def __init__(self, dataset: BatchDataset, workers: int = 0, **options: Any) -> None:
         self.dataset, self.corrupt = dataset, list[str]()
         if workers:
-            options = {"persistent_workers": True, "multiprocessing_context": "forkserver", **options}
+            # A fork server that runs already knows nothing of credentials that were set since.
+            environment = partial(_environment, dict(os.environ))
+            ours = {"multiprocessing_context": "forkserver", "worker_init_fn": environment, "persistent_workers": True}
+            options = ours | options
         source = PackedDataset(dataset) if workers else dataset
         self._batches = DataLoader(source, None, num_workers=workers, collate_fn=_as_it_is, **options)
 
@@ -57,6 +62,10 @@ class Loader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a position; see ``BatchDataset``. Not within an iteration."""
         self.dataset.load_state_dict(state)
+
+
+def _environment(values: dict[str, str], worker: int) -> None:
+    os.environ.update(values)
 
 
 def _as_it_is(batch: Any) -> Any:

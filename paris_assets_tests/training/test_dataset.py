@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -217,10 +219,16 @@ def test_corrupt_samples_are_counted_by_the_loader(tmp_path: Path, caplog: pytes
 
 
 @pytest.mark.slow
-def test_objects_are_read_by_workers(tmp_path: Path, s3_url: str) -> None:
+def test_workers_sign_in_by_what_was_set_after_the_fork_server_had_started(
+    tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from paris_assets.storage.location import Location
     from paris_assets.training.byte_files import ForkedReader
 
+    with monkeypatch.context() as unset:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            unset.delenv(name)
+        forkserver.ensure_running()
     root = made.write(tmp_path, "mds", [made.samples(10, split=0)])
     remote = Location(f"{s3_url}/by-workers")
     for path in root.rglob("*.*"):
