@@ -153,9 +153,11 @@ def _look_into(view: mmap.mmap | bytes, key: str, members: list[Member], report:
 
 def check_metadata(key: str, metadata: dict[str, object], report: FileReport) -> None:
     """Whether what a sample says of itself agrees with where it lies."""
-    own = metadata.get("image_id")
-    if isinstance(own, str) and own != PurePosixPath(key).name:
-        report.problems.add("key_mismatch", key, f"image_id {own} in its metadata")
+    # Subsets of a pool are keyed by uid, and several uids may have one image.
+    ids = {name: metadata[name] for name in ("uid", "image_id") if isinstance(metadata.get(name), str)}
+    if ids and PurePosixPath(key).name not in ids.values():
+        said = " and ".join(f"{name} {value}" for name, value in ids.items())
+        report.problems.add("key_mismatch", key, f"{said} in its metadata")
     expert, said = _EXPERT.search(report.problems.file), metadata.get("cluster")
     if expert and isinstance(said, int) and said != int(expert[1]):
         report.problems.add("wrong_expert", key, f"cluster {said} in its metadata, in a folder of expert {expert[1]}")

@@ -94,8 +94,8 @@ def build_parser() -> argparse.ArgumentParser:
     dev.add_argument("--root", metavar="DIR|URL")
     dev.add_argument("--port", type=int, default=3000)
     inspect = _command(commands, "inspect", "one image's history, from row to shard")
-    image = "an image_id or its first digits, a URL of the source, a file of a folder or tar, or a row"
-    inspect.add_argument("image", metavar="IMAGE_ID|URL|FILE|row:N", help=image)
+    image = "an image_id or its first digits, a uid or URL of the source, a file of a folder or tar, or a row"
+    inspect.add_argument("image", metavar="IMAGE_ID|UID|URL|FILE|row:N", help=image)
     inspect.add_argument("--root", metavar="DIR|URL")
     _add_search(_command(commands, "search", "images of a root that are like a text or an image", SEARCH))
     verify = _command(

@@ -48,7 +48,7 @@ def settings(source: Path, **overrides: Any) -> Profile:
         "source.rows_per_shard": 40,
         "ingest.serve": str(SAMPLE),
         "ingest.timeout_s": 1.0,
-        "ingest.retries": 1,
+        "ingest.retries": 2,  # a loaded machine lets an attempt time out
         "clusters.k": 4,
         "clusters.stability_seeds": 2,
         "latents.report_images": 4,
