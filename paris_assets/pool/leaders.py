@@ -1,4 +1,4 @@
-"""Leaders among vectors: by rank, each row that is close to no better leader of its concept or of a near one.
+"""Leaders among vectors: by rank, each row that is close to no better leader of its cell or of a near one.
 
 Leaders come out the same however the work is divided. Rows are judged in chunks of ranks, first against the leaders so
 far and then among themselves; a chunk with too many close pairs to hold is halved. Whatever crowds there are, no more
@@ -27,17 +27,17 @@ ROWS = 1 << 10  # of a cell, compared with the rows after them
 
 @dataclass
 class Cells:
-    """Concepts of N rows, which lie together by concept and by rank in each.
+    """Cells of N rows, which lie together by cell and by rank in each.
 
     Attributes:
-        concept: (N,) ascending.
-        rank: (N,) places 0 to N - 1, the best first; ascending in each concept.
-        near: concepts near each one, from both sides.
-        ends: where the rows of each concept begin and end.
+        cell: (N,) ascending.
+        rank: (N,) places 0 to N - 1, the best first; ascending in each cell.
+        near: cells near each one, from both sides.
+        ends: where the rows of each cell begin and end.
         by_rank: (N,) positions, the best first.
     """
 
-    concept: np.ndarray
+    cell: np.ndarray
     rank: np.ndarray
     near: list[set[int]]
     ends: np.ndarray = field(init=False)
@@ -45,10 +45,10 @@ class Cells:
 
     def __post_init__(self) -> None:
         self.by_rank = np.argsort(self.rank)
-        self.ends = np.searchsorted(self.concept, np.arange(len(self.near) + 1))
+        self.ends = np.searchsorted(self.cell, np.arange(len(self.near) + 1))
 
     def split(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Ascending positions -> those of each concept."""
+        """Ascending positions -> those of each cell."""
         return np.split(rows, np.searchsorted(rows, self.ends[1:-1]))
 
 
@@ -112,7 +112,7 @@ class _Work:
         self.leads[ordered[self.keeper[ordered] == ordered]] = True
 
     def _pairs(self, new: list[np.ndarray], threads: Executor) -> np.ndarray | None:
-        """(P, 2) close pairs of the same concept or near ones, each once; None where they are too many."""
+        """(P, 2) close pairs of the same cell or near ones, each once; None where they are too many."""
         parts = list(_compared(new, self.cells.near))
         found, count = [], 0
         for start in range(0, len(parts), PARTS):
@@ -156,11 +156,11 @@ def _settle(pairs: np.ndarray, keeper: np.ndarray) -> None:
 
 
 def _first_equals(vectors: np.ndarray, cells: Cells) -> np.ndarray:
-    """(N,) position of the best row of the same concept with the very same vector: what holds of it holds of all.
+    """(N,) position of the best row of the same cell with the very same vector: what holds of it holds of all.
 
     Different vectors that happen to share a hash stay as they are: they are compared like any others.
     """
-    hashes, first = _hashes(vectors), np.arange(len(cells.concept))
+    hashes, first = _hashes(vectors), np.arange(len(cells.cell))
     for start, end in itertools.pairwise(cells.ends):
         _, at, same = np.unique(hashes[start:end], return_index=True, return_inverse=True)
         first[start:end] = start + at[same]

@@ -2,7 +2,9 @@
 
 SemDeDup (Abbas et al.) drops a row that is close to any other of its cluster, so that along a chain of small changes
 all but one go. Here a row goes only if it is close to a row that stays. Rows are met by rank, the best first: a row
-stays unless one that stays already, of its concept or of a near one, is close to it; the best of these is its keeper.
+stays unless one that stays already, of its cell or of a near one, is close to it; the best of these is its keeper.
+
+Cells are those of the vectors compared, never concepts: where these are of captions, copies of a picture lie anywhere.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from paris_assets.pool.leaders import Cells, keepers
 from paris_assets.pool.outcome import Outcome, View
 from paris_assets.pool.pool_table import UnusablePool
 from paris_assets.settings.selectors import Deduplicate
+from paris_assets.vectors.cells import BLOCK, placed
 from paris_assets.vectors.pairs import ClosePairs
 
 
@@ -25,17 +28,19 @@ def deduplicated(step: Deduplicate, view: View) -> Outcome:
     Raises:
         UnusablePool: the pool lacks these vectors.
     """
-    concept = view.concepts()
     order = _ranked(step, view)
-    order = order[concept[order] >= 0]
-    ranked = np.argsort(concept[order], kind="stable")  # by rank still, inside each concept
-    order = order[ranked]
     slots = np.full(len(view.table), -1)
     slots[view.rows[order]] = np.arange(len(order))
-    vectors, present = _laid_out(step, view, slots, len(order))
+    by_rank, present = _laid_out(step, view, slots, len(order))
+    cell, near = _cells(by_rank[: len(order)], step.neighbours)
+    ranked = np.argsort(cell, kind="stable")  # by rank still, inside each cell
+    order, present = order[ranked], present[ranked]
+    vectors = _scratch(view, f"{step.said}-vectors", by_rank.shape)
+    for start in range(0, len(ranked), BLOCK):
+        vectors[start : start + BLOCK] = by_rank[ranked[start : start + BLOCK]]
     larger = float(np.nextafter(step.cosine, 1))
     close = ClosePairs(vectors, larger, Path(view.scratch) / f"{step.said}-bounds")
-    keeper = keepers(vectors, close, Cells(concept[order], ranked, neighbours(_centroids(view), step.neighbours)))
+    keeper = keepers(vectors, close, Cells(cell[ranked], ranked, near))
     copies = np.flatnonzero(keeper != np.arange(len(order)))
     value, kept, missing = (
         np.full(len(view.rows), np.nan),
@@ -48,8 +53,16 @@ def deduplicated(step: Deduplicate, view: View) -> Outcome:
     return Outcome(kept, missing, value, facts={"cosine": step.cosine, "copies": len(copies)})
 
 
+def _cells(vectors: np.ndarray, count: int) -> tuple[np.ndarray, list[set[int]]]:
+    """(N,) int32 cell of each vector, and the cells near each one."""
+    there, nearest, centroids = placed(vectors, 1, 1 + count)
+    cell = np.zeros(len(vectors), np.int32)
+    cell[there] = nearest[:, 0]
+    return cell, neighbours(centroids, count)
+
+
 def neighbours(centroids: np.ndarray, count: int) -> list[set[int]]:
-    """Concepts that are among the `count` nearest of each, or that it is among the nearest of."""
+    """Cells that are among the `count` nearest of each, or that it is among the nearest of."""
     found: list[set[int]] = [set() for _ in centroids]
     wide = centroids.astype(np.float64)
     for number, centroid in enumerate(wide):
@@ -77,8 +90,7 @@ def _laid_out(step: Deduplicate, view: View, slots: np.ndarray, count: int) -> t
         raise UnusablePool(
             f"the step {step.said} needs vectors of {step.features}, which the pool lacks: set pool.vectors"
         )
-    file = Path(view.scratch) / f"{step.said}-vectors"
-    vectors, present = np.memmap(file, np.float16, "w+", shape=(max(count, 1), kind.size)), np.zeros(count, bool)
+    vectors, present = _scratch(view, f"{step.said}-by-rank", (count, kind.size)), np.zeros(count, bool)
     for shard in tables.keys:
         frame = tables[shard].select("source_row", vector=step.features).drop_nulls().collect()
         slot = slots[view.table.positions(frame["source_row"].to_numpy())]
@@ -88,7 +100,6 @@ def _laid_out(step: Deduplicate, view: View, slots: np.ndarray, count: int) -> t
     return vectors, present
 
 
-def _centroids(view: View) -> np.ndarray:
-    assert view.known.concept_model is not None
-    frame = view.known.concept_model.sort("concept").select("centroid").collect()
-    return frame["centroid"].to_numpy()
+def _scratch(view: View, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An array in a file, of at least one row."""
+    return np.memmap(Path(view.scratch) / name, np.float16, "w+", shape=(max(shape[0], 1), *shape[1:]))

@@ -50,11 +50,12 @@ def columns_needed(step: Steps) -> list[str]:
         Laion2b: ["language", "clip_b32"],
         TextBased: ["language", "wordnet"],
         Judged: ["concept"],
-        Deduplicate: ["concept", "distance"],
         Prune: ["concept", "distance"],
     }
     if isinstance(step, Balance) and step.words is None:
         return ["concept"]
+    if isinstance(step, Deduplicate) and step.by_concept:
+        return ["concept", "distance"]
     if isinstance(step, ImageBased):
         return [*(["language"] if step.language else []), "words", "characters"]
     return named.get(type(step), [])

@@ -61,8 +61,10 @@ class Pool(Section):
     @model_validator(mode="after")
     def _known_concepts(self) -> Pool:
         for step in self._steps:
-            by_concept = isinstance(step, Judged | Deduplicate | Prune) or (
-                isinstance(step, Balance) and step.words is None
+            by_concept = (
+                isinstance(step, Judged | Prune)
+                or (isinstance(step, Balance) and step.words is None)
+                or (isinstance(step, Deduplicate) and step.by_concept)
             )
             if by_concept and self.concepts is None:
                 raise ValueError(f"the step {step.said} needs concepts: set pool.concepts")

@@ -151,17 +151,22 @@ class Judged(_Step):
 class Deduplicate(_Step):
     """One row of each group of near copies: SemDeDup, whose chains of copies are cut.
 
-    Rows are compared inside their concept and its nearest ones. Each copy agrees with its keeper itself, the
-    best-ranked row that stays and is close.
+    Up to 32,768 rows are compared all with all, more inside cells of like vectors and the nearest ones. Each copy agrees
+    with its keeper itself, the best-ranked row that stays and is close.
     """
 
     rule: Literal["dedup"] = "dedup"
     features: Features = Field(default="image", description="vectors compared")
     cosine: float = Field(default=0.95, gt=0, lt=1, description="rows with a larger cosine are copies")
-    neighbours: int = Field(default=2, ge=0, description="nearest concepts that are also compared")
+    neighbours: int = Field(default=2, ge=0, description="nearest cells that are also compared")
     keep: Literal["near", "far", "clip_b32", "clip_l14"] = Field(
         default="near", description="best-ranked: near its concept or far from it, or by a score (unknown last)"
     )
+
+    @property
+    def by_concept(self) -> bool:
+        """Whether the distance to a concept ranks rows."""
+        return self.keep in ("near", "far")
 
 
 class Prune(_Step):

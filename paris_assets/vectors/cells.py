@@ -38,20 +38,33 @@ def neighbourhoods(vectors: np.ndarray, probes: int, cells: int | None = None) -
         probes: at least 1.
         cells: by default a single one of few vectors; else so many that placing vectors costs what comparing them does.
     """
+    there, nearest, _ = placed(vectors, probes, probes, cells)
+    if not len(there):
+        return
+    for at, left in zip(*_by_value(nearest.ravel()), strict=True):
+        members = left // nearest.shape[1]
+        yield there[members], there[members[nearest[members, 0] == at]]
+
+
+def placed(
+    vectors: np.ndarray, count: int, probes: int, cells: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(M,) positions of the vectors that can be near any, (M, count) int32 cells nearest to each, (K, D) centroids.
+
+    Args:
+        count: of cells told, the nearest of all first; where there are fewer, all.
+        probes: cells that a vector will be compared with; for the rest see `neighbourhoods`.
+    """
     there = np.flatnonzero(_faults(vectors) == GOOD)
     if cells is None:
         few = len(there) <= ALL_MEET
         cells = 1 if few else round((probes * len(there) * DIRECTIONS / vectors.shape[1]) ** 0.5)
     if cells == 1:
-        yield there, there
-        return
+        return there, np.zeros((len(there), 1), np.int32), np.zeros((1, vectors.shape[1]), np.float32)
     rows = Some(UnitHalves(vectors, [vectors.shape[1]]), there)
     sample = np.linspace(0, len(there) - 1, min(len(there), FITTED * cells)).astype(np.int64)
     centroids = k_means_of_rows(Some(rows, sample), cells, None, ITERATIONS, 1, [0])
-    nearest = _nearest(rows, centroids, min(probes, cells))
-    for at, left in zip(*_by_value(nearest.ravel()), strict=True):
-        members = left // nearest.shape[1]
-        yield there[members], there[members[nearest[members, 0] == at]]
+    return there, _nearest(rows, centroids, min(count, cells)), centroids
 
 
 def _faults(vectors: np.ndarray) -> np.ndarray:

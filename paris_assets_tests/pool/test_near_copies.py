@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paris_assets.pool import leaders
+from paris_assets.pool import leaders, near_copies
 from paris_assets.pool.leaders import Cells, keepers
 from paris_assets.pool.near_copies import neighbours
 from paris_assets.pool.pool_table import UnusablePool
+from paris_assets.vectors.cells import placed
 from paris_assets.vectors.cosine import cosines
 from paris_assets.vectors.pairs import ClosePairs
 from paris_assets_tests.pool.choosing import DIM, known, pool, scores, table, uids
@@ -23,15 +24,15 @@ def cosine(vectors: np.ndarray, left: int, right: int) -> float:
 
 
 def one_by_one(vectors: np.ndarray, cells: Cells, least: float) -> list[int]:
-    """The rule once more: the best row that stays, of the same concept or a near one, and is close."""
+    """The rule once more: the best row that stays, of the same cell or a near one, and is close."""
     found = list(range(len(vectors)))
     standing: list[int] = []
     for row in np.argsort(cells.rank):
-        concept = int(cells.concept[row])
+        cell = int(cells.cell[row])
         close = [
             other
             for other in standing
-            if int(cells.concept[other]) in {concept, *cells.near[concept]} and cosine(vectors, other, row) >= least
+            if int(cells.cell[other]) in {cell, *cells.near[cell]} and cosine(vectors, other, row) >= least
         ]
         if close:
             found[row] = close[0]
@@ -79,21 +80,21 @@ def test_vectors_that_share_a_hash_are_no_copies_for_that(monkeypatch: pytest.Mo
     assert found_keepers(np.eye(3, dtype=np.float16)[[0, 1, 0, 2]], one_concept(4), 0.9) == [0, 1, 0, 3]
 
 
+@pytest.mark.parametrize("cells", [1, 5])
 @pytest.mark.parametrize(("keep", "leaves"), [("near", 0), ("far", 1)])
-def test_copies_go_whatever_concept_near_by_they_are_in_and_the_better_row_stays(
-    keep: str, leaves: int, tmp_path: Path
+def test_copies_go_whatever_concept_they_are_in_and_the_better_row_stays(
+    keep: str, leaves: int, cells: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(near_copies, "placed", lambda *args: placed(*args, cells=cells))
     rows = table(60).sort("concept").with_columns(source_row=pl.int_range(60))
     image, distance = rows["image"].to_numpy().copy(), np.full(60, 0.5, np.float32)
     pair = [int(rows["concept"].search_sorted(concept)) for concept in (0, 1)]
-    image[pair[1]], distance[pair[1]] = image[pair[0]], 0.1  # one of concept 1 is a copy of one of concept 0
+    image[pair[1]], distance[pair[1]] = image[pair[0]], 0.1  # one of concept 1 shows what one of concept 0 does
     rows = rows.with_columns(image=pl.Series(image), distance=pl.Series(distance))
-    step = {"rule": "dedup", "cosine": 0.999, "keep": keep}
-    got, _ = scores(known(rows), pool({**step, "neighbours": 3}), tmp_path)
+    step = {"rule": "dedup", "cosine": 0.999, "keep": keep, "neighbours": 0}
+    got, _ = scores(known(rows), pool(step), tmp_path)
     assert got.filter(~pl.col("selected"))["source_row"].to_list() == [pair[leaves]]
     assert got["value"][pair[leaves]] == pytest.approx(1)
-    alone, _ = scores(known(rows), pool({**step, "neighbours": 0}), tmp_path)
-    assert alone["selected"].all()
 
 
 @pytest.mark.parametrize(("keep", "stays"), [("near", "a"), ("far", "b"), ("clip_l14", "c")])
@@ -118,6 +119,16 @@ def test_a_row_without_a_vector_is_dropped_by_name(tmp_path: Path) -> None:
         scores(known(table(40)), pool({"rule": "dedup", "features": "text"}), tmp_path)
 
 
+def test_rows_and_pools_without_concepts_are_compared_too(tmp_path: Path) -> None:
+    image = pl.Series(np.ones((3, DIM), np.float16))
+    rows = table(3).with_columns(image=image, concept=pl.lit(None, pl.Int32), clip_l14=pl.Series([0.2, 0.4, 0.3]))
+    got, _ = scores(known(rows), pool({"rule": "dedup", "keep": "clip_l14"}), tmp_path)
+    assert got["selected"].to_list() == [False, True, False]
+    assert pool({"rule": "dedup", "keep": "clip_l14"}, concepts=None).concepts is None
+    with pytest.raises(ValueError, match="dedup needs concepts"):
+        pool("dedup", concepts=None)
+
+
 def test_where_nothing_is_left_nothing_is_compared(tmp_path: Path) -> None:
     rows = table(5).with_columns(concept=pl.when(pl.col("source_row") == 0).then("concept"))
     nothing_left = {"rule": "prune", "fraction": 0, "prefer": "near"}
@@ -126,7 +137,7 @@ def test_where_nothing_is_left_nothing_is_compared(tmp_path: Path) -> None:
     assert facts["subsets"]["selection"]["steps"][1]["copies"] == 0
 
 
-def test_near_concepts_are_near_from_both_sides() -> None:
+def test_near_cells_are_near_from_both_sides() -> None:
     assert neighbours(np.array([[0.0], [1.0], [1.5], [9.0]]), 1) == [{1}, {0, 2}, {1, 3}, {2}]
 
 
