@@ -37,7 +37,7 @@ def expected(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> dict
     return small_world.contents(root)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_four_workers(profile: Profile, expected: dict[str, str], tmp_path: Path) -> None:
     assert kill_points.run(profile, str(tmp_path / "root"), tmp_path, count=4) == 0, (tmp_path / "log").read_text()
     assert small_world.contents(tmp_path / "root") == expected

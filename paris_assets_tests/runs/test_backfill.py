@@ -109,6 +109,7 @@ def test_one_shard_and_one_check_by_hand(world: World) -> None:
     assert all("images pass" in description for description in said)
 
 
+@pytest.mark.extended
 def test_runs_of_paris_run_are_executed_again_from_the_ui(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a whole, from where one failed, and one asset of it; what one command made is found by its tag."""
     before, table = contents(world.root), world.root / "image_signals" / "00001.parquet"
@@ -175,6 +176,7 @@ def test_the_run_of_a_killed_process_is_tried_once_more(world: World) -> None:
     assert len(retries(world, run)) == 1
 
 
+@pytest.mark.extended
 def test_a_killed_paris_run_keeps_no_place_in_a_pool(world: World) -> None:
     """`duplicate_groups` needs the pool `fit`, which lets one run in."""
     command = ["run", "--root", str(world.root), "--select", "duplicate_groups", "--force"]

@@ -102,6 +102,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, posted: tuple[str, list[dict
                 yield World(source, root, instance, posted[1])
 
 
+@pytest.mark.extended
 def test_a_new_file_is_carried_to_expert_shards_and_nothing_is_refitted(world: World) -> None:
     root, before = Location(world.root), small_world.contents(world.root)
     model, fits = read_record(root, "cluster_model"), world.fits()

@@ -19,7 +19,7 @@ from paris_assets_tests.fixtures import direct
 from paris_assets_tests.models import head_files, tiny
 from paris_assets_tests.models.photos import photos
 
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = [pytest.mark.long, pytest.mark.extended]
 
 IMAGES, SHARD = 40, 20
 RANDOM_WEIGHTS = {
