@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from paris_assets.models.protocols import ImageNetwork
 from paris_assets.models.threads import cores, ordered_map, side_by_side
 from paris_assets.spent import CLOCK, DECODING
 
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 Images = Iterable[tuple[str, bytes]]
 
@@ -55,7 +57,10 @@ class BatchStats:
     def halve(self, name: str, size: int) -> int:
         """The size to go on with after ``size`` rows did not fit: half of it, or less where another thread found so."""
         with self._lock:
-            self.halved[name] = min(size // 2, self.halved.get(name, size))
+            before = self.halved.get(name, size)
+            self.halved[name] = min(size // 2, before)
+            if self.halved[name] < before:
+                LOG.warning("%s ran out of memory with batches of %d: it goes on with %d", name, size, size // 2)
             return self.halved[name]
 
 

@@ -207,7 +207,7 @@ def test_on_a_machine_with_two_gpus_each_works_for_one_process(tmp_path: Path) -
     """Simulated: torch says that there are two, and the network notes where and when it ran."""
     (tmp_path / "machine").mkdir()
     (tmp_path / "machine" / "sitecustomize.py").write_text(MACHINE)
-    source = small_world.embedded(tmp_path / "list.parquet", 72)
+    source = small_world.embedded(tmp_path / "list.parquet", 48)
     notes = tmp_path / "notes.jsonl"
     noted = {"implementation": NOTED, "options": {"notes": str(notes)}, "batch_size": 4}
     profile = small_world.profile(source, embedder=noted, source__rows_per_shard=12, clusters__k=2)
