@@ -62,7 +62,9 @@ class Blip2:
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B,) captions; empty where the network ends at once."""
         start = np.repeat(self._input, len(batch), 0)
-        texts = self._tokenizer.batch_decode(self._placement.compute(self._tokens, batch, start), skip_special_tokens=True)
+        texts = self._tokenizer.batch_decode(
+            self._placement.compute(self._tokens, batch, start), skip_special_tokens=True
+        )
         return np.array([text.strip() for text in texts])
 
     def _tokens(self, batch: torch.Tensor, start: torch.Tensor) -> torch.Tensor:

@@ -46,9 +46,7 @@ def numbers(values: tuple[float, ...], device: torch.device) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)
 
 
-def _on_cuda(
-    function: Callable[..., Tensors], device: torch.device, tensors: list[Tensor]
-) -> tuple[np.ndarray, ...]:
+def _on_cuda(function: Callable[..., Tensors], device: torch.device, tensors: list[Tensor]) -> tuple[np.ndarray, ...]:
     pinned = [tensor.pin_memory() for tensor in tensors]
     with torch.cuda.device(device):
         with _QUEUEING:

@@ -58,7 +58,9 @@ def _use_of(gpus: int) -> list[str]:
     from paris_assets.models.device import native_bf16
 
     several = [f"`paris run` uses one of {gpus} GPUs, and all with --workers {gpus} or --ray"] if gpus > 1 else []
-    slow = "no GPU computes in bf16 here, so that precision auto is fp32; fp16, where values fit, is several times faster"
+    slow = (
+        "no GPU computes in bf16 here, so that precision auto is fp32; fp16, where values fit, is several times faster"
+    )
     return several if native_bf16("cuda") else [*several, f"{slow}: --set embedder.precision=fp16"]
 
 

@@ -95,8 +95,8 @@ class Row:
         """Of the table."""
         decoders = f"{self.alone / self.decoding * cores():.0f}" if self.decoding else "-"
         return [
-            self.network, self.precision, str(self.batch_size), str(self.rows), f"{self.alone:,.1f}", f"{self.whole:,.1f}",
-            f"{self.whole / self.alone:.0%}", f"{self.decoding:,.0f}" if self.decoding else "-", decoders,
+            self.network, self.precision, str(self.batch_size), str(self.rows),
+            f"{self.alone:,.1f}", f"{self.whole:,.1f}", f"{self.whole / self.alone:.0%}", f"{self.decoding:,.0f}" if self.decoding else "-", decoders,
             f"{self.flops / 1e9:,.1f}", f"{self.alone * self.flops / 1e12:,.1f}",
             "-" if self.mfu is None else f"{self.mfu:.0%}", f"{self.memory_gib:.1f}",
         ]  # fmt: skip
@@ -202,7 +202,8 @@ def main() -> None:
     if not torch.cuda.is_available():
         sys.exit("bench_gpu measures a CUDA GPU, and torch sees none here: bench_full_size measures a CPU")
     name = torch.cuda.get_device_name()
-    print(f"{name}, {cores()} cores, torch {torch.__version__}, CUDA {torch.version.cuda}, JPEGs of {options.long_side} px")
+    versions = f"torch {torch.__version__}, CUDA {torch.version.cuda}"
+    print(f"{name}, {cores()} cores, {versions}, JPEGs of {options.long_side} px")
     if hardware_of(name, shipped_hardware()) is None and not options.peak:
         print("its peak is not known: give --peak TFLOPS for the MFU")
     rows = []

@@ -1,4 +1,4 @@
-"""The parts of `bench_gpu` that need no GPU: counts, peaks, files, the table, and a small network measured on the CPU."""
+"""The parts of `bench_gpu` that need no GPU: counts, peaks, files, the table, and a small network on the CPU."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from paris_assets.clusters.assets import image_embeddings
+from paris_assets.config import Model
 from paris_assets.forecast.hardware import shipped_hardware
 from paris_assets.images.decode import decode_rgb
 from paris_assets.models.registry import build
-from paris_assets.config import Model
 from paris_assets_tests.benchmarks import bench_gpu
 from paris_assets_tests.benchmarks.bench_full_size import flops_per_image
 from paris_assets_tests.models import tiny

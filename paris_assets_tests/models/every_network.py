@@ -1,4 +1,4 @@
-"""Every network of the registry that torch runs, small or shipped, with a few rows for it: for what must hold of all."""
+"""Every network of the registry that torch runs, small or shipped, with a few rows: for what must hold of all."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def pictures(side: int) -> np.ndarray:
 def _sscd(folder: Path) -> None:
     torch.manual_seed(0)
     folder.mkdir(parents=True)
-    save_file({name: value.clone() for name, value in GemResNet50(24, 8).state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {name: value.clone() for name, value in GemResNet50(24, 8).state_dict().items()}, folder / "model.safetensors"
+    )
 
 
 EVERY = (

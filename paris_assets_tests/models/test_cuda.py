@@ -98,7 +98,9 @@ def test_memory_that_really_runs_out_halves_the_batch() -> None:
     def hungry(rows: torch.Tensor) -> torch.Tensor:
         return torch.ones(len(rows), each, device=rows.device)[:, 0] + rows
 
-    (found,) = run_padded("hungry", only(lambda rows: place.compute(hungry, rows)), 8, stats, np.arange(8, dtype=np.float32))
+    (found,) = run_padded(
+        "hungry", only(lambda rows: place.compute(hungry, rows)), 8, stats, np.arange(8, dtype=np.float32)
+    )
     assert found.tolist() == [1.0 + row for row in range(8)]
     assert stats.halved == {"hungry": 2}
 
