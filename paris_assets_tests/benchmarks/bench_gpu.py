@@ -96,7 +96,8 @@ class Row:
         decoders = f"{self.alone / self.decoding * cores():.0f}" if self.decoding else "-"
         return [
             self.network, self.precision, str(self.batch_size), str(self.rows),
-            f"{self.alone:,.1f}", f"{self.whole:,.1f}", f"{self.whole / self.alone:.0%}", f"{self.decoding:,.0f}" if self.decoding else "-", decoders,
+            f"{self.alone:,.1f}", f"{self.whole:,.1f}", f"{self.whole / self.alone:.0%}",
+            f"{self.decoding:,.0f}" if self.decoding else "-", decoders,
             f"{self.flops / 1e9:,.1f}", f"{self.alone * self.flops / 1e12:,.1f}",
             "-" if self.mfu is None else f"{self.mfu:.0%}", f"{self.memory_gib:.1f}",
         ]  # fmt: skip

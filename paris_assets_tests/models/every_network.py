@@ -28,6 +28,7 @@ class Sample:
 
     Attributes:
         weights: saves them in a folder; None: they ship.
+        file: that the profile names, in place of the folder.
         kind: what it is given: ``tower``: the texts of an image encoder; ``pixels``: a codec's.
     """
 
@@ -36,14 +37,15 @@ class Sample:
     weights: Callable[[Path], Any] | None = None
     kind: Kind = "images"
     options: dict[str, Any] = field(default_factory=dict)
+    file: str = ""
 
     def load(self, folder: Path, **settings: Any) -> Any:
         """The network, with weights in a folder where it has none of its own."""
         path = None
         if self.weights is not None:
-            path = folder / self.name
-            if not path.exists():
-                self.weights(path)
+            if not (folder / self.name).exists():
+                self.weights(folder / self.name)
+            path = folder / self.name / self.file
         given = {"precision": "fp32", "batch_size": ROWS, "options": self.options, **settings}
         model = Model(implementation=self.implementation, path=str(path) if path else None, **given)
         return text_tower_class(model)(model) if self.kind == "tower" else build(model)
@@ -85,7 +87,7 @@ EVERY = (
     Sample("imagenet-tag-captions", "imagenet-tag-captions"),
     Sample("degradation", "degradation"),
     Sample("small-copy-detector", "small-copy-detector"),
-    Sample("sscd", "sscd", _sscd),
+    Sample("sscd", "sscd", _sscd, file="model.safetensors"),
     Sample("dinov2", "dinov2", tiny.dinov2),
     *(Sample(name, name, make) for name, make in tiny.TOWERS.items()),
     *(Sample(f"{name}-texts", name, make, "tower") for name, make in tiny.TOWERS.items()),
