@@ -50,10 +50,10 @@ def gpu_lines(profile: Profile) -> list[str]:
         f"GPU {number}: {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
         for number, (free, total) in enumerate(found)
     ]
-    return [*lines, *_use_of(len(found)), *batch_advice(profile, min(free for free, _ in found))]
+    return [*lines, *gpu_advice(len(found)), *batch_advice(profile, min(free for free, _ in found))]
 
 
-def _use_of(gpus: int) -> list[str]:
+def gpu_advice(gpus: int) -> list[str]:
     """What it takes to use all GPUs, and all of their speed."""
     from paris_assets.models.device import native_bf16
 
