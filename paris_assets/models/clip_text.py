@@ -35,7 +35,8 @@ class ClipText:
         """
         longest = self._network.config.max_position_embeddings
         batch = tokenise(self._tokenizer, texts, tokens, longest)
-        return TextEmbeddings(*self._placement.compute_all(self._states, batch.ids), batch.counts)
+        hidden, pooled = self._placement.compute_all(self._states, batch.ids)
+        return TextEmbeddings(hidden, pooled, batch.counts)
 
     def _states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         output = self._network(input_ids=ids)

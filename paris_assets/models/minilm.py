@@ -34,7 +34,8 @@ class MiniLm:
         """See ``protocols.TextEncoder``."""
         longest = self._network.config.max_position_embeddings
         batch = tokenise(self._tokenizer, texts, tokens, longest)
-        return TextEmbeddings(*self._placement.compute_all(self._states, batch.ids, batch.mask), batch.counts)
+        hidden, pooled = self._placement.compute_all(self._states, batch.ids, batch.mask)
+        return TextEmbeddings(hidden, pooled, batch.counts)
 
     def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         attention = added_mask(mask, self._placement.dtype)

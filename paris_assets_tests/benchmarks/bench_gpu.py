@@ -174,8 +174,8 @@ def measure(name: str, case: Case, options: argparse.Namespace) -> Row:
     named = torch.cuda.get_device_name(placement.device) if cuda else "cpu"
     peak = options.peak * 1e12 if options.peak else peak_flops(named, placement.precision, shipped_hardware())
     memory = torch.cuda.max_memory_allocated(placement.device) / 2**30 if cuda else 0.0
-    rates = [count / float(np.median(times)) for times in (alone, whole)]
-    return Row(name, placement.precision, size, count, *rates, decoding, flops, peak, memory)
+    by_itself, whole_rate = (count / float(np.median(times)) for times in (alone, whole))
+    return Row(name, placement.precision, size, count, by_itself, whole_rate, decoding, flops, peak, memory)
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -39,7 +39,7 @@ def test_a_gpu_computes_what_a_cpu_does(sample: Sample, folder: Path) -> None:
             assert there.tolist() == here.tolist()
             continue
         assert there.dtype == here.dtype
-        np.testing.assert_allclose(there, here, rtol=1e-3, atol=2e-3 * (np.nanstd(here) or 1.0))
+        np.testing.assert_allclose(there, here, rtol=1e-3, atol=2e-3 * (float(np.nanstd(here)) or 1.0))
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

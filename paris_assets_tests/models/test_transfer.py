@@ -65,7 +65,7 @@ def test_out_of_memory_halves_the_batch_of_every_network_and_changes_no_more_tha
         if expected.dtype.kind == "U":
             assert found.tolist() == expected.tolist()
         else:
-            np.testing.assert_allclose(found, expected, atol=1e-3 * (np.nanstd(expected) or 1.0))
+            np.testing.assert_allclose(found, expected, atol=1e-3 * (float(np.nanstd(expected)) or 1.0))
 
 
 @pytest.mark.parametrize("sample", ATTENDING, ids=lambda sample: sample.name)
