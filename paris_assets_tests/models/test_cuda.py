@@ -65,6 +65,22 @@ def test_two_batches_in_flight_give_the_bits_of_one(sample: Sample, folder: Path
             assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
+@pytest.mark.parametrize(
+    "sample", [sample for sample in EVERY if sample.name != "blip-2"], ids=lambda sample: sample.name
+)
+def test_nothing_is_waited_for_but_results(sample: Sample, folder: Path) -> None:
+    """BLIP-2 alone has to look at every token."""
+    network = sample.load(folder, device="cuda")
+    expected = sample.results(network)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = sample.results(network)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
 def test_a_batch_is_waited_for_alone() -> None:
     """While one thread waits for its results, another queues work: it is not waited for."""
     place = Placement(GPU, torch.float32, "fp32")
