@@ -65,7 +65,7 @@ class Case:
 def made(asset: TableAsset, store: MadeUpRoot, models: Models) -> Output:
     """What an asset's function gives for the shard."""
     tables = asset.inputs(store.profile, frozenset(store.graph))
-    given = {name: store.tables.for_shard(name, made_up.SHARD) for name in tables}
+    given: dict[str, Any] = {name: store.tables.for_shard(name, made_up.SHARD) for name in tables}
     given |= {"shard": made_up.SHARD, "images": ImageTars(store.files), "models": models, "profile": store.profile}
     given["records"] = Records(store.record, {asset: store.catalog.keys(asset) for asset in store.graph})
     # Inputs that the profile does without are None.
