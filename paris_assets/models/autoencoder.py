@@ -62,24 +62,27 @@ class Autoencoder:
         if tile_rows is not None:
             in_tiles(self._network, tile_rows)
 
-    @torch.inference_mode()
     def encode(self, pixels: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """See ``protocols.LatentCodec``. Pixels become [-1, 1]."""
+        return self._placement.compute(self._latents, pixels, *(() if noise is None else (noise,)))
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """See ``protocols.LatentCodec``."""
+        return self._placement.compute(self._pictures, np.asarray(latents, np.float32))
+
+    def _latents(self, pixels: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
         # NHWC pixels seen as NCHW are already in channels_last order.
-        images = torch.from_numpy(pixels).to(self._placement.device).permute(0, 3, 1, 2)
+        images = pixels.permute(0, 3, 1, 2)
         posterior = self._network.encode((images.float() / 127.5 - 1).to(self._placement.dtype)).latent_dist
         latents = posterior.mean.float()
         if noise is not None:
-            latents = latents + posterior.std.float() * torch.from_numpy(noise).to(latents)
-        return ((latents - self.shift_factor) * self.scaling_factor).contiguous().cpu().numpy()
+            latents = latents + posterior.std.float() * noise.to(latents)
+        return ((latents - self.shift_factor) * self.scaling_factor).contiguous()
 
-    @torch.inference_mode()
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """See ``protocols.LatentCodec``."""
-        scaled = torch.from_numpy(np.asarray(latents, np.float32)).to(self._placement.device)
-        inputs = (scaled / self.scaling_factor + self.shift_factor).to(self._placement.dtype)
+    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        inputs = (latents / self.scaling_factor + self.shift_factor).to(self._placement.dtype)
         images = self._network.decode(inputs.contiguous(memory_format=torch.channels_last)).sample.float()
-        return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous()
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from paris_assets.errors import BrokenInvariant
+from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb
 from paris_assets.models.protocols import ImageNetwork
 from paris_assets.models.threads import cores, ordered_map, side_by_side
 from paris_assets.spent import CLOCK, DECODING
 
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 Images = Iterable[tuple[str, bytes]]
 
@@ -30,6 +32,10 @@ _OUT_OF_MEMORY = (
     "failed to allocate memory",
     "status_alloc_failed",  # of cuBLAS and cuDNN
 )
+
+
+class OutOfMemory(UserError, RuntimeError):
+    """A network does not fit with a single row; the message names it."""
 
 
 @dataclass
@@ -55,7 +61,10 @@ class BatchStats:
     def halve(self, name: str, size: int) -> int:
         """The size to go on with after ``size`` rows did not fit: half of it, or less where another thread found so."""
         with self._lock:
-            self.halved[name] = min(size // 2, self.halved.get(name, size))
+            before = self.halved.get(name, size)
+            self.halved[name] = min(size // 2, before)
+            if self.halved[name] < before:
+                LOG.warning("%s ran out of memory with batches of %d: it goes on with %d", name, size, size // 2)
             return self.halved[name]
 
 
@@ -146,7 +155,8 @@ def run_padded(
     there.
 
     Raises:
-        RuntimeError: out of memory with a single row, or any other failure of the network.
+        OutOfMemory: with a single row.
+        Exception: any other failure of the network.
     """
     size = min(batch_size, stats.halved.get(name, batch_size))
     rows = len(columns[0])
@@ -178,8 +188,16 @@ def _if_it_fits(
         if not _out_of_memory(error):
             raise
         if size == 1:
-            raise RuntimeError(f"{name} runs out of memory with a batch of one: use a larger device") from error
+            raise OutOfMemory(
+                f"{name} runs out of memory with a batch of one ({_first_line(error)}): use a device with more memory, "
+                "or end what else uses it"
+            ) from None
         return None
+
+
+def _first_line(error: BaseException) -> str:
+    said = str(error).strip() or type(error).__name__
+    return said.splitlines()[0].partition(". ")[0]
 
 
 def _free_memory() -> None:

@@ -50,7 +50,7 @@ class Blip2:
         self.min_side = self._side if scaled_decode else None
         # As Blip2Processor builds it: tokens that stand for the image, then the text; without one only its start.
         text = self._tokenizer(prompt).input_ids if prompt else [config.text_config.bos_token_id]
-        self._input = torch.tensor([[config.image_token_index] * int(config.num_query_tokens) + text])
+        self._input = np.array([[config.image_token_index] * int(config.num_query_tokens) + text], np.int64)
         # They stand before what a decoder alone (OPT) generates; one with an encoder (T5) gives only its own tokens.
         alone = not self._network.language_model.config.is_encoder_decoder
         self._prompt_tokens = self._input.shape[1] if alone else 0
@@ -59,16 +59,20 @@ class Blip2:
         """(H, W, 3) uint8 -> (side, side, 3) uint8: resized with distortion, bicubic, so nothing is cut off."""
         return stretch(rgb, self._side)
 
-    @torch.inference_mode()
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B,) captions; empty where the network ends at once."""
-        pixels = normalise(torch.from_numpy(batch).to(self._placement.device), CLIP).to(self._placement.dtype)
-        start = self._input.to(self._placement.device).repeat(len(batch), 1)
-        tokens = self._network.generate(
-            pixel_values=pixels, input_ids=start, do_sample=False, num_beams=1, **self._length
-        )[:, self._prompt_tokens :]
-        texts = self._tokenizer.batch_decode(tokens.cpu(), skip_special_tokens=True)
+        start = np.repeat(self._input, len(batch), 0)
+        texts = self._tokenizer.batch_decode(
+            self._placement.compute(self._tokens, batch, start), skip_special_tokens=True
+        )
         return np.array([text.strip() for text in texts])
+
+    def _tokens(self, batch: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        pixels = normalise(batch, CLIP).to(self._placement.dtype)
+        found = self._network.generate(
+            pixel_values=pixels, input_ids=start, do_sample=False, num_beams=1, **self._length
+        )
+        return found[:, self._prompt_tokens :]
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
@@ -27,11 +28,14 @@ class ClipTexts(TextTower):
     kind = CLIPTextModelWithProjection
     tokens = 77
 
-    def vectors(self, texts: Sequence[str]) -> torch.Tensor:
-        """See ``towers.TextTower``. The attention is causal: padding changes no true token."""
+    def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, ...]:
+        """See ``towers.TextTower``."""
         longest = self._network.config.max_position_embeddings
-        batch = tokenise(self._tokenizer, texts, min(self.tokens, longest), longest, self._placement.device)
-        return self._network(input_ids=batch.ids).text_embeds
+        return (tokenise(self._tokenizer, texts, min(self.tokens, longest), longest).ids,)
+
+    def vectors(self, ids: torch.Tensor) -> torch.Tensor:
+        """See ``towers.TextTower``. The attention is causal: padding changes no true token."""
+        return self._network(input_ids=ids).text_embeds
 
 
 class ClipImage(ImageTower):

@@ -27,7 +27,6 @@ class ClipText:
         self._network = load(CLIPTextModel, self._folder, self._placement)
         self.dim = self.pooled_dim = int(self._network.config.hidden_size)
 
-    @torch.inference_mode()
     def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
         """See ``protocols.TextEncoder``.
 
@@ -35,10 +34,13 @@ class ClipText:
         padded positions are the ones that unmasked cross-attention was trained with.
         """
         longest = self._network.config.max_position_embeddings
-        batch = tokenise(self._tokenizer, texts, tokens, longest, self._placement.device)
-        output = self._network(input_ids=batch.ids)
-        hidden, pooled = output.last_hidden_state.float(), output.pooler_output.float()
-        return TextEmbeddings(hidden.cpu().numpy(), pooled.cpu().numpy(), batch.counts)
+        batch = tokenise(self._tokenizer, texts, tokens, longest)
+        hidden, pooled = self._placement.compute_all(self._states, batch.ids)
+        return TextEmbeddings(hidden, pooled, batch.counts)
+
+    def _states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self._network(input_ids=ids)
+        return output.last_hidden_state.float(), output.pooler_output.float()
 
     def count(self, texts: Sequence[str]) -> np.ndarray:
         """See ``protocols.TextEncoder``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from transformers import ChineseCLIPModel
 
@@ -18,11 +19,15 @@ class ChineseClipTexts(TextTower):
     kind = ChineseCLIPModel
     tokens = 52
 
-    def vectors(self, texts: Sequence[str]) -> torch.Tensor:
+    def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, ...]:
         """See ``towers.TextTower``."""
         longest = self._network.config.text_config.max_position_embeddings
-        batch = tokenise(self._tokenizer, texts, min(self.tokens, longest), longest, self._placement.device)
-        return self._network.get_text_features(input_ids=batch.ids, attention_mask=batch.mask).pooler_output
+        batch = tokenise(self._tokenizer, texts, min(self.tokens, longest), longest)
+        return batch.ids, batch.mask
+
+    def vectors(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """See ``towers.TextTower``."""
+        return self._network.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
 
 
 class ChineseClipImage(ImageTower):

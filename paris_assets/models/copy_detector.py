@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from paris_assets.config import Model
@@ -53,9 +52,7 @@ def load(path: Path, placement: Placement) -> CopyDetectorNetwork:
     return ready(network.in_precision(placement.dtype), placement)
 
 
-@torch.inference_mode()
 def vectors(network: CopyDetectorNetwork, batch: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, S, S, 3) uint8 -> (B, 256) float32 of length 1."""
     # NHWC pixels seen as NCHW are already in channels_last order.
-    pixels = torch.from_numpy(batch).to(placement.device).permute(0, 3, 1, 2)
-    return network(pixels.float()).cpu().numpy()
+    return placement.compute(lambda pixels: network(pixels.permute(0, 3, 1, 2).float()), batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,35 +71,54 @@ def load(path: Path, placement: Placement) -> DegradationNetwork:
 def scores(network: DegradationNetwork, rows: np.ndarray, placement: Placement) -> np.ndarray:
     """See ``Degradation.run``."""
     seen = views(rows)
-    quality = quality_scores(network, seen.tiles, placement)
-    cast, watermark = (of(network, seen.view, placement) for of in (cast_scores, watermark_scores))
-    values: dict[str, np.ndarray] = dict(zip(PARTS[:-1], [*quality.T, cast, watermark], strict=True))
+
+    def found(tiles: Tensor, view: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return _quality(network, tiles), _cast(network, view), _watermark(network, view)
+
+    quality, cast, watermark = placement.compute_all(found, *map(np.ascontiguousarray, (seen.tiles, seen.view)))
+    told_quality = _without_flat(quality, seen.tiles)
+    values: dict[str, np.ndarray] = dict(zip(PARTS[:-1], [*told_quality.T, cast, watermark], strict=True))
     overall = 1 - sum(weight * values[part] for part, weight in OVERALL.items())
     told = np.stack([*values.values(), overall], 1).astype(np.float32)
     return np.where((seen.short_side >= SHORTEST)[:, None], told, np.float32(math.nan))
 
 
-@torch.inference_mode()
 def quality_scores(network: DegradationNetwork, tiles: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, 6, 128, 128, 3) uint8 -> (B, 3) float32: blur, NaN where there is no step, noise and blocking."""
-    found = network.quality(_pixels(tiles, placement)).cpu().numpy()
-    flat = tiles[..., 1].reshape(*tiles.shape[:2], -1).std(-1).max(1) < FLATTEST
-    found[flat, 0] = math.nan
-    return found
+    found = placement.compute(partial(_quality, network), np.ascontiguousarray(tiles))
+    return _without_flat(found, tiles)
 
 
-@torch.inference_mode()
 def cast_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, 448, 448, 3) uint8 -> (B,) float32."""
-    shift = network.cast(_pixels(view, placement)).values.float().norm(dim=1)
-    return (1 - torch.exp(-shift / CAST_LOG)).cpu().numpy()
+    return placement.compute(partial(_cast, network), np.ascontiguousarray(view))
 
 
-@torch.inference_mode()
 def watermark_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, 448, 448, 3) uint8 -> (B,) float32."""
-    return network.watermark(_pixels(view, placement)).values.float().sigmoid().cpu().numpy()
+    return placement.compute(partial(_watermark, network), np.ascontiguousarray(view))
 
 
-def _pixels(values: np.ndarray, placement: Placement) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values)).to(placement.device).movedim(-1, -3).float()
+def _quality(network: DegradationNetwork, tiles: Tensor) -> Tensor:
+    return network.quality(_pixels(tiles))
+
+
+def _without_flat(quality: np.ndarray, tiles: np.ndarray) -> np.ndarray:
+    """Quality with an unknown blur where there is no step."""
+    flat = tiles[..., 1].reshape(*tiles.shape[:2], -1).std(-1).max(1) < FLATTEST
+    told = quality.copy()
+    told[flat, 0] = math.nan
+    return told
+
+
+def _cast(network: DegradationNetwork, view: Tensor) -> Tensor:
+    shift = network.cast(_pixels(view)).values.float().norm(dim=1)
+    return 1 - torch.exp(-shift / CAST_LOG)
+
+
+def _watermark(network: DegradationNetwork, view: Tensor) -> Tensor:
+    return network.watermark(_pixels(view)).values.float().sigmoid()
+
+
+def _pixels(values: Tensor) -> Tensor:
+    return values.movedim(-1, -3).float()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paris_assets.models.degradation_statistics import COUNT, statistics
+from paris_assets.models.transfer import numbers
 
 QUALITY = ("blur", "noise", "blocking")
 FAR = 5.0  # deviations of training; pictures beyond it are all the same
@@ -178,7 +179,7 @@ def as_weights(planes: Tensor, body: nn.Module) -> Tensor:
 def fine_planes(pixels: Tensor) -> Tensor:
     """(B, 3, H, W), 0 to 255 -> (B, 6, H, W): luma, two chromas, and of the luma the steps to the left and upwards and
     what a cross of neighbours does not foretell, of which grain and pixels' edges are made; these in -1 to 1."""
-    luma = (pixels * pixels.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    luma = (pixels * numbers(_LUMA, pixels.device).view(3, 1, 1)).sum(1, keepdim=True)
     chroma = torch.cat([pixels[:, 2:] - luma, pixels[:, :1] - luma], 1)
     around = functional.pad(luma, (1, 1, 1, 1), mode="replicate")
     left, right = around[..., 1:-1, :-2], around[..., 1:-1, 2:]

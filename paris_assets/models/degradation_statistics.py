@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from paris_assets.models.transfer import numbers
+
 LAGS = (1, 2, 3, 4, 6, 8, 12)
 QUANTILES = (0.02, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
 BLOCK = 16
@@ -28,7 +30,7 @@ def statistics(pixels: Tensor) -> Tensor:
     - The step at each of the eight places of the grid, in each direction, and how many steps are none.
     - Of the blocks' cosine transform, by bands of frequencies: the median magnitude, and the share that is next to nought.
     """  # noqa: E501
-    luma = (pixels * pixels.new_tensor(_LUMA).view(3, 1, 1)).sum(2)
+    luma = (pixels * numbers(_LUMA, pixels.device).view(3, 1, 1)).sum(2)
     chroma = torch.stack([pixels[:, :, 2] - luma, pixels[:, :, 0] - luma], 2).flatten(1, 2)
     return torch.cat([_blocks(luma, chroma), _steps(luma), _phases(luma), _frequencies(luma)], 1)
 
@@ -42,7 +44,7 @@ def _blocks(luma: Tensor, chroma: Tensor) -> Tensor:
     steep = far >= far.quantile(0.7, 1, keepdim=True)
     sharpest = torch.where(steep, sharpness, torch.nan)
     planes = (_log(grain), _log(deviation), sharpness, _log(colour))
-    quantiles = sharpness.new_tensor(QUANTILES)
+    quantiles = numbers(QUANTILES, sharpness.device)
     found = [plane.quantile(quantiles, 1).T for plane in planes]
     return torch.cat([*found, sharpest.nanquantile(quantiles, 1).T], 1)
 

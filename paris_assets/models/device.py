@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from paris_assets.config import Model
+from paris_assets.models.gpus import own_gpu
 from paris_assets.models.threads import cores
+from paris_assets.models.transfer import Tensors, computed
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Of ONEDNN_MAX_CPU_ISA and its older name DNNL_MAX_CPU_ISA: instruction sets without bf16 products.
@@ -25,12 +29,22 @@ class Placement(NamedTuple):
 
     @property
     def in_flight(self) -> int:
-        """Batches to run at once: on a CPU one per core, see ``threads.side_by_side``; another device takes one."""
-        return cores() if self.device.type == "cpu" else 1
+        """Batches to run at once: on a CPU one per core, see ``threads.side_by_side``; on a GPU two, see ``transfer``;
+        another device takes one."""
+        return cores() if self.device.type == "cpu" else 2 if self.device.type == "cuda" else 1
+
+    def compute(self, function: Callable[..., torch.Tensor], *inputs: np.ndarray) -> np.ndarray:
+        """What ``function`` makes of inputs on the device; the way of every network's batches, see ``transfer``."""
+        return self.compute_all(lambda *tensors: (function(*tensors),), *inputs)[0]
+
+    def compute_all(self, function: Callable[..., Tensors], *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        """As ``compute``, of several tensors."""
+        return computed(function, self.device, inputs)
 
 
 def place(model: Model) -> Placement:
-    """Device and dtype of a network; ``auto`` as ``best_device`` and ``best_precision`` resolve it here.
+    """Device and dtype of a network; ``auto`` as ``best_device`` and ``best_precision`` resolve it here, and ``cuda``
+    is this process's own GPU.
 
     Raises:
         ValueError: a CUDA device is asked for where there is none.
@@ -38,6 +52,10 @@ def place(model: Model) -> Placement:
     device = torch.device(best_device() if model.device == "auto" else model.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"{model.implementation}: device {model.device!r} is not available here; set device: cpu")
+    if device.type == "cuda":
+        # What is to be fp32 is: cuDNN would round the inputs of its convolutions to 10 bits unasked.
+        torch.backends.cudnn.allow_tf32 = False
+        device = torch.device("cuda", own_gpu() if device.index is None else device.index)
     precision = best_precision(device.type) if model.precision == "auto" else model.precision
     return Placement(device, _DTYPES[precision], precision)
 

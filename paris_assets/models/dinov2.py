@@ -35,11 +35,13 @@ class DinoV2:
         """(H, W, 3) uint8 -> (224, 224, 3) uint8: short side 256 bicubic, centre crop 224."""
         return square(rgb, RESIZE, CROP)
 
-    @torch.inference_mode()
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B, dim) float32."""
-        pixels = normalise(torch.from_numpy(batch).to(self._placement.device), IMAGENET).to(self._placement.dtype)
-        return self._network(pixel_values=pixels).last_hidden_state[:, 0].float().cpu().numpy()
+        return self._placement.compute(self._vectors, batch)
+
+    def _vectors(self, batch: torch.Tensor) -> torch.Tensor:
+        pixels = normalise(batch, IMAGENET).to(self._placement.dtype)
+        return self._network(pixel_values=pixels).last_hidden_state[:, 0].float()
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

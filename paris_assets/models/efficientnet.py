@@ -32,7 +32,7 @@ class EfficientNetLite0:
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B, 1280) float32."""
-        return features(self._network, batch, self._placement).cpu().numpy()
+        return self._placement.compute(lambda pixels: features(self._network, pixels, self._placement), batch)
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
@@ -52,14 +52,13 @@ def load(placement: Placement) -> EfficientNet:
     return ready(network.to(placement.dtype), placement)
 
 
-@torch.inference_mode()
-def features(network: EfficientNet, batch: np.ndarray, placement: Placement) -> torch.Tensor:
-    """(B, 224, 224, 3) uint8 RGB -> (B, 1280) float32 on the device.
+def features(network: EfficientNet, batch: torch.Tensor, placement: Placement) -> torch.Tensor:
+    """(B, 224, 224, 3) uint8 RGB -> (B, 1280) float32, both on the device.
 
     The input is (x - 127) / 128, as in TensorFlow's lite models; the ImageNet mean and deviation in the package's
     documentation are wrong for these weights.
     """
     # NHWC pixels seen as NCHW are already in channels_last order.
-    pixels = torch.from_numpy(batch).to(placement.device).permute(0, 3, 1, 2)
+    pixels = batch.permute(0, 3, 1, 2)
     maps = network.extract_features(((pixels.float() - 127) / 128).to(placement.dtype))
     return maps.float().mean((2, 3))

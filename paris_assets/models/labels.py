@@ -47,11 +47,13 @@ class ImagenetLabels:
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
         return np.array([self._caption(row, *labels) for row, labels in zip(probabilities, best.tolist(), strict=True)])
 
-    @torch.inference_mode()
     def probabilities(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B, 1000) float32, summing to one, in ImageNet's index order."""
-        logits = self._head(features(self._network, batch, self._placement))
-        return logits.softmax(1).cpu().numpy()
+
+        def told(pixels: torch.Tensor) -> torch.Tensor:
+            return self._head(features(self._network, pixels, self._placement)).softmax(1)
+
+        return self._placement.compute(told, batch)
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

@@ -30,16 +30,18 @@ class MiniLm:
         self._tokenizer = load_tokenizer(self._folder)
         self._network = load(BertModel, self._folder, self._placement)
 
-    @torch.inference_mode()
     def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
         """See ``protocols.TextEncoder``."""
         longest = self._network.config.max_position_embeddings
-        batch = tokenise(self._tokenizer, texts, tokens, longest, self._placement.device)
-        attention = added_mask(batch.mask, self._placement.dtype)
-        hidden = self._network(input_ids=batch.ids, attention_mask=attention).last_hidden_state.float()
-        mask = batch.mask[..., None]
-        pooled = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1))
-        return TextEmbeddings(hidden.cpu().numpy(), pooled.cpu().numpy(), batch.counts)
+        batch = tokenise(self._tokenizer, texts, tokens, longest)
+        hidden, pooled = self._placement.compute_all(self._states, batch.ids, batch.mask)
+        return TextEmbeddings(hidden, pooled, batch.counts)
+
+    def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        attention = added_mask(mask, self._placement.dtype)
+        hidden = self._network(input_ids=ids, attention_mask=attention).last_hidden_state.float()
+        true = mask[..., None]
+        return hidden, torch.nn.functional.normalize((hidden * true).sum(1) / true.sum(1))
 
     def count(self, texts: Sequence[str]) -> np.ndarray:
         """See ``protocols.TextEncoder``."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import torch
 
+from paris_assets.models.transfer import numbers
+
 
 class Normalisation(NamedTuple):
     """Mean and deviation of red, green and blue, of values in [0, 1]."""
@@ -21,5 +23,5 @@ CLIP = Normalisation((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.2613025
 
 def normalise(pixels: torch.Tensor, values: Normalisation) -> torch.Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 on the same device, so that a quarter of the bytes is copied there."""
-    mean, std = (torch.tensor(part, dtype=torch.float32, device=pixels.device) for part in values)
+    mean, std = (numbers(tuple(part), pixels.device) for part in values)
     return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import SiglipTextModel, SiglipVisionModel
 
@@ -22,11 +23,14 @@ class SiglipTexts(TextTower):
     kind = SiglipTextModel
     tokens = 64
 
-    def vectors(self, texts: Sequence[str]) -> torch.Tensor:
+    def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, ...]:
         """See ``towers.TextTower``."""
         tokens = min(self.tokens, self._network.config.max_position_embeddings)
-        ids = token_ids(self._tokenizer, [text.lower() for text in texts], tokens)
-        return self._network(input_ids=ids.to(self._placement.device)).pooler_output
+        return (token_ids(self._tokenizer, [text.lower() for text in texts], tokens),)
+
+    def vectors(self, ids: torch.Tensor) -> torch.Tensor:
+        """See ``towers.TextTower``."""
+        return self._network(input_ids=ids).pooler_output
 
 
 class SiglipImage(ImageTower):

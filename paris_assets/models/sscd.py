@@ -63,7 +63,7 @@ class Sscd:
         self._file = weight_file(model, SSCD_FILES)
         _require(self._file, sha256)
         self._network = _load(self._file, self._placement)
-        self.dim = int(self._vectors(np.zeros((1, SQUARE, SQUARE, 3), np.uint8)).shape[1])
+        self.dim = int(self.run(np.zeros((1, SQUARE, SQUARE, 3), np.uint8)).shape[1])
 
     def preprocess(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (320, 320, 3), or with a small edge of 288: bilinear and antialiased."""
@@ -75,15 +75,14 @@ class Sscd:
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, h, w, 3) uint8 -> (B, dim) float32 of length 1."""
-        return self._vectors(batch).cpu().numpy()
+        return self._placement.compute(self._vectors, batch)
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
         return file_identity(self._model, self._file, SSCD_FILES, self._placement.precision)
 
-    @torch.inference_mode()
-    def _vectors(self, batch: np.ndarray) -> Tensor:
-        pixels = normalise(torch.from_numpy(batch).to(self._placement.device), IMAGENET).to(self._placement.dtype)
+    def _vectors(self, batch: Tensor) -> Tensor:
+        pixels = normalise(batch, IMAGENET).to(self._placement.dtype)
         # What is optimised after a few runs has other bits than before.
         with torch.jit.optimized_execution(False):  # pyright: ignore[reportPrivateImportUsage]
             return functional.normalize(self._network(pixels).float(), dim=1)

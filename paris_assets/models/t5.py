@@ -48,18 +48,19 @@ class MaskedStates:
                 f"{network.config.vocab_size}: take the network's own"
             )
 
-    @torch.inference_mode()
     def encode(self, texts: Sequence[str], tokens: int) -> TextEmbeddings:
         """See ``protocols.TextEncoder``. A text that the tokenizer gives no token is the end token alone, as T5's own
         tokenizer has it."""
-        batch = tokenise(self._tokenizer, texts, tokens, tokens, self._placement.device)
+        batch = tokenise(self._tokenizer, texts, tokens, tokens)
         none = batch.mask[:, 0] == 0
-        ids, mask = batch.ids.clone(), batch.mask.clone()
+        ids, mask = batch.ids.copy(), batch.mask.copy()
         ids[none, 0], mask[none, 0] = self._end, 1
+        return TextEmbeddings(self._placement.compute(self._states, ids, mask), None, np.maximum(batch.counts, 1))
+
+    def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         attention = added_mask(mask, self._placement.dtype)
         states = self._network(input_ids=ids, attention_mask=attention).last_hidden_state.float()
-        states = states.masked_fill((mask == 0)[..., None], 0.0)
-        return TextEmbeddings(states.cpu().numpy(), None, np.maximum(batch.counts, 1))
+        return states.masked_fill((mask == 0)[..., None], 0.0)
 
     def count(self, texts: Sequence[str]) -> np.ndarray:
         """See ``protocols.TextEncoder``."""

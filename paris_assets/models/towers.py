@@ -70,11 +70,13 @@ class ImageTower(ABC):
         """(H, W, 3) uint8 -> (side, side, 3) uint8."""
         return self._steps(rgb)
 
-    @torch.inference_mode()
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B, dim) float32."""
-        pixels = normalise(torch.from_numpy(batch).to(self._placement.device), self._steps.values)
-        return self.vectors(pixels.to(self._placement.dtype)).float().cpu().numpy()
+
+        def vectors(rows: torch.Tensor) -> torch.Tensor:
+            return self.vectors(normalise(rows, self._steps.values).to(self._placement.dtype)).float()
+
+        return self._placement.compute(vectors, batch)
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``; with the activation, which the weights do not tell."""
@@ -102,13 +104,16 @@ class TextTower(ABC):
         self._network = load(self.kind, self._folder, self._placement)
 
     @abstractmethod
-    def vectors(self, texts: Sequence[str]) -> torch.Tensor:
-        """Texts -> (B, dim), as the network gives them."""
+    def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, ...]:
+        """Texts -> (B, tokens) int64 ids, and what else ``vectors`` takes."""
 
-    @torch.inference_mode()
+    @abstractmethod
+    def vectors(self, *ids: torch.Tensor) -> torch.Tensor:
+        """What ``ids`` gave -> (B, dim), as the network gives them."""
+
     def run(self, texts: Sequence[str]) -> np.ndarray:
         """``batch_size`` texts -> (B, dim) float32."""
-        return self.vectors(texts).float().cpu().numpy()
+        return self._placement.compute(lambda *ids: self.vectors(*ids).float(), *self.ids(texts))
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

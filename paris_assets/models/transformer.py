@@ -20,10 +20,10 @@ _TOKENIZING = Lock()
 
 
 class Tokens(NamedTuple):
-    """A batch of texts: ids and mask (B, tokens) int64 on the device, true counts (B,) int32."""
+    """A batch of texts: ids and mask (B, tokens) int64, true counts (B,) int32."""
 
-    ids: torch.Tensor
-    mask: torch.Tensor
+    ids: np.ndarray
+    mask: np.ndarray
     counts: np.ndarray
 
 
@@ -58,7 +58,7 @@ def load_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="right")
 
 
-def tokenise(tokenizer: Any, texts: Sequence[str], tokens: int, longest: int, device: torch.device) -> Tokens:
+def tokenise(tokenizer: Any, texts: Sequence[str], tokens: int, longest: int) -> Tokens:
     """Cut or pad texts to ``tokens`` tokens, special tokens included.
 
     Raises:
@@ -67,11 +67,11 @@ def tokenise(tokenizer: Any, texts: Sequence[str], tokens: int, longest: int, de
     if tokens > longest:
         raise ValueError(f"text.tokens is {tokens}, but this encoder has {longest} positions")
     batch = _framed(tokenizer, texts, tokens)
-    mask = batch["attention_mask"]
+    ids, mask = batch["input_ids"].astype(np.int64), batch["attention_mask"].astype(np.int64)
     counts = mask.sum(1)
-    if not torch.equal(mask, (torch.arange(tokens) < counts[:, None]).to(mask.dtype)):
+    if not np.array_equal(mask, np.arange(tokens) < counts[:, None]):
         raise ValueError("the tokenizer does not pad on the right: position < tokens would not be the mask")
-    return Tokens(batch["input_ids"].to(device), mask.to(device), counts.numpy().astype(np.int32))
+    return Tokens(ids, mask, counts.astype(np.int32))
 
 
 def added_mask(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -84,9 +84,9 @@ def added_mask(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros_like(closed, dtype=dtype).masked_fill(closed, torch.finfo(dtype).min)
 
 
-def token_ids(tokenizer: Any, texts: Sequence[str], tokens: int) -> torch.Tensor:
+def token_ids(tokenizer: Any, texts: Sequence[str], tokens: int) -> np.ndarray:
     """(B, tokens) int64 for networks that see padding as they see words: no mask is made, or asked for."""
-    return _framed(tokenizer, texts, tokens)["input_ids"]
+    return _framed(tokenizer, texts, tokens)["input_ids"].astype(np.int64)
 
 
 def token_counts(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
@@ -99,4 +99,4 @@ def token_counts(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
 
 def _framed(tokenizer: Any, texts: Sequence[str], tokens: int) -> Any:
     with _TOKENIZING:
-        return tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="pt")
+        return tokenizer(list(texts), padding="max_length", truncation=True, max_length=tokens, return_tensors="np")

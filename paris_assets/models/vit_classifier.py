@@ -49,12 +49,13 @@ class ViTClassifier:
         """(H, W, 3) uint8 -> (side, side, 3) uint8: resized with distortion."""
         return self._steps(rgb)
 
-    @torch.inference_mode()
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B,) float32."""
-        pixels = normalise(torch.from_numpy(batch).to(self._placement.device), self._steps.values)
-        logits = self._network(pixel_values=pixels.to(self._placement.dtype)).logits.float()
-        return logits.softmax(1)[:, self._label].cpu().numpy()
+        return self._placement.compute(self._probabilities, batch)
+
+    def _probabilities(self, batch: torch.Tensor) -> torch.Tensor:
+        pixels = normalise(batch, self._steps.values).to(self._placement.dtype)
+        return self._network(pixel_values=pixels).logits.float().softmax(1)[:, self._label]
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
-from paris_assets.config import Model, Profile
+from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import TableSpec
 from paris_assets.ingest.web.link import COORDINATOR
@@ -17,11 +16,10 @@ from paris_assets.process import child_environment
 from paris_assets.runs.cluster import Cluster, Node, cause
 from paris_assets.runs.coordinator import coordinated
 from paris_assets.runs.execution import TaskReport
-from paris_assets.runs.host import Died, Message, Needs, Started
+from paris_assets.runs.host import Died, Message, Needs, Started, parts_by_need, runs_on_cuda
 from paris_assets.runs.node import Actor, Mailbox, Setup, version_here
 from paris_assets.runs.workers import NoWorker
 from paris_assets.settings.ray import ActorNeeds
-from paris_assets.settings.section import sections
 
 LOOK_S = 2.0
 """How long nothing may be said before workers that are on their way are looked after."""
@@ -67,9 +65,7 @@ class Actors:
 
     def parts(self, task: Task) -> list[tuple[Needs, Task]]:
         """Assets that follow each other and need the same."""
-        runs = groupby(task.assets, key=self._needs.__getitem__)
-        found = ((needs, task.only(list(assets))) for needs, assets in runs)
-        return [(needs, part) for needs, part in found if part is not None]
+        return parts_by_need(task, self._needs)
 
     def most(self, needs: Needs) -> int:
         """As many as all nodes have room for."""
@@ -159,9 +155,3 @@ def _needs(profile: Profile, spec: TableSpec, nodes: list[Node]) -> Needs:
     gpus = own.gpus if own.gpus is not None else float(runs_on_cuda(profile, spec))
     fitting = [node.cpus for node in nodes if node.gpus >= gpus]
     return Needs(own.cpus or min([profile.ray.cpus, *fitting]), gpus, own.memory_gib or 0.0)
-
-
-def runs_on_cuda(profile: Profile, spec: TableSpec) -> bool:
-    """Whether an asset has networks that run on a GPU."""
-    found = (part for path in (*spec.settings, *spec.row_settings) for part in sections(profile.at(path)))
-    return any(isinstance(part, Model) and part.device.startswith("cuda") for part in found)

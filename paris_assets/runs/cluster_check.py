@@ -16,10 +16,11 @@ from paris_assets.dag.s3 import REACHED_BY
 from paris_assets.errors import UsageError, did_you_mean
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.planning.home import dagster_home
-from paris_assets.runs.actors import asset_needs, runs_on_cuda
+from paris_assets.runs.actors import asset_needs
 from paris_assets.runs.cluster import Cluster, Node
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import open_instance
+from paris_assets.runs.host import runs_on_cuda
 from paris_assets.runs.node import Found, Setup, look, version_here
 from paris_assets.runs.postgres import DRIVER, POSTGRES
 

@@ -29,8 +29,9 @@ from paris_assets.runs.cluster_check import checked_setup, resolved_there
 from paris_assets.runs.crew import Hire, local_crew, ray_crew
 from paris_assets.runs.doctor import absent_packages, missing_for
 from paris_assets.runs.execution import new_invocation
+from paris_assets.runs.host import refuse_numbered_gpus
 from paris_assets.runs.look import tell_dagster
-from paris_assets.runs.planned import print_plan, say_bare, say_left_out
+from paris_assets.runs.planned import print_plan, say_bare, say_idle_gpus, say_left_out
 from paris_assets.runs.progress import RunConsole, RunProgress, open_console
 from paris_assets.runs.rejections import nothing_left
 from paris_assets.runs.run import (
@@ -85,6 +86,8 @@ def _run_there(
     profile, missing = _resolved(profile, stored_profile(root), cluster)
     if missing:
         raise UsageError(f"profile {profile.name} cannot run here:\n" + "\n".join(f"  - {line}" for line in missing))
+    if cluster or request.workers > 1:
+        refuse_numbered_gpus(profile)
     check_binding(root, profile)
     catalog = open_catalog(root, profile)
     selected_assets(catalog, request)
@@ -154,6 +157,7 @@ def make_registered(
     tell_dagster(catalog, invocation, console, at_end=not todo)
     if todo:
         say_bare(registry, console)
+        say_idle_gpus(catalog, request, todo, console)
         report = _make(catalog, request, console, registry, todo, invocation, hire)
         if report.failed:
             console.print("some partitions were not made; `paris run` tries them again", style="red")

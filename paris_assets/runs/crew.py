@@ -37,7 +37,7 @@ Hire = Callable[[Catalog, RunProgress, str], Crew]
 
 
 class LocalCrew:
-    """N processes of this machine; this one itself where N is 1, and for a task that is alone."""
+    """N processes of this machine; this one itself where N is 1, and for a task that is alone and needs no GPU."""
 
     def __init__(self, catalog: Catalog, count: int, listener: Listener, invocation: str) -> None:
         home = dagster_home(catalog.location.url, catalog.location.remote)
@@ -50,15 +50,20 @@ class LocalCrew:
 
         self._open = ExitStack()
         coordinator = self._open.enter_context(coordinated())
-        self._here, self._many = Here(executor), None
+        self._here, self._processes, self._many = Here(executor), None, None
         if count > 1:
-            processes = Processes(catalog, count, invocation, self._journal, coordinator)
-            self._many = Workers(processes, catalog.graph, listener, lambda _: None)  # they come up at once
+            self._processes = Processes(catalog, count, invocation, self._journal, coordinator)
+            self._many = Workers(self._processes, catalog.graph, listener, lambda _: None)  # they come up at once
 
     def run(self, tasks: list[Task]) -> Iterator[TaskReport]:
         """Reports as tasks end, in any order."""
-        several = self._many if len(tasks) > 1 else None
-        yield from (several or self._here).run(tasks)
+        yield from (self._many if self._many is not None and self._for_several(tasks) else self._here).run(tasks)
+
+    def _for_several(self, tasks: list[Task]) -> bool:
+        """Whether worker processes do these: what is alone, too, where one of them has networks on a GPU, which are not
+        loaded there a second time."""
+        assert self._processes is not None
+        return len(tasks) > 1 or any(needs.gpus for task in tasks for needs, _ in self._processes.parts(task))
 
     def close(self) -> None:
         """Let the processes end; after Ctrl-C at once."""

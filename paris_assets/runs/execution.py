@@ -27,6 +27,7 @@ from paris_assets.dag.s3 import compute_logs
 from paris_assets.dag.step_output import STEP_OUTPUT, files_only
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import explained
+from paris_assets.models.gpus import visible_gpus
 from paris_assets.planning.failures import cause
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
@@ -37,7 +38,7 @@ QUIET = {"loggers": {STEP_OUTPUT: {}}}  # on the terminal is the progress of the
 REPOSITORY = "__repository__"  # what Dagster calls the definitions of a module
 STORAGE = "paris_assets.runs.dagster_storage"
 # Runs hold a pool as a whole: a process keeps its models in memory after the step that loaded them. `paris run` starts
-# its runs without the queue and is not limited by any of this.
+# its runs without the queue and is not limited by any of this. Of the pool `gpu` there are as many as this machine has.
 POOLS = {"gpu": 1, "fit": 1, "io": 4}
 INSTANCE = {
     "telemetry": {"enabled": False},
@@ -110,8 +111,9 @@ def open_instance(location: Location) -> dg.DagsterInstance:
 def _set_pool_limits(instance: dg.DagsterInstance) -> None:
     """Give each of our pools its limit, unless it has one: a user's own stays."""
     known = {pool.name for pool in instance.event_log_storage.get_pool_limits() if not pool.from_default}
-    for name in POOLS.keys() - known:
-        instance.event_log_storage.set_concurrency_slots(name, POOLS[name])
+    here = {**POOLS, "gpu": max(POOLS["gpu"], len(visible_gpus()))}
+    for name in here.keys() - known:
+        instance.event_log_storage.set_concurrency_slots(name, here[name])
 
 
 def end_killed_runs(instance: dg.DagsterInstance) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
+from paris_assets.config import Model, Profile
+from paris_assets.dag.graph import TableSpec
+from paris_assets.errors import UsageError
+from paris_assets.models.resolve import profile_models
 from paris_assets.planning.waves import Task
 from paris_assets.runs.execution import TaskReport
+from paris_assets.settings.section import sections
 
 
 @dataclass(frozen=True)
@@ -93,3 +99,30 @@ class Host(Protocol):
     def close(self, at_work: bool) -> None:
         """End all workers: those that are ``at_work``, after Ctrl-C, at once."""
         ...
+
+
+def parts_by_need(task: Task, needs: Mapping[str, Needs]) -> list[tuple[Needs, Task]]:
+    """A task in parts: assets that follow each other and need the same."""
+    runs = groupby(task.assets, key=needs.__getitem__)
+    found = ((need, task.only(list(assets))) for need, assets in runs)
+    return [(need, part) for need, part in found if part is not None]
+
+
+def runs_on_cuda(profile: Profile, spec: TableSpec) -> bool:
+    """Whether an asset has networks that run on a GPU."""
+    found = (part for path in (*spec.settings, *spec.row_settings) for part in sections(profile.at(path)))
+    return any(isinstance(part, Model) and part.device.startswith("cuda") for part in found)
+
+
+def refuse_numbered_gpus(profile: Profile) -> None:
+    """Workers have one GPU each, which they know as the first.
+
+    Raises:
+        UsageError: a network asks for another one by its number.
+    """
+    for setting, model in profile_models(profile).items():
+        if model.device.startswith("cuda:") and model.device != "cuda:0":
+            raise UsageError(
+                f"{setting}.device is {model.device}, but each worker has one GPU, whichever is free: --set "
+                f"{setting}.device=cuda, or work in one process, without --workers and --ray"
+            )

@@ -30,7 +30,7 @@ def add_plan(plan: argparse.ArgumentParser, profile_help: str, count: Callable[[
     plan.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     plan.add_argument("--rows", type=count, metavar="N", help="rows of the source, in place of those it has")
     plan.add_argument("--workers", type=count, default=1, metavar="N", help="worker processes of the run")
-    plan.add_argument("--hardware", metavar="NAME|FILE", help="a40, a100, h100, t4, cpu, or a YAML file (cpu)")
+    plan.add_argument("--hardware", metavar="NAME|FILE", help="a40, a100, h100, h200, t4, cpu, or a YAML file (cpu)")
     plan.add_argument("--count", type=count, metavar="N", help="how many GPUs, or cores (1, or this machine's cores)")
     plan.add_argument("--price", type=float, metavar="DOLLARS", help="of one of them, per hour")
     plan.add_argument("--assume", action="append", default=[], metavar="NAME=VALUE", help="a figure of yours")

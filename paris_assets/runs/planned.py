@@ -12,6 +12,9 @@ from paris_assets.ingest.beside import bare_of, left_out_of
 from paris_assets.ingest.first_look import first_look, require_face_boxes
 from paris_assets.ingest.known_files import convert
 from paris_assets.ingest.sources import register
+from paris_assets.models.gpus import visible_gpus
+from paris_assets.planning.waves import Task, Wave
+from paris_assets.runs.host import runs_on_cuda
 from paris_assets.runs.progress import counted
 from paris_assets.runs.run import Request, plan, require_enough_rows, selected_shards
 
@@ -38,6 +41,7 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
     todo = plan(catalog, request) if known else []
     if todo or new:
         say_bare(registry, console)
+        say_idle_gpus(catalog, request, todo, console)
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")
     for wave, tasks in todo:
@@ -62,6 +66,17 @@ def say_bare(registry: pl.DataFrame, console: Console) -> None:
     bare = bare_of(registry)
     if bare:
         said = f"{bare.in_words()}, of {registry['rows'].sum()} images: their captions are the captioner's"
+        console.print(said, markup=False, soft_wrap=True, highlight=False)
+
+
+def say_idle_gpus(catalog: Catalog, request: Request, todo: list[tuple[Wave, list[Task]]], console: Console) -> None:
+    """Say how many workers it takes to use all GPUs of this machine, where a run leaves some idle."""
+    cuda = {name for name, spec in catalog.graph.items() if runs_on_cuda(catalog.profile, spec)}
+    shards = {task.shard for wave, tasks in todo if wave.partitioned for task in tasks if cuda & set(task.assets)}
+    gpus = len(visible_gpus())
+    wanted = min(gpus, len(shards))
+    if request.ray is None and wanted > request.workers:
+        said = f"this machine has {gpus} GPUs, and this run uses {request.workers}: `--workers {wanted}` uses {wanted}"
         console.print(said, markup=False, soft_wrap=True, highlight=False)
 
 

@@ -1,4 +1,8 @@
-"""Worker processes of this machine, forked from a server that has loaded what all of them need."""
+"""Worker processes of this machine, forked from a server that has loaded what all of them need.
+
+Where the machine has GPUs, what runs networks on them is done by further processes, one for each GPU, which see that
+one alone; the others see none.
+"""
 
 from __future__ import annotations
 
@@ -20,27 +24,32 @@ from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
 from paris_assets.definitions import open_catalog
 from paris_assets.ingest.web.link import COORDINATOR
+from paris_assets.models.gpus import VISIBLE, visible_gpus
 from paris_assets.models.threads import cores
 from paris_assets.planning.waves import Task
 from paris_assets.process import child_environment
 from paris_assets.runs.execution import Executor, open_instance
-from paris_assets.runs.host import Died, Heard, Message, Needs
+from paris_assets.runs.host import Died, Heard, Message, Needs, parts_by_need, runs_on_cuda
 from paris_assets.runs.workers import timed
 
 PRELOAD = ["dagster", "paris_assets.runs.execution"]  # torch is loaded by who has a network to run
-ANY = Needs()
+ANY, ON_GPU = Needs(), Needs(gpus=1.0)
+THREADS = "OMP_NUM_THREADS"
+"""How many cores a process takes for its own (``models.threads.cores``)."""
 
 
 @dataclass(eq=False)
 class _Process:
     process: ForkServerProcess
     pipe: Connection
+    needs: Needs
     number: int
     reached: bool = True
 
 
 class Processes:
-    """N forkserver processes, each with its share of the cores and with networks of its own in memory.
+    """N forkserver processes, and as many more as there are GPUs, but no more than N, for what runs networks on these;
+    each with its share of the cores and with networks of its own in memory.
 
     Args:
         invocation: what the runs of one command have in common.
@@ -52,7 +61,9 @@ class Processes:
 
     def __init__(self, catalog: Catalog, count: int, invocation: str, journal: Path, coordinator: str) -> None:
         self._catalog, self._count, self._invocation, self._journal = catalog, count, invocation, journal
-        self._coordinator = coordinator
+        self._coordinator, self._gpus = coordinator, visible_gpus()
+        cuda = {name for name, spec in catalog.graph.items() if self._gpus and runs_on_cuda(catalog.profile, spec)}
+        self._needs = {name: ON_GPU if name in cuda else ANY for name in catalog.graph}
         self._running: list[_Process] = []
         self._context = multiprocessing.get_context("forkserver")
         # Only this process holds the writing end: workers see it close when this process ends, however it ends.
@@ -60,27 +71,34 @@ class Processes:
         start_fork_server(count)
 
     def parts(self, task: Task) -> list[tuple[Needs, Task]]:
-        """All workers are alike."""
-        return [(ANY, task)]
+        """What runs networks on a GPU, and what does not."""
+        return parts_by_need(task, self._needs)
 
     def most(self, needs: Needs) -> int:
-        """As many as were asked for."""
-        return self._count
+        """As many as were asked for, and with a GPU no more than there are."""
+        return min(self._count, len(self._gpus)) if needs.gpus else self._count
 
     def start(self, needs: Needs) -> tuple[_Process, bool]:
         """A new process; its pipe keeps a task until it has come up."""
         ours, theirs = self._context.Pipe()
-        number = min(set(range(self._count)) - {worker.number for worker in self._running})
-        url, profile = self._catalog.location.url, self._catalog.profile
+        taken = {worker.number for worker in self._running if worker.needs == needs}
+        number = min(set(range(self.most(needs))) - taken)
+        url, profile, environment = self._catalog.location.url, self._catalog.profile, self._environment(needs, number)
+        said = (self._invocation, self._journal, self._coordinator)
         process = self._context.Process(
-            target=_serve,
-            args=(theirs, self._lifeline, url, profile, number, self._invocation, self._journal, self._coordinator),
-            daemon=True,
+            target=_serve, args=(theirs, self._lifeline, url, profile, environment, *said), daemon=True
         )
         process.start()
         theirs.close()
-        self._running.append(_Process(process, ours, number))
+        self._running.append(_Process(process, ours, needs, number))
         return self._running[-1], True
+
+    def _environment(self, needs: Needs, number: int) -> dict[str, str]:
+        """Variables of one process. A GPU's own has cores to decode for it, also where many others were asked for:
+        while it has work, the others have done theirs or wait for the network."""
+        if not needs.gpus:
+            return {VISIBLE: ""} if self._gpus else {}
+        return {VISIBLE: self._gpus[number], THREADS: str(max(1, cores() // self.most(needs)))}
 
     def send(self, place: Any, task: Task) -> None:
         """Hand a task out."""
@@ -123,8 +141,7 @@ class Processes:
 
 def start_fork_server(count: int) -> None:
     """Start the process that so many workers are forked from; it loads what they need while this one goes on. glibc and
-    OpenMP read their variables when it starts, and OMP_NUM_THREADS is how many cores a worker takes for its own
-    (``models.threads.cores``).
+    OpenMP read their variables when it starts.
 
     It and the workers hold SIGINT back from their first instruction on: a terminal sends Ctrl-C to all of them, while
     they still import too, and this process alone decides."""
@@ -132,7 +149,7 @@ def start_fork_server(count: int) -> None:
     threads = max(1, cores() // count)
     resource_tracker.ensure_running()  # which lets SIGINT through again when it starts
     before = dict(os.environ)
-    os.environ.update({**child_environment(), "OMP_NUM_THREADS": str(threads)})
+    os.environ.update({**child_environment(), THREADS: str(threads)})
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         forkserver.ensure_running()
@@ -148,14 +165,14 @@ def _serve(
     lifeline: Connection,
     root_url: str,
     profile: Profile,
-    number: int,
+    environment: dict[str, str],
     invocation: str,
     journal: Path,
     coordinator: str,
 ) -> None:
     sys.stdin.close()
-    os.environ[COORDINATOR] = coordinator
-    take_gpu(number)
+    # Before anything uses CUDA, which reads its variable once.
+    os.environ.update(environment, **{COORDINATOR: coordinator})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the user interrupts
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     catalog = open_catalog(root_url, profile)
@@ -170,27 +187,6 @@ def _serve(
             pipe.send(timed(executor, task))
         except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
             return
-
-
-def take_gpu(number: int) -> None:
-    """Leave this process one GPU, worker by worker in turn: of those in ``CUDA_VISIBLE_DEVICES``, else of all.
-
-    It has to be called before the process uses CUDA, which reads the variable once.
-    """
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [str(index) for index in range(gpu_count())] if named is None else named.split(",")
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-
-
-def gpu_count() -> int:
-    """GPUs of this machine; torch, which takes seconds to load, is asked only where no file of the driver tells."""
-    found = sum(path.name[6:].isdigit() for path in Path("/dev").glob("nvidia*"))
-    if found or not any(Path(other).exists() for other in ("/dev/kfd", "/dev/dxg")):
-        return found
-    from torch import cuda
-
-    return cuda.device_count()
 
 
 def _end_with_parent(lifeline: Connection) -> None:

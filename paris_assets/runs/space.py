@@ -50,7 +50,18 @@ def gpu_lines(profile: Profile) -> list[str]:
         f"GPU {number}: {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
         for number, (free, total) in enumerate(found)
     ]
-    return [*lines, *batch_advice(profile, min(free for free, _ in found))]
+    return [*lines, *gpu_advice(len(found)), *batch_advice(profile, min(free for free, _ in found))]
+
+
+def gpu_advice(gpus: int) -> list[str]:
+    """What it takes to use all GPUs, and all of their speed."""
+    from paris_assets.models.device import native_bf16
+
+    several = [f"`paris run` uses one of {gpus} GPUs, and all with --workers {gpus} or --ray"] if gpus > 1 else []
+    slow = (
+        "no GPU computes in bf16 here, so that precision auto is fp32; fp16, where values fit, is several times faster"
+    )
+    return several if native_bf16("cuda") else [*several, f"{slow}: --set embedder.precision=fp16"]
 
 
 def batch_advice(profile: Profile, free: int) -> list[str]:

@@ -48,6 +48,17 @@ def held(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def taken(path: Path) -> bool:
+    """Hold a file until this process ends, unless another one does; whether it is held now."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    return True
+
+
 def free(path: Path) -> bool:
     """Whether nobody holds a file any more; False where that cannot be known."""
     try:

@@ -32,6 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from paris_assets.captions.assets import captions, text_embeddings
 from paris_assets.clusters.assets import image_embeddings
 from paris_assets.dag.assets import TableAsset
+from paris_assets.dag.records import Records
 from paris_assets.images.reader import ImageTars
 from paris_assets.images.resize import middle
 from paris_assets.latents.assets import latents
@@ -64,9 +65,11 @@ class Case:
 def made(asset: TableAsset, store: MadeUpRoot, models: Models) -> Output:
     """What an asset's function gives for the shard."""
     tables = asset.inputs(store.profile, frozenset(store.graph))
-    given = {name: store.tables.for_shard(name, made_up.SHARD) for name in tables}
+    given: dict[str, Any] = {name: store.tables.for_shard(name, made_up.SHARD) for name in tables}
     given |= {"shard": made_up.SHARD, "images": ImageTars(store.files), "models": models, "profile": store.profile}
-    return asset.body(**{name: given[name] for name in inspect.signature(asset.body).parameters})
+    given["records"] = Records(store.record, {asset: store.catalog.keys(asset) for asset in store.graph})
+    # Inputs that the profile does without are None.
+    return asset.body(**{name: given.get(name) for name in inspect.signature(asset.body).parameters})
 
 
 CASES = {

@@ -181,7 +181,9 @@ def test_the_look_before_a_run_has_the_same_bytes() -> None:
 
 def test_hardware_is_named_or_a_file(tmp_path: Any) -> None:
     assert chosen_hardware("H100")[0] == "h100"
-    with pytest.raises(UsageError, match=r"no 'h10' \(did you mean 'h100'\?\); there are a40, a100, h100, t4, cpu"):
+    with pytest.raises(
+        UsageError, match=r"no 'h10' \(did you mean 'h100'\?\); there are a40, a100, h100, h200, t4, cpu"
+    ):
         chosen_hardware("h10")
     mine = tmp_path / "mine.yaml"
     mine.write_text("l4: {named: L4, memory_gb: 24, bandwidth_gb_s: 300, tflops: {fp16: 121}, dollars_per_hour: 0.5}\n")

@@ -26,6 +26,12 @@ def dinov2_base(folder: Path) -> None:
     _save(lambda: Dinov2Model(config), folder)
 
 
+def dinov2_large(folder: Path) -> None:
+    """facebook/dinov2-large: 304 million parameters."""
+    config = Dinov2Config(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, image_size=518, patch_size=14)
+    _save(lambda: Dinov2Model(config), folder)
+
+
 def clip_l_text(folder: Path) -> None:
     """Text encoder of openai/clip-vit-large-patch14: 123 million parameters."""
     decided: dict[str, Any] = {**tiny.clip_tokenizer(folder), "vocab_size": 49408}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxError
 
 from paris_assets.images.decode import Undecodable
-from paris_assets.models.batches import BatchStats, batched, decode, float16, run_padded
+from paris_assets.models.batches import BatchStats, OutOfMemory, batched, decode, float16, run_padded
 
 
 @settings(max_examples=50, deadline=None)
@@ -107,12 +107,16 @@ def test_other_failures_and_a_batch_of_one_that_does_not_fit_are_raised() -> Non
         raise RuntimeError("shape mismatch")
 
     def huge(_: np.ndarray) -> tuple[np.ndarray]:
-        raise RuntimeError("out of memory")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of 3 GiB")
 
     with pytest.raises(RuntimeError, match="shape mismatch"):
         run_padded("broken", broken, 4, BatchStats(), np.arange(2))
-    with pytest.raises(RuntimeError, match="huge runs out of memory with a batch of one"):
+    said = r"huge runs out of memory with a batch of one \(CUDA out of memory\): use a device with more memory"
+    with pytest.raises(OutOfMemory, match=said) as raised:
         run_padded("huge", huge, 4, BatchStats(), np.arange(2))
+    # The innermost error is what a person is told of: it is this sentence.
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
 
 
 def test_an_undecodable_image_is_named() -> None:

@@ -125,4 +125,4 @@ def test_more_tokens_than_positions_are_refused(tmp_path: Path) -> None:
 def test_left_padding_is_refused() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR, padding_side="left")
     with pytest.raises(ValueError, match="does not pad on the right"):
-        tokenise(tokenizer, ["a barn"], 8, 77, torch.device("cpu"))
+        tokenise(tokenizer, ["a barn"], 8, 77)

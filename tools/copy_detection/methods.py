@@ -12,6 +12,7 @@ import numpy as np
 import scipy.fft
 import torch
 from PIL import Image
+from torch import Tensor
 
 from paris_assets.config import Duplicates
 from paris_assets.curation.same_picture import same_picture
@@ -61,9 +62,12 @@ def efficientnet_lite0(threshold: float | None, name: str = "EfficientNet-lite0"
     """The embedder of the offline profiles, by cosines."""
     network = efficientnet.load(CPU)
 
+    def features(pixels: Tensor) -> Tensor:
+        return efficientnet.features(network, pixels, CPU)
+
     def describe(pictures: Iterable[np.ndarray]) -> np.ndarray:
         rows = (square(picture, efficientnet.SIZE, efficientnet.SIZE) for picture in pictures)
-        found = [efficientnet.features(network, np.stack(batch), CPU).numpy() for batch in batched(rows, BATCH)]
+        found = [CPU.compute(features, np.stack(batch)) for batch in batched(rows, BATCH)]
         vectors = np.concatenate(found)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
