@@ -50,8 +50,8 @@ class Committed(NamedTuple):
 def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
     """Make the rows, write the partition and return its record with the types of its columns.
 
-    Data files go first and the record last; an older record is removed before a file that it names changes, and
-    files of this partition that the new record does not name are deleted afterwards.
+    Data files go first and the record last, and files of this partition that the new record does not name are deleted
+    afterwards. Whenever the process is killed, no record counts as done whose files are not those it names.
 
     Raises:
         MissingInput: an input has not been made; the message names the partition.
@@ -192,7 +192,7 @@ def _place(catalog: Catalog, record: Record, table: Path, output: Output) -> Non
     with location.alone(path):
         catalog.changed(path)
         old = catalog.record(record.asset, record.shard)
-        if output.files and old is not None and old.files != record.files:
+        if output.files and old is not None and _hides_change(old, record):
             catalog.changed(path)
             location.delete(path)
         for name, file in sorted(output.files.items()):
@@ -206,6 +206,13 @@ def _place(catalog: Catalog, record: Record, table: Path, output: Output) -> Non
         for name in sorted(leftovers - {file.path for file in record.files}):
             catalog.changed(name)
             location.delete(name)
+
+
+def _hides_change(old: Record, new: Record) -> bool:
+    """Whether the older record would count as done beside files of the new one: sizes alone are looked at then. Else
+    it stays until the new one replaces it, so that a kill meanwhile, as in a long upload, loses nothing."""
+    sizes = {file.path: file.size_bytes for file in old.files if file not in new.files}
+    return any(sizes.get(file.path) == file.size_bytes for file in new.files)
 
 
 def _as_list(identity: Any) -> list[Any]:

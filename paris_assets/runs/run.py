@@ -188,6 +188,9 @@ def run(
 
     Args:
         hire: gives who does the work; by default processes of this machine, as many as the request says.
+
+    Raises:
+        StorageError: a partition could not be made, and the root's store takes nothing: the others would fail as well.
     """
     report, start = RunReport(), time.monotonic()
     (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
@@ -205,6 +208,8 @@ def run(
             progress.begin_wave(wave.assets, partitions(ready))
             for ended in crew.run(ready):
                 report.tasks.append(ended)
+                if ended.failures and catalog.location.remote:
+                    catalog.location.probe()  # of a store that is broken one sentence is enough
                 progress.end_task(ended.task.shard, partitions([ended.task]))
                 for asset, cause in ended.failures.items():
                     progress.console.print(f"failed {asset} [{ended.task.shard}]: {cause}", style="red", markup=False)

@@ -127,8 +127,10 @@ class Location:
         """
         path = f".probe-{uuid.uuid4().hex}"
         self.put_bytes(b"probe", path)
-        self.read(path)
-        self.delete(path)
+        try:
+            self.read(path)
+        finally:
+            self.delete(path)
 
     def put_if(self, data: bytes, path: str, stamp: Stamp | None) -> bool:
         """Write a small object of a remote root if it is still that of `stamp` (None: if there is none).
