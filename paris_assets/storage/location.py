@@ -177,7 +177,9 @@ class Location:
             shutil.rmtree(draft, ignore_errors=True)
 
     def remove_abandoned_scratch(self) -> None:
-        """Delete scratch folders whose process is gone (a killed run leaves them)."""
+        """Delete scratch folders whose process is gone (a killed run leaves them), and of an S3 root its uploads."""
+        if isinstance(self._objects, S3Objects):
+            self._objects.abort_abandoned_uploads()
         for folder in self._scratch_parent().glob("files-*-*"):
             # Process numbers and host names say nothing of another container or machine; a lock does.
             if free(folder / HELD):

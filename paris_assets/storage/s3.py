@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import obstore
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from fsspec.asyn import get_loop, sync
 from obstore.exceptions import (
@@ -28,6 +29,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from paris_assets.storage.object_store import Head, ObjectStore, OtherBytes, StorageError
+from paris_assets.storage.s3_uploads import abort_abandoned_uploads
 
 ATTEMPTS = 5
 """Tries of one request, the first included: connections that fail or close, timeouts, 429, 500, 502, 503, 504."""
@@ -142,8 +144,19 @@ class S3Objects(ObjectStore):
     @cached_property
     def _endpoint(self) -> str:
         """As boto3 understands environment and profile."""
-        client = self._signed_in.client("s3", region_name=self._region, endpoint_url=self._credentials.endpoint_url)
-        return str(client.meta.endpoint_url)
+        return str(self._client().meta.endpoint_url)
+
+    def _client(self) -> Any:
+        """boto3's, for the few things that obstore does not do."""
+        retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+        bounds = Config(connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, retries=retries)
+        endpoint = self._credentials.endpoint_url
+        return self._signed_in.client("s3", region_name=self._region, endpoint_url=endpoint, config=bounds)
+
+    def abort_abandoned_uploads(self) -> int:
+        """Abort uploads in parts that a process began which was killed; how many there were."""
+        client = self._ask("", self._client)
+        return abort_abandoned_uploads(client, self._bucket, f"{self._prefix}/" if self._prefix else "")
 
     def _head(self, path: str) -> Head:
         answer = self._wait(obstore.get_async, path, options={"head": True})
