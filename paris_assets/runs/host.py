@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from paris_assets.planning.waves import Task
-from paris_assets.runs.execution import TaskReport
+from paris_assets.runs.task_report import TaskReport
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from paris_assets.errors import UserError
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.doctor import missing_for
-from paris_assets.runs.execution import Executor, TaskReport, open_instance
+from paris_assets.runs.execution import Executor, open_instance
 from paris_assets.runs.host import Heard
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.workers import timed
 from paris_assets.storage.lock import boot_id
 from paris_assets.storage.private_folder import private_folder

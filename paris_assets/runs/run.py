@@ -17,9 +17,10 @@ from paris_assets.errors import MissingInput, UsageError, UserError, did_you_mea
 from paris_assets.ingest.fetched import is_asked_again
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.crew import Hire, local_crew
-from paris_assets.runs.execution import TaskReport, new_invocation
+from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.rejections import nothing_left
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.times import keep_times
 
 

@@ -36,6 +36,7 @@ CHANCES = {
     "reset in the body": (0.015, Fault(cut_answer=True)),
     "answer lost": (0.01, Fault(lose_answer=True)),
     "request cut": (0.01, Fault(cut_request=True)),
+    "short body": (0.004, Fault(shorten=True)),
     "slow": (0.01, Fault(delay_s=2.0)),
     "stale listing": (0.5, Fault(stale=True)),
 }
