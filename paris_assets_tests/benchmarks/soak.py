@@ -32,6 +32,7 @@ import polars as pl
 from paris_assets.runs.command import run_command
 from paris_assets.runs.progress import Partition, RunProgress
 from paris_assets.runs.run import Request
+from paris_assets_tests.benchmarks.process_tree import command_line, descendants
 from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.fixtures.ray_cluster import processes_of, ray_cluster
 
@@ -105,9 +106,9 @@ class Soak:
                     self.looks[role, process].append(look)
 
     def _processes(self) -> dict[int, str]:
-        found = {process: "worker" for process in _descendants(os.getpid())}
+        found = {process: "worker" for process in descendants(os.getpid())}
         for process in processes_of(self.folder) if self.folder else []:
-            found[process] = next((role for start, role in ROLES.items() if start in _command(process)), "of ray")
+            found[process] = next((role for start, role in ROLES.items() if start in command_line(process)), "of ray")
         return {os.getpid(): "driver", **found}
 
 
@@ -121,28 +122,6 @@ def _look(process: int, wave: int, shards: int) -> Look | None:
     if "VmRSS" not in values:
         return None
     return Look(wave, shards, int(values["VmRSS"].split()[0]) / 1024, handles, int(values["Threads"]))
-
-
-def _command(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def _descendants(process: int) -> list[int]:
-    parents: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit():
-                parents[int((entry / "stat").read_text().rpartition(")")[2].split()[1])].append(int(entry.name))
-        except OSError:
-            continue
-    found, waiting = list[int](), list(parents[process])
-    while waiting:
-        found.append(waiting.pop())
-        waiting += parents[found[-1]]
-    return found
 
 
 class WatchedProgress(RunProgress):

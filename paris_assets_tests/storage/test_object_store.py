@@ -18,6 +18,7 @@ import pytest
 from paris_assets.storage import object_store, s3, s3_uploads
 from paris_assets.storage.location import Location
 from paris_assets.storage.object_store import StorageError
+from paris_assets.storage.torn_reads import TornRead, torn_reads_told
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy, Request
 
 BLOCK = 1 << 20
@@ -334,6 +335,27 @@ def test_polars_repeats_what_fails(root: Location, proxy: FaultyProxy, tmp_path:
     scanned = pl.scan_parquet(uri, storage_options=root.storage_options, glob=False).collect()
     assert scanned.equals(frame)
     assert len(proxy.requests) - before < 12
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_what_polars_panics_of_is_told(root: Location, proxy: FaultyProxy, tmp_path: Path, nth: int) -> None:
+    """Of a footer it says that it is none, and of pages that are too short nothing that `except Exception` stops."""
+    frame, uri = table(root, tmp_path)
+    proxy.judge = once(TRANSIENT["short"], "GET", nth)
+    rows = pl.scan_parquet(uri, storage_options=root.storage_options, glob=False)
+    with (
+        pytest.raises(TornRead, match=f"a table below {root.url} came other than"),
+        torn_reads_told(root),
+    ):
+        rows.collect()
+    assert rows.collect().equals(frame)
+
+
+def test_on_a_disk_a_panic_is_a_panic(tmp_path: Path) -> None:
+    with pytest.raises(pl.exceptions.PanicException), torn_reads_told(Location(tmp_path)):
+        raise pl.exceptions.PanicException("a bug")
+    with pytest.raises(pl.exceptions.ColumnNotFoundError), torn_reads_told(Location("s3://bucket/root")):
+        pl.DataFrame().select("absent")
 
 
 @pytest.mark.slow
