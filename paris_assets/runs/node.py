@@ -192,7 +192,9 @@ class Actor:
         """Make what a task asks for; with the report, how many messages came before it."""
         self._said = 0
         self._say(None)
-        return timed(self._executor, task), self._said
+        report = timed(self._executor, task)
+        self._executor.catalog.forget(task.shard)
+        return report, self._said
 
     def _tell(self, asset: str, shard: str, event: str) -> None:
         self._say(Heard(asset, shard, event))
