@@ -137,7 +137,7 @@ def test_a_store_that_breaks_ends_the_run_with_a_sentence_and_the_next_goes_on(
         return Fault(503, "SlowDown", retry_after_s=1) if broken else None
 
     proxy.judge = judge
-    with pytest.raises(StorageError, match=r"failed \(.*SlowDown.*AWS_ENDPOINT_URL.*what is finished stays"):
+    with pytest.raises(StorageError, match=r"failed \(PUT: 503 SlowDown, 5 tries\); check AWS_ENDPOINT_URL.*stays"):
         run_command(profile, url, Request(ray=cluster.address), dry_run=False, log_file=str(log))
     assert time.monotonic() - broken[0] < BROKEN_S
     since = [request for request in proxy.requests if request.key.startswith("breaks/")]
