@@ -136,13 +136,12 @@ def _remove_unused(lock: Path, there: bool) -> None:
         there: whether the root's folder was there before.
     """
     folder, root = lock.parent, lock.parents[1]
-    if any(path != folder for path in root.iterdir()) or any(path != lock for path in folder.iterdir()):
-        return
-    lock.unlink()
-    with suppress(OSError):  # somebody has put something there meanwhile
-        folder.rmdir()
-        if not there:
-            root.rmdir()
+    with suppress(OSError):  # somebody puts something there meanwhile
+        if [*root.iterdir(), *folder.iterdir()] == [folder, lock]:
+            lock.unlink()
+            folder.rmdir()
+            if not there:
+                root.rmdir()
 
 
 def _lock_file(path: Path) -> str:

@@ -157,10 +157,10 @@ class S3Objects(ObjectStore):
         endpoint = self._credentials.endpoint_url
         return self._signed_in.client("s3", region_name=self._region, endpoint_url=endpoint, config=bounds)
 
-    def abort_abandoned_uploads(self) -> int:
-        """Abort uploads in parts that a process began which was killed; how many there were."""
-        client = self._ask("", self._client)
-        return abort_abandoned_uploads(client, self._bucket, f"{self._prefix}/" if self._prefix else "")
+    def abort_abandoned_uploads(self) -> None:
+        """Abort uploads in parts that a killed process began; in a bucket's top folder others may be at work."""
+        if self._prefix:
+            abort_abandoned_uploads(self._ask("", self._client), self._bucket, f"{self._prefix}/")
 
     def _head(self, path: str) -> Head:
         answer = self._wait(obstore.get_async, path, options={"head": True})

@@ -11,23 +11,21 @@ ABANDONED_AFTER_S = 24 * 3600.0
 """Longer than any upload of ours takes: what was begun before, a process began that was killed."""
 
 
-def abort_abandoned_uploads(client: Any, bucket: str, prefix: str) -> int:
-    """Abort the uploads below a prefix that were begun so long ago; how many there were.
+def abort_abandoned_uploads(client: Any, bucket: str, prefix: str) -> None:
+    """Abort the uploads below a prefix that were begun so long ago.
 
     Uploads that fail abort themselves, so there are some only where a process was killed in the middle of one. Where
     the store does not let this be done, they stay: it is no reason not to run.
 
     Args:
         client: boto3's, for S3.
-        prefix: with a slash at its end; empty for the whole bucket.
+        prefix: with a slash at its end.
     """
-    aborted, before = 0, datetime.now(UTC) - timedelta(seconds=ABANDONED_AFTER_S)
+    before = datetime.now(UTC) - timedelta(seconds=ABANDONED_AFTER_S)
     try:
         for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
             for upload in page.get("Uploads", []):
                 if upload["Initiated"] < before:
                     client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-                    aborted += 1
     except (ClientError, BotoCoreError):
-        return aborted
-    return aborted
+        return

@@ -73,11 +73,14 @@ def test_a_failure_while_rows_are_made_changes_nothing(store: MadeUpRoot) -> Non
     assert store.root.read("tars/cluster_0/00000-0.tar") == b"good"
 
 
-@pytest.mark.parametrize("newer", [b"newer", b"same"])
+@pytest.mark.parametrize(
+    ("newer", "keeps", "stays"),
+    [(b"newer", None, False), (b"newer", "when_retried", True), (b"same", "when_retried", False)],
+)
 def test_a_failure_between_data_file_and_record_leaves_nothing_done(
-    store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch, newer: bytes
+    store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch, newer: bytes, keeps: Any, stays: bool
 ) -> None:
-    """The older record stays only where the size of its file tells that it is another."""
+    """What was fetched keeps its older record where the size of its file tells that it is another."""
     before = store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
     put = Location.put
 
@@ -88,10 +91,10 @@ def test_a_failure_between_data_file_and_record_leaves_nothing_done(
 
     monkeypatch.setattr(Location, "put", failing)
     with pytest.raises(OSError, match="denied"):
-        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": newer}))
+        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": newer}), keeps=keeps)
     monkeypatch.undo()
     assert store.root.read("tars/cluster_0/00000-0.tar") == newer
-    assert store.record("tars", "00000") == (before if len(newer) != 4 else None)
+    assert store.record("tars", "00000") == (before if stays else None)
     assert not store.done("tars", "00000")
 
 
@@ -106,7 +109,7 @@ def test_a_failure_before_the_data_file_is_replaced_leaves_all_as_it_was(
 
     monkeypatch.setattr(Location, "put", failing)
     with pytest.raises(OSError, match="denied"):
-        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"newer"}))
+        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"newer"}), keeps="when_retried")
     monkeypatch.undo()
     assert store.record("tars", "00000") == before
     assert store.done("tars", "00000")
