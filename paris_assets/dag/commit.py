@@ -198,8 +198,12 @@ def _place(catalog: Catalog, record: Record, table: Path, output: Output, stays:
     with location.alone(path):
         catalog.changed(path)
         old = catalog.record(record.asset, record.shard)
-        changes = output.files and old is not None and old.files != record.files
-        if changes and not (stays and _tells_change(old, record)):
+        if (
+            output.files
+            and old is not None
+            and old.files != record.files
+            and not (stays and _tells_change(old, record))
+        ):
             catalog.changed(path)
             location.delete(path)
         for name, file in sorted(output.files.items()):
