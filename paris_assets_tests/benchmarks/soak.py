@@ -45,6 +45,8 @@ WARM = 0.2
 """Share of a wave in which processes still fill what they keep: networks, connections, pages of the heap."""
 FEWEST = 20
 """Looks at a process during a wave, below which nothing can be said of how it grows."""
+OURS = ("driver", "worker", "actor")
+"""Whose growth counts; what belongs to Ray itself is shown beside."""
 ROLES = {"ray::Actor": "actor", "ray::Mailbox": "mailbox", "raylet/raylet": "raylet", "gcs_server": "head"}
 
 
@@ -106,7 +108,7 @@ class Soak:
                     self.looks[role, process].append(look)
 
     def _processes(self) -> dict[int, str]:
-        found = {process: "worker" for process in descendants(os.getpid())}
+        found = {one: "store" if "moto" in command_line(one) else "worker" for one in descendants(os.getpid())}
         for process in processes_of(self.folder) if self.folder else []:
             found[process] = next((role for start, role in ROLES.items() if start in command_line(process)), "of ray")
         return {os.getpid(): "driver", **found}
@@ -160,7 +162,8 @@ def growth(soak: Soak) -> Iterator[tuple[str, list[Look], tuple[float, float, fl
     """(process, its looks, growth in 100 shards of MiB, handles, threads) by wave of shards."""
     for (role, process), looks in sorted(soak.looks.items()):
         for wave, ends in soak.spent.items():
-            seen = [look for look in looks if look.wave == wave and look.shards > WARM * len(ends)]
+            # When the last shard has ended, the command looks at all of them, by many threads.
+            seen = [look for look in looks if look.wave == wave and WARM * len(ends) < look.shards < len(ends)]
             if len(seen) < FEWEST or len(ends) < FEWEST:
                 continue
             shards = [look.shards for look in seen]
@@ -180,7 +183,8 @@ def report(soak: Soak) -> bool:
     for name, seen, slopes in growth(soak):
         first, middle, last = seen[0], seen[len(seen) // 2], seen[-1]
         held = [" / ".join(f"{value:.0f}" for value in values) for values in zip(first, middle, last, strict=True)][2:]
-        over = any(slope > bound for slope, bound in zip(slopes, bounds, strict=True))
+        ours = any(role in name for role in OURS)
+        over = ours and any(slope > bound for slope, bound in zip(slopes, bounds, strict=True))
         failed |= over
         grows = f"{slopes[0]:+.2f} MiB {slopes[1]:+.2f} {slopes[2]:+.2f}{'  TOO MUCH' if over else ''}"
         print(f"{name:32} {held[0]:>20} {held[1]:>14} {held[2]:>14}   {grows}")
