@@ -16,7 +16,7 @@ from paris_assets.dag.code_version import NOT_FOLLOWED, code_version
 from paris_assets.dag.commit import Keeps
 from paris_assets.dag.display import COLUMNS, LINEAGE, column_lineage, table_schema
 from paris_assets.dag.graph import Graph, TableSpec
-from paris_assets.dag.io_manager import IO_MANAGER, Making, invariants_stop_the_run
+from paris_assets.dag.io_manager import IO_MANAGER, Making, broken_told
 from paris_assets.dag.records import ALL
 from paris_assets.dag.run_tags import resumed
 from paris_assets.models.registry import network_modules
@@ -135,7 +135,7 @@ class TableAsset:
                 catalog.refresh()
             given = {**inputs, **{name: getattr(context.resources, name) for name in resources}}
             given |= dict.fromkeys(absent)
-            with invariants_stop_the_run():
+            with broken_told(catalog.location):
                 CLOCK.take()  # of what failed before
                 wanted, start = catalog.wanted(self.name, shard), time.monotonic()
                 output = self.body(**given, **({SHARD: shard} if SHARD in self._parameters() else {}))

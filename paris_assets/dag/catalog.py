@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ import polars as pl
 from paris_assets.config import Profile
 from paris_assets.dag import fingerprint as fingerprints
 from paris_assets.dag.graph import Graph, TableSpec, ancestors
-from paris_assets.dag.records import ALL, Record, read_record, table_path
+from paris_assets.dag.kept_records import KeptRecords
+from paris_assets.dag.records import ALL, Record, table_path
 from paris_assets.dag.takedowns import TAKEDOWNS, Takedown, TakedownList, pinned
 from paris_assets.errors import MissingInput
 from paris_assets.storage.checksum import DamagedFile, intact
@@ -20,7 +20,6 @@ from paris_assets.storage.location import Location
 from paris_assets.storage.output import MADE_AS
 
 REGISTRY = "shards.parquet"
-MAX_RECORDS = 1 << 18  # of 10,000 shards, about 1 GB; more are read again
 
 
 class Catalog:
@@ -36,17 +35,16 @@ class Catalog:
     def __init__(self, location: Location, profile: Profile, graphs: Callable[[Profile], Graph]) -> None:
         self.location, self.profile, self.graph = location, profile, graphs(profile)
         self._graphs = graphs
-        self._records: dict[str, tuple[Any, Record | None]] = {}
+        self._records = KeptRecords(location)
         self._registry: tuple[Any, pl.DataFrame | None, dict[str, dict[str, Any]]] = (None, None, {})
         self._takedowns: tuple[Any, TakedownList] = (None, TakedownList())
         self._stamps: dict[str, Any] = {}
         self._hashes: dict[tuple[str, ...], str] = {}
-        self._lock = threading.Lock()
 
     def under(self, profile: Profile) -> Catalog:
         """The same root under other settings; records that were read are not read again."""
         other = Catalog(self.location, profile, self._graphs)
-        other._records, other._lock = self._records, self._lock
+        other._records = self._records
         return other
 
     def registry(self) -> pl.DataFrame | None:
@@ -79,16 +77,11 @@ class Catalog:
 
     def record(self, asset: str, shard: str = ALL) -> Record | None:
         """The commit record of a partition, or None."""
-        path = table_path(asset, shard)
-        stamp = self._stamp(path)
-        known = self._records.get(path)
-        if known is None or known[0] != stamp:
-            known = (stamp, None if stamp is None else read_record(self.location, asset, shard))
-            with self._lock:
-                if len(self._records) >= MAX_RECORDS:
-                    self._records.pop(next(iter(self._records)))
-                self._records[path] = known
-        return known[1]
+        return self._records.at(asset, shard, self._stamp(table_path(asset, shard)))
+
+    def forget(self, shard: str) -> None:
+        """Keep the records of a shard no longer: a worker that has done its part of it will hardly meet it again."""
+        self._records.forget(self.graph, shard)
 
     def own_fingerprint(self, asset: str) -> str:
         """Hash of the asset's code, settings and local weights."""

@@ -18,6 +18,7 @@ from paris_assets.dag.records import ALL
 from paris_assets.dag.tables import Tables
 from paris_assets.errors import MissingInput
 from paris_assets.partitions import image_shards
+from paris_assets.storage.torn_reads import torn_reads_told
 
 Figures = dict[str, float | int | str]
 
@@ -91,7 +92,8 @@ class TableCheck:
         Raises:
             MissingInput: what it compares with has not been made.
         """
-        outcome = self.body(**self.arguments(tables, resources, shard))
+        with torn_reads_told(tables.catalog.location):
+            outcome = self.body(**self.arguments(tables, resources, shard))
         warns = outcome.warns or self.name in tables.catalog.profile.checks.warn_only
         return {
             "passed": outcome.passed,

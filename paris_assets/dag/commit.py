@@ -51,7 +51,8 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
     """Make the rows, write the partition and return its record with the types of its columns.
 
     Data files go first and the record last; an older record is removed before a file that it names changes, and
-    files of this partition that the new record does not name are deleted afterwards.
+    files of this partition that the new record does not name are deleted afterwards. Where rows are kept
+    ``when_retried`` (images that were fetched) the older record stays meanwhile, if sizes tell its files from others.
 
     Raises:
         MissingInput: an input has not been made; the message names the partition.
@@ -99,7 +100,7 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
             writer.finish(((file.path, file.sha256) for file in files), record)
         finally:
             writer.abort()
-        _place(catalog, made[0], local, output)
+        _place(catalog, made[0], local, output, stays=partition.keeps == "when_retried")
         tables.wrote(asset, shard)
     return Committed(made[0], columns)
 
@@ -186,13 +187,23 @@ def _carry_over(catalog: Catalog, asset: str, shard: str, own: str, output: Outp
             output.facts["models"][setting] = [*_as_list(identity), *_as_list(now)]
 
 
-def _place(catalog: Catalog, record: Record, table: Path, output: Output) -> None:
-    """Move everything to its final name; one process at a time, so that two never mix their files."""
+def _place(catalog: Catalog, record: Record, table: Path, output: Output, stays: bool) -> None:
+    """Move everything to its final name; one process at a time, so that two never mix their files.
+
+    Args:
+        stays: whether the older record may stay until the new one replaces it: a kill in a long upload then loses
+            nothing.
+    """
     location, path = catalog.location, table_path(record.asset, record.shard)
     with location.alone(path):
         catalog.changed(path)
         old = catalog.record(record.asset, record.shard)
-        if output.files and old is not None and old.files != record.files:
+        if (
+            output.files
+            and old is not None
+            and old.files != record.files
+            and not (stays and _tells_change(old, record))
+        ):
             catalog.changed(path)
             location.delete(path)
         for name, file in sorted(output.files.items()):
@@ -206,6 +217,12 @@ def _place(catalog: Catalog, record: Record, table: Path, output: Output) -> Non
         for name in sorted(leftovers - {file.path for file in record.files}):
             catalog.changed(name)
             location.delete(name)
+
+
+def _tells_change(old: Record, new: Record) -> bool:
+    """Whether the older record no longer counts as done when any file has become the new one's: sizes tell that."""
+    sizes, same = {file.path: file.size_bytes for file in old.files}, set(old.files)
+    return all(sizes.get(file.path) != file.size_bytes for file in new.files if file not in same)
 
 
 def _as_list(identity: Any) -> list[Any]:

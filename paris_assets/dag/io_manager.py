@@ -25,9 +25,11 @@ from paris_assets.dag.records import ALL, Record
 from paris_assets.dag.tables import Tables
 from paris_assets.errors import BrokenInvariant
 from paris_assets.spent import CLOCK
+from paris_assets.storage.location import Location
 from paris_assets.storage.output import Output
 from paris_assets.storage.schema import Schema
 from paris_assets.storage.shards import Shards
+from paris_assets.storage.torn_reads import torn_reads_told
 
 IO_MANAGER = "tables"
 OPERATORS = "operators"
@@ -95,7 +97,7 @@ class TableIOManager(dg.IOManager):
         shown: dict[str, Any] = {LINEAGE: context.definition_metadata[LINEAGE]}
         if made:
             partition = Partition(asset, shard, obj.wanted, obj.schema, obj.keeps_rows if keeps else None)
-            with invariants_stop_the_run():
+            with broken_told(self._catalog.location):
                 record, columns = commit(self._tables, partition, obj.output)
             shown |= self._figures(record, obj, time.monotonic() - start, instance)
             if {name: str(kind) for name, kind in columns.items()} != {
@@ -124,9 +126,10 @@ class TableIOManager(dg.IOManager):
 
 
 @contextmanager
-def invariants_stop_the_run() -> Iterator[None]:
-    """Turn a broken invariant into a failure that Dagster does not retry."""
+def broken_told(location: Location) -> Iterator[None]:
+    """Turn a broken invariant into a failure that Dagster does not retry, and a torn read of the root into its name."""
     try:
-        yield
+        with torn_reads_told(location):
+            yield
     except BrokenInvariant as error:
         raise dg.Failure(str(error), allow_retries=False) from error

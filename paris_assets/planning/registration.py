@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
+from pathlib import Path
 
 import polars as pl
 from rich.console import Console
@@ -71,6 +73,9 @@ def remove_lists(root: Location, registry: pl.DataFrame | None, but: pl.DataFram
     """Remove the lists that one registry names and the other does not."""
     for path in sorted(_lists(registry).difference(_lists(but))):
         root.delete(path)
+        if not root.remote:
+            with suppress(OSError):  # it holds others
+                Path(root.uri(path)).parent.rmdir()
 
 
 def _lists(registry: pl.DataFrame | None) -> set[str]:

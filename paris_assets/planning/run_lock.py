@@ -15,10 +15,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from paris_assets.errors import UserError
 from paris_assets.storage.location import Location
 from paris_assets.storage.lock import boot_id, exclusive
 from paris_assets.storage.object_store import Stamp
@@ -41,9 +42,14 @@ def hold_root(
     """
     # Dagster's home may be deleted at any time, so the lock of a local root lies elsewhere.
     lock = home / "run.lock" if root.remote else Path(root.url) / ".scratch" / "run.lock"
+    there = lock.parents[1].exists()
     with exclusive(lock, _name(), waiting):
         if not root.remote:
-            yield
+            try:
+                yield
+            except UserError:
+                _remove_unused(lock, there)
+                raise
             return
         lease = _Lease(root, lock, lost)
         lease.acquire(waiting)
@@ -94,8 +100,9 @@ class _Lease:
     def release(self) -> None:
         self._ended.set()
         self._thread.join()
-        if self._look()[1].get("token") == self._mine["token"]:
-            self._root.delete(LEASE)
+        with suppress(OSError):  # out of reach: who holds our lock file next, or waits, takes it over
+            if self._look()[1].get("token") == self._mine["token"]:
+                self._root.delete(LEASE)
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_S):
@@ -120,6 +127,21 @@ class _Lease:
 
     def _content(self) -> bytes:
         return json.dumps(self._mine).encode()
+
+
+def _remove_unused(lock: Path, there: bool) -> None:
+    """What holding a root has made, where the run was refused before it wrote anything.
+
+    Args:
+        there: whether the root's folder was there before.
+    """
+    folder, root = lock.parent, lock.parents[1]
+    with suppress(OSError):  # somebody puts something there meanwhile
+        if [*root.iterdir(), *folder.iterdir()] == [folder, lock]:
+            lock.unlink()
+            folder.rmdir()
+            if not there:
+                root.rmdir()
 
 
 def _lock_file(path: Path) -> str:

@@ -13,10 +13,11 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.cluster import Cluster
 from paris_assets.runs.coordinator import coordinated
-from paris_assets.runs.execution import Executor, TaskReport, open_instance
+from paris_assets.runs.execution import Executor, open_instance
 from paris_assets.runs.node import Setup
 from paris_assets.runs.processes import Processes, start_fork_server
 from paris_assets.runs.progress import RunProgress
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.workers import Here, Workers
 
 

@@ -6,7 +6,6 @@ import os
 import platform
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,7 @@ import yaml
 from paris_assets import definitions
 from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import Catalog
-from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.dag.io_manager import OPERATORS, Listener
+from paris_assets.dag.io_manager import Listener
 from paris_assets.dag.jobs import ALL_STAGES
 from paris_assets.dag.private import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from paris_assets.dag.records import ALL
@@ -28,11 +26,12 @@ from paris_assets.dag.step_output import STEP_OUTPUT, files_only
 from paris_assets.definitions import build_definitions
 from paris_assets.errors import explained
 from paris_assets.models.gpus import visible_gpus
-from paris_assets.planning.failures import cause
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.postgres import in_postgres, reachable
+from paris_assets.runs.task_report import TaskReport, report_of, unfinished
 from paris_assets.storage.location import Location
+from paris_assets.storage.object_store import ATTEMPTS
 
 QUIET = {"loggers": {STEP_OUTPUT: {}}}  # on the terminal is the progress of the whole
 REPOSITORY = "__repository__"  # what Dagster calls the definitions of a module
@@ -58,34 +57,6 @@ INSTANCE = {
     "run_monitoring": {"enabled": True, "poll_interval_seconds": 30, "start_timeout_seconds": 300},
     "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
 }
-
-
-@dataclass
-class TaskReport:
-    """What one task did: seconds of each asset that was made (not of those left as they were), failures and failed
-    checks, in words.
-
-    Attributes:
-        spans: asset that was made -> when it began and ended, seconds since 1970.
-        operators: asset -> operator -> what it spent, see ``spent.Spent``.
-    """
-
-    task: Task
-    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
-    operators: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    failed_checks: list[str] = field(default_factory=list)
-    wall_s: float = 0.0
-
-    def add(self, part: TaskReport) -> None:
-        """Take in what a part of the task did."""
-        self.spans |= part.spans
-        self.operators |= part.operators
-        self.seconds |= part.seconds
-        self.failures |= part.failures
-        self.failed_checks += part.failed_checks
-        self.wall_s += part.wall_s
 
 
 def open_instance(location: Location) -> dg.DagsterInstance:
@@ -183,7 +154,18 @@ class Executor:
         self._job = build_definitions(catalog, listener=listener, journal=journal).resolve_job_def(ALL_STAGES)
 
     def run(self, task: Task) -> TaskReport:
-        """Materialise the task's assets with their checks; failures are reported, not raised."""
+        """Materialise the task's assets with their checks; failures are reported, not raised. What other bytes came of
+        than were stored is read again, a few times."""
+        report, left = self._run(task)
+        for _ in range(ATTEMPTS - 1):
+            if not report.torn:
+                break
+            again, left = self._run(left)
+            report.begun_again(again)
+        return report
+
+    def _run(self, task: Task) -> tuple[TaskReport, Task]:
+        """The report of one Dagster run, and what of the task it has left."""
         self.catalog.refresh()
         asked = {
             run_tags.FORCE: ",".join(task.forced),
@@ -200,9 +182,9 @@ class Executor:
         )
         if _interrupted(result.all_events):
             raise KeyboardInterrupt
-        report = _report(task, result.all_events)
+        report = report_of(task, result.all_events)
         report.spans = _spans(self.instance, result.run_id, report.seconds)
-        return report
+        return report, unfinished(task, result.all_events)
 
 
 def _interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
@@ -220,30 +202,3 @@ def _spans(instance: dg.DagsterInstance, run_id: str, made: Iterable[str]) -> di
         event = entry.event_log_entry.dagster_event
         times.setdefault((event and event.step_key) or "", []).append(entry.event_log_entry.timestamp)
     return {name: (min(times[name]), max(times[name])) for name in made if name in times}
-
-
-def _report(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
-    report = TaskReport(task)
-    shown = {
-        event.step_key or "": event.step_materialization_data.materialization.metadata
-        for event in events
-        if event.is_step_materialization
-    }
-    made = {step: metadata for step, metadata in shown.items() if "seconds" in metadata}
-    held: dict[str, Any] = {step: metadata[OPERATORS] for step, metadata in made.items() if OPERATORS in metadata}
-    report.operators = {step: value.value for step, value in held.items()}
-    for event in events:
-        step = event.step_key or ""
-        if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step in made:
-            report.seconds[step] = event.step_success_data.duration_ms / 1000
-        elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            report.failures[step] = cause(event)
-        elif event.is_job_failure and not report.failures:  # before any asset: a resource that cannot be set up
-            report.failures[task.assets[0]] = event.message or "the run failed"
-        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            check = event.asset_check_evaluation_data
-            if not check.passed and NO_FAILED_CHECKS not in step:  # which repeats the others
-                report.failed_checks.append(
-                    f"{check.asset_key.to_user_string()} {check.check_name}: {check.description}"
-                )
-    return report

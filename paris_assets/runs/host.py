@@ -12,7 +12,7 @@ from paris_assets.dag.graph import TableSpec
 from paris_assets.errors import UsageError
 from paris_assets.models.resolve import profile_models
 from paris_assets.planning.waves import Task
-from paris_assets.runs.execution import TaskReport
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.settings.section import sections
 
 

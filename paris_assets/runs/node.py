@@ -22,8 +22,9 @@ from paris_assets.errors import UserError
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.doctor import missing_for
-from paris_assets.runs.execution import Executor, TaskReport, open_instance
+from paris_assets.runs.execution import Executor, open_instance
 from paris_assets.runs.host import Heard
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.workers import timed
 from paris_assets.storage.lock import boot_id
 from paris_assets.storage.private_folder import private_folder
@@ -191,7 +192,9 @@ class Actor:
         """Make what a task asks for; with the report, how many messages came before it."""
         self._said = 0
         self._say(None)
-        return timed(self._executor, task), self._said
+        report = timed(self._executor, task)
+        self._executor.catalog.forget(task.shard)
+        return report, self._said
 
     def _tell(self, asset: str, shard: str, event: str) -> None:
         self._say(Heard(asset, shard, event))

@@ -185,6 +185,7 @@ def _serve(
         try:
             task = pipe.recv()
             pipe.send(timed(executor, task))
+            catalog.forget(task.shard)
         except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
             return
 

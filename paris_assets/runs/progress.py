@@ -68,7 +68,9 @@ class Estimate:
     def __init__(self, rows: Mapping[str, int], clock: Callable[[], float] = time.monotonic) -> None:
         self._rows, self._clock = rows, clock
         self._since: dict[Partition, float] = {}
-        self._left: dict[Partition, None] = {}
+        # By asset: it is asked for at every event, of as many partitions as shards.
+        self._left: dict[str, set[str]] = {}
+        self._rows_left: dict[str, int] = defaultdict(int)
         self._seconds: dict[str, float] = defaultdict(float)
         self._measured: dict[str, int] = defaultdict(int)
         self._started, self.done = clock(), 0
@@ -76,12 +78,18 @@ class Estimate:
     @property
     def total(self) -> int:
         """Partitions done and to be done."""
-        return self.done + len(self._left)
+        return self.done + sum(map(len, self._left.values()))
 
     def expect(self, partitions: list[Partition], of: tuple[str, ...] = ()) -> None:
         """These are still to be made; of the assets ``of``, only these."""
-        kept = [one for one in self._left if one[0] not in of]
-        self._left = dict.fromkeys([*kept, *partitions])
+        for asset in of:
+            self._left.pop(asset, None)
+            self._rows_left.pop(asset, None)
+        for asset, shard in partitions:
+            shards = self._left.setdefault(asset, set())
+            if shard not in shards:
+                shards.add(shard)
+                self._rows_left[asset] += self._weight(shard)
 
     def begin(self, asset: str, shard: str) -> None:
         """A partition starts."""
@@ -90,28 +98,36 @@ class Estimate:
     def end(self, asset: str, shard: str, made: bool) -> None:
         """A partition ends; it tells how long others take where it was ``made``, not left as it was."""
         spent = self._clock() - self._since.pop((asset, shard), self._clock())
-        self._left.pop((asset, shard), None)
+        self.drop([(asset, shard)])
         self.done += 1
         if made:
             self._seconds[asset] += spent
-            self._measured[asset] += max(1, self._rows.get(shard, 1))
+            self._measured[asset] += self._weight(shard)
 
     def drop(self, partitions: list[Partition]) -> None:
         """These will not be made in this run."""
-        for one in partitions:
-            self._left.pop(one, None)
+        for asset, shard in partitions:
+            shards = self._left.get(asset, set())
+            if shard in shards:
+                shards.remove(shard)
+                self._rows_left[asset] -= self._weight(shard)
+                if not shards:
+                    del self._left[asset]
+
+    def _weight(self, shard: str) -> int:
+        return max(1, self._rows.get(shard, 1))
 
     def left(self) -> tuple[float, bool]:
         """(seconds left, whether every asset that is left has been measured): several processes share the work as
         they did until now."""
         work = sum(
-            self._seconds[asset] / self._measured[asset] * max(1, self._rows.get(shard, 1))
-            for asset, shard in self._left
+            self._seconds[asset] / self._measured[asset] * self._rows_left[asset]
+            for asset in self._left
             if self._measured.get(asset)
         )
         spent = sum(self._seconds.values())
         pace = (self._clock() - self._started) / spent if spent else 1.0
-        return work * pace, all(self._measured.get(asset) for asset, _ in self._left)
+        return work * pace, all(self._measured.get(asset) for asset in self._left)
 
     def __str__(self) -> str:
         if not self.done or not self._left:

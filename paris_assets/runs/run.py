@@ -17,9 +17,10 @@ from paris_assets.errors import MissingInput, UsageError, UserError, did_you_mea
 from paris_assets.ingest.fetched import is_asked_again
 from paris_assets.planning.waves import Again, Task, Wave, ready_part, wave_tasks, waves, what_is_done
 from paris_assets.runs.crew import Hire, local_crew
-from paris_assets.runs.execution import TaskReport, new_invocation
+from paris_assets.runs.execution import new_invocation
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.rejections import nothing_left
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.times import keep_times
 
 
@@ -188,6 +189,9 @@ def run(
 
     Args:
         hire: gives who does the work; by default processes of this machine, as many as the request says.
+
+    Raises:
+        StorageError: a partition could not be made, and the root's store takes nothing: the others would fail as well.
     """
     report, start = RunReport(), time.monotonic()
     (chosen, _), again = selected_assets(catalog, request), asked_again(catalog, request)
@@ -205,6 +209,8 @@ def run(
             progress.begin_wave(wave.assets, partitions(ready))
             for ended in crew.run(ready):
                 report.tasks.append(ended)
+                if ended.failures and catalog.location.remote:
+                    catalog.location.probe()  # of a store that is broken one sentence is enough
                 progress.end_task(ended.task.shard, partitions([ended.task]))
                 for asset, cause in ended.failures.items():
                     progress.console.print(f"failed {asset} [{ended.task.shard}]: {cause}", style="red", markup=False)

@@ -23,7 +23,7 @@ from paris_assets.definitions import ASSETS
 from paris_assets.errors import explained
 from paris_assets.planning.home import TIMES, dagster_home
 from paris_assets.planning.run_times import SCHEMA, TABLE, Span, covered, hardware_here, known_times
-from paris_assets.runs.execution import TaskReport
+from paris_assets.runs.task_report import TaskReport
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from paris_assets.dag.graph import Graph, descendants
 from paris_assets.dag.io_manager import Listener
 from paris_assets.errors import UserError
 from paris_assets.planning.waves import Task
-from paris_assets.runs.execution import Executor, TaskReport
+from paris_assets.runs.execution import Executor
 from paris_assets.runs.host import Died, Heard, Host, Message, Needs, Started
+from paris_assets.runs.task_report import TaskReport
 
 PATIENCE_S, SAID_AFTER_S = 10.0, 120.0
 """How long a worker may be on its way before idle ones of another kind make room, and before a person is told."""

@@ -151,8 +151,8 @@ class Judged(_Step):
 class Deduplicate(_Step):
     """One row of each group of near copies: SemDeDup, whose chains of copies are cut.
 
-    Up to 32,768 rows are compared all with all, more inside cells of like vectors and the nearest ones. Each copy agrees
-    with its keeper itself, the best-ranked row that stays and is close.
+    Up to 32,768 rows are compared all with all, more inside cells of like vectors and the nearest ones. Each copy
+    agrees with its keeper itself, the best-ranked row that stays and is close.
     """
 
     rule: Literal["dedup"] = "dedup"

@@ -127,8 +127,10 @@ class Location:
         """
         path = f".probe-{uuid.uuid4().hex}"
         self.put_bytes(b"probe", path)
-        self.read(path)
-        self.delete(path)
+        try:
+            self.read(path)
+        finally:
+            self.delete(path)
 
     def put_if(self, data: bytes, path: str, stamp: Stamp | None) -> bool:
         """Write a small object of a remote root if it is still that of `stamp` (None: if there is none).
@@ -175,7 +177,9 @@ class Location:
             shutil.rmtree(draft, ignore_errors=True)
 
     def remove_abandoned_scratch(self) -> None:
-        """Delete scratch folders whose process is gone (a killed run leaves them)."""
+        """Delete scratch folders whose process is gone (a killed run leaves them), and of an S3 root its uploads."""
+        if isinstance(self._objects, S3Objects):
+            self._objects.abort_abandoned_uploads()
         for folder in self._scratch_parent().glob("files-*-*"):
             # Process numbers and host names say nothing of another container or machine; a lock does.
             if free(folder / HELD):

@@ -16,25 +16,41 @@ def exclusive(path: Path, holder: str = "", waiting: Callable[[str], None] | Non
     """Hold a lock file while the context is open; waits for whoever holds it.
 
     Args:
-        path: the lock file, created when absent and never removed (removing it would let a second one in).
+        path: the lock file, created when absent and left there. Only who holds it may remove it.
         holder: written into the file, to tell others who holds the lock.
         waiting: called with what the present holder wrote, once, before waiting.
     """
+    while True:
+        descriptor = _opened(path)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    waiting(os.pread(descriptor, 4096, 0).decode(errors="replace"))
+                    waiting = None
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not _still_there(path, descriptor):
+                continue  # its holder has removed it, and others lock another
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode(), 0)
+            yield
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
     with explained(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _still_there(path: Path, descriptor: int) -> bool:
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting:
-                waiting(os.pread(descriptor, 4096, 0).decode(errors="replace"))
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

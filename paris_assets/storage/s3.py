@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import obstore
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from fsspec.asyn import get_loop, sync
 from obstore.exceptions import (
@@ -28,6 +29,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from paris_assets.storage.object_store import Head, ObjectStore, OtherBytes, StorageError
+from paris_assets.storage.s3_uploads import abort_abandoned_uploads
 
 ATTEMPTS = 5
 """Tries of one request, the first included: connections that fail or close, timeouts, 429, 500, 502, 503, 504."""
@@ -42,6 +44,10 @@ PART_BYTES, PARTS_AT_ONCE = 32 << 20, 4
 
 REPEATED = " retries, max_retries"
 """obstore says so of a request that it has tried more than once."""
+WRAPPED = re.compile(
+    r"Generic S3 error: Error performing (?P<method>\w+) \S+ in [^\s,]+(, after (?P<retries>\d+) retries, [^-]*)?\s+- "
+)
+STATUS = re.compile(r"status code: (\d{3})\b.*<Code>(\w+)</Code>", re.DOTALL)
 REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired")
 HOW_TO_SIGN_IN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (`aws configure` makes one)"
 
@@ -142,8 +148,19 @@ class S3Objects(ObjectStore):
     @cached_property
     def _endpoint(self) -> str:
         """As boto3 understands environment and profile."""
-        client = self._signed_in.client("s3", region_name=self._region, endpoint_url=self._credentials.endpoint_url)
-        return str(client.meta.endpoint_url)
+        return str(self._client().meta.endpoint_url)
+
+    def _client(self) -> Any:
+        """boto3's, for the few things that obstore does not do."""
+        retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+        bounds = Config(connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, retries=retries)
+        endpoint = self._credentials.endpoint_url
+        return self._signed_in.client("s3", region_name=self._region, endpoint_url=endpoint, config=bounds)
+
+    def abort_abandoned_uploads(self) -> None:
+        """Abort uploads in parts that a killed process began; in a bucket's top folder others may be at work."""
+        if self._prefix:
+            abort_abandoned_uploads(self._ask("", self._client), self._bucket, f"{self._prefix}/")
 
     def _head(self, path: str) -> Head:
         answer = self._wait(obstore.get_async, path, options={"head": True})
@@ -204,7 +221,7 @@ class S3Objects(ObjectStore):
     def _explain(self, error: Exception, path: str) -> str:
         if isinstance(error, BotoCoreError):
             return f"no AWS credentials for {self.url} ({error}): {HOW_TO_SIGN_IN}"
-        said, where = str(error).partition("\n\nDebug source")[0], f"{self.url}/{path}"
+        said, where = str(error).partition("\n\nDebug source")[0], f"{self.url}/{path}".rstrip("/")
         code = "".join(re.findall(r"<Code>(\w+)</Code>", said)[:1])
         if code == "NoSuchBucket":
             return f"no bucket {self._bucket} at {self._endpoint}: create it, or correct --root {self.url}"
@@ -216,6 +233,16 @@ class S3Objects(ObjectStore):
                 "s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket on it"
             )
         return (
-            f"{where}: {self._endpoint} failed ({said}); check AWS_ENDPOINT_URL, AWS_REGION and the network, then run "
-            "again: what is finished stays"
+            f"{where}: {self._endpoint} failed ({in_short(said)}); check AWS_ENDPOINT_URL, AWS_REGION and the network, "
+            "then run again: what is finished stays"
         )
+
+
+def in_short(said: str) -> str:
+    """What obstore says of a failed request, without its address and settings, and without the XML of the answer."""
+    wrapped = WRAPPED.match(said)
+    if wrapped is None:
+        return said
+    status = STATUS.search(said)
+    tries = f", {int(wrapped['retries']) + 1} tries" if wrapped["retries"] else ""
+    return f"{wrapped['method']}: {' '.join(status.groups()) if status else said[wrapped.end() :]}{tries}"

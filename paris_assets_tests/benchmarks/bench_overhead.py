@@ -25,8 +25,8 @@ from paris_assets.definitions import asset_graph
 from paris_assets.planning.waves import waves
 from paris_assets.runs import command, execution
 from paris_assets.runs.command import run_command
-from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.run import Request, RunReport
+from paris_assets.runs.task_report import TaskReport
 from paris_assets_tests.fixtures import small_world
 
 ROWS, DISTINCT = 4, 2000

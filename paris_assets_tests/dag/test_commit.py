@@ -73,10 +73,15 @@ def test_a_failure_while_rows_are_made_changes_nothing(store: MadeUpRoot) -> Non
     assert store.root.read("tars/cluster_0/00000-0.tar") == b"good"
 
 
-def test_a_failure_between_data_file_and_record_leaves_no_record(
-    store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("newer", "keeps", "stays"),
+    [(b"newer", None, False), (b"newer", "when_retried", True), (b"same", "when_retried", False)],
+)
+def test_a_failure_between_data_file_and_record_leaves_nothing_done(
+    store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch, newer: bytes, keeps: Any, stays: bool
 ) -> None:
-    store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
+    """What was fetched keeps its older record where the size of its file tells that it is another."""
+    before = store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
     put = Location.put
 
     def failing(self: Location, local: Path, path: str) -> None:
@@ -86,10 +91,28 @@ def test_a_failure_between_data_file_and_record_leaves_no_record(
 
     monkeypatch.setattr(Location, "put", failing)
     with pytest.raises(OSError, match="denied"):
-        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"newer"}))
+        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": newer}), keeps=keeps)
     monkeypatch.undo()
-    assert store.record("tars", "00000") is None
+    assert store.root.read("tars/cluster_0/00000-0.tar") == newer
+    assert store.record("tars", "00000") == (before if stays else None)
     assert not store.done("tars", "00000")
+
+
+def test_a_failure_before_the_data_file_is_replaced_leaves_all_as_it_was(
+    store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a kill in the middle of a long upload would: nothing is to be fetched again."""
+    before = store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"good"}))
+
+    def failing(self: Location, local: Path, path: str) -> None:
+        raise OSError("denied")
+
+    monkeypatch.setattr(Location, "put", failing)
+    with pytest.raises(OSError, match="denied"):
+        store.commit("tars", "00000", output({"tars/cluster_0/00000-0.tar": b"newer"}), keeps="when_retried")
+    monkeypatch.undo()
+    assert store.record("tars", "00000") == before
+    assert store.done("tars", "00000")
 
 
 def test_a_deleted_data_file_makes_it_undone(store: MadeUpRoot) -> None:

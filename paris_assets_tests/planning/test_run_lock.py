@@ -12,9 +12,11 @@ import pytest
 from paris_assets.clusters import reported
 from paris_assets.config import Profile
 from paris_assets.dag.s3 import open_location
+from paris_assets.errors import UsageError
 from paris_assets.planning import run_lock
 from paris_assets.storage.location import Location
 from paris_assets.storage.lock import exclusive
+from paris_assets.storage.object_store import StorageError
 from paris_assets_tests.fixtures import direct, small_world
 from paris_assets_tests.fixtures.brief import brief_report
 from paris_assets_tests.runs import kill_points
@@ -189,4 +191,40 @@ def test_a_run_that_lost_its_lease_stops(remote: Location, tmp_path: Path) -> No
         signal.signal(signal.SIGINT, before)
     assert told == ["process 7 on far"]
     assert holder(remote) == "theirs"
+    remote.delete(run_lock.LEASE)
+
+
+def test_a_refused_run_leaves_nothing(tmp_path: Path) -> None:
+
+    def refuse(folder: Path) -> None:
+        with run_lock.hold_root(Location(folder), tmp_path, pytest.fail, pytest.fail):
+            assert (folder / ".scratch" / "run.lock").exists()
+            raise UsageError("too few rows")
+
+    for folder, there in ((tmp_path / "new" / "root", False), (tmp_path / "empty", True)):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(UsageError):
+            refuse(folder)
+        assert folder.exists() == there
+        assert not (folder / ".scratch").exists()
+    (tmp_path / "empty" / "profile.yaml").touch()
+    with pytest.raises(UsageError):
+        refuse(tmp_path / "empty")
+    assert (tmp_path / "empty" / ".scratch" / "run.lock").exists(), "it had begun"
+
+
+def test_why_a_run_ended_is_said_although_its_lease_cannot_be_given_back(
+    remote: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise StorageError("out of reach")
+
+    def work() -> None:
+        with run_lock.hold_root(remote, tmp_path, pytest.fail, pytest.fail):
+            monkeypatch.setattr(run_lock._Lease, "_look", broken)
+            raise UsageError("why it ended")
+
+    with pytest.raises(UsageError, match="why it ended"):
+        work()
+    monkeypatch.undo()
     remote.delete(run_lock.LEASE)

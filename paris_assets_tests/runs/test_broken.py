@@ -178,7 +178,7 @@ def test_fewer_rows_than_clusters_are_refused_before_any_work(
     file.write_text(dump_profile(profile(source, clusters__k=8)))
     assert main(["run", "--profile", str(file), "--root", str(root)]) == 2
     assert "clusters.k is 8, but the source has only 5 rows: --set clusters.k=5 or less" in said(capfd)
-    assert not (root / "shards.parquet").exists()
+    assert not root.exists()
 
 
 def test_what_is_inspected_where_no_run_was_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,9 +19,9 @@ from paris_assets.profiles import load_profile
 from paris_assets.runs import workers
 from paris_assets.runs.actors import asset_needs
 from paris_assets.runs.cluster import Cluster, Node, cause
-from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.host import Died, Heard, Message, Needs, Started
 from paris_assets.runs.node import version_here
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.workers import NoWorker, Workers
 
 CPU, GPU = Needs(), Needs(gpus=1.0)

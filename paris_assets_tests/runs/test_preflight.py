@@ -205,6 +205,10 @@ def test_time_left_comes_from_rows_and_measured_rates() -> None:
     estimate.expect([("latents", "b")], of=("latents",))
     assert estimate.total == 3
     assert str(estimate) == "at least 15 s left"
+    estimate.expect([("captions", "a"), ("captions", "b"), ("captions", "b")], of=("captions",))
+    assert (estimate.total, estimate.left()) == (4, (20.0, False))
+    estimate.drop([("latents", "b"), ("captions", "a"), ("captions", "a")])
+    assert (estimate.total, estimate.left()) == (2, (15.0, True))
     assert [duration(seconds) for seconds in (45, 200, 7500)] == ["45 s", "3 min 20 s", "2 h 5 min"]
 
 

@@ -303,9 +303,9 @@ def test_text_from_the_web_is_no_markup(finished: Path, source: Path) -> None:
     from rich.console import Console
 
     from paris_assets.planning.waves import Task
-    from paris_assets.runs.execution import TaskReport
     from paris_assets.runs.run import RunReport
     from paris_assets.runs.summary import print_summary
+    from paris_assets.runs.task_report import TaskReport
 
     catalog = direct.catalog_of(settings(source), finished)
     said = io.StringIO()

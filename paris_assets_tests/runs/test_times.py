@@ -14,9 +14,9 @@ from paris_assets.errors import FileError
 from paris_assets.planning.home import TIMES
 from paris_assets.planning.run_times import SCHEMA, TABLE, covered
 from paris_assets.planning.waves import Task
-from paris_assets.runs.execution import TaskReport
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.run import RunReport, _keep_times
+from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.times import keep_times, noted, page, stages, times_page
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import MadeUpRoot

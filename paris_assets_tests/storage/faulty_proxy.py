@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import random
 import re
 import socket
 import struct
@@ -28,7 +29,8 @@ class Request:
 
     @property
     def listing(self) -> bool:
-        return self.method == "GET" and ("list-type=" in self.path or "prefix=" in self.path)
+        asked = self.path.partition("?")[2]
+        return self.method == "GET" and "uploads" not in asked and ("list-type=" in asked or "prefix=" in asked)
 
     @property
     def key(self) -> str:
@@ -41,6 +43,7 @@ class Fault:
 
     status: int | None = None
     code: str = "SlowDown"
+    retry_after_s: int | None = None
     delay_s: float = 0.0
     cut_request: bool = False
     """The connection ends in the middle of what the client sends; the server gets that half."""
@@ -54,9 +57,35 @@ class Fault:
     """One bit of the answer's body is another."""
     hide: bool = False
     """Nothing is in a listing."""
+    stale: bool = False
+    """A listing is as it was when it was asked for before, or empty."""
 
 
 Judge = Callable[[Request], Fault | None]
+
+
+@dataclass
+class Chances:
+    """A judge by chance: which request meets which fault depends on the seed and on its number.
+
+    Attributes:
+        faults: name -> (share of all requests that meet it, fault).
+        met: name of every fault that a request has met, with the request, in order.
+    """
+
+    faults: dict[str, tuple[float, Fault]]
+    seed: int
+    met: list[tuple[str, Request]] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Fault | None:
+        left = random.Random(f"{self.seed} {request.number}").random()
+        for name, (share, fault) in self.faults.items():
+            applies = request.listing or not (fault.stale or fault.hide)
+            if left < share and applies:
+                self.met.append((name, request))
+                return fault
+            left -= share
+        return None
 
 
 @dataclass
@@ -66,6 +95,7 @@ class FaultyProxy:
     upstream: str
     judge: Judge = lambda request: None
     requests: list[Request] = field(default_factory=list)
+    listings: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         proxy = self
@@ -112,7 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._hang_up()
         body = self.rfile.read(length)
         if fault.status:
-            return self._answer(fault.status, [], ERROR % fault.code.encode(), request)
+            wait = [] if fault.retry_after_s is None else [("Retry-After", str(fault.retry_after_s))]
+            return self._answer(fault.status, wait, ERROR % fault.code.encode(), request)
         status, headers, answer = self._ask(body)
         if fault.lose_answer:
             return self._hang_up()
@@ -120,8 +151,11 @@ class _Handler(BaseHTTPRequestHandler):
             answer = answer[:-1] + bytes([answer[-1] ^ 1])
         if fault.shorten:
             answer = answer[: len(answer) // 2]
-        if fault.hide and request.listing:
-            answer = LISTED.sub(lambda found: b"" if found[1] else b"0", answer)
+        if request.listing:
+            empty = LISTED.sub(lambda found: b"" if found[1] else b"0", answer)
+            before = self.owner.listings.get(request.path, empty)
+            self.owner.listings[request.path] = answer
+            answer = empty if fault.hide else before if fault.stale else answer
         self._answer(status, headers, answer, request, cut=fault.cut_answer)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from paris_assets.storage.lock import alive, boot_id, exclusive, free, held
@@ -34,6 +35,26 @@ def test_who_waits_is_told_for_whom(tmp_path: Path) -> None:
         assert path.read_text() == "this one"
     assert told == ["the other"]
     assert not alive(other.pid)
+
+
+def test_who_waited_for_a_file_that_was_removed_holds_the_one_that_others_see(tmp_path: Path) -> None:
+    path, waits, holds, ends = tmp_path / "lock", threading.Event(), threading.Event(), threading.Event()
+
+    def second() -> None:
+        with exclusive(path, "second", lambda holder: waits.set()):
+            holds.set()
+            ends.wait(20)
+
+    thread = threading.Thread(target=second)
+    with exclusive(path, "first"):
+        thread.start()
+        assert waits.wait(20)
+        path.unlink()
+    assert holds.wait(20)
+    assert path.read_text() == "second"
+    assert not free(path)
+    ends.set()
+    thread.join()
 
 
 def test_a_held_file_is_not_free(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paris_assets.storage import object_store, s3
+from paris_assets.storage import object_store, s3, s3_uploads
 from paris_assets.storage.location import Location
 from paris_assets.storage.object_store import StorageError
+from paris_assets.storage.torn_reads import TornRead, torn_reads_told
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy, Request
 
 BLOCK = 1 << 20
@@ -80,6 +81,12 @@ def keys(root: Location) -> list[str]:
     """What is really in the bucket."""
     listed = client().list_objects_v2(Bucket="bucket", Prefix=s3.split_url(root.url)[1])
     return [found["Key"].rpartition("/")[2] for found in listed.get("Contents", [])]
+
+
+def uploads(root: Location) -> list[str]:
+    """Keys of uploads in parts that are neither finished nor aborted."""
+    found = client().list_multipart_uploads(Bucket="bucket", Prefix=f"{s3.split_url(root.url)[1]}/")
+    return [upload["Key"] for upload in found.get("Uploads", [])]
 
 
 def put(root: Location, data: bytes, path: str, folder: Path) -> None:
@@ -228,8 +235,33 @@ def test_a_large_upload_that_fails_leaves_nothing(
         put(root, LARGE, "large.tar", tmp_path)
     assert keys(root) == []
     assert root.size("large.tar") is None
-    uploads = client().list_multipart_uploads(Bucket="bucket").get("Uploads", [])
-    assert [upload for upload in uploads if upload["Key"] in f"{root.url}/large.tar"] == []
+    assert uploads(root) == []
+
+
+def test_uploads_of_killed_processes_are_aborted_and_others_are_not(
+    root: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server says of each that it was begun in 2010."""
+    beside = Location(f"{root.url}-beside")
+    for place in (root, beside):
+        begun = {"Bucket": "bucket", "Key": f"{s3.split_url(place.url)[1]}/large.tar"}
+        upload = client().create_multipart_upload(**begun)["UploadId"]
+        client().upload_part(**begun, UploadId=upload, PartNumber=1, Body=b"half")
+    monkeypatch.setattr(s3_uploads, "ABANDONED_AFTER_S", 1e9)
+    root.remove_abandoned_scratch()
+    assert len(uploads(root)) == 1, "it may go on still"
+    monkeypatch.undo()
+    root.remove_abandoned_scratch()
+    assert (len(uploads(root)), len(uploads(beside))) == (0, 1)
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_store_that_does_not_show_uploads_is_no_reason_to_stop(
+    root: Location, proxy: FaultyProxy, status: int
+) -> None:
+    proxy.judge = lambda request: Fault(status, "AccessDenied" if status == 403 else "SlowDown")
+    root.remove_abandoned_scratch()
+    assert 0 < len(proxy.requests) <= s3.ATTEMPTS
 
 
 def test_a_file_replaced_while_it_is_read_is_never_mixed(root: Location, tmp_path: Path) -> None:
@@ -303,6 +335,27 @@ def test_polars_repeats_what_fails(root: Location, proxy: FaultyProxy, tmp_path:
     scanned = pl.scan_parquet(uri, storage_options=root.storage_options, glob=False).collect()
     assert scanned.equals(frame)
     assert len(proxy.requests) - before < 12
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_what_polars_panics_of_is_told(root: Location, proxy: FaultyProxy, tmp_path: Path, nth: int) -> None:
+    """Of a footer it says that it is none, and of pages that are too short nothing that `except Exception` stops."""
+    frame, uri = table(root, tmp_path)
+    proxy.judge = once(TRANSIENT["short"], "GET", nth)
+    rows = pl.scan_parquet(uri, storage_options=root.storage_options, glob=False)
+    with (
+        pytest.raises(TornRead, match=f"a table below {root.url} came other than"),
+        torn_reads_told(root),
+    ):
+        rows.collect()
+    assert rows.collect().equals(frame)
+
+
+def test_on_a_disk_a_panic_is_a_panic(tmp_path: Path) -> None:
+    with pytest.raises(pl.exceptions.PanicException), torn_reads_told(Location(tmp_path)):
+        raise pl.exceptions.PanicException("a bug")
+    with pytest.raises(pl.exceptions.ColumnNotFoundError), torn_reads_told(Location("s3://bucket/root")):
+        pl.DataFrame().select("absent")
 
 
 @pytest.mark.slow

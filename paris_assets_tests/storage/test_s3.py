@@ -54,6 +54,18 @@ def test_an_endpoint_that_nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None
     assert time.monotonic() - start < 10
 
 
+def test_a_failure_is_said_in_a_line_without_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "PAUSE_S", 0.01)
+    proxy = FaultyProxy("http://127.0.0.1:1", judge=lambda request: Fault(503, "SlowDown", retry_after_s=1))
+    with pytest.raises(StorageError) as raised:
+        reached_at(proxy.url).put_bytes(b"data", "a")
+    proxy.close()
+    assert str(raised.value) == (
+        f"s3://bucket/x/a: {proxy.url} failed (PUT: 503 SlowDown, {s3.ATTEMPTS} tries); check AWS_ENDPOINT_URL, "
+        "AWS_REGION and the network, then run again: what is finished stays"
+    )
+
+
 def test_who_waits_for_the_store_can_be_interrupted() -> None:
     """obstore's own waiting calls cannot: they would return after all time-outs and tries, more than a minute later."""
 
