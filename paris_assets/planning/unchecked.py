@@ -125,7 +125,7 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
         catalog.refresh()
         told = report_finished(catalog, context.instance)
         waiting = not_judged(catalog, context.instance, checks)
-        waiting += [one for one in failing(catalog, context.instance, checks) if one not in waiting]
+        waiting = list(dict.fromkeys([*waiting, *failing(catalog, context.instance, checks)]))
         context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
         yield from _judged(context, catalog, waiting, {name: getattr(context.resources, name) for name in names})
         for key, said in _as_a_whole(catalog, what_is_done(catalog, catalog.shards())).items():

@@ -69,6 +69,7 @@ class Estimate:
         self._rows, self._clock = rows, clock
         self._since: dict[Partition, float] = {}
         self._left: dict[Partition, None] = {}
+        self._rows_left: dict[str, int] = defaultdict(int)  # of each asset: asked for at every event
         self._seconds: dict[str, float] = defaultdict(float)
         self._measured: dict[str, int] = defaultdict(int)
         self._started, self.done = clock(), 0
@@ -82,6 +83,9 @@ class Estimate:
         """These are still to be made; of the assets ``of``, only these."""
         kept = [one for one in self._left if one[0] not in of]
         self._left = dict.fromkeys([*kept, *partitions])
+        self._rows_left.clear()
+        for asset, shard in self._left:
+            self._rows_left[asset] += self._rows_of(shard)
 
     def begin(self, asset: str, shard: str) -> None:
         """A partition starts."""
@@ -90,28 +94,31 @@ class Estimate:
     def end(self, asset: str, shard: str, made: bool) -> None:
         """A partition ends; it tells how long others take where it was ``made``, not left as it was."""
         spent = self._clock() - self._since.pop((asset, shard), self._clock())
-        self._left.pop((asset, shard), None)
+        self.drop([(asset, shard)])
         self.done += 1
         if made:
             self._seconds[asset] += spent
-            self._measured[asset] += max(1, self._rows.get(shard, 1))
+            self._measured[asset] += self._rows_of(shard)
 
     def drop(self, partitions: list[Partition]) -> None:
         """These will not be made in this run."""
-        for one in partitions:
-            self._left.pop(one, None)
+        for asset, shard in partitions:
+            if (asset, shard) in self._left:
+                del self._left[asset, shard]
+                self._rows_left[asset] -= self._rows_of(shard)
 
     def left(self) -> tuple[float, bool]:
         """(seconds left, whether every asset that is left has been measured): several processes share the work as
         they did until now."""
-        work = sum(
-            self._seconds[asset] / self._measured[asset] * max(1, self._rows.get(shard, 1))
-            for asset, shard in self._left
-            if self._measured.get(asset)
-        )
+        left = {asset: rows for asset, rows in self._rows_left.items() if rows}
+        known = [asset for asset in left if self._measured.get(asset)]
+        work = sum(self._seconds[asset] / self._measured[asset] * left[asset] for asset in known)
         spent = sum(self._seconds.values())
         pace = (self._clock() - self._started) / spent if spent else 1.0
-        return work * pace, all(self._measured.get(asset) for asset, _ in self._left)
+        return work * pace, len(known) == len(left)
+
+    def _rows_of(self, shard: str) -> int:
+        return max(1, self._rows.get(shard, 1))
 
     def __str__(self) -> str:
         if not self.done or not self._left:
