@@ -9,6 +9,7 @@ what was made before then speaks of an older set. Dagster runs checks of single 
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def failing(
 def in_doubt(catalog: Catalog, instance: dg.DagsterInstance) -> bool:
     """Whether what was last said of an asset as a whole (its total, or that it holds an older set) is no longer so."""
     # What has just been planned with is not asked for again: on a remote root each look at a file is a request.
-    said = _as_a_whole(catalog, catalog.done)
+    said = _as_a_whole(catalog, cache(catalog.done))  # each asset asks for the partitions of all that it is made from
     for key, now in said.items():
         known = last_said(instance, key)
         if known is None and not any(catalog.record(name, shard) for name, shard in _partitions(catalog, key)):
