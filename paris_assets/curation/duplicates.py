@@ -47,17 +47,19 @@ def find_duplicates(
     published: pl.DataFrame | None = None,
     vectors: Vectors | None = None,
     scratch: Path | None = None,
+    thumbnails: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     """Group all images that passed the rules, over all shards.
 
     Args:
-        images: one row per occurrence: `image_id`, `shard` (str), `source_row`, `phash` (uint64), `thumbnail`
-            (uint8 array of PerceptualHash), `width`, `height`, and `aesthetic` if there is one. Thumbnails are read
-            only for images that some hash is close to.
+        images: one row per occurrence: `image_id`, `shard` (str), `source_row`, `phash` (uint64), `width`, `height`,
+            and `aesthetic` if there is one.
         settings: radius and smallest correlation.
         published: rows of an earlier result on some of these images, which must not change: they come back as they are.
         vectors: of these images and perhaps of others, where they are compared.
         scratch: local folder in which pairs and vectors lie meanwhile; by default the system's.
+        thumbnails: `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of others, by
+            default in `images`; read only for images that some hash is close to.
 
     Returns:
         **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
@@ -69,13 +71,16 @@ def find_duplicates(
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
     """
+    thumbnails = images.lazy() if thumbnails is None else thumbnails
+    if "thumbnail" not in (known := thumbnails.collect_schema()):
+        raise ValueError(f"duplicates need the columns ['thumbnail'], which are missing from {sorted(known)}")
     occurrences = _occurrences(images, published)
     ranked = occurrences.filter(pl.col("primary")).sort("rank")
     folder = scratch or Path(gettempdir())
     near = None if vectors is None else NearVectors(ranked["image_id"], vectors, folder)
     ties = near.ties() if near else np.zeros((0, 2), np.int64)
     with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
-        keeper, alike = _keepers(images, ranked, settings, near, ties, folder)
+        keeper, alike = _keepers(thumbnails, ranked, settings, near, ties, folder)
     ids, hashes = ranked["image_id"], ranked["phash"].fill_null(0).to_numpy()
     members = pl.DataFrame(
         {
@@ -121,7 +126,7 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | 
     `published_keeper` (its image_id) and `published_group` of published images."""
     table = images.lazy()
     present = table.collect_schema()
-    missing = [name for name in (*_LIGHT[:-1], "thumbnail") if name not in present]
+    missing = [name for name in _LIGHT[:-1] if name not in present]
     if missing:
         raise ValueError(f"duplicates need the columns {missing}, which are missing from {sorted(present)}")
     if "aesthetic" not in present:
@@ -154,7 +159,7 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | 
 
 
 def _keepers(
-    images: pl.DataFrame | pl.LazyFrame,
+    thumbnails: pl.LazyFrame,
     ranked: pl.DataFrame,
     settings: Duplicates,
     near: NearVectors | None,
@@ -175,7 +180,7 @@ def _keepers(
     rows, bucket, alike = hashed[taking_part], bucket[taking_part], np.ones(len(ranked), bool)
     if len(rows) == 0:
         return keeper, alike
-    gallery = Gallery(images, ranked[rows], settings.verify_correlation, owner[rows] == rows, near, rows)
+    gallery = Gallery(thumbnails, ranked[rows], settings.verify_correlation, owner[rows] == rows, near, rows)
     # Images with one pHash (thousands, when they are flat) meet the others through their leaders only.
     leader = gallery.stars(bucket)
     ties = np.concatenate([np.stack([rows, owner[rows]], axis=1), ties])
