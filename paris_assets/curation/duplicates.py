@@ -72,8 +72,10 @@ def find_duplicates(
         ValueError: a missing column, or a published row of an image that is not there.
     """
     thumbnails = images.lazy() if thumbnails is None else thumbnails
-    if "thumbnail" not in (known := thumbnails.collect_schema()):
-        raise ValueError(f"duplicates need the columns ['thumbnail'], which are missing from {sorted(known)}")
+    present = {*images.lazy().collect_schema(), *thumbnails.collect_schema()}
+    missing = [name for name in (*_LIGHT[:-1], "thumbnail") if name not in present]
+    if missing:
+        raise ValueError(f"duplicates need the columns {missing}, which are missing from {sorted(present)}")
     occurrences = _occurrences(images, published)
     ranked = occurrences.filter(pl.col("primary")).sort("rank")
     folder = scratch or Path(gettempdir())
@@ -125,11 +127,7 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | 
     """Light columns with `rank` of each image, its `primary` occurrence (the published keeper's, else the first), and
     `published_keeper` (its image_id) and `published_group` of published images."""
     table = images.lazy()
-    present = table.collect_schema()
-    missing = [name for name in _LIGHT[:-1] if name not in present]
-    if missing:
-        raise ValueError(f"duplicates need the columns {missing}, which are missing from {sorted(present)}")
-    if "aesthetic" not in present:
+    if "aesthetic" not in table.collect_schema():
         table = table.with_columns(aesthetic=pl.lit(None, pl.Float64))
     light = table.select(_LIGHT).collect()
     published = pl.DataFrame(schema=SCHEMA) if published is None else published
