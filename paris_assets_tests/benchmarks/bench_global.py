@@ -32,6 +32,7 @@ from paris_assets.curation.verdicts import Measured, judged
 from paris_assets.settings.clusters import Clusters
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
+from paris_assets_tests.fixtures.small_world import picture
 
 COPY_DIMENSIONS, CLUSTER_DIMENSIONS, SIGNALS = 256, 1024, 30
 CENTRES = 1000
@@ -108,16 +109,18 @@ def clusters(tables: Callable[[str], Shards]) -> Output:
 
 
 def report(tables: Callable[[str], Shards]) -> Output:
-    """`curation_report` without pictures."""
+    """`curation_report`, with one picture on either side of each bound."""
     rules = [{"name": name, "column": name, "min": 0.01} for name in DECODED]
-    settings = Curation.model_validate({"signal_rules": rules, "score_rules": [], "report_pictures": 0})
+    settings = Curation.model_validate({"signal_rules": rules, "score_rules": [], "report_pictures": 1})
     source, ledger, signals, verdicts = map(tables, ("source_rows", "raw_images", "image_signals", "filtered_images"))
 
     def of(shard: str) -> pl.LazyFrame:
         return judged(Measured(source[shard], ledger[shard], signals[shard], None), verdicts[shard])
 
     nobody = DUPLICATE_GROUPS.frame().lazy()
-    return reported((of(shard) for shard in ledger.keys), nobody, None, [], lambda _: b"", settings, Duplicates())
+    return reported(
+        (of(shard) for shard in ledger.keys), nobody, None, [], lambda _: picture(0), settings, Duplicates()
+    )
 
 
 STEPS: dict[str, Callable[[Callable[[str], Shards]], Output]] = {
