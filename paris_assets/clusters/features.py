@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.storage.shards import Shards
 
 BATCH_ROWS = 65_536
+IN_MEMORY = 2 << 30
 Chunk = tuple[Sequence[str], np.ndarray, np.ndarray | None]
 """image_ids (n), image vectors (n, D), text vectors (n, Dt) or None where the settings do not ask for text."""
 
@@ -78,10 +81,13 @@ def join(image_ids: Sequence[str], image: np.ndarray | None, text: np.ndarray | 
     return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
 
-def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Clusters) -> np.ndarray:
+def collect(
+    chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Clusters, scratch: Path | None = None
+) -> np.ndarray:
     """Joined vectors of ``image_ids`` (N), in that order, from chunks in any order that may hold more images.
 
-    Only one chunk and the (N, D) float32 result are in memory: 3 GB for the default million of 768-d vectors.
+    Only one chunk and the (N, D) float32 result are in memory: 3 GB for a million of 768-d vectors. Given a folder, a
+    result of more than ``IN_MEMORY`` bytes lies in a file there, which has no name and ends with the result.
 
     Raises:
         ValueError: there are no ids, one comes twice or never, or a chunk cannot be joined.
@@ -105,7 +111,7 @@ def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Cluster
             raise BrokenInvariant(f"image_id {names[int(again.argmax())]} has more than one vector: ids must be unique")
         joined = join(names, *[None if part is None else part[rows] for part in (image, text)], settings=settings)
         if vectors is None:
-            vectors = np.empty((len(image_ids), joined.shape[1]), dtype=np.float32)
+            vectors = _room(len(image_ids), joined.shape[1], scratch)
         if joined.shape[1] != vectors.shape[1]:
             raise ValueError(f"vectors of {joined.shape[1]} and of {vectors.shape[1]} dimensions cannot be joined")
         vectors[target], filled[target] = joined, True
@@ -113,6 +119,14 @@ def collect(chunks: Iterable[Chunk], image_ids: Sequence[str], settings: Cluster
         missing = [name for name, done in zip(image_ids, filled, strict=True) if not done]
         raise BrokenInvariant(f"{len(missing)} of {len(image_ids)} images have no vector, first: {missing[:3]}")
     return vectors
+
+
+def _room(count: int, dimensions: int, scratch: Path | None) -> np.ndarray:
+    """(count, dimensions) float32, to be filled."""
+    if scratch is None or 4 * count * dimensions <= IN_MEMORY:
+        return np.empty((count, dimensions), np.float32)
+    with TemporaryFile(dir=scratch) as file:  # the map keeps it open
+        return np.memmap(file, np.float32, "w+", shape=(count, dimensions))
 
 
 def _first(values: np.ndarray) -> np.ndarray:

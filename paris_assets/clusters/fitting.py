@@ -27,18 +27,19 @@ def fitted(images: Shards, texts: Shards | None, settings: Clusters, seed: int) 
         images: `image_embeddings`.
         texts: `text_embeddings` where the settings cluster on text.
     """
-    ids = images.frame().select("image_id").collect()["image_id"]
-    chosen = choose(ids, settings.max_train, seed)
-    matrix = collect(vectors(images, texts), chosen, settings)
-    model = fit(matrix, settings, seed, len(ids))
-    output = Output(rows_in=len(ids), facts={**_facts(model), "shards": list(images.keys)})
+    output = Output(facts={"shards": list(images.keys)})
 
     def rows(standing: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
+        ids = images.frame().select("image_id").collect()["image_id"]
+        chosen = choose(ids, settings.max_train, seed)
+        matrix = collect(vectors(images, texts), chosen, settings, output.scratch)
+        model = fit(matrix, settings, seed, len(ids))
         kept = model if standing is None else numbered_as(model, read_model(standing.collect()), matrix)
+        output.rows_in = len(ids)
         output.facts |= _facts(kept)
         yield model_frame(kept)
 
-    output.rows = rows if settings.keep_numbers else [model_frame(model)]
+    output.rows = rows if settings.keep_numbers else rows(None)
     return output
 
 

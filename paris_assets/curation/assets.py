@@ -182,7 +182,7 @@ def curation_report(
         return judged(measured, filtered_images[shard])
 
     return reported(
-        pl.concat([of(shard) for shard in raw_images.keys]),
+        (of(shard) for shard in raw_images.keys),
         duplicate_groups,
         None if score_quantiles is None else score_quantiles.collect(),
         with_words(account(stage_counts(records, set(records.keys) - TELLING))),

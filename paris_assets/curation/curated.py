@@ -28,7 +28,7 @@ def kept_occurrences(
         ledger.filter(pl.col("status") == "ok")
         .select("image_id", "source_row", "width", "height")
         .join(kept, on="image_id", how="semi")
-        .join(signals.select("image_id", "phash", "thumbnail"), on="image_id")
+        .join(signals.select("image_id", "phash"), on="image_id")
         .join(aesthetic, on="source_row", how="left")
     )
 

@@ -47,17 +47,19 @@ def find_duplicates(
     published: pl.DataFrame | None = None,
     vectors: Vectors | None = None,
     scratch: Path | None = None,
+    thumbnails: pl.LazyFrame | None = None,
 ) -> pl.DataFrame:
     """Group all images that passed the rules, over all shards.
 
     Args:
-        images: one row per occurrence: `image_id`, `shard` (str), `source_row`, `phash` (uint64), `thumbnail`
-            (uint8 array of PerceptualHash), `width`, `height`, and `aesthetic` if there is one. Thumbnails are read
-            only for images that some hash is close to.
+        images: one row per occurrence: `image_id`, `shard` (str), `source_row`, `phash` (uint64), `width`, `height`,
+            and `aesthetic` if there is one.
         settings: radius and smallest correlation.
         published: rows of an earlier result on some of these images, which must not change: they come back as they are.
         vectors: of these images and perhaps of others, where they are compared.
         scratch: local folder in which pairs and vectors lie meanwhile; by default the system's.
+        thumbnails: `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of others, by
+            default in `images`; read only for images that some hash is close to.
 
     Returns:
         **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
@@ -69,13 +71,18 @@ def find_duplicates(
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
     """
+    thumbnails = images.lazy() if thumbnails is None else thumbnails
+    present = {*images.lazy().collect_schema(), *thumbnails.collect_schema()}
+    missing = [name for name in (*_LIGHT[:-1], "thumbnail") if name not in present]
+    if missing:
+        raise ValueError(f"duplicates need the columns {missing}, which are missing from {sorted(present)}")
     occurrences = _occurrences(images, published)
     ranked = occurrences.filter(pl.col("primary")).sort("rank")
     folder = scratch or Path(gettempdir())
     near = None if vectors is None else NearVectors(ranked["image_id"], vectors, folder)
     ties = near.ties() if near else np.zeros((0, 2), np.int64)
     with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
-        keeper, alike = _keepers(images, ranked, settings, near, ties, folder)
+        keeper, alike = _keepers(thumbnails, ranked, settings, near, ties, folder)
     ids, hashes = ranked["image_id"], ranked["phash"].fill_null(0).to_numpy()
     members = pl.DataFrame(
         {
@@ -120,11 +127,7 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | 
     """Light columns with `rank` of each image, its `primary` occurrence (the published keeper's, else the first), and
     `published_keeper` (its image_id) and `published_group` of published images."""
     table = images.lazy()
-    present = table.collect_schema()
-    missing = [name for name in (*_LIGHT[:-1], "thumbnail") if name not in present]
-    if missing:
-        raise ValueError(f"duplicates need the columns {missing}, which are missing from {sorted(present)}")
-    if "aesthetic" not in present:
+    if "aesthetic" not in table.collect_schema():
         table = table.with_columns(aesthetic=pl.lit(None, pl.Float64))
     light = table.select(_LIGHT).collect()
     published = pl.DataFrame(schema=SCHEMA) if published is None else published
@@ -154,7 +157,7 @@ def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | 
 
 
 def _keepers(
-    images: pl.DataFrame | pl.LazyFrame,
+    thumbnails: pl.LazyFrame,
     ranked: pl.DataFrame,
     settings: Duplicates,
     near: NearVectors | None,
@@ -175,7 +178,7 @@ def _keepers(
     rows, bucket, alike = hashed[taking_part], bucket[taking_part], np.ones(len(ranked), bool)
     if len(rows) == 0:
         return keeper, alike
-    gallery = Gallery(images, ranked[rows], settings.verify_correlation, owner[rows] == rows, near, rows)
+    gallery = Gallery(thumbnails, ranked[rows], settings.verify_correlation, owner[rows] == rows, near, rows)
     # Images with one pHash (thousands, when they are flat) meet the others through their leaders only.
     leader = gallery.stars(bucket)
     ties = np.concatenate([np.stack([rows, owner[rows]], axis=1), ties])

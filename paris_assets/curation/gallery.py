@@ -21,7 +21,7 @@ class Gallery:
     """Thumbnails of ranked images, of which two agree that show the same picture, or have close vectors.
 
     Args:
-        images: what thumbnails are read from.
+        stored: `image_id` and `thumbnail` of these images and perhaps of others.
         ranked: the images, in order of rank.
         published: (N,) bool, those that stay keepers.
         near: vectors of these and of other images, where they are compared.
@@ -33,7 +33,7 @@ class Gallery:
 
     def __init__(
         self,
-        images: pl.DataFrame | pl.LazyFrame,
+        stored: pl.LazyFrame,
         ranked: pl.DataFrame,
         min_correlation: float,
         published: np.ndarray,
@@ -41,8 +41,8 @@ class Gallery:
         rows: np.ndarray,
     ) -> None:
         wanted = pl.col("image_id").is_in(ranked["image_id"].implode())
-        stored = images.lazy().select("image_id", "thumbnail").filter(wanted).unique("image_id").collect()
-        thumbnails = ranked.join(stored, on="image_id", how="left", maintain_order="left")
+        own = stored.select("image_id", "thumbnail").filter(wanted).unique("image_id").collect()
+        thumbnails = ranked.join(own, on="image_id", how="left", maintain_order="left")
         without = thumbnails.filter(pl.col("thumbnail").is_null())["image_id"]
         if len(without):
             raise ValueError(f"{len(without)} images have a pHash but no thumbnail, {without[0]} among them")

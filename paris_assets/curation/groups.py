@@ -32,19 +32,19 @@ def grouped(
     """
     output, shards = Output(), list(raw_images.keys)
 
-    def occurrences(shard: str) -> pl.LazyFrame:
+    def occurrences(shard: str) -> pl.DataFrame:
         aesthetic = source_rows[shard].select("source_row", "aesthetic")
         kept = kept_occurrences(raw_images[shard], filtered_images[shard], image_signals[shard], aesthetic)
-        return kept.with_columns(pl.lit(shard).alias("shard"))
+        return kept.with_columns(pl.lit(shard).alias("shard")).collect()
 
     def find(standing: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         keeps = standing is not None and settings.growth == "keep_published"
         published = standing.collect() if standing is not None and keeps else None
-        images = pl.concat([occurrences(shard) for shard in shards])
+        images = pl.concat([occurrences(shard) for shard in shards])  # a plan over all shards takes longer to make
         if published is not None:
             published = _still_there(published, images)
         vectors = _compared(picture_embeddings, copy_embeddings, image_signals, shards, settings)
-        groups = find_duplicates(images, settings, published, vectors, output.scratch)
+        groups = find_duplicates(images, settings, published, vectors, output.scratch, image_signals.frame())
         further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
         texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
         groups = add_alternative_texts(groups, texts, published)
@@ -62,9 +62,9 @@ def grouped(
     return output
 
 
-def _still_there(published: pl.DataFrame, images: pl.LazyFrame) -> pl.DataFrame:
+def _still_there(published: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
     """Published rows of images that were not taken down, in groups whose keeper was not either."""
-    there = images.select("image_id", "shard", "source_row").collect()
+    there = images.select("image_id", "shard", "source_row")
     rows = published.join(there, on=["image_id", "shard", "source_row"], how="semi", maintain_order="left")
     return rows.filter(pl.col("keeper").any().over("group_id"))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
 from paris_assets.config import Curation, Duplicates
 from paris_assets.curation.bounds import Bound, bounds_of, sides
@@ -16,14 +17,16 @@ from paris_assets.curation.schema import CURATION_REPORT
 from paris_assets.curation.shown_groups import doubtful_groups, largest_groups
 from paris_assets.pages.environment import pages
 from paris_assets.pages.pictures import Pictures
+from paris_assets.rules.columns import VERDICTS
 from paris_assets.storage.output import Output
 
 PAGE = "analysis/curation_report.html"
+TOLD = ("image_id", "undecodable", *VERDICTS)
 NO_MEASURES = ("source_row", "phash", "dhash", "value")
 
 
 def reported(
-    images: pl.LazyFrame,
+    shards: Iterable[pl.LazyFrame],
     groups: pl.LazyFrame,
     quantiles: pl.DataFrame | None,
     steps: Sequence[dict[str, Any]],
@@ -34,16 +37,18 @@ def reported(
     """Rows of `curation_report`, one per bound, and the page.
 
     Args:
-        images: of all shards, every fetched image with its verdict and all that rules see (``verdicts.judged``).
+        shards: of each, every fetched image with its verdict and all that rules see (``verdicts.judged``).
         groups: `duplicate_groups`.
         quantiles: `score_quantiles`, or None.
         steps: the account of the run, see ``dag.flow.with_words``.
         read: image_id -> file bytes.
     """
     bounds = bounds_of(settings, quantiles)
-    output = Output(rows_in=images.select(pl.len()).collect().item())
+    output = Output()
 
     def write() -> Iterator[pl.DataFrame]:
+        images = _in_one_file(shards, output.scratch / "judged.parquet")
+        output.rows_in = images.select(pl.len()).collect().item()
         bounded = dict.fromkeys(bound.column for bound in bounds)
         histograms = [_histogram(images, column, bounds) for column in bounded]
         others = [_histogram(images, column, ()) for column in _measured(images) if column not in bounded]
@@ -66,6 +71,22 @@ def reported(
 
     output.rows = write()
     return output
+
+
+def _in_one_file(shards: Iterable[pl.LazyFrame], path: Path) -> pl.LazyFrame:
+    """Columns that the report looks at, one after the other: each look at the tables themselves would join those of
+    every shard again."""
+    writer: pq.ParquetWriter | None = None
+    for images in shards:
+        kinds = images.collect_schema()
+        rows = images.select(name for name, kind in kinds.items() if kind.is_numeric() or name in TOLD).collect()
+        table = rows.to_arrow()
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    if writer is None:
+        raise ValueError("there is no shard to report on")
+    writer.close()
+    return pl.scan_parquet(path)
 
 
 def _page(values: dict[str, Any]) -> str:

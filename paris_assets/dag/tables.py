@@ -44,7 +44,8 @@ class Tables:
         catalog = self.catalog
         missing = [shard for shard in shards if catalog.record(asset, shard) is None]
         if missing and catalog.profile.allow_missing_shards and len(missing) < len(shards):
-            shards = [shard for shard in shards if shard not in set(missing)]
+            absent = set(missing)
+            shards = [shard for shard in shards if shard not in absent]
         elif missing or not shards:
             raise catalog.not_made([f"{asset}/{shard}" for shard in missing] or [asset])
         for shard in shards:

@@ -2,7 +2,7 @@
 
 Commit records decide here as they do there. Dagster's automation conditions see that a global asset is new, but not
 which shards' part of it has changed: they would make every shard again, or leave shards that changed as they are.
-Over 10,000 shards one evaluation of them took 79 s of processor time; a look of this takes 5 s (`bench_automation`).
+Over 10,000 shards one evaluation of them took 79 s of processor time; a look of this takes 5 s (`bench_instance`).
 """
 
 from __future__ import annotations

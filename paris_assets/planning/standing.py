@@ -71,7 +71,8 @@ def _first(catalog: Catalog, partitions: list[str]) -> list[str]:
 def _speaks_of(catalog: Catalog, asset: str, done: Done) -> str:
     shards, record = catalog.shards(), catalog.record(asset)
     if record and catalog.graph[asset].refit_on_settings_only:
-        later = [shard for shard in shards if shard not in record.facts["shards"]]
+        fitted_on = set(record.facts["shards"])
+        later = [shard for shard in shards if shard not in fitted_on]
         if not later:
             return f"Fitted on {len(shards)} of {len(shards)} shards."
         return (

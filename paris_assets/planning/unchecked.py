@@ -9,6 +9,7 @@ what was made before then speaks of an older set. Dagster runs checks of single 
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def failing(
 def in_doubt(catalog: Catalog, instance: dg.DagsterInstance) -> bool:
     """Whether what was last said of an asset as a whole (its total, or that it holds an older set) is no longer so."""
     # What has just been planned with is not asked for again: on a remote root each look at a file is a request.
-    said = _as_a_whole(catalog, catalog.done)
+    said = _as_a_whole(catalog, cache(catalog.done))  # each asset asks for the partitions of all that it is made from
     for key, now in said.items():
         known = last_said(instance, key)
         if known is None and not any(catalog.record(name, shard) for name, shard in _partitions(catalog, key)):
@@ -125,7 +126,7 @@ def look(checks: Sequence[TableCheck], last: str | None) -> dg.JobDefinition:
         catalog.refresh()
         told = report_finished(catalog, context.instance)
         waiting = not_judged(catalog, context.instance, checks)
-        waiting += [one for one in failing(catalog, context.instance, checks) if one not in waiting]
+        waiting = list(dict.fromkeys([*waiting, *failing(catalog, context.instance, checks)]))
         context.log.info(f"told Dagster of {told} finished partitions; {len(waiting)} checks are to be made")
         yield from _judged(context, catalog, waiting, {name: getattr(context.resources, name) for name in names})
         for key, said in _as_a_whole(catalog, what_is_done(catalog, catalog.shards())).items():

@@ -122,10 +122,11 @@ def selected_shards(registry: pl.DataFrame, request: Request) -> list[str]:
         UnknownName: a shard that is not registered.
     """
     shards = registry["shard"].to_list()
-    unknown = sorted(set(request.shards) - set(shards))
+    wanted = set(request.shards)
+    unknown = sorted(wanted - set(shards))
     if unknown:
         raise UnknownName(f"--shards: no shard {', '.join(unknown)}; registered are {shards[0]} to {shards[-1]}")
-    return [shard for shard in shards if not request.shards or shard in request.shards]
+    return [shard for shard in shards if not wanted or shard in wanted]
 
 
 def require_enough_rows(catalog: Catalog, request: Request, registry: pl.DataFrame) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.clusters import features
 from paris_assets.clusters.features import NoVectors, choose, collect, join, vectors
 from paris_assets.config import Clusters
 from paris_assets.errors import BrokenInvariant
@@ -89,3 +92,16 @@ def test_captions_without_a_vector_are_refused_with_what_to_set() -> None:
     texts = pl.DataFrame({"image_id": ["a"], "tokens": [3]})
     with pytest.raises(NoVectors, match=r"gives no vector per caption: --set text\.pooled=masked_mean"):
         list(vectors(Shards.of({"0": images}), Shards.of({"0": texts})))
+
+
+def test_a_matrix_that_lies_in_a_file_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [f"{number:032x}" for number in range(50)]
+    halves = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float16)
+    chunks = [(ids[start : start + 20], halves[start : start + 20], None) for start in (40, 0, 20)]
+    in_memory = collect(chunks, ids[5:], Clusters(), tmp_path)
+    monkeypatch.setattr(features, "IN_MEMORY", 0)
+    in_file = collect(chunks, ids[5:], Clusters(), tmp_path)
+    assert not isinstance(in_memory, np.memmap)
+    assert isinstance(in_file, np.memmap)
+    assert np.array_equal(in_memory, in_file)
+    assert not list(tmp_path.iterdir()), "the file has no name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import dagster as dg
@@ -210,6 +211,28 @@ def test_time_left_comes_from_rows_and_measured_rates() -> None:
     estimate.drop([("latents", "b"), ("captions", "a"), ("captions", "a")])
     assert (estimate.total, estimate.left()) == (2, (15.0, True))
     assert [duration(seconds) for seconds in (45, 200, 7500)] == ["45 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_what_is_left_is_counted_as_partitions_come_and_go() -> None:
+    rows = {f"{number:05d}": 1 + number % 7 for number in range(30)}
+    random, now, known = Random(0), [0.0], set[str]()
+    estimate = Estimate(rows, lambda: now[0])
+    estimate.expect([(asset, shard) for asset in ("captions", "latents") for shard in rows])
+    large = [("captions", shard) for shard in rows if rows[shard] > 2]
+    estimate.expect(large, of=("captions",))
+    left = {*large, *(("latents", shard) for shard in rows)}
+    for asset, shard in random.sample(sorted(left), 25):
+        left.remove((asset, shard))
+        if random.random() < 0.3:
+            estimate.drop([(asset, shard), (asset, shard)])
+            continue
+        estimate.begin(asset, shard)
+        now[0] += 2.0 * rows[shard]  # the only work there is, so that the pace is that of one process
+        estimate.end(asset, shard, made=True)
+        known.add(asset)
+        seconds, certain = estimate.left()
+        assert seconds == pytest.approx(sum(2.0 * rows[one[1]] for one in left if one[0] in known))
+        assert certain == ({one[0] for one in left} <= known)
 
 
 def test_batch_advice_goes_by_memory() -> None:
