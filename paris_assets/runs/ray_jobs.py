@@ -8,9 +8,11 @@ ends no run that may be at work; and nothing of a job's environment, passwords a
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -123,7 +125,7 @@ class JobLauncher(RayRunLauncher):
         always = {name: getattr(self, name) for name in KINDS if getattr(self, name)}
         needs = most([always, *self._needs.of(run, self._instance)])
         tags = {**run.tags, USER_DEFINED_RAY_KEY: json.dumps({**needs, **asked})}
-        super()._launch_ray_job(submission_id, entrypoint, run.with_tags(tags))
+        super()._launch_ray_job(submission_id, f"{_found_first(run)} {entrypoint}", run.with_tags(tags))
 
     def _waits(self, run_id: str) -> bool:
         """Whether the job of a run has found no place on the cluster so far."""
@@ -154,6 +156,13 @@ def most(needs: list[Resources]) -> dict[str, float]:
         for name, amount in need.items():
             found[name] = max(found.get(name, 0), amount)
     return found
+
+
+def _found_first(run: dg.DagsterRun) -> str:
+    """So that a node has Dagster's command where the code server has it, or on its own PATH: Ray itself leaves PATH as
+    the shell of `ray start` had it, and an environment that is not activated is not in it."""
+    origin = run.job_code_origin
+    return f'PATH={shlex.quote(str(Path(origin.executable_path).parent))}:"$PATH"' if origin else ""
 
 
 def _job_of(run_id: str) -> str:

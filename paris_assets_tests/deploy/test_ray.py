@@ -167,7 +167,7 @@ def test_a_job_is_dagsters_command_with_what_its_assets_need(
     run = launching.launch("source_rows")
     (sent,) = launching.server.submitted
     assert sent["submission_id"] == f"dagster-run-{run.run_id}"
-    assert sent["entrypoint"].startswith("dagster api execute_run '{")
+    assert sent["entrypoint"].startswith("PATH=.:\"$PATH\" dagster api execute_run '{")
     assert sent["runtime_env"]["env_vars"].items() >= {"PARIS_TEST_GIVEN": "given", "KEY": "value"}.items()
     assert _resources(sent) == {"cpus": 2}
     launching.launch("latents")
