@@ -100,7 +100,9 @@ class Launching:
     def launch(self, *assets: str, **tags: str) -> dg.DagsterRun:
         """A run that makes these assets, as the launcher leaves it."""
         pointer = ModuleCodePointer(definitions.__name__, "defs", None)
-        origin = JobPythonOrigin(self._job.name, RepositoryPythonOrigin("python", pointer, None, ["dagster"], {}))
+        origin = JobPythonOrigin(
+            self._job.name, RepositoryPythonOrigin("/opt/my venv/bin/python", pointer, None, ["dagster"], {})
+        )
         run = self.instance.create_run_for_job(
             self._job.get_subset(asset_selection={dg.AssetKey(name) for name in assets}),
             asset_selection=frozenset(dg.AssetKey(name) for name in assets),
@@ -167,7 +169,7 @@ def test_a_job_is_dagsters_command_with_what_its_assets_need(
     run = launching.launch("source_rows")
     (sent,) = launching.server.submitted
     assert sent["submission_id"] == f"dagster-run-{run.run_id}"
-    assert sent["entrypoint"].startswith("PATH=.:\"$PATH\" dagster api execute_run '{")
+    assert sent["entrypoint"].startswith("PATH='/opt/my venv/bin':\"$PATH\" dagster api execute_run '{")
     assert sent["runtime_env"]["env_vars"].items() >= {"PARIS_TEST_GIVEN": "given", "KEY": "value"}.items()
     assert _resources(sent) == {"cpus": 2}
     launching.launch("latents")
