@@ -21,8 +21,8 @@ EXAMPLES = {
 }
 LINT = (
     "Looks into tars and MDS shards, of this project or any other: names, order of members, arrays, JSON, hashes, and\n"
-    "what shows only when files are held against each other. One line per problem. Status 0: none, 1: problems, 2: not\n"
-    "looked into."
+    "what shows only when files are held against each other. One line per problem. Status 0: none, 1: problems,\n"
+    "2: not looked into."
 )
 DIFF = (
     "Explains what changed: settings, code, models, source rows, counts and rejects of every stage, files; between\n"

@@ -16,8 +16,8 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import get_user_defined_k8s_config
 from kubernetes.utils import parse_quantity
 
-from paris_assets.definitions import ASSETS
-from paris_assets.errors import UsageError, did_you_mean
+from paris_assets.errors import UsageError
+from paris_assets.runs.asset_needs import AssetNeeds, needs_field
 
 Resources = Mapping[str, Mapping[str, Any]]
 """`requests` or `limits` -> name of a resource -> quantity, as Kubernetes has them."""
@@ -40,18 +40,14 @@ class PodLauncher(K8sRunLauncher):
     """
 
     def __init__(self, assets: Any = None, pools: Any = None, resources: Any = None, **settings: Any) -> None:
-        self._of_assets: Mapping[str, Resources] = assets or {}
-        self._of_pools: Mapping[str, Resources] = pools or {}
-        known = {asset.name: asset.pool for asset in ASSETS}
-        _refuse_unknown("assets", self._of_assets, known)
-        _refuse_unknown("pools", self._of_pools, {pool for pool in known.values() if pool})
-        most([*self._of_assets.values(), *self._of_pools.values(), resources or {}])
+        self._needs: AssetNeeds[Resources] = AssetNeeds(assets or {}, pools or {})
+        most([*self._needs.assets.values(), *self._needs.pools.values(), resources or {}])
         super().__init__(resources=resources, **settings)
 
     @classmethod
     def config_type(cls) -> Any:
         """That of Dagster's launcher, and ours."""
-        needs = dg.Field(dg.Map(str, _RESOURCES), is_required=False, description="name -> requests and limits")
+        needs = needs_field(_RESOURCES, "requests and limits")
         return {**super().config_type(), "assets": needs, "pools": needs}
 
     def get_container_context_for_run(self, dagster_run: dg.DagsterRun) -> K8sContainerContext:
@@ -59,15 +55,8 @@ class PodLauncher(K8sRunLauncher):
         context = super().get_container_context_for_run(dagster_run)
         if "resources" in get_user_defined_k8s_config(dagster_run.tags).container_config:
             return context
-        return context.merge(K8sContainerContext(resources=most([self.resources, *self._needs(dagster_run)])))
-
-    def _needs(self, run: dg.DagsterRun) -> list[Resources]:
-        """What the assets need that a run makes."""
-        if run.execution_plan_snapshot_id is None:
-            return []
-        plan = self._instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
-        made = [step for step in plan.steps if step.key in plan.step_keys_to_execute]
-        return [self._of_assets.get(step.key, self._of_pools.get(step.pool or "", {})) for step in made]
+        needs = [self.resources, *self._needs.of(dagster_run, self._instance)]
+        return context.merge(K8sContainerContext(resources=most(needs)))
 
 
 def most(needs: Iterable[Resources]) -> dict[str, dict[str, str]]:
@@ -101,13 +90,3 @@ def _amount(name: str, quantity: str) -> Decimal:
             f"run_launcher in dagster.yaml asks for {name}: {quantity}: give a quantity as Kubernetes has "
             "them, such as 500m, 4 or 16Gi"
         ) from error
-
-
-def _refuse_unknown(setting: str, given: Iterable[str], known: Iterable[str]) -> None:
-    names = sorted(known)
-    for name in given:
-        if name not in names:
-            raise UsageError(
-                f"{setting} of run_launcher in dagster.yaml names {name}{did_you_mean(name, names)}: it has to be one "
-                f"of {', '.join(names)}"
-            )

@@ -46,6 +46,9 @@ query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
 LAUNCH_BACKFILL = """
 mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+TERMINATE = """
+mutation($id: String!) { terminateRun(runId: $id) {
+  __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
 RETRY_BACKFILL = """
 mutation($params: ReexecutionParams!) { reexecutePartitionBackfill(reexecutionParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
@@ -150,6 +153,10 @@ class UserInterface:
         assert said["__typename"] == "LaunchBackfillSuccess", said
         return said["backfillId"]
 
+    def terminate(self, run: str) -> dict[str, Any]:
+        """Press "Terminate" on a run's page; what it says."""
+        return self.ask(TERMINATE, id=run)["terminateRun"]
+
     def ended_backfill(self, backfill: str, within_s: float = 240) -> dict[str, Any]:
         """A backfill when it has ended."""
 
@@ -171,43 +178,48 @@ def until(look: Callable[[], Found | None], within_s: float, what: str) -> Found
     raise TimeoutError(f"waited {within_s:.0f} s for {what}")
 
 
-def environment(root: Path) -> dict[str, str]:
-    """Variables of a process that works on a root through Dagster's own commands."""
+def environment(root: Path | str, home: Path | None = None) -> dict[str, str]:
+    """Variables of a process that works on a root through Dagster's own commands.
+
+    Args:
+        home: Dagster's, where it is not that of a local root.
+    """
     return {
         **os.environ,
         "PARIS_ROOT": str(root),
-        "DAGSTER_HOME": str(root / ".dagster"),
+        "DAGSTER_HOME": str(home or Path(root) / ".dagster"),
         "PYTHONPATH": str(PROJECT),
         "OMP_NUM_THREADS": "1",
     }
 
 
 @contextmanager
-def daemon(root: Path) -> Iterator[None]:
+def daemon(root: Path | str, home: Path | None = None) -> Iterator[None]:
     """The daemon on a root: the queue, backfills, sensors and run monitoring."""
-    with process([sys.executable, "-c", DAEMON], root):
+    with process([sys.executable, "-c", DAEMON], root, home):
         yield
 
 
 @contextmanager
-def user_interface(root: Path) -> Iterator[UserInterface]:
+def user_interface(root: Path | str, home: Path | None = None) -> Iterator[UserInterface]:
     """The web server on a root."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [str(Path(sys.executable).parent / "dagster-webserver"), "-w", "workspace.yaml", "-p", str(port)]
-    with process(command, root):
+    with process(command, root, home):
         found = UserInterface(f"http://127.0.0.1:{port}")
-        until(found.answers, 180, "the web server")
+        until(found.answers, 600, "the web server")
         yield found
 
 
 @contextmanager
-def process(command: list[str], root: Path) -> Iterator[None]:
+def process(command: list[str], root: Path | str, home: Path | None = None) -> Iterator[None]:
     """A process of Dagster's on a root until the context ends; what it says goes to a log in Dagster's home."""
-    said = root / ".dagster" / f"{Path(command[0]).name}.log"
+    given = environment(root, home)
+    said = Path(given["DAGSTER_HOME"]) / f"{Path(command[0]).name}.log"
     with open(said, "ab") as output:
-        running = subprocess.Popen(command, env=environment(root), cwd=PROJECT, stdout=output, stderr=output)
+        running = subprocess.Popen(command, env=given, cwd=PROJECT, stdout=output, stderr=output)
         try:
             yield
         finally:
