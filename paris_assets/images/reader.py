@@ -82,7 +82,7 @@ class ImageTars:
             row = int(known["image_id"].search_sorted(image_id))
             if row == known.height or known["image_id"][row] != image_id:
                 raise MissingInput(f"image {image_id} is in none of the tars of raw_images")
-            shard = raw_images.keys[known["shard"][row]]
+            shard = raw_images.keys[int(known["shard"][row])]
             place = _places(raw_images[shard]).filter(image_id=image_id).collect()
             _, offset, size, sha256 = place.row(0)
             with self.files.location.open(tar_path(shard)) as tar:

@@ -94,8 +94,10 @@ def _vectors(rng: np.random.Generator, centres: np.ndarray, count: int) -> np.nd
 
 def duplicates(tables: Callable[[str], Shards], copies: Shards | None = None) -> Output:
     """`duplicate_groups`."""
-    four = (tables(name) for name in ("source_rows", "raw_images", "image_signals", "filtered_images"))
-    return grouped(*four, None, copies, Duplicates(copies=CopyDuplicates(min_contrast=0)))
+    rows, images = tables("source_rows"), tables("raw_images")
+    signals, verdicts = tables("image_signals"), tables("filtered_images")
+    settings = Duplicates(copies=CopyDuplicates(min_contrast=0))
+    return grouped(rows, images, signals, verdicts, None, copies, settings)
 
 
 def copies(tables: Callable[[str], Shards]) -> Output:
