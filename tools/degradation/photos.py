@@ -23,6 +23,11 @@ def training() -> list[Photo]:
     return [photo for photo in used("train") if not _large_held_out(photo)]
 
 
+def validation() -> list[Photo]:
+    """The 11 photos, small and large, that train nothing and by which one may choose among weights."""
+    return used("validation")
+
+
 def held_out() -> list[Photo]:
     """The 46 photos of the shipped sample that neither network saw."""
     return used("held_out")
