@@ -60,7 +60,7 @@ def test_no_held_out_photo_trains() -> None:
         {photo["group"] for photo in split()}
         for split in (photos.training, photos.held_out, photos.held_out_large, photos.validation)
     ]
-    assert [len(group) for group in groups] == [244, 46, 17, 11]
+    assert [len(group) for group in groups] == [244, 46, 17, 7]
     for one, other in itertools.combinations(groups, 2):
         assert not one & other
     assert all(min(photo["width"], photo["height"]) >= 1024 for photo in photos.held_out_large())
