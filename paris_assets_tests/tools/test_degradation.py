@@ -21,7 +21,7 @@ from paris_assets.models.degradation_scales import BLUR_PX, JPEG_SCALE, NOISE_LE
 from paris_assets.models.degradation_views import VIEW
 from tools.degradation import damage, grounds, photos, train, train_watermark
 from tools.degradation.drawing import test_drawing as held_out_drawing
-from tools.degradation.drawing import train_drawing
+from tools.degradation.drawing import train_drawing, validation_drawing
 from tools.degradation.evaluate import Figures, evaluated, scorers_of
 from tools.degradation.fonts import PACKAGES
 from tools.degradation.grounds import NEAR, collect_grounds, scenes
@@ -57,12 +57,12 @@ def random(seed: int = 0) -> np.random.Generator:
 
 def test_no_held_out_photo_trains() -> None:
     groups = [
-        {photo["group"] for photo in split()} for split in (photos.training, photos.held_out, photos.held_out_large)
+        {photo["group"] for photo in split()}
+        for split in (photos.training, photos.held_out, photos.held_out_large, photos.validation)
     ]
-    assert [len(group) for group in groups] == [244, 46, 17]
-    assert not groups[0] & groups[1]
-    assert not groups[0] & groups[2]
-    assert not groups[1] & groups[2]
+    assert [len(group) for group in groups] == [244, 46, 17, 7]
+    for one, other in itertools.combinations(groups, 2):
+        assert not one & other
     assert all(min(photo["width"], photo["height"]) >= 1024 for photo in photos.held_out_large())
 
 
@@ -73,7 +73,11 @@ def test_fonts_words_and_logos_of_the_test_are_others(tmp_path: Path) -> None:
     assert not any(font.name.lower().startswith(tuple(families)) for font in test.fonts)
     assert not set(TEST_LOGOS) & set(TRAIN_LOGOS)
     (tmp_path / test.fonts[0].name).write_bytes(test.fonts[0].read_bytes())
-    trained = train_drawing(tmp_path)
+    trained, validated = train_drawing(tmp_path), validation_drawing(tmp_path)
+    assert (validated.fonts, validated.word) == (trained.fonts, trained.word)
+    seeds = [{logo.args[0] for logo in logos if isinstance(logo, partial)} for logos in (TRAIN_LOGOS, validated.logos)]
+    assert list(map(len, seeds)) == [2000, 400]
+    assert not seeds[0] & seeds[1]
     words = [{drawing.word(random(seed)) for seed in range(200)} for drawing in (trained, test)]
     assert min(map(len, words)) > 20
     assert not words[0] & words[1]

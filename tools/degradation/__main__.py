@@ -4,6 +4,7 @@
     python -m tools.degradation train --out FILE         # photos -> model.safetensors; the shipped file stays as it is
     python -m tools.degradation evaluate                 # held-out figures of the shipped weights, as a table
     python -m tools.degradation evaluate --weights FILE --large
+    python -m tools.degradation evaluate --weights FILE --validation     # by which to choose: held-out photos may not
 
 The photos are those of `tools.small_vae`, whose `--work` this command shares. Every sample has a seed of its own and
 the number of steps is fixed: on the same machine and libraries a run gives the same weights again.
@@ -16,11 +17,11 @@ import torch
 
 from paris_assets.models import carried
 from tools.command_line import add_weights, command_line
-from tools.degradation.drawing import train_drawing
-from tools.degradation.evaluate import Figures, evaluated, scorers_of
+from tools.degradation.drawing import test_drawing, train_drawing, validation_drawing
+from tools.degradation.evaluate import TIMES, VALIDATION_TIMES, Figures, evaluated, scorers_of
 from tools.degradation.fonts import collect_fonts
 from tools.degradation.grounds import collect_grounds, scenes
-from tools.degradation.photos import held_out, held_out_large, pixels, seen_whole, training
+from tools.degradation.photos import held_out, held_out_large, pixels, seen_whole, training, validation
 from tools.degradation.train import save, train_cast, train_quality
 from tools.degradation.train_watermark import train_watermark
 from tools.small_vae.photos import collect
@@ -33,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training_.add_argument("--out", type=Path, required=True, help="file to write the weights to")
     training_.add_argument("--steps", type=float, default=1.0, help="of the shipped weights' steps (1.0)")
     add_weights(evaluating, carried.DEGRADATION.path)
-    evaluating.add_argument("--large", action="store_true", help="on the large held-out photos, which collect fetches")
+    group = evaluating.add_mutually_exclusive_group()
+    group.add_argument("--large", action="store_true", help="on the large held-out photos, which collect fetches")
+    group.add_argument("--validation", action="store_true", help="on photos that train nothing, with training's fonts")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     if options.command == "collect":
@@ -43,8 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.command == "train":
         _train(options.work, options.out, options.steps)
     else:
-        photos = held_out_large() if options.large else held_out()
-        show(evaluated(scorers_of(options.weights), pixels(photos, options.work)))
+        photos, drawing, times = held_out_large() if options.large else held_out(), test_drawing(), TIMES
+        if options.validation:
+            photos, drawing, times = validation(), validation_drawing(options.work / "fonts"), VALIDATION_TIMES
+        show(evaluated(scorers_of(options.weights), pixels(photos, options.work), times, drawing))
 
 
 def _train(work: Path, out: Path, steps: float) -> None:

@@ -1,4 +1,4 @@
-"""What overlays are drawn with: fonts, words and families of logos, of two sets which share nothing.
+"""What overlays are drawn with: fonts, words and families of logos. Training and test share nothing.
 
 The test's fonts are matplotlib's own (DejaVu, STIX, Computer Modern), so that held-out figures need no package.
 """
@@ -6,7 +6,7 @@ The test's fonts are matplotlib's own (DejaVu, STIX, Computer Modern), so that h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import ImageFont
 
-from tools.degradation.logos import TEST_LOGOS, TRAIN_LOGOS, Logo
+from tools.degradation.logos import TEST_LOGOS, TRAIN_LOGOS, VALIDATION_LOGOS, Logo
 
 Random = np.random.Generator
 
@@ -58,6 +58,11 @@ def train_drawing(fonts: Path) -> Drawing:
     if not usable:
         raise RuntimeError(f"no fonts below {fonts}: run `python -m tools.degradation collect`")
     return Drawing(usable, _syllables, TRAIN_LOGOS)
+
+
+def validation_drawing(fonts: Path) -> Drawing:
+    """Training's fonts and words, and logos composed as its own are, of which it has none."""
+    return replace(train_drawing(fonts), logos=VALIDATION_LOGOS)
 
 
 def test_drawing() -> Drawing:

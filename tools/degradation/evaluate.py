@@ -39,6 +39,8 @@ AREAS = (0.0, 0.005, 0.015, 0.04, 1.0)
 SEED = 1_000_003
 """Of no training sample."""
 BATCH = 8
+TIMES, VALIDATION_TIMES = 4, 16
+"""Random damages of each photo, and half of its watermarks; there are fewer photos for validation."""
 
 Photos = Sequence[np.ndarray]
 Scorer = Callable[[Iterable[np.ndarray]], np.ndarray]
@@ -77,9 +79,9 @@ def scorers_of(file: Path) -> Scorers:
     return Scorers(scorer(tiles, quality_scores), scorer(view, cast_scores), scorer(view, watermark_scores))
 
 
-def evaluated(scorers: Scorers, photos: Photos, times: int = 4) -> Figures:
-    """Every figure of the model card, each photo with so many random damages."""
-    drawing = test_drawing()
+def evaluated(scorers: Scorers, photos: Photos, times: int = TIMES, drawing: Drawing | None = None) -> Figures:
+    """Every figure of the model card, each photo with so many random damages; drawn as the test's where not told."""
+    drawing = drawing or test_drawing()
     return {
         **quality_figures(scorers.quality, photos, times),
         **kind_figures(scorers.quality, photos),

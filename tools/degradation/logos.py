@@ -162,4 +162,5 @@ TRAIN_LOGOS: tuple[Logo, ...] = (
     *((_ring, _star, _plate, _hexagon, _stripes) * (COMPOSED // 25)),
     *(partial(_composed, seed) for seed in range(COMPOSED)),
 )
+VALIDATION_LOGOS: tuple[Logo, ...] = tuple(partial(_composed, seed) for seed in range(COMPOSED, COMPOSED + 400))
 TEST_LOGOS: tuple[Logo, ...] = (_camera, _crescent, _cross, _arcs)

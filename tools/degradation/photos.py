@@ -23,6 +23,11 @@ def training() -> list[Photo]:
     return [photo for photo in used("train") if not _large_held_out(photo)]
 
 
+def validation() -> list[Photo]:
+    """The 11 photos, small and large, of 7 groups of near copies, that train nothing: by them weights may be chosen."""
+    return used("validation")
+
+
 def held_out() -> list[Photo]:
     """The 46 photos of the shipped sample that neither network saw."""
     return used("held_out")
