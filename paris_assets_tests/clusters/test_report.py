@@ -30,6 +30,7 @@ SAID = "120 rows = 70 distinct images + 50 further rows with the same bytes"
 ACCOUNT = [{"stage": "image_signals", "unit": "rows", "count": 120, "said": SAID,
             "parts": {"distinct images": N, "further rows with the same bytes": 50, "of nothing": 0}}]  # fmt: skip
 EVIL = '<script>alert("x")</script> $x$ | `code` [a](http://evil.example) & {{ 7*7 }}'
+NOTHING = {"images": N, "refused": "of one cluster nothing can be learnt"}
 IDS = [f"{row:032x}" for row in range(N)]
 
 
@@ -62,7 +63,8 @@ def _write(folder: Path, settings: Clusters = SETTINGS) -> tuple[list[str], list
         return _picture(image_id)
 
     mapped = Mapped(IDS, table["cluster"].to_numpy(), positions(vectors, 0))
-    told = Told(ACCOUNT, LEARNT, mapped, swept(vectors, settings, 0))
+    learnt = LEARNT if settings.k == 3 else {**LEARNT, "embeddings": NOTHING, "latents": NOTHING}
+    told = Told(ACCOUNT, learnt, mapped, swept(vectors, settings, 0))
     files = write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0, told)
     return files, seen, table
 
@@ -138,7 +140,7 @@ def test_probes_and_copies_are_told_with_the_worst_pair(report: Path) -> None:
     assert said in json.loads((report / "cluster_report.json").read_text())["learnability"]["said"][0]
     assert "## Can a router learn them" in (report / "cluster_report.md").read_text()
     page = " ".join((report / "cluster_report.html").read_text().split())
-    assert "balanced accuracy of a linear probe; 95 % interval 90.0\u202f% to 100.0\u202f%" in page
+    assert "balanced accuracy of a linear probe; 95 % interval 90.0 % to 100.0 %" in page
     assert '<div class="value">1 of 4</div>' in page
     assert page.count('class="matrix"') == 2
 
@@ -177,6 +179,7 @@ def test_a_single_cluster_has_a_report(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "cluster_report.json").read_text())
     assert found["figures"]["silhouette"] is None
     assert found["between"] == []
+    assert "No probe could be taught: of one cluster" in (tmp_path / "cluster_report.html").read_text()
 
 
 def test_colours_of_the_first_24_clusters_differ() -> None:
