@@ -20,9 +20,9 @@ from paris_assets.models.registry import Models
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
-COUNTED = ("image_signals", "filtered_images", "duplicate_groups", "curated_images")
+COUNTED = ("image_signals", "filtered_images", "duplicate_groups")
 """Stages whose rows in, rows out and rejects the report tells, beside those of the tables that it reads."""
-READ_BY_REPORT = ("raw_images", "captions", "image_embeddings", "cluster_assignments")
+READ_BY_REPORT = ("raw_images", "curated_images", "captions", "image_embeddings", "cluster_assignments")
 READS_TEXT = {"text_embeddings": lambda profile: "text" in profile.clusters.features}
 
 
@@ -101,7 +101,7 @@ def cluster_assignments(
     CLUSTER_REPORT,
     group="clusters",
     kinds={"scikitlearn", "matplotlib"},
-    settings=["seed", "clusters"],
+    settings=["seed", "clusters", "router_resolution"],
     deps=COUNTED,
     data_files=["analysis/cluster_*"],
     optional_inputs=READS_TEXT,
@@ -112,29 +112,25 @@ def cluster_report(
     profile: Profile,
     records: Records,
     raw_images: Shards,
+    curated_images: Shards,
     captions: Shards,
     image_embeddings: Shards,
     text_embeddings: Shards | None,
     cluster_model: pl.LazyFrame,
     cluster_assignments: Shards,
+    latents: Shards,
 ) -> Output:
     """How good the clusters are: separation, balance, stability under other seeds, sizes, and grids of their images.
 
-    The same as a page to read lies in `analysis/cluster_report.html`, with the pictures beside it.
+    And whether a router can learn them: probes of embeddings and of latents, and near copies that clusters part. The
+    same as a page to read, with a map, lies in `analysis/cluster_report.html`, with the pictures beside it.
     """
-    from paris_assets.clusters.features import vectors
-    from paris_assets.clusters.reported import reported
+    from paris_assets.clusters.reported import Read, reported
 
-    return reported(
-        vectors(image_embeddings, text_embeddings),
-        cluster_model.collect(),
-        cluster_assignments.frame(),
-        captions.frame(),
-        images.anywhere(raw_images),
-        profile.clusters,
-        profile.seed,
-        with_words(account(stage_counts(records, [*COUNTED, *READ_BY_REPORT]))),
-    )
+    clustered = cluster_assignments.frame()
+    read = Read(image_embeddings, text_embeddings, clustered, captions.frame(), curated_images.frame(), latents)
+    told = with_words(account(stage_counts(records, [*COUNTED, *READ_BY_REPORT])))
+    return reported(read, cluster_model.collect(), images.anywhere(raw_images), profile, told)
 
 
 @all_asset(

@@ -13,7 +13,7 @@ from paris_assets.pages.charts import INK, LINE, SOFT, png
 
 # Okabe & Ito (2008), told apart with any colour vision; the yellow is darkened for white paper.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#C8B400", "#7F7F7F")
-MAP_POINTS = 2000
+TALLEST = 60  # inches: a picture has less than 65,536 pixels in height
 
 
 def colour(cluster: int) -> str:
@@ -29,14 +29,19 @@ def colour(cluster: int) -> str:
 
 def sizes_chart(shares: Sequence[float], images: Sequence[int], names: Sequence[str]) -> bytes:
     """PNG: one bar per cluster, with the even share as a line."""
-    figure = Figure(figsize=(9, 1.2 + 0.34 * len(shares)), layout="constrained")
+    figure = Figure(figsize=(9, min(1.2 + 0.34 * len(shares), TALLEST)), layout="constrained")
     axes = figure.subplots()
     rows, box = np.arange(len(shares)), {"fc": "white", "ec": "none", "pad": 0.5}
     axes.barh(rows, [100 * share for share in shares], color=[colour(row) for row in range(len(shares))], height=0.72)
     for row, (share, count) in enumerate(zip(shares, images, strict=True)):
         axes.text(100 * share, row, f"  {count:,} · {share:.1%}", va="center", fontsize=8.5, color=INK, bbox=box)
     axes.axvline(100 / len(shares), color=INK, lw=0.9, ls=(0, (4, 3)), zorder=1.5)
-    axes.set_yticks(rows, [_label(row, name) for row, name in enumerate(names)], parse_math=False, fontsize=8.5)
+    axes.set_yticks(
+        rows,
+        [_label(row, name) for row, name in enumerate(names)],
+        parse_math=False,
+        fontsize=min(8.5, 3600 / len(shares)),
+    )
     axes.invert_yaxis()
     axes.set_xlim(0, max(100 * max(shares) * 1.2, 1))
     axes.set_xlabel("share of images, % (dashed: an even split)", fontsize=8.5)
@@ -45,7 +50,7 @@ def sizes_chart(shares: Sequence[float], images: Sequence[int], names: Sequence[
 
 def silhouette_chart(silhouettes: np.ndarray, labels: np.ndarray, k: int) -> bytes:
     """PNG: the sorted silhouettes (n,) of each cluster's sample images, one band per cluster."""
-    figure = Figure(figsize=(9, 1.4 + 0.5 * k), layout="constrained")
+    figure = Figure(figsize=(9, min(1.4 + 0.5 * k, TALLEST)), layout="constrained")
     axes = figure.subplots()
     height = max(4.0, len(labels) / max(k, 1) * 0.12)
     base, ticks = 0.0, []
@@ -57,7 +62,7 @@ def silhouette_chart(silhouettes: np.ndarray, labels: np.ndarray, k: int) -> byt
     if np.isfinite(silhouettes).any():
         axes.axvline(float(np.nanmean(silhouettes)), color=INK, lw=0.9, ls=(0, (4, 3)))
     axes.axvline(0, color=INK, lw=0.6)
-    axes.set_yticks(ticks, [str(cluster) for cluster in range(k)], fontsize=8.5)
+    axes.set_yticks(ticks, [str(cluster) for cluster in range(k)], fontsize=min(8.5, 3600 / k))
     axes.invert_yaxis()
     axes.set_xlabel("silhouette (cosine) of each image; dashed: the mean", fontsize=8.5)
     return _png(figure, axes, "Silhouette per cluster")

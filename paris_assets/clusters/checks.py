@@ -1,7 +1,11 @@
 """Judgement on embeddings and clusters."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
+from paris_assets.clusters.learnt_said import confused_said, copies_said, probed_said
 from paris_assets.config import Profile
 from paris_assets.dag.checks import CheckOutcome, Figures, all_check, make_again, shard_check
 from paris_assets.dag.joins import same_images
@@ -11,6 +15,8 @@ from paris_assets.dag.vectors import vector_figures, vector_problems, vectors_sa
 from paris_assets.settings.checks import Checks
 from paris_assets.storage.shards import Shards
 
+SMALL, SURE = 200, 3
+"""Images below which a failure is a warning; standard errors by which the worst of many pairs is beyond a bound."""
 DRIFTS = {
     "share": "of later shards the split between clusters is",
     "distance": "their mean distance to the own centroid is",
@@ -129,6 +135,71 @@ def like_fitted_shards(cluster_assignments: Shards, records: Records, bounds: Ch
     return CheckOutcome.of(problems, good, figures, advice)
 
 
+def embeddings_tell_clusters(record: Record, bounds: Checks) -> CheckOutcome:
+    """A linear probe tells clusters by what was clustered, of images that it has not seen, nor near copies of: far
+    better than chance."""
+    advice = "Labels that do not belong to the vectors look like this: make cluster_assignments again."
+    return _told_apart(record, "embeddings", "min_embedding_accuracy", bounds, advice)
+
+
+def latents_tell_clusters(record: Record, bounds: Checks) -> CheckOutcome:
+    """A linear or a small probe tells clusters by latents, which are all that a router sees, better than chance."""
+    advice = "The router would not learn these clusters: try another clusters.k or embedder."
+    return _told_apart(record, "latents", "min_latent_accuracy", bounds, advice)
+
+
+def clusters_not_confused(record: Record, bounds: Checks) -> CheckOutcome:
+    """No two clusters are taken for each other by a linear probe of what was clustered, as halves of one would be."""
+    found, most = record.facts["learnability"]["embeddings"], bounds.max_confusion
+    if "refused" in found:
+        return _refused(record, found)
+    worst = max(found["confused"], key=lambda pair: pair["share"] - SURE * pair["error"], default=None)
+    share, error = (worst["share"], worst["error"]) if worst else (0.0, 0.0)
+    figures: Figures = {"share": share, "error": error, "checks.max_confusion": most}
+    said = f"{confused_said(worst)}, at most {most:.0%} expected and {SURE * error:.1%} more by chance"
+    advice = "Where like images are cut into two clusters, two experts learn the same: try a smaller clusters.k."
+    return CheckOutcome(share <= most + SURE * error, said, figures, advice, warns=_few(found))
+
+
+def copies_together(record: Record, bounds: Checks) -> CheckOutcome:
+    """Near copies lie in one cluster: else what one expert is held out from, another is trained on."""
+    found, most = record.facts["learnability"]["copies"], bounds.max_split_copies
+    if not found["images"]:
+        return CheckOutcome(True, copies_said(found), {"copies": 0})
+    share = found["split_images"] / found["images"]
+    chance = 2 * (most * (1 - most) / found["images"]) ** 0.5
+    said = f"{copies_said(found)}; {share:.1%}, at most {most:.0%} expected and {chance:.1%} more by chance"
+    counts: Figures = {"copies": found["images"], "pairs": found["pairs"]}
+    figures: Figures = {"share": share, **counts, "checks.max_split_copies": most}
+    advice = "Drop copies before the fit (duplicates.vectors, copy_embedder), or try a smaller clusters.k."
+    return CheckOutcome(share <= most + chance, said, figures, advice, warns=found["images"] < SMALL)
+
+
+def _told_apart(record: Record, what: str, bound: str, bounds: Checks, advice: str) -> CheckOutcome:
+    found, least = record.facts["learnability"][what], getattr(bounds, bound)
+    if "refused" in found:
+        return _refused(record, found)
+    best, chance = found["probes"][found["best"]], found["chance"]
+    reached = (best["accuracy"] - chance) / (1 - chance)
+    said = f"{probed_said(found)}: {reached:.0%} of the way from chance to perfect, at least {least:.0%} expected"
+    if _few(found):
+        visible = f"no accuracy below {found['visible']:.1%} can be told from chance"
+        said += f"; few data ({found['images']} images): {visible}"
+    figures: Figures = {"balanced_accuracy": best["accuracy"], "chance": chance, f"checks.{bound}": least}
+    sure = best["low"] > chance and best["accuracy"] > found["permuted"]  # which few data cannot show
+    return CheckOutcome(reached >= least and (sure or _few(found)), said, figures, advice, warns=_few(found))
+
+
+def _refused(record: Record, found: Mapping[str, Any]) -> CheckOutcome:
+    """Nothing could be judged: no fault of a single cluster, and of more a warning."""
+    said = f"no probe could be taught: {found['refused']}"
+    return CheckOutcome(record.facts["k"] == 1, said, {}, "Add images, or lower clusters.k.", warns=True)
+
+
+def _few(found: Mapping[str, Any]) -> bool:
+    return found["images"] < SMALL
+
+
 def _sizes(report: Record) -> list[int]:
     return [int(size) for size in report.facts["sizes"]]
 
@@ -140,4 +211,8 @@ smallest_cluster_check = all_check("cluster_report")(smallest_cluster)
 largest_cluster_check = all_check("cluster_report")(largest_cluster)
 dead_clusters_check = all_check("cluster_report")(dead_clusters)
 boundary_check = all_check("cluster_report")(boundary)
+embeddings_told_check = all_check("cluster_report")(embeddings_tell_clusters)
+latents_told_check = all_check("cluster_report")(latents_tell_clusters)
+confusion_check = all_check("cluster_report")(clusters_not_confused)
+copies_check = all_check("cluster_report")(copies_together)
 drift_check = all_check("cluster_report")(like_fitted_shards)

@@ -78,6 +78,7 @@ def gather(
     sample_ids: Sequence[str],
     vectors: np.ndarray,
     model: ClusterModel,
+    also: Sequence[str] = (),
 ) -> Contents:
     """Choose what the report shows.
 
@@ -86,11 +87,12 @@ def gather(
         captions: ``image_id``, ``caption``; only those shown are kept.
         sample_ids: (n) image_ids of the sample.
         vectors: (n, d) float32, their places in the fitted space.
+        also: further images whose captions are shown.
     """
     labels = sample_labels(assignments, sample_ids)
     closest = _closest(assignments, model.k)
     between = _between(sample_ids, vectors, labels, model)
-    shown = sorted({*sample_ids, *(name for names in closest for name in names)})
+    shown = sorted({*sample_ids, *also, *(name for names in closest for name in names)})
     wanted = pl.DataFrame({"image_id": shown}, schema={"image_id": pl.String}).lazy()
     texts = captions.lazy().select("image_id", "caption").join(wanted, on="image_id", how="semi").drop_nulls().collect()
     known: dict[str, str] = dict(texts.iter_rows())

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import numpy as np
+import polars as pl
 
 from paris_assets.config import Clusters
 from paris_assets.errors import BrokenInvariant, UserError
@@ -48,6 +49,15 @@ def vectors(images: Shards, texts: Shards | None) -> Iterator[Chunk]:
             if chunk.height:
                 text = None if texts is None else chunk["pooled"].to_numpy()
                 yield chunk["image_id"].to_list(), chunk["embedding"].to_numpy(), text
+
+
+def stored_vectors(images: Shards, image_ids: Sequence[str]) -> np.ndarray:
+    """(n, D) image vectors of some images as they are stored, in the order of ``image_ids``, which are distinct and all
+    in ``images``, the table `image_embeddings`."""
+    wanted = pl.LazyFrame({"image_id": list(image_ids)}, schema={"image_id": pl.String})
+    held = images.frame().join(wanted, on="image_id", how="semi").select("image_id", "embedding").collect()
+    ordered = wanted.collect().join(held, on="image_id", how="left", maintain_order="left")
+    return ordered["embedding"].to_numpy()
 
 
 def choose(image_ids: Iterable[str], size: int, seed: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The HTML page of the report: one file, no requests, no script."""
+"""The HTML page of the report: one file, no requests, and no script but that of its map."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from paris_assets.clusters import charts
+from paris_assets.clusters import charts, map_points
 from paris_assets.clusters.contents import Contents
+from paris_assets.clusters.map_points import Mapped
 from paris_assets.pages.environment import pages
-from paris_assets.pages.pictures import Pictures
+from paris_assets.pages.pictures import WEBP_SIDE, Pictures
 
 TEMPLATE = "report.html.jinja"
-MAP_WIDTH, MAP_HEIGHT, MAP_MARGIN = 1000, 640, 30
-MAP_TILE, MAP_SPACING, MAP_PICTURES = 34, 37, 240
 CARDS = 60
+FEW = 16
+"""Clusters up to which cards hold all pictures of the grid; of more, fewer and smaller ones: the page stays small."""
 ROWS_AND_IMAGES = (
     "A row is a line of the source; an image is one content, which several rows may have. Each line says what came in, "
     "and by which reasons it is more than what went on."
@@ -23,61 +24,35 @@ ROWS_AND_IMAGES = (
 
 
 def render(
-    findings: dict[str, Any], contents: Contents, silhouettes: np.ndarray, places: np.ndarray, pictures: Pictures
+    findings: dict[str, Any], contents: Contents, silhouettes: np.ndarray, mapped: Mapped, pictures: Pictures
 ) -> str:
     """The page.
 
     Args:
         findings: what ``cluster_report.json`` holds.
         silhouettes: (n,) of the sample.
-        places: (m <= n, 2) in [0, 1], of the first of the sample.
     """
     environment = pages(Path(__file__).parent)
     environment.filters["name"] = contents.name
     clusters = findings["clusters"]
     largest = sorted(clusters, key=lambda row: (-row["images"], row["cluster"]))[:CARDS]
+    for image in findings["between"]:
+        pictures.tile(image["image_id"])  # kept, so that the map does not read them again
+    few = len(largest) <= FEW
     zero, bands = _bands(silhouettes, contents.labels, len(clusters))
     return environment.get_template(TEMPLATE).render(
         **findings,
         cards=sorted(largest, key=lambda row: row["cluster"]),
-        tiles_per_card=25 if len(largest) <= 16 else 10,
+        tiles_per_card=25 if few else 10,
+        tile_side=WEBP_SIDE if few else 96,
         colours=[charts.colour(row["cluster"]) for row in clusters],
-        points=_points(contents, places, pictures),
+        points=map_points.points(mapped, contents.caption, pictures),
+        map=map_points,
         rows_and_images=ROWS_AND_IMAGES,
         zero=zero,
         bands=bands,
-        width=MAP_WIDTH,
-        height=MAP_HEIGHT,
-        tile=MAP_TILE,
         picture=pictures.uri,
     )
-
-
-def _points(contents: Contents, places: np.ndarray, pictures: Pictures) -> list[dict[str, Any]]:
-    """Points of the map, those with a picture last; pictures go to points that have room for them."""
-    spots = _spots(places)
-    room: list[np.ndarray] = []
-    points = []
-    for row, spot in enumerate(spots):
-        free = len(room) < MAP_PICTURES and all(np.abs(spot - other).max() >= MAP_SPACING for other in room)
-        if free:
-            room.append(spot)
-        name = contents.sample_ids[row]
-        points.append(
-            {
-                "x": round(float(spot[0]), 1),
-                "y": round(float(spot[1]), 1),
-                "cluster": int(contents.labels[row]),
-                "caption": contents.caption(name),
-                "picture": pictures.uri(name, 96) if free else None,
-            }
-        )
-    return sorted(points, key=lambda point: point["picture"] is not None)
-
-
-def _spots(places: np.ndarray) -> np.ndarray:
-    size = np.array([MAP_WIDTH, MAP_HEIGHT]) - 2 * MAP_MARGIN
-    return MAP_MARGIN + places * size
 
 
 def _bands(silhouettes: np.ndarray, labels: np.ndarray, k: int) -> tuple[float, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import polars as pl
 from paris_assets.clusters import charts, grids
 from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.contents import Contents, gather
+from paris_assets.clusters.learnt_said import learnt_said
+from paris_assets.clusters.map_points import Mapped
 from paris_assets.clusters.numbers import FACT, numbers_said
 from paris_assets.clusters.page import ROWS_AND_IMAGES, render
 from paris_assets.clusters.quality import Quality
@@ -23,7 +25,25 @@ from paris_assets.clusters.verdicts import summary, verdicts
 from paris_assets.config import Clusters
 from paris_assets.pages.pictures import Pictures
 from paris_assets.pages.sweep_charts import charts as sweep_charts
-from paris_assets.vectors.plane import positions
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the report tells beside the figures of the clustering.
+
+    Attributes:
+        account: steps from rows of the source to these images: ``stage``, ``unit`` (rows or images), ``count``,
+            ``parts`` (words -> how many), and all of it as a sentence, ``said``.
+        learnability: ``embeddings`` and ``latents`` of ``learnability.learnability``, ``copies`` of
+            ``copies.split_copies``.
+        mapped: the images of the map.
+        sweep: of ``sweep.swept``.
+    """
+
+    account: Sequence[dict[str, Any]]
+    learnability: dict[str, Any]
+    mapped: Mapped
+    sweep: dict[str, Any] | None = None
 
 
 def write_report(
@@ -37,8 +57,7 @@ def write_report(
     read: Callable[[str], bytes],
     settings: Clusters,
     seed: int,
-    account: Sequence[dict[str, Any]],
-    sweep: dict[str, Any] | None = None,
+    told: Told,
 ) -> list[str]:
     """Write the report of a clustering into ``folder``.
 
@@ -48,10 +67,7 @@ def write_report(
         captions: ``image_id``, ``caption``.
         sample_ids: (n) ``features.choose(all image_ids, settings.sample, seed)``.
         vectors: (n, d) float32, the places of these in the fitted space.
-        read: image_id -> file bytes; called once for each image shown (25 per cluster and at most 252 more).
-        account: steps from rows of the source to these images: ``stage``, ``unit`` (rows or images), ``count``,
-            ``parts`` (words -> how many), and all of it as a sentence, ``said``.
-        sweep: of ``sweep.swept``.
+        read: image_id -> file bytes; called once for each image shown (25 per cluster, 12 and those of the map).
 
     Returns:
         Names of the files, sorted: ``cluster_{k}_grid.png``, ``cluster_{sizes,map,silhouette}.png``, with a
@@ -63,26 +79,24 @@ def write_report(
         Undecodable: an image shown cannot be decoded.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    contents = gather(assignments, captions, sample_ids, vectors, model)
+    mapped = told.mapped
+    contents = gather(assignments, captions, sample_ids, vectors, model, mapped.image_ids)
     pictures = Pictures(read)
     files: dict[str, bytes] = {}
     for cluster, row in enumerate(quality.clusters):
         files[f"cluster_{cluster}_grid.png"] = _grid(cluster, row, contents, pictures)
     labels, k = contents.labels, model.k
-    mapped = slice(0, charts.MAP_POINTS)
-    places = positions(vectors[mapped], seed)
     shares, images = [row["share"] for row in quality.clusters], [row["images"] for row in quality.clusters]
     files["cluster_sizes.png"] = charts.sizes_chart(shares, images, [contents.name(cluster) for cluster in range(k)])
     files["cluster_silhouette.png"] = charts.silhouette_chart(quality.silhouettes, labels, k)
-    files["cluster_map.png"] = charts.map_chart(places, labels[mapped], k)
-    findings = _findings(model, quality, contents, settings, seed, account)
-    if sweep:
-        findings["sweep"] = sweep
-        panels = sweep_charts(sweep, PANELS, "clusters")
+    files["cluster_map.png"] = charts.map_chart(mapped.places, mapped.labels, k)
+    found = findings_of(model, quality, contents, settings, seed, told)
+    if told.sweep:
+        panels = sweep_charts(told.sweep, PANELS, "clusters")
         files |= {f"cluster_sweep_{name}.png": picture for name, picture in panels.items()}
-    files["cluster_report.json"] = (json.dumps(findings, indent=2, ensure_ascii=False) + "\n").encode()
-    files["cluster_report.md"] = _markdown(findings).encode()
-    files["cluster_report.html"] = render(findings, contents, quality.silhouettes, places, pictures).encode()
+    files["cluster_report.json"] = (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()
+    files["cluster_report.md"] = _markdown(found).encode()
+    files["cluster_report.html"] = render(found, contents, quality.silhouettes, mapped, pictures).encode()
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return sorted(files)
@@ -97,13 +111,13 @@ def _grid(cluster: int, row: dict[str, Any], contents: Contents, pictures: Pictu
     return grids.grid(tiles, [contents.caption(name) for name in names], title, subtitle, charts.colour(cluster))
 
 
-def _findings(
+def findings_of(
     model: ClusterModel,
     quality: Quality,
     contents: Contents,
     settings: Clusters,
     seed: int,
-    account: Sequence[dict[str, Any]],
+    told: Told,
 ) -> dict[str, Any]:
     """The report as JSON values; what the Markdown and the page are made from."""
     judged = verdicts(quality.figures)
@@ -121,15 +135,17 @@ def _findings(
     between = [{**asdict(item), "caption": contents.caption(item.image_id)} for item in contents.between]
     return {
         "summary": summary(judged),
-        "account": list(account),
+        "account": list(told.account),
         "figures": quality.figures,
         "verdicts": [asdict(item) for item in judged],
         "clusters": clusters,
+        "learnability": {**told.learnability, "said": learnt_said(told.learnability)},
         "between": [{**item, "ratio": float(f"{item['ratio']:.6g}")} for item in between],
         **({"numbers": numbers_said(model.statistics[FACT])} if FACT in model.statistics else {}),
         "fit": {"assignment": model.assignment, "normalize": model.normalize, **model.statistics},
         "settings": settings.model_dump(mode="json"),
         "seed": seed,
+        **({"sweep": told.sweep} if told.sweep else {}),
     }
 
 
@@ -152,6 +168,8 @@ def _markdown(findings: dict[str, Any]) -> str:
         lines += [f"## Cluster {number}: {_escaped(', '.join(row['words'][:3]))}".rstrip(": "), ""]
         lines += [f"![the images nearest to centroid {number}](cluster_{number}_grid.png)", ""]
         lines += [f"- {_escaped(image['caption'])}" for image in row["nearest"][:5] if image["caption"]] + [""]
+    learnt = findings["learnability"]["said"]
+    lines += ["## Can a router learn them", "", *(f"- {_escaped(said, SENTENCE)}" for said in learnt), ""]
     lines += _swept(findings["sweep"]) if "sweep" in findings else []
     lines += ["## From rows to images", "", ROWS_AND_IMAGES, ""]
     lines += [f"- {_escaped(step['said'], SENTENCE)}" for step in findings["account"]] + [""]

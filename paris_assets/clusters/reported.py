@@ -2,58 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from paris_assets.clusters.centroids import read_model
+from paris_assets.clusters import map_points
+from paris_assets.clusters.centroids import ClusterModel, read_model
 from paris_assets.clusters.contents import sample_labels
-from paris_assets.clusters.features import Chunk, choose, collect
+from paris_assets.clusters.copies import asked, groups_of, near_copies, split_copies
+from paris_assets.clusters.features import choose, collect, stored_vectors, vectors
+from paris_assets.clusters.latent_features import pooled_latents
+from paris_assets.clusters.learnability import learnability
+from paris_assets.clusters.map_points import Mapped
 from paris_assets.clusters.quality import measure, metrics_frame
-from paris_assets.clusters.report import write_report
+from paris_assets.clusters.report import Told, write_report
 from paris_assets.clusters.sweep import swept
-from paris_assets.config import Clusters
+from paris_assets.config import Profile
 from paris_assets.storage.output import Output
+from paris_assets.storage.shards import Shards
+from paris_assets.vectors.plane import positions
+
+
+@dataclass(frozen=True)
+class Read:
+    """The tables that the report reads, of all shards, named as the assets are."""
+
+    image_embeddings: Shards
+    text_embeddings: Shards | None
+    cluster_assignments: pl.LazyFrame
+    captions: pl.LazyFrame
+    curated_images: pl.LazyFrame
+    latents: Shards
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Images whose vectors the report holds.
+
+    Attributes:
+        image_ids: sorted.
+        features: (n, D) float32, of ``features.collect``.
+    """
+
+    image_ids: list[str]
+    features: np.ndarray
+
+    def of(self, image_ids: Sequence[str]) -> np.ndarray:
+        """The rows of some of them, in their order."""
+        return self.features[np.searchsorted(self.image_ids, image_ids)]
 
 
 def reported(
-    vectors: Iterable[Chunk],
+    read: Read,
     centroids: pl.DataFrame,
-    assignments: pl.LazyFrame,
-    captions: pl.LazyFrame,
-    read: Callable[[str], bytes],
-    settings: Clusters,
-    seed: int,
+    file: Callable[[str], bytes],
+    profile: Profile,
     account: Sequence[dict[str, Any]],
 ) -> Output:
     """Rows of `cluster_report` and the files beside it.
 
     Args:
-        vectors: of all shards.
         centroids: `cluster_model`.
-        assignments: `cluster_assignments` of all shards.
-        captions: `captions` of all shards.
-        read: image_id -> file bytes.
+        file: image_id -> file bytes.
         account: how rows of the source became these images, see ``report.write_report``.
     """
-    model = read_model(centroids)
-    sample = choose(assignments.select("image_id").collect()["image_id"], settings.sample, seed)
-    matrix = collect(vectors, sample, settings)
-    quality = measure(matrix, sample_labels(assignments, sample), assignments, model, settings, seed)
+    settings, seed, assignments = profile.clusters, profile.seed, read.cluster_assignments
+    model, every = read_model(centroids), assignments.select("image_id").collect()["image_id"]
+    sample = choose(every, settings.sample, seed)
+    probed = choose(every, settings.probe_sample, seed)
+    mapped = map_points.chosen(assignments, sample, model.k)
+    names = sorted({*sample, *probed, *mapped})
+    held = Sampled(names, collect(vectors(read.image_embeddings, read.text_embeddings), names, settings))
+    quality = measure(held.of(sample), sample_labels(assignments, sample), assignments, model, settings, seed)
     known = {name: value for name, value in quality.figures.items() if value is not None}
     sizes = [row["images"] for row in quality.clusters]
-    places = model.placed(matrix)
-    sweep = swept(places, settings, seed)
+    places = model.placed(held.of(sample))
+    sweep, learnt = swept(places, settings, seed), _learnt(read, held, probed, len(every), profile)
     advised = {"recommended_k": sweep["k"]} if sweep else {}
-    output = Output(rows_in=quality.figures["images"], facts={**known, **advised, "sizes": sizes})
+    facts = {**known, **advised, "sizes": sizes, "learnability": learnt}
+    output = Output(rows_in=quality.figures["images"], facts=facts)
 
     def write() -> Iterator[pl.DataFrame]:
-        texts = captions.select("image_id", "caption")
-        names = write_report(
-            output.scratch, model, quality, assignments, texts, sample, places, read, settings, seed, account, sweep
+        texts = read.captions.select("image_id", "caption")
+        told = Told(account, learnt, _mapped(model, held, mapped, assignments, seed), sweep)
+        files = write_report(
+            output.scratch, model, quality, assignments, texts, sample, places, file, settings, seed, told
         )
-        output.files.update({f"analysis/{name}": output.scratch / name for name in names})
+        output.files.update({f"analysis/{name}": output.scratch / name for name in files})
         grids = [f"cluster_{number}_grid.png" for number in range(model.k)]
         for name in ("cluster_map.png", "cluster_sizes.png", *grids):
             output.pictures[f"analysis/{name}"] = (output.scratch / name).read_bytes()
@@ -62,3 +100,28 @@ def reported(
 
     output.rows = write()
     return output
+
+
+def _mapped(model: ClusterModel, held: Sampled, image_ids: list[str], assignments: pl.LazyFrame, seed: int) -> Mapped:
+    places = positions(model.placed(held.of(image_ids)), seed)
+    return Mapped(image_ids, sample_labels(assignments, image_ids), places)
+
+
+def _learnt(read: Read, held: Sampled, probed: list[str], images: int, profile: Profile) -> dict[str, Any]:
+    """``embeddings`` and ``latents`` of ``learnability``, and ``copies`` of ``split_copies`` with the ``cosine``."""
+    settings, seed, assignments = profile.clusters, profile.seed, read.cluster_assignments
+    queries = asked(probed, images)
+    groups = assignments.select("image_id").join(read.curated_images.select("image_id", "group_id"), on="image_id")
+    copies = near_copies(
+        vectors(read.image_embeddings, None),
+        queries,
+        stored_vectors(read.image_embeddings, queries),
+        settings.near_copy_cosine,
+        groups,
+    )
+    latents = pooled_latents(read.latents, probed, f"latent_{profile.router_resolution}")
+    labels, together = sample_labels(assignments, probed), groups_of(probed, copies)
+    return {
+        **learnability(held.of(probed), labels, together, latents, seed),
+        "copies": {"cosine": settings.near_copy_cosine, **split_copies(copies, assignments, len(queries))},
+    }

@@ -14,6 +14,7 @@ from paris_assets.images.decode import decode_rgb
 
 TILE = 160
 WEBP_SIDE = 144
+SMALL_QUALITY = 50
 
 
 def tile(data: bytes, side: int = TILE) -> Image.Image:
@@ -27,11 +28,15 @@ def tile(data: bytes, side: int = TILE) -> Image.Image:
     return ImageOps.fit(Image.fromarray(pixels), (side, side), Image.Resampling.LANCZOS)
 
 
-def encoded(picture: Image.Image, format: str) -> bytes:
-    """The picture as a ``PNG`` or ``WEBP`` file, without metadata."""
+def encoded(picture: Image.Image, format: str, quality: int = 74) -> bytes:
+    """The picture as a ``PNG`` or ``WEBP`` file, without metadata; the quality is WebP's."""
     file = io.BytesIO()
-    picture.save(file, format, **({"quality": 74, "method": 4} if format == "WEBP" else {"compress_level": 6}))
+    picture.save(file, format, **({"quality": quality, "method": 4} if format == "WEBP" else {"compress_level": 6}))
     return file.getvalue()
+
+
+def _uri(webp: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 
 class Pictures:
@@ -49,5 +54,9 @@ class Pictures:
 
     def uri(self, image_id: str, side: int = WEBP_SIDE) -> str:
         """The tile as a WebP ``data:`` URI, ``side`` pixels wide."""
-        small = self.tile(image_id).resize((side, side), Image.Resampling.LANCZOS)
-        return "data:image/webp;base64," + base64.b64encode(encoded(small, "WEBP")).decode()
+        return _uri(encoded(self.tile(image_id).resize((side, side), Image.Resampling.LANCZOS), "WEBP"))
+
+    def small(self, image_id: str, side: int) -> str:
+        """As ``uri``, in about a kilobyte; the tile is not kept: for pages with thousands of them."""
+        kept = self._tiles.get(image_id) or tile(self._read(image_id), side)
+        return _uri(encoded(kept.resize((side, side), Image.Resampling.LANCZOS), "WEBP", SMALL_QUALITY))

@@ -119,6 +119,32 @@ class Checks(Section):
     min_share: float = Field(default=0.01, ge=0, le=1, description="least share of the smallest cluster")
     max_share: float = Field(default=0.5, ge=0, le=1, description="largest share of the largest cluster")
     max_boundary: float = Field(default=0.9, ge=0, le=1, description="largest share of images with d2 / d1 < 1.2")
+    min_embedding_accuracy: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="least balanced accuracy with which a linear probe tells clusters by what was clustered, on a "
+        "scale from chance (0) to perfect (1)",
+    )
+    min_latent_accuracy: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="the same of the better of a linear and a small probe, by latents without noise",
+    )
+    max_confusion: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="largest share of the images of two clusters that a linear probe takes for the other's, beyond "
+        "chance; 0.5 where a coin decides",
+    )
+    max_split_copies: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="largest share of images with near copies that have one in another cluster, beyond chance",
+    )
     max_share_drift: float = Field(
         default=0.2,
         ge=0,

@@ -44,6 +44,18 @@ class Clusters(Section):
     restarts: int = Field(default=10, ge=1, description="k-means restarts; the lowest inertia wins")
     stability_seeds: int = Field(default=5, ge=2, description="seeds compared by adjusted Rand index in the report")
     sample: int = Field(default=5000, ge=100, description="most images used for silhouette, map and stability")
+    probe_sample: int = Field(
+        default=10_000,
+        ge=100,
+        le=20_000,
+        description="most images that linear and small probes of the report are taught and judged by",
+    )
+    near_copy_cosine: float = Field(
+        default=0.95,
+        ge=0.5,
+        le=1,
+        description="smallest cosine of image embeddings of near copies in the report",
+    )
     sweep: Annotated[list[Annotated[int, Field(ge=1)]], AfterValidator(distinct)] = Field(
         default=[], description="further numbers of clusters that the report compares with k, and recommends one"
     )

@@ -9,12 +9,26 @@ import pytest
 
 from paris_assets.clusters import checks
 from paris_assets.errors import MissingInput
+from paris_assets_tests.clusters.learnt import LEARNT, probed
 from paris_assets_tests.fixtures import made_up
 from paris_assets_tests.fixtures.made_up import DIM, SHARD, MadeUpRoot
 
 SHARDED = [checks.embeddings_sane, checks.ids_joined]
+LEARNABLE = [
+    checks.embeddings_tell_clusters,
+    checks.latents_tell_clusters,
+    checks.clusters_not_confused,
+    checks.copies_together,
+]
 GLOBAL = [checks.silhouette, checks.smallest_cluster, checks.largest_cluster, checks.dead_clusters, checks.boundary]
-GOOD: dict[str, Any] = {"silhouette": 0.12, "boundary_fraction": 0.65, "sizes": [40, 30, 20, 10]}
+GLOBAL += LEARNABLE
+GOOD: dict[str, Any] = {
+    "silhouette": 0.12,
+    "boundary_fraction": 0.65,
+    "sizes": [40, 30, 20, 10],
+    "k": 4,
+    "learnability": LEARNT,
+}
 
 
 @pytest.fixture
@@ -92,3 +106,40 @@ def test_embeddings_that_are_null(store: MadeUpRoot) -> None:
     store.replace("image_embeddings", embedding=pl.when(pl.int_range(pl.len()) % 2 == 0).then("embedding"))
     assert failing(store) == ["embeddings_sane"]
     assert store.check(checks.embeddings_sane, SHARD).figures["not_finite"] == 12
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_failures_of_few_images_are_warnings_that_say_what_could_be_seen(store: MadeUpRoot, few: bool) -> None:
+    weak = probed(images=150 if few else 1000, accuracy=0.34)
+    report(store, learnability={**LEARNT, "embeddings": weak, "latents": weak})
+    assert failing(store) == ["embeddings_tell_clusters", "latents_tell_clusters"]
+    found = store.check(checks.latents_tell_clusters, "all")
+    assert found.warns is few
+    assert ("few data (150 images): no accuracy below 39.0% can be told from chance" in found.said) is few
+
+
+def test_an_interval_that_reaches_down_to_chance_is_no_proof_of_many_images(store: MadeUpRoot) -> None:
+    for found in (probed(accuracy=0.38), probed(accuracy=0.5, permuted=0.55)):
+        report(store, learnability={**LEARNT, "latents": found})
+        assert failing(store) == ["latents_tell_clusters"]
+        report(store, learnability={**LEARNT, "latents": {**found, "images": 150}})
+        assert failing(store) == []
+
+
+def test_what_cannot_be_judged_warns_but_of_a_single_cluster(store: MadeUpRoot) -> None:
+    none = {"images": 9, "refused": "too few"}
+    report(store, learnability={**LEARNT, "embeddings": none, "latents": none})
+    assert failing(store) == ["embeddings_tell_clusters", "latents_tell_clusters", "clusters_not_confused"]
+    assert all(store.check(check, "all").warns for check in LEARNABLE[:3])
+    report(store, learnability={**LEARNT, "embeddings": none, "latents": none}, k=1)
+    assert failing(store) == []
+
+
+def test_the_pair_that_is_confused_beyond_chance_is_named(store: MadeUpRoot) -> None:
+    pairs = [(0, 1, 0.55, 0.2), (1, 2, 0.5, 0.02)]  # of few images by chance, of many not
+    named = [dict(zip(("one", "other", "share", "error"), pair, strict=True)) for pair in pairs]
+    report(store, learnability={**LEARNT, "embeddings": probed(confused=named)})
+    assert failing(store) == ["clusters_not_confused"]
+    assert "clusters 1 and 2 are confused" in store.check(checks.clusters_not_confused, "all").said.lower()
+    report(store, learnability={**LEARNT, "embeddings": probed(confused=named[:1])})
+    assert failing(store) == []

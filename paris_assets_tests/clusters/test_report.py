@@ -16,17 +16,21 @@ from paris_assets.clusters.assignment import assign
 from paris_assets.clusters.centroids import TooFewImages
 from paris_assets.clusters.grids import COLUMNS, EMPTY, GAP, HEADER
 from paris_assets.clusters.kmeans import fit
+from paris_assets.clusters.map_points import Mapped
 from paris_assets.clusters.quality import measure
-from paris_assets.clusters.report import write_report
+from paris_assets.clusters.report import Told, write_report
 from paris_assets.clusters.sweep import swept
 from paris_assets.config import Clusters
 from paris_assets.pages.pictures import TILE
+from paris_assets.vectors.plane import positions
+from paris_assets_tests.clusters.learnt import LEARNT
 
 N, SETTINGS = 70, Clusters(k=3, restarts=1, stability_seeds=2)
 SAID = "120 rows = 70 distinct images + 50 further rows with the same bytes"
 ACCOUNT = [{"stage": "image_signals", "unit": "rows", "count": 120, "said": SAID,
             "parts": {"distinct images": N, "further rows with the same bytes": 50, "of nothing": 0}}]  # fmt: skip
 EVIL = '<script>alert("x")</script> $x$ | `code` [a](http://evil.example) & {{ 7*7 }}'
+NOTHING = {"images": N, "refused": "of one cluster nothing can be learnt"}
 IDS = [f"{row:032x}" for row in range(N)]
 
 
@@ -58,8 +62,10 @@ def _write(folder: Path, settings: Clusters = SETTINGS) -> tuple[list[str], list
         seen.append(image_id)
         return _picture(image_id)
 
-    sweep = swept(vectors, settings, 0)
-    files = write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0, ACCOUNT, sweep)
+    mapped = Mapped(IDS, table["cluster"].to_numpy(), positions(vectors, 0))
+    learnt = LEARNT if settings.k == 3 else {**LEARNT, "embeddings": NOTHING, "latents": NOTHING}
+    told = Told(ACCOUNT, learnt, mapped, swept(vectors, settings, 0))
+    files = write_report(folder, model, quality, table, captions, IDS, vectors, read, settings, 0, told)
     return files, seen, table
 
 
@@ -105,13 +111,15 @@ class _Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def test_page_loads_nothing_runs_nothing_and_escapes_captions(report: Path) -> None:
+def test_page_loads_nothing_and_escapes_captions(report: Path) -> None:
+    """Its one script is that of the map, which stands in the page: readers zoom it and point at images."""
     text = (report / "cluster_report.html").read_text()
     page = _Page()
     page.feed(text)
-    assert "script" not in {tag for tag, _ in page.tags}
+    assert [attributes for tag, attributes in page.tags if tag == "script"] == [{}]
+    assert not re.search(r"fetch\(|XMLHttpRequest|import\(", text)
     for tag, attributes in page.tags:
-        for name in ("src", "href", "xlink:href"):
+        for name in ("src", "href", "xlink:href", "data-picture"):
             target = attributes.get(name)
             assert target is None or target.startswith(("data:image/webp;base64,", "#")), (tag, target)
         assert not [name for name in attributes if name.startswith("on")]
@@ -119,11 +127,22 @@ def test_page_loads_nothing_runs_nothing_and_escapes_captions(report: Path) -> N
     assert "url(" not in text
     shown = [attributes.get("alt") for tag, attributes in page.tags if tag == "img"]
     assert EVIL in shown
+    assert "<script>alert" not in text
     assert "no caption" in shown
     assert "49" not in {attributes.get("alt") for _, attributes in page.tags}
     anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     linked = {str(attributes["href"])[1:] for tag, attributes in page.tags if tag == "a"}
     assert linked <= anchors
+
+
+def test_probes_and_copies_are_told_with_the_worst_pair(report: Path) -> None:
+    said = "clusters 0 and 2 are confused most: 7.5% of their images"
+    assert said in json.loads((report / "cluster_report.json").read_text())["learnability"]["said"][0]
+    assert "## Can a router learn them" in (report / "cluster_report.md").read_text()
+    page = " ".join((report / "cluster_report.html").read_text().split())
+    assert "balanced accuracy of a linear probe; 95 % interval 90.0 % to 100.0 %" in page
+    assert '<div class="value">1 of 4</div>' in page
+    assert page.count('class="matrix"') == 2
 
 
 def test_markdown_escapes_captions(report: Path) -> None:
@@ -151,6 +170,7 @@ def test_json_holds_the_figures(report: Path) -> None:
     assert len(found["clusters"][0]["nearest"]) == 25
     assert found["settings"]["k"] == 3
     assert len(found["between"]) == 12
+    assert found["learnability"]["embeddings"]["confusion"] == LEARNT["embeddings"]["confusion"]
     assert all(row["ratio"] >= 1 and row["cluster"] != row["other"] for row in found["between"])
 
 
@@ -159,6 +179,7 @@ def test_a_single_cluster_has_a_report(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "cluster_report.json").read_text())
     assert found["figures"]["silhouette"] is None
     assert found["between"] == []
+    assert "No probe could be taught: of one cluster" in (tmp_path / "cluster_report.html").read_text()
 
 
 def test_colours_of_the_first_24_clusters_differ() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +17,7 @@ from paris_assets.pool.probe_chart import chart
 from paris_assets.pool.report import funnel
 from paris_assets.pool.schema import POOL_REPORT
 from paris_assets.storage.shards import Shards
+from paris_assets_tests.fixtures.browser import needs_browser, seen
 from paris_assets_tests.pool.told import EVIL, concepts, found, page_of, probed, scores
 
 
@@ -172,18 +171,19 @@ def test_a_chart_without_a_curve() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser chromium")
+@needs_browser
 def test_the_map_works_in_a_browser(tmp_path: Path) -> None:
     """The script moves what is said from titles, which browsers show late, to a box; then a zoom by the button."""
     _, page = page_of(found(), tmp_path)
-    probe = """<script>
-      document.querySelector("[data-zoom]").click();
-      document.title = [document.getElementById("map").getAttribute("viewBox").split(" ")[2],
-        document.querySelectorAll("#map title").length].join("/");
-    </script>"""
-    (tmp_path / "page.html").write_text(page.replace("</body>", probe + "</body>"))
-    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/browser"]
-    done = subprocess.run(
-        [*browser, "--dump-dom", (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=60
+    shown = seen(
+        page,
+        """const map = document.getElementById("map"), drops = map.querySelectorAll(".drop");
+        document.querySelector("[data-zoom]").click();
+        drops[0].dispatchEvent(new PointerEvent("pointermove", { bubbles: true, pointerType: "mouse" }));
+        const told = document.querySelector(".tip").textContent, tick = document.querySelector("[data-kind=drop]");
+        tick.click();
+        return [map.getAttribute("viewBox").split(" ")[2], map.querySelectorAll("title").length, told.split("\\n")[0],
+          [...drops].map((mark) => getComputedStyle(mark).display)];""",
+        tmp_path,
     )
-    assert "<title>625/0</title>" in done.stdout
+    assert shown == ["625", 0, "concept 1: 4,440 rows, drop", ["none", "none"]]

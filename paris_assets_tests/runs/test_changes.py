@@ -164,7 +164,7 @@ CHANGES = {
     ),
     "another VAE": Change(
         {"latents__codec": {"implementation": f"{HERE}:Louder", "batch_size": 4}},
-        "latents latent_report expert_shards router_arrays pipeline_manifest",
+        "latents latent_report cluster_report expert_shards router_arrays pipeline_manifest",
         "training_split expert_summary",
         fresh=True,
     ),
@@ -175,12 +175,12 @@ CHANGES = {
     ),
     "posterior": Change(
         {"latents__posterior": "sample"},
-        "latents latent_report expert_shards router_arrays pipeline_manifest",
+        "latents latent_report cluster_report expert_shards router_arrays pipeline_manifest",
         "training_split expert_summary",
     ),
     "resolution": Change(
         {"latents__resolutions": [32]},
-        "latents latent_report " + PUBLISHED,
+        "latents latent_report cluster_report " + PUBLISHED,
         "training_split",
         fresh=True,
     ),

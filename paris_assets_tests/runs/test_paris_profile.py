@@ -50,6 +50,9 @@ FOLDERS = {
 }
 """Setting -> name of the local folder that takes the place of the hub's repository."""
 IMAGE_COUNT = {"source.rows_per_shard": (SMALL + LARGE) // 2}
+NEED_MORE_IMAGES = {
+    f"cluster_report {name}" for name in ("embeddings_tell_clusters", "latents_tell_clusters", "clusters_not_confused")
+}
 MEANINGLESS_FOR_RANDOM_WEIGHTS = {
     "clusters.min_images": 1,
     "clusters.min_caption_diversity": 0.0,
@@ -115,7 +118,9 @@ def root(source: Path, folders: dict[str, Path], tmp_path_factory: pytest.TempPa
     root, reports = tmp_path_factory.mktemp("runs") / "paris", list[RunReport]()
     with mock.patch.object(command, "print_summary", lambda catalog, report, console: reports.append(report)):
         assert command.run_command(_profile(source, folders), str(root), Request(), dry_run=False) == 0
-    assert [check for task in reports[0].tasks for check in task.failed_checks] == []
+    failed = [check for task in reports[0].tasks for check in task.failed_checks]
+    # A probe of few images in clusters of random vectors learns nothing, and may not even be taught.
+    assert [check for check in failed if check.partition(":")[0] not in NEED_MORE_IMAGES] == []
     return root
 
 
