@@ -78,7 +78,7 @@ def empty_root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-@pytest.mark.parametrize("name", ["empty_root", "large_root"])
+@pytest.mark.parametrize("name", ["empty_root", pytest.param("large_root", marks=pytest.mark.slow)])
 def test_definitions_load_quickly_and_light(name: str, request: pytest.FixtureRequest) -> None:
     root = request.getfixturevalue(name)
     ratios = []
@@ -127,6 +127,7 @@ def test_a_broken_root_disturbs_only_who_asks_for_it(tmp_path: Path) -> None:
     assert "clusters.k" in asked.stderr
 
 
+@pytest.mark.slow
 def test_dagster_finds_the_definitions_where_they_are_made_on_demand(tmp_path: Path) -> None:
     code = """
 import inspect, paris_assets.definitions as wiring
@@ -145,6 +146,7 @@ except AttributeError as error:
     assert not (tmp_path / "root").exists(), "loading writes nothing"
 
 
+@pytest.mark.slow
 def test_definitions_validate(large_root: Path) -> None:
     command = [str(Path(sys.executable).parent / "dagster"), "definitions", "validate", "-w", "workspace.yaml"]
     environment = {**os.environ, "PARIS_ROOT": str(large_root), "DAGSTER_HOME": str(large_root / ".dagster")}

@@ -181,6 +181,7 @@ def test_an_empty_environment_variable_names_no_root(
     assert not (place.folder / "data").exists()
 
 
+@pytest.mark.slow
 def test_only_the_default_root_is_opened_before_its_first_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(os, "execve", lambda _python, _arguments, environment: opened.append(environment["PARIS_ROOT"]))
@@ -259,6 +260,7 @@ def test_a_bug_ends_with_its_traceback_and_status_1(place: Place) -> None:
     assert ended.stderr.endswith("ValueError: a bug\n")
 
 
+@pytest.mark.slow
 def test_a_reader_that_ends_early_is_no_error(place: Place) -> None:
     code = "import sys; from paris_assets.cli import main; sys.exit(main(['doctor', '--profile', sys.argv[1]]))"
     reading, writing = os.pipe()

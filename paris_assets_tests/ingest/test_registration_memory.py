@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from paris_assets_tests.fixtures.small_world import picture
 
@@ -79,6 +80,7 @@ WRITE: dict[str, Callable[[Path, int], object]] = {
 }
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     files = [tmp_path / f"{rows}.{kind}" for rows in (SMALL, LARGE) for kind in WRITE]
     for path in files:
@@ -103,6 +105,7 @@ def _embedded(path: Path, rows: int, row_group: int) -> None:
     pq.write_table(table, path, row_group_size=row_group, **pages)
 
 
+@pytest.mark.slow
 def test_embedded_images_stream_however_large_the_file_and_its_row_groups_are(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("small.parquet", "groups.parquet", "group.parquet")]
     for path, (rows, group) in zip(files, [(100, 100), (800, 100), (800, 800)], strict=True):

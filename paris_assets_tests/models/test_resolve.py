@@ -160,6 +160,7 @@ def test_a_network_that_has_one_device_and_precision_is_not_asked_for_others() -
     ]
 
 
+@pytest.mark.slow
 def test_a_cpu_that_is_told_to_act_as_an_older_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     _machine(monkeypatch, cpu_bf16=True)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")

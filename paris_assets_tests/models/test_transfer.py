@@ -48,6 +48,7 @@ def test_every_network_that_torch_runs_is_among_them() -> None:
     assert {sample.implementation for sample in EVERY} == {name for name, entry in KNOWN.items() if not entry.runs_as}
 
 
+@pytest.mark.extended
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("sample", EVERY, ids=lambda sample: sample.name)
 def test_out_of_memory_halves_the_batch_of_every_network_and_changes_no_more_than_rounding(

@@ -127,7 +127,7 @@ def test_a_new_shard_goes_wave_by_wave_and_the_model_stays(worlds: Callable[...,
     ]
 
 
-@pytest.mark.parametrize("growth", ["keep_published", "rerank"])
+@pytest.mark.parametrize("growth", ["keep_published", pytest.param("rerank", marks=pytest.mark.slow)])
 def test_the_result_is_that_of_a_run(worlds: Callable[..., World], growth: str) -> None:
     """Where a better copy comes and an old shard has to give way, too; and nothing is left for a run to do."""
     world, other = worlds("world", growth), worlds("other", growth)

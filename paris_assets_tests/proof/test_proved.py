@@ -108,6 +108,7 @@ def test_the_report_stands_alone(found: Found) -> None:
     assert json.loads(found.files[FIGURES]) == json.loads(json.dumps(found.figures))
 
 
+@pytest.mark.slow
 def test_the_same_bits_again_from_files_of_another_format(root: Path, sound: World, tmp_path: Path) -> None:
     made_up.write(tmp_path / "mds", sound, "mds")
     tars, mds = (

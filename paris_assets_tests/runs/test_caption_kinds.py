@@ -204,6 +204,7 @@ def test_nothing_is_lost_silently(root: Path, capsys: pytest.CaptureFixture[str]
     assert main(["verify", str(root / "pipeline_manifest.json")]) == 0
 
 
+@pytest.mark.slow
 def test_another_order_of_kinds_asks_nobody_again(world: World, root: Path) -> None:
     before, asked = direct.stamps(root), len(world.chat.bodies)
     captions = world.profile.captions.model_copy(update={"train": ["short"]})
@@ -214,6 +215,7 @@ def test_another_order_of_kinds_asks_nobody_again(world: World, root: Path) -> N
     direct.bring_up_to_date(world.profile, root)
 
 
+@pytest.mark.slow
 def test_a_grown_list_gives_the_bytes_of_a_whole_one(world: World, root: Path, tmp_path: Path) -> None:
     grown = tmp_path / "grown"
     parts = tmp_path / "parts"

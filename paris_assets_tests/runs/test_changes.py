@@ -96,6 +96,8 @@ VERDICTS = "cluster_values "  # of each cluster: another fit need not change the
 PUBLISHED = "expert_shards router_arrays expert_summary pipeline_manifest"
 CURATED = "duplicate_groups curated_images " + EMBEDDED + FITTED + PUBLISHED
 
+FEW = ("rule on scores, one image of one shard", "duplicate radius, same groups", "caption model", "K", "another VAE")
+"""What `make test` tries; the others are slow."""
 CHANGES = {
     "rule on signals": Change(
         {"curation__signal_rules": rules(16)},
@@ -164,8 +166,8 @@ CHANGES = {
     ),
     "another VAE": Change(
         {"latents__codec": {"implementation": f"{HERE}:Louder", "batch_size": 4}},
-        "latents latent_report cluster_report expert_shards router_arrays pipeline_manifest",
-        "training_split expert_summary",
+        "latents latent_report expert_shards router_arrays pipeline_manifest",
+        "cluster_report training_split expert_summary",
         fresh=True,
     ),
     "VAE's batch size": Change(
@@ -197,7 +199,9 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize(
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES]
+)
 def test_a_changed_setting(name: str, root: Path, finished: Path, small_source: Path, tmp_path: Path) -> None:
     change = CHANGES[name]
     profile = small_world.profile(small_source, **change.settings)

@@ -105,6 +105,7 @@ def bytes_of(root: Path) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_dagster_takes_the_graph_and_every_check_of_vectors_and_scores_passes(root: Path) -> None:
     catalog = open_catalog(str(root))
     dg.Definitions.validate_loadable(build_definitions(catalog))
@@ -173,6 +174,7 @@ def test_clusters_and_router_read_the_stored_vectors(root: Path) -> None:
     assert manifest["models"]["scores.similarity"]["sha256"] == manifest["models"]["embedder"]["sha256"]
 
 
+@pytest.mark.slow
 def test_other_rules_run_encoders_on_new_images_alone_and_give_the_bytes_of_a_fresh_run(
     world: World, root: Path, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, An
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_one_run_tells_the_bytes_and_rows_of_a_larger_one(small_finished: Path, tmp_path: Path) -> None:
     source = small_world.embedded(tmp_path / "source" / "list.parquet", LARGER)
     direct.bring_up_to_date(small_world.profile(source), tmp_path / "root")

@@ -41,6 +41,7 @@ def profile(tmp_path: Path) -> Profile:
     return small_world.profile(source, ingest__retries=0)
 
 
+@pytest.mark.slow
 def test_only_what_failed_for_a_reason_that_passes_is_fetched_again(profile: Profile, tmp_path: Path) -> None:
     site, root = Path(str(profile.ingest.serve)), tmp_path / "root"
     fetch(profile, root)

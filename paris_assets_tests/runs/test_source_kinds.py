@@ -48,7 +48,7 @@ def embedded(place: Path) -> Path:
     return place / "rows.parquet"
 
 
-@pytest.mark.parametrize("make", [folder, tars, embedded])
+@pytest.mark.parametrize("make", [folder, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (tars, embedded))])
 def test_a_source_that_holds_its_images(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(SAMPLE.parents[1])
     source, root = make(tmp_path / "source"), tmp_path / "root"

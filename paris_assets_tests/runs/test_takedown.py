@@ -259,6 +259,7 @@ def test_the_command_from_end_to_end(root: Path, profile: Profile, capfd: pytest
     assert main(["takedown", "nobody.jpg", "--root", str(root)]) == 2
 
 
+@pytest.mark.slow
 def test_settings_that_change_meanwhile_decide_anew(root: Path, small_source: Path, profile: Profile) -> None:
     """What was asked for and not finished pins nothing once settings are others: the result is that of a fresh run."""
     gone = published_ids(root, "00000")[1]

@@ -73,6 +73,7 @@ def test_more_text_covers_more() -> None:
     assert 0 < shares[0] < shares[1] < shares[2] < 0.7
 
 
+@pytest.mark.slow
 def test_photographs_have_hardly_any_text() -> None:
     """The detector alone calls every third of these a single glyph; nothing can be read in it."""
     shares = TextArea().measure([np.array(photo) for photo in sample(36)])["text_area"]
@@ -88,6 +89,7 @@ def test_small_and_narrow_pictures(shape: tuple[int, int]) -> None:
     assert Barcodes().measure([blank])["barcodes"] == [0]
 
 
+@pytest.mark.slow
 def test_threads_share_the_networks() -> None:
     pictures = [with_lines(photo, ["SOME WORDS", "AND MORE"], 36) for photo in sample(6)]
     alone = [TextArea().measure([picture]) for picture in pictures]

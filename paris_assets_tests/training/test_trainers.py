@@ -193,6 +193,7 @@ def test_averages_follow_the_weights(root: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(ema, kept * before + (1 - kept) * weights)
 
 
+@pytest.mark.slow
 def test_trainers_need_no_dagster() -> None:
     names = "sample, train_expert, train_router"
     code = f"import sys; sys.modules['dagster'] = None; from paris_assets.training import {names}"
