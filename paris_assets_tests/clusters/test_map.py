@@ -135,7 +135,10 @@ return {
 
 @pytest.mark.slow
 @needs_browser
-@pytest.mark.parametrize(("k", "images", "width"), [(8, 400, 1200), (8, 60, 500), (1300, 2600, 1200)])
+@pytest.mark.parametrize(
+    ("k", "images", "width"),
+    [(1300, 2600, 1200), *(pytest.param(8, *rest, marks=pytest.mark.extended) for rest in ((400, 1200), (60, 500)))],
+)
 def test_a_reader_points_and_zooms(tmp_path: Path, k: int, images: int, width: int) -> None:
     page = page_of(k, images)
     assert len(page.encode()) < 5_000_000

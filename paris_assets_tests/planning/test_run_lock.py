@@ -45,7 +45,7 @@ def test_four_workers(profile: Profile, expected: dict[str, str], tmp_path: Path
     assert small_world.contents(tmp_path / "root") == expected
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_of_two_runs_at_once_one_waits(profile: Profile, expected: dict[str, str], tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:

@@ -135,6 +135,7 @@ def test_runs_of_paris_run_are_executed_again_from_the_ui(world: World, monkeypa
     assert contents(world.root) == before
 
 
+@pytest.mark.extended
 def test_a_failing_shard_fails_alone_and_is_retried_alone(world: World) -> None:
     """Shard -> all -> shard: `duplicate_groups` reads every shard of `filtered_images`."""
     before, damaged = contents(world.root), world.root / "image_signals" / "00001.parquet"
@@ -166,6 +167,7 @@ def test_a_failing_shard_fails_alone_and_is_retried_alone(world: World) -> None:
     assert contents(world.root) == before
 
 
+@pytest.mark.extended
 def test_the_run_of_a_killed_process_is_tried_once_more(world: World) -> None:
     with Location(str(world.root)).alone("curated_images/00000.parquet"):  # where the run waits to put its table
         run = world.ui.launch(["curated_images"], "00000")

@@ -100,7 +100,7 @@ def test_every_kind_of_missing_or_torn_file_is_made_again(whole: Path, small_sou
     assert contents(root) == before
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     good = [picture(number) for number in range(len(TEXTS))]
     odd = [picture(100 + number, size) for number, size in enumerate(ODD_SIZES)]
@@ -149,7 +149,7 @@ def test_odd_texts_and_sizes_and_empty_shards_go_through(tmp_path: Path, capfd: 
     assert main(["verify", str(tmp_path / "root" / "pipeline_manifest.json")]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_more_clusters_than_images_is_an_error_and_fewer_is_a_result(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

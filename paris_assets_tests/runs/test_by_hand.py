@@ -108,6 +108,7 @@ def test_copies_of_remote_files_go_when_a_run_ends(by_hand: tuple[Path, Hand]) -
     close.assert_called_once()
 
 
+@pytest.mark.extended
 def test_dagster_asset_materialize(by_hand: tuple[Path, Hand]) -> None:
     root, _ = by_hand
     (root / "latents" / "00002.parquet").rename(root.parent / "aside")
@@ -123,6 +124,7 @@ def test_dagster_asset_materialize(by_hand: tuple[Path, Hand]) -> None:
     assert "MissingInput: latents/00002 has not been made" in said[1]
 
 
+@pytest.mark.extended
 def test_an_asset_of_all_shards_is_made_by_hand_after_the_home_was_deleted(root: Path) -> None:
     """Dagster then knows of no partition at all; the registry does."""
     shutil.rmtree(root / ".dagster")

@@ -97,7 +97,7 @@ PUBLISHED = "expert_shards router_arrays expert_summary pipeline_manifest"
 CURATED = "duplicate_groups curated_images " + EMBEDDED + FITTED + PUBLISHED
 
 FEW = ("rule on scores, one image of one shard", "duplicate radius, same groups", "caption model", "K", "another VAE")
-"""What `make test` tries; the others are slow."""
+"""What `make test` tries; all are in `make test-all`."""
 CHANGES = {
     "rule on signals": Change(
         {"curation__signal_rules": rules(16)},
@@ -200,7 +200,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES]
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.extended) for name in CHANGES]
 )
 def test_a_changed_setting(name: str, root: Path, finished: Path, small_source: Path, tmp_path: Path) -> None:
     change = CHANGES[name]

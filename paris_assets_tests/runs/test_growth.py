@@ -245,7 +245,7 @@ def test_growing_twice(worlds: Worlds, tmp_path: Path) -> None:
     assert world.manifest()["shards"] == ["00000", "00001", "00002", "00003"]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_rerank_does_not_depend_on_how_the_source_grew(worlds: Worlds, tmp_path: Path) -> None:
     world = worlds("rerank")
     world.grow(NEW)

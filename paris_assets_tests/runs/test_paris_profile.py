@@ -38,7 +38,7 @@ from paris_assets_tests.fixtures import direct
 from paris_assets_tests.models import tiny
 from paris_assets_tests.models.photos import photos
 
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = [pytest.mark.long, pytest.mark.extended]
 
 SIDE, SMALL, LARGE = 256, 2, 46
 FOLDERS = {

@@ -168,7 +168,7 @@ def test_dagster_has_as_many_places_for_networks_as_there_are_gpus(
     assert limits == {"gpu": 3, "fit": 1, "io": 4}
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_on_a_machine_with_two_gpus_each_works_for_one_process(tmp_path: Path) -> None:
     """Simulated: torch says that there are two, and the network notes where and when it ran."""
     (tmp_path / "machine").mkdir()
