@@ -23,7 +23,7 @@ from paris_assets.images.file import ImageFile
 from paris_assets.runs.inspect import print_history
 from paris_assets_tests.fixtures import small_world
 
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = [pytest.mark.long, pytest.mark.extended]
 
 PROJECT = Path(__file__).parents[1]
 PAGE = (PROJECT / "docs" / "extending.md").read_text()

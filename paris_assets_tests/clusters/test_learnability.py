@@ -64,8 +64,10 @@ def failing(labels: np.ndarray, latents: np.ndarray | None = None) -> list[str]:
 
 
 def record(learnt: dict[str, Any]) -> Record:
-    named = {"asset": "cluster_report", "shard": "all", "fingerprint": "", "rows_fingerprint": "", "content": ""}
-    return Record(**named, rows=1, facts={"learnability": learnt, "k": K})
+    facts = {"learnability": learnt, "k": K}
+    return Record(
+        asset="cluster_report", shard="all", fingerprint="", rows_fingerprint="", content="", rows=1, facts=facts
+    )
 
 
 @pytest.fixture(autouse=True)

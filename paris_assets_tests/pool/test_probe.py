@@ -57,7 +57,7 @@ def test_the_best_scores_beat_random_rows_and_random_rows_do_not() -> None:
     assert gain(values["random-2"], controls, 0.95).sign == 0
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_dropping_near_copies_before_scoring_gains_more() -> None:
     """Measured: +0.05 to +0.08 in each of the seeds."""
     runs = []

@@ -138,6 +138,7 @@ def test_an_asset_of_all_shards_is_made_by_hand_after_the_home_was_deleted(root:
     assert contents(root) == before
 
 
+@pytest.mark.extended
 def test_a_run_of_ours_leaves_finished_partitions_alone(root: Path) -> None:
     table = root / "filtered_images" / "00001.parquet"
     made_at = table.stat().st_mtime_ns

@@ -176,6 +176,7 @@ def test_a_curated_image_stays_when_a_better_copy_comes(worlds: Worlds) -> None:
     assert texts.is_empty(), "a published row has changed"
 
 
+@pytest.mark.extended
 def test_rerank_keeps_the_better_copy_and_redoes_only_its_shards(worlds: Worlds, tmp_path: Path) -> None:
     """And then, with a refit, nothing tells that the source has grown."""
     world = worlds("rerank")

@@ -71,7 +71,7 @@ def test_only_what_failed_for_a_reason_that_passes_is_fetched_again(profile: Pro
     assert not any(path.startswith("source_rows") for path in changed)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_nothing_is_kept_of_a_list_that_was_written_anew_or_beside_a_lost_tar(profile: Profile, tmp_path: Path) -> None:
     root, source = tmp_path / "root", Path(profile.source.path)
     fetch(profile, root)
@@ -84,7 +84,7 @@ def test_nothing_is_kept_of_a_list_that_was_written_anew_or_beside_a_lost_tar(pr
     assert len(bodies(root, "00001")) == ledger(root, "00001")["image_id"].drop_nulls().n_unique()
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_what_is_forced_is_fetched_as_a_whole(profile: Profile, tmp_path: Path) -> None:
     root = tmp_path / "root"
     fetch(profile, root)

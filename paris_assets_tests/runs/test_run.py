@@ -233,7 +233,7 @@ def test_a_deleted_home_alone_is_told_what_is_finished(root: Path, source: Path)
     assert instance.get_latest_materialization_event(dg.AssetKey("pipeline_manifest")) is not None
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_nothing_is_published_from_shards_of_other_settings(
     root: Path, source: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

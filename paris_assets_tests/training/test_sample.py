@@ -139,7 +139,7 @@ def test_pictures_are_listed_with_the_experts_that_drew_them(trained: tuple[Path
         assert all(round(10 * share, 3).is_integer() for share in each["experts"].values())  # one of ten steps each
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_experts_draw_what_they_were_trained_on(tmp_path: Path) -> None:
     root, likeness = separable.write_root(tmp_path / "root"), np.zeros((separable.CLUSTERS, separable.CLUSTERS))
     for cluster in range(separable.CLUSTERS):
