@@ -107,7 +107,7 @@ def _listed(profile: Profile, registry: pl.DataFrame, root: Location, probe: int
             for fetched in images_of(profile.source, entry, rows, profile.ingest, server):
                 # Of what is gone many hosts answer with a page: no error, and no image either.
                 sizes += [len(fetched.body)] if fetched.body and is_image(fetched.body[:PROBE_BYTES]) else []
-    said = f"of {asked} urls that were asked for now"
+    said = f"of {asked} urls that a probe asked for"
     return {**found, "fetched": _figure(len(sizes) / max(asked, 1), said), **_mean(sizes, said)}
 
 

@@ -166,7 +166,7 @@ def test_urls_are_asked_for_only_where_that_is_wished(
     assert len(sizes) == 18
     assert probed["figures"]["fetched"]["value"] == pytest.approx(len(sizes) / 20)
     assert probed["figures"]["image_bytes"]["value"] == pytest.approx(sum(sizes) / len(sizes))
-    assert "20 urls that were asked for now" in probed["figures"]["fetched"]["source"]
+    assert "20 urls that a probe asked for" in probed["figures"]["fetched"]["source"]
 
 
 def test_the_words_name_hardware_totals_and_sources(
