@@ -20,9 +20,6 @@ HASHES = ("blake2b", "md5", "sha1", "sha256", "sha512", "xxh3_64", "xxh64", "xxh
 BLOCK_BYTES = 1 << 20
 BLOCKS_AHEAD = 4
 """Blocks of a file that wait for their hash: so much memory it takes, and no more."""
-SMALL_BYTES = 8 << 10
-"""Smaller buffers are copied together: a call for each would take longer."""
-VIEWS_AT_ONCE = 512
 SENT_BYTES = 8 << 20
 """Bytes after which the disk is asked to begin."""
 
@@ -102,30 +99,28 @@ class HashedFile:
         self._file.close()
 
     def _flush(self) -> None:
-        views, held = _joined(self._parts), self._held
-        self._parts, self._held, self.size_bytes = [], 0, self.size_bytes + held
+        # One buffer: a thread that hashes many waits for the interpreter after each, which costs more than a copy.
+        block = b"".join(self._parts)  # pyright: ignore[reportArgumentType]
+        self._parts, self._held, self.size_bytes = [], 0, self.size_bytes + len(block)
         if len(self._waiting) >= BLOCKS_AHEAD:
             _wait(self._waiting.popleft())
         before = self._waiting[-1] if self._waiting else [None] * len(self._digests)
         self._waiting.append(
             [
-                self._threads.submit(_update, digest, views, earlier)
+                self._threads.submit(_update, digest, block, earlier)
                 for digest, earlier in zip(self._digests.values(), before, strict=True)
             ]
         )
-        for start in range(0, len(views), VIEWS_AT_ONCE):
-            self._put(views[start : start + VIEWS_AT_ONCE])
+        self._put(block)
         if self.size_bytes - self._sent >= SENT_BYTES and hasattr(os, "posix_fadvise"):
             # Linux begins to write these pages to the disk, so the sync at the end finds little left.
             os.posix_fadvise(self._file.fileno(), self._sent, self.size_bytes - self._sent, os.POSIX_FADV_DONTNEED)
             self._sent = self.size_bytes
 
-    def _put(self, views: list[memoryview]) -> None:
-        written = os.writev(self._file.fileno(), views)
-        if written < sum(map(len, views)):  # as when the disk is almost full
-            rest = memoryview(b"".join(views))[written:]
-            while rest:
-                rest = rest[self._file.write(rest) :]
+    def _put(self, block: bytes) -> None:
+        rest = memoryview(block)
+        while rest:  # a disk that is almost full takes a part
+            rest = rest[self._file.write(rest) :]
 
 
 def size_of(part: Buffer) -> int:
@@ -133,25 +128,10 @@ def size_of(part: Buffer) -> int:
     return part.nbytes if isinstance(part, memoryview | np.ndarray) else len(part)
 
 
-def _joined(parts: list[Buffer]) -> list[memoryview]:
-    """The same bytes, small buffers that follow each other as one: large ones are not copied."""
-    views: list[memoryview] = []
-    small: list[Buffer] = []
-    for part in parts:
-        if size_of(part) < SMALL_BYTES:
-            small.append(part)
-            continue
-        views += [memoryview(b"".join(small))] if small else []  # pyright: ignore[reportArgumentType]
-        views.append(memoryview(part).cast("B"))  # pyright: ignore[reportArgumentType]
-        small = []
-    return views + ([memoryview(b"".join(small))] if small else [])  # pyright: ignore[reportArgumentType]
-
-
-def _update(digest: Digest, views: list[memoryview], before: Future[None] | None) -> None:
+def _update(digest: Digest, block: bytes, before: Future[None] | None) -> None:
     if before is not None:
         before.result()  # begun earlier, so it never waits for this one
-    for view in views:
-        digest.update(view)
+    digest.update(block)
 
 
 def _wait(futures: Iterable[Future[None]]) -> None:

@@ -153,7 +153,7 @@ def expert_dataset(
     weighted: bool = False,
     seed: int = 0,
     shuffle: str = "auto",
-    window: int = 8192,
+    window: int | None = None,
     remainder: str = "carry",
     positions: int | None = None,
     fields: Sequence[str] = (),
@@ -170,7 +170,8 @@ def expert_dataset(
         where, cluster, split, resolution, format, cache, on_corrupt: see ``ExpertSamples``.
         caption_dropout, positions, fields, dtype: see ``ExpertBatches``, which also says what a batch holds.
         weighted: draw samples by the ``weight`` of their metadata, with repeats.
-        batch_size, seed, window, remainder: see ``Order``.
+        batch_size, seed, remainder: see ``Order``.
+        window: see ``Order``; None: 8192, or what is in memory at a time of files that are read in blocks.
         shuffle: see ``Order``; ``auto``: ``samples``, or ``blocks`` where reading one costs those around it (Parquet,
             compressed MDS).
         rank, ranks: see ``BatchDataset``.
@@ -186,8 +187,10 @@ def expert_dataset(
     source = ExpertBatches(
         samples, caption_dropout=caption_dropout, seed=seed, positions=positions, fields=fields, dtype=dtype
     )
-    shuffled = ("blocks" if samples.store.dear else "samples") if shuffle == "auto" else shuffle
-    return BatchDataset(source, Order(batch_size, seed, shuffled, window, remainder), weighted, rank, ranks)
+    held = samples.store.held
+    shuffled = ("blocks" if held else "samples") if shuffle == "auto" else shuffle
+    order = Order(batch_size, seed, shuffled, (held or Order.window) if window is None else window, remainder)
+    return BatchDataset(source, order, weighted, rank, ranks)
 
 
 def router_dataset(

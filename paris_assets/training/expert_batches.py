@@ -41,7 +41,7 @@ class ExpertBatches:
         dtype: torch.dtype | None = None,
     ) -> None:
         self.samples, self.shape, self.block = samples, samples.rows["latent_form"], samples.rows["block"]
-        self.weights, self.dear = samples.rows["weight"], samples.store.dear
+        self.weights = samples.rows["weight"]
         self._rate, self._seed, self._fields, self._dtype = caption_dropout, seed, tuple(fields), dtype
         self._prompt = read_prompt(samples) if caption_dropout else None
         self._positions = positions or 0

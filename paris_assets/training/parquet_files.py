@@ -43,9 +43,15 @@ class ParquetRows:
         self._location, self._paths, self._resolution = location, list(paths), resolution
         self._groups: OrderedDict[int, pa.Table] = OrderedDict()
         self._blocks: list[tuple[int, int, str]] = []
+        self._rows = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_groups": OrderedDict()}
+
+    @property
+    def held(self) -> int:
+        """Rows that are shuffled with each other so that every row group is read about once: of half the groups."""
+        return max(1, GROUPS // 2 * self._rows // max(len(self._blocks), 1))
 
     def add_to(self, lister: Lister, cluster: int | None) -> None:
         """Add the samples of all files, those of one expert where ``cluster`` is given.
@@ -65,6 +71,7 @@ class ParquetRows:
                 wanted += [] if "tokens" in names else ["text"]
                 for group in range(file.num_row_groups):
                     self._blocks.append((number, group, latent))
+                    self._rows += file.metadata.row_group(group).num_rows
                     with lister.sample(number, f"(of row group {group})"):
                         table = _row_group(file, group, wanted)
                         self._add(lister, table, file.schema_arrow.field("text").type, cluster)

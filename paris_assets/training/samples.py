@@ -13,6 +13,7 @@ from paris_assets.training.byte_files import ByteFiles
 from paris_assets.training.codec import decoded, read_codecs
 from paris_assets.training.listing import CorruptSample, Fault, Form, Lister, Listing, Row, rows_of
 from paris_assets.training.mds import MdsFile, MdsLister, metadata_of, read_index, unpacked
+from paris_assets.training.order import Order
 from paris_assets.training.parquet_files import ParquetRows
 from paris_assets.training.places import ExpertPlace, find_expert
 from paris_assets.training.tars import TarLister, read_metadata
@@ -32,8 +33,9 @@ class Store(Protocol):
     """Files in which samples lie."""
 
     listing: Listing
-    dear: bool
-    """Whether reading one sample costs those around it, so that their order should keep them together."""
+    held: int | None
+    """Samples in memory at a time where reading one costs those around it, so that their order should keep them
+    together; None: each is read alone."""
 
     def read(self, rows: Sequence[Row]) -> list[Stored | CorruptSample]:
         """Samples of rows of the listing, in that order."""
@@ -146,7 +148,7 @@ class PlacedStore:
     """Samples whose arrays lie at byte positions of files: tars and MDS."""
 
     def __init__(self, files: ByteFiles, listing: Listing, mds: Sequence[MdsFile]) -> None:
-        self.listing, self.dear = listing, files.whole
+        self.listing, self.held = listing, Order.window if files.whole else None
         self._files, self._mds = files, mds
 
     def read(self, rows: Sequence[Row]) -> list[Stored | CorruptSample]:
@@ -180,10 +182,8 @@ class PlacedStore:
 class TableStore:
     """Samples in Parquet files."""
 
-    dear = True
-
     def __init__(self, tables: ParquetRows, listing: Listing) -> None:
-        self.listing, self._tables = listing, tables
+        self.listing, self._tables, self.held = listing, tables, tables.held
 
     def read(self, rows: Sequence[Row]) -> list[Stored | CorruptSample]:
         """See ``Store``."""

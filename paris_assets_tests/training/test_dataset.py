@@ -17,6 +17,7 @@ from torch import distributed
 
 from paris_assets.errors import UsageError
 from paris_assets.training import dataset as module
+from paris_assets.training import parquet_files
 from paris_assets.training.dataset import BatchDataset, expert_dataset, router_dataset
 from paris_assets.training.loader import Loader
 from paris_assets.training.order import Order, Position
@@ -205,6 +206,26 @@ def test_dear_files_are_read_block_by_block(tmp_path: Path) -> None:
     assert expert_dataset(root, 0, 4, format="mds").order.shuffle == "samples"
     with pytest.raises(UsageError, match=r"caption_dropout=1\.5"):
         expert_dataset(root, 0, 4, caption_dropout=1.5)
+
+
+def test_row_groups_are_read_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_files, "GROUPS", 4)
+    root = made.write(tmp_path, "parquet", [made.samples(96, split=0)], rows=4)
+    read, row_group = Counter[int](), parquet_files._row_group
+    data = expert_dataset(root, 0, 4)
+
+    def counted(file: Any, group: int, names: Any) -> Any:
+        read[group] += 1
+        return row_group(file, group, names)
+
+    monkeypatch.setattr(parquet_files, "_row_group", counted)
+    assert data.order.window == 8
+    assert sorted(index for batch in numbers(iter(data)) for index in batch) == list(range(96))
+    assert set(read) == set(range(24))
+    assert max(read.values()) == 1
+    assert expert_dataset(root, 0, 4, window=5).order.window == 5
+    with pytest.raises(UsageError, match="window=0"):
+        expert_dataset(root, 0, 4, window=0)
 
 
 def test_corrupt_samples_are_counted_by_the_loader(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
