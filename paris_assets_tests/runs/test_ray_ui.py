@@ -115,6 +115,8 @@ def test_a_backfill_over_shards_runs_on_the_cluster(
     assert (backfill["status"], said) == ("COMPLETED_SUCCESS", "")
     assert len(runs) == len(SHARDS)
     for run in runs:
+        # The job ends after the run that it tells Dagster of.
+        until(lambda: world.job(run["id"]).status.is_terminal(), ENDS_S, "the end of the job")  # noqa: B023 (called here)
         job = world.job(run["id"])
         assert str(job.status) == "SUCCEEDED"
         assert f"http://{NODE}:" in str(job.driver_agent_http_address)
