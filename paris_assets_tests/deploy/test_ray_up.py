@@ -72,8 +72,10 @@ def test_one_command_starts_all_of_it_and_ends_it(folder: Path, tmp_path: Path) 
         until(lambda: ui.answers() or running.poll() is not None, COMES_UP_S, "the UI")
         run = ui.launch(["raw_images"], "00000")
         assert (ui.finished(run, COMES_UP_S), ui.why(run)) == ("SUCCESS", "")
-        job = JobSubmissionClient(f"http://127.0.0.1:{ports[-1]}").get_job_info(f"dagster-run-{run}")
-        assert str(job.status) == "SUCCEEDED"
+        jobs = JobSubmissionClient(f"http://127.0.0.1:{ports[-1]}")
+        # The job ends after the run that it tells Dagster of.
+        until(lambda: jobs.get_job_status(f"dagster-run-{run}").is_terminal(), COMES_UP_S, "the end of the job")
+        assert str(jobs.get_job_status(f"dagster-run-{run}")) == "SUCCEEDED"
         assert (tmp_path / "root/raw_images/00000.parquet").exists()
     finally:
         running.send_signal(signal.SIGINT)
