@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,9 @@ def reported(
     output = Output()
 
     def write() -> Iterator[pl.DataFrame]:
-        images = _in_one_file(shards, output.scratch / "judged.parquet")
-        output.rows_in = images.select(pl.len()).collect().item()
         bounded = dict.fromkeys(bound.column for bound in bounds)
+        images = _in_one_file(shards, {*TOLD, *bounded}, output.scratch / "judged.parquet")
+        output.rows_in = images.select(pl.len()).collect().item()
         histograms = [_histogram(images, column, bounds) for column in bounded]
         others = [_histogram(images, column, ()) for column in _measured(images) if column not in bounded]
         pictures = Pictures(read)
@@ -73,13 +73,13 @@ def reported(
     return output
 
 
-def _in_one_file(shards: Iterable[pl.LazyFrame], path: Path) -> pl.LazyFrame:
-    """Columns that the report looks at, one after the other: each look at the tables themselves would join those of
-    every shard again."""
+def _in_one_file(shards: Iterable[pl.LazyFrame], names: Container[str], path: Path) -> pl.LazyFrame:
+    """Columns of numbers and those named, which the report looks at one after the other: each look at the tables
+    themselves would join those of every shard again."""
     writer: pq.ParquetWriter | None = None
     for images in shards:
         kinds = images.collect_schema()
-        rows = images.select(name for name, kind in kinds.items() if kind.is_numeric() or name in TOLD).collect()
+        rows = images.select(name for name, kind in kinds.items() if kind.is_numeric() or name in names).collect()
         table = rows.to_arrow()
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table)

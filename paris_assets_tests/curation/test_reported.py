@@ -122,12 +122,14 @@ def test_a_window_has_two_bounds_and_a_share_of_nothing_none() -> None:
     assert bounds_of(settings, QUANTILES.with_columns(kept=pl.lit(0, pl.Int64))) == []
 
 
-def test_a_rule_on_what_cannot_be_decoded_is_a_bound_as_others(tmp_path: Path) -> None:
-    settings = Curation(signal_rules=[Rule(name="broken", column="undecodable", max=0)])
-    output = reported([images().lazy()], groups().lazy(), None, [], picture, settings, Duplicates())
+@pytest.mark.parametrize(("column", "outside"), [("undecodable", 1), ("declared_generated", 20)])
+def test_a_rule_on_yes_or_no_is_a_bound_as_others(column: str, outside: int, tmp_path: Path) -> None:
+    settings = Curation(signal_rules=[Rule(name="rule", column=column, max=0)])
+    seen = images().with_columns(declared_generated=pl.col("source_row") % 3 == 0)
+    output = reported([seen.lazy()], groups().lazy(), None, [], picture, settings, Duplicates())
     output.scratch = tmp_path
     (rows,) = list(output.rows)  # type: ignore[arg-type]
-    assert rows.select("rule", "known", "outside").rows() == [("broken", 60, 1)]
+    assert rows.select("rule", "known", "outside").rows() == [("rule", 60, outside)]
 
 
 class Text(HTMLParser):
