@@ -9,9 +9,7 @@ import polars as pl
 import pytest
 
 from paris_assets.profiles import load_profile
-from paris_assets_tests.fixtures.shipped import assets_of, run_and_verify
-
-pytestmark = pytest.mark.extended
+from paris_assets_tests.fixtures.shipped import assets_of, run_and_verify, run_the_first
 
 
 def test_the_demo_has_the_graph_and_the_signals_of_the_profile() -> None:
@@ -19,6 +17,16 @@ def test_the_demo_has_the_graph_and_the_signals_of_the_profile() -> None:
     assert load_profile("z_image-demo").signals == load_profile("z_image").signals
 
 
+@pytest.mark.slow
+def test_the_first_photos_go_through_all_of_it(tmp_path: Path) -> None:
+    root = run_the_first("z_image-demo", 80, tmp_path)
+    manifest = json.loads((root / "pipeline_manifest.json").read_text())
+    assert 40 < manifest["counts"]["expert_shards"]["out"] < 80
+    verdicts = pl.read_parquet(root / "filtered_images" / "*.parquet")
+    assert {"framed", "pixels"} <= set(verdicts["reason"].drop_nulls())
+
+
+@pytest.mark.extended
 def test_the_demo_runs_offline_and_verifies(tmp_path: Path) -> None:
     run_and_verify("z_image-demo", tmp_path)
     manifest = json.loads((tmp_path / "pipeline_manifest.json").read_text())
