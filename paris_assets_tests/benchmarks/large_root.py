@@ -28,7 +28,7 @@ EMPTY = pa.table({"image_id": pa.array([], pa.string())})
 COPIED = "00001"  # not the first shard, whose check has no earlier one to compare with
 HEAD = 5  # characters of a run's id that become the key of its shard
 EVENT_IDS = ("evaluation_event_storage_id", "materialization_event_storage_id", "event_id")
-OF_RUNS = ("runs", "run_tags", "snapshots")
+OF_RUNS = ("snapshots", "runs", "run_tags")  # what others refer to comes first
 OF_EVENTS = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions", "dynamic_partitions")
 RUNS = "SELECT run_id FROM run_tags WHERE key = 'dagster/partition' AND value = :shard"
 
