@@ -25,6 +25,9 @@ from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 from paris_assets.vectors.plane import positions
 
+GRIDS_SHOWN = 8
+"""Clusters whose pictures stand beside the asset in the UI; the report has all."""
+
 
 @dataclass(frozen=True)
 class Read:
@@ -92,7 +95,7 @@ def reported(
             output.scratch, model, quality, assignments, texts, sample, places, file, settings, seed, told
         )
         output.files.update({f"analysis/{name}": output.scratch / name for name in files})
-        grids = [f"cluster_{number}_grid.png" for number in range(model.k)]
+        grids = [f"cluster_{number}_grid.png" for number in range(min(model.k, GRIDS_SHOWN))]
         for name in ("cluster_map.png", "cluster_sizes.png", *grids):
             output.pictures[f"analysis/{name}"] = (output.scratch / name).read_bytes()
         output.links["report"] = "analysis/cluster_report.html"
