@@ -22,7 +22,7 @@ class Gallery:
 
     Args:
         stored: `image_id` and `thumbnail` of these images and perhaps of others.
-        ranked: the images, in order of rank.
+        image_ids: the images, in order of rank.
         published: (N,) bool, those that stay keepers.
         near: vectors of these and of other images, where they are compared.
         rows: (N,) ascending positions of the images in `near`.
@@ -34,19 +34,13 @@ class Gallery:
     def __init__(
         self,
         stored: pl.LazyFrame,
-        ranked: pl.DataFrame,
+        image_ids: pl.Series,
         min_correlation: float,
         published: np.ndarray,
         near: NearVectors | None,
         rows: np.ndarray,
     ) -> None:
-        wanted = pl.col("image_id").is_in(ranked["image_id"].implode())
-        own = stored.select("image_id", "thumbnail").filter(wanted).unique("image_id").collect()
-        thumbnails = ranked.join(own, on="image_id", how="left", maintain_order="left")
-        without = thumbnails.filter(pl.col("thumbnail").is_null())["image_id"]
-        if len(without):
-            raise ValueError(f"{len(without)} images have a pHash but no thumbnail, {without[0]} among them")
-        self.thumbnails = thumbnails["thumbnail"].to_numpy()
+        self.thumbnails = _thumbnails(stored, image_ids)
         self.published = published
         self.min_correlation = min_correlation
         self._near, self._rows = near, rows
@@ -130,6 +124,21 @@ class Gallery:
     @cached_property
     def _candidates(self) -> Candidates:
         return Candidates(self.thumbnails)
+
+
+def _thumbnails(stored: pl.LazyFrame, image_ids: pl.Series) -> np.ndarray:
+    """(N, bytes) uint8, read a block at a time: each is held once."""
+    places = pl.DataFrame({"image_id": image_ids}).with_row_index("place")
+    kind = stored.collect_schema()["thumbnail"]
+    found, seen = np.zeros((len(image_ids), *getattr(kind, "shape", ())), np.uint8), np.zeros(len(image_ids), bool)
+    wanted = pl.col("image_id").is_in(image_ids.implode()) & pl.col("thumbnail").is_not_null()
+    for block in stored.select("image_id", "thumbnail").filter(wanted).collect_batches():
+        at = block.select("image_id").join(places, on="image_id", how="left", maintain_order="left")["place"]
+        found[at.to_numpy()], seen[at.to_numpy()] = block["thumbnail"].to_numpy(), True
+    if not seen.all():
+        without = image_ids.filter(pl.Series(~seen))
+        raise ValueError(f"{len(without)} images have a pHash but no thumbnail, {without[0]} among them")
+    return found
 
 
 def run_ends(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:
