@@ -20,6 +20,7 @@ images and of published rows only, not on their order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -47,7 +48,7 @@ def find_duplicates(
     published: pl.DataFrame | None = None,
     vectors: Vectors | None = None,
     scratch: Path | None = None,
-    thumbnails: pl.LazyFrame | None = None,
+    thumbnails: Sequence[pl.LazyFrame] = (),
 ) -> pl.DataFrame:
     """Group all images that passed the rules, over all shards.
 
@@ -58,8 +59,8 @@ def find_duplicates(
         published: rows of an earlier result on some of these images, which must not change: they come back as they are.
         vectors: of these images and perhaps of others, where they are compared.
         scratch: local folder in which pairs and vectors lie meanwhile; by default the system's.
-        thumbnails: `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of others, by
-            default in `images`; read only for images that some hash is close to.
+        thumbnails: tables of `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of
+            others, by default `images`; read only for images that some hash is close to.
 
     Returns:
         **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
@@ -71,8 +72,8 @@ def find_duplicates(
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
     """
-    thumbnails = images.lazy() if thumbnails is None else thumbnails
-    present = {*images.lazy().collect_schema(), *thumbnails.collect_schema()}
+    thumbnails = thumbnails or [images.lazy()]
+    present = {*images.lazy().collect_schema(), *thumbnails[0].collect_schema()}
     missing = [name for name in (*LIGHT[:-1], "thumbnail") if name not in present]
     if missing:
         raise ValueError(f"duplicates need the columns {missing}, which are missing from {sorted(present)}")
@@ -124,7 +125,7 @@ def _cosines(near: NearVectors | None, keeper: np.ndarray) -> np.ndarray:
 
 
 def _keepers(
-    thumbnails: pl.LazyFrame,
+    thumbnails: Sequence[pl.LazyFrame],
     found: Ranked,
     settings: Duplicates,
     near: NearVectors | None,

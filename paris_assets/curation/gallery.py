@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ class Gallery:
     """Thumbnails of ranked images, of which two agree that show the same picture, or have close vectors.
 
     Args:
-        stored: `image_id` and `thumbnail` of these images and perhaps of others.
+        stored: tables of `image_id` and `thumbnail` of these images and perhaps of others.
         image_ids: the images, in order of rank.
         published: (N,) bool, those that stay keepers.
         near: vectors of these and of other images, where they are compared.
@@ -33,7 +33,7 @@ class Gallery:
 
     def __init__(
         self,
-        stored: pl.LazyFrame,
+        stored: Iterable[pl.LazyFrame],
         image_ids: pl.Series,
         min_correlation: float,
         published: np.ndarray,
@@ -126,15 +126,18 @@ class Gallery:
         return Candidates(self.thumbnails)
 
 
-def _thumbnails(stored: pl.LazyFrame, image_ids: pl.Series) -> np.ndarray:
-    """(N, bytes) uint8, read a block at a time: each is held once."""
-    places = pl.DataFrame({"image_id": image_ids}).with_row_index("place")
-    kind = stored.collect_schema()["thumbnail"]
-    found, seen = np.zeros((len(image_ids), *getattr(kind, "shape", ())), np.uint8), np.zeros(len(image_ids), bool)
-    wanted = pl.col("image_id").is_in(image_ids.implode()) & pl.col("thumbnail").is_not_null()
-    for block in stored.select("image_id", "thumbnail").filter(wanted).collect_batches():
-        at = block.select("image_id").join(places, on="image_id", how="left", maintain_order="left")["place"]
-        found[at.to_numpy()], seen[at.to_numpy()] = block["thumbnail"].to_numpy(), True
+def _thumbnails(stored: Iterable[pl.LazyFrame], image_ids: pl.Series) -> np.ndarray:
+    """(N, bytes) uint8, of one table after the other: a plan over all of them would take memory of its own."""
+    order, ascending = image_ids.arg_sort().to_numpy(), image_ids.sort()
+    found, seen = np.zeros((0, 0), np.uint8), np.zeros(len(image_ids), bool)
+    for table in stored:
+        block = table.select("image_id", "thumbnail").drop_nulls().collect()
+        places = ascending.search_sorted(block["image_id"]).to_numpy().clip(max=len(order) - 1)
+        own = ascending.gather(places) == block["image_id"]
+        at, thumbnails = order[places[own.to_numpy()]], block.filter(own)["thumbnail"].to_numpy()
+        if not found.size:
+            found = np.zeros((len(image_ids), *thumbnails.shape[1:]), np.uint8)
+        found[at], seen[at] = thumbnails, True
     if not seen.all():
         without = image_ids.filter(pl.Series(~seen))
         raise ValueError(f"{len(without)} images have a pHash but no thumbnail, {without[0]} among them")

@@ -45,8 +45,9 @@ def grouped(
         if published is not None:
             published = _still_there(published, images[0])
         vectors = _compared(picture_embeddings, copy_embeddings, image_signals, shards, settings)
+        thumbnails, scratch = [image_signals[shard] for shard in shards], output.scratch
         # Handed on: of so many rows one table at a time.
-        groups = find_duplicates(images.pop(), settings, published, vectors, output.scratch, image_signals.frame())
+        groups = find_duplicates(images.pop(), settings, published, vectors, scratch, thumbnails)
         further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
         texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
         groups = add_alternative_texts(groups, texts, published)
