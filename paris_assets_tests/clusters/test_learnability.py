@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from paris_assets.clusters import checks, copies, probes
@@ -19,6 +21,8 @@ from paris_assets.config import Profile
 from paris_assets.dag.checks import CheckOutcome
 from paris_assets.dag.records import Record
 from paris_assets.settings.checks import Checks
+from paris_assets.storage import parquet
+from paris_assets.storage.parquet import TableWriter
 from paris_assets.storage.shards import Shards
 from paris_assets_tests.clusters.learnt import LEARNT
 
@@ -206,3 +210,26 @@ def test_latents_of_any_size_are_pooled_and_images_without_are_left_out() -> Non
     assert rows.tolist() == [0, 2]
     np.testing.assert_allclose(found[0], 2 * found[1], rtol=1e-3, atol=1e-3)
     assert pooled_latents(shards, ["x"], "latent_32")[0].size == 0
+
+
+def test_row_groups_without_an_image_of_the_sample_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 1 << 16)
+    drawn = np.random.default_rng(10).normal(size=(N, 4, 8, 8)).astype(np.float16)
+    file = tmp_path / "latents.parquet"
+    writer = TableWriter(file)
+    writer.write(pl.DataFrame({"image_id": IDS, "latent_32": drawn}))
+    writer.finish([], lambda _: {})
+    told = pq.read_metadata(file)
+    assert told.num_row_groups > 3
+    spoilt = bytearray(file.read_bytes())
+    for group in range(1, told.num_row_groups - 1):
+        column = told.row_group(group).column(1)
+        start, size = column.data_page_offset, column.total_compressed_size
+        spoilt[start : start + size] = b"\xff" * size
+    file.write_bytes(spoilt)
+    latents = Shards(["0"], lambda _: pl.scan_parquet(file))
+    rows, found = pooled_latents(latents, [IDS[0], IDS[3], IDS[-1]], "latent_32")
+    assert rows.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found, drawn[[0, 3, -1]].reshape(3, -1).astype(np.float32))
