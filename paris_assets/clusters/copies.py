@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from paris_assets.clusters.features import Chunk
 from paris_assets.vectors.nearest import Nearest
+from paris_assets.vectors.pairs import ClosePairs
 
 PRODUCTS = 10**10
 """Cosines computed at most: of larger sets fewer images are asked for their near copies."""
@@ -48,17 +49,24 @@ def near_copies(
     return pl.concat([alike, grouped]).filter(pl.col("image_id") != pl.col("copy")).unique().sort("image_id", "copy")
 
 
-def groups_of(image_ids: Sequence[str], copies: pl.DataFrame) -> np.ndarray:
-    """(n,) number of the group of each image: those that near copies join, and the images of no other number.
+def groups_of(image_ids: Sequence[str], vectors: np.ndarray, least: float, groups: pl.LazyFrame) -> np.ndarray:
+    """(n,) number of the group of copies of each image of a sample: images of one duplicate group, and all those of the
+    sample whose vectors have such a cosine, are together.
 
     Args:
-        copies: of ``near_copies``; pairs with images beside these count for nothing.
+        vectors: (n, D) their image vectors.
+        least: smallest cosine, above 0.
+        groups: ``image_id``, ``group_id`` of these images and perhaps of others.
     """
-    names = pl.DataFrame({"image_id": list(image_ids)}, schema={"image_id": pl.String}).with_row_index("place")
-    pairs = copies.join(names, on="image_id").join(names, left_on="copy", right_on="image_id", suffix="_of_copy")
-    ends = (pairs["place"].to_numpy(), pairs["place_of_copy"].to_numpy())
-    graph = coo_array((np.ones(pairs.height, bool), ends), shape=(len(image_ids), len(image_ids)))
-    return connected_components(graph, directed=False)[1]
+    names = pl.LazyFrame({"image_id": list(image_ids)}, schema={"image_id": pl.String})
+    known = names.join(groups, on="image_id", how="left", maintain_order="left").collect()
+    alone = pl.coalesce("group_id", "image_id")
+    together = known.select(alone.rank("dense") - 1).to_series().to_numpy().astype(np.int64)
+    for pairs in ClosePairs(vectors, least):
+        ends = tuple(together[pairs].T)
+        graph = coo_array((np.ones(len(pairs), bool), ends), shape=(len(together), len(together)))
+        together = connected_components(graph, directed=False)[1][together]
+    return together
 
 
 def split_copies(copies: pl.DataFrame, assignments: pl.LazyFrame, asked: int) -> dict[str, int]:

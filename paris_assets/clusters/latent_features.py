@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from paris_assets.storage.parquet import group_rows
 from paris_assets.storage.ragged import array_columns, arrays_of
 from paris_assets.storage.shards import Shards
 
@@ -16,7 +17,7 @@ GRID = 8
 
 def pooled_latents(latents: Shards, image_ids: Sequence[str], column: str) -> tuple[np.ndarray, np.ndarray]:
     """Rows (m,) of the images that have a latent, ascending, and (m, channels * GRID * GRID) float32: its means over
-    a grid. One shard is read at a time, and of it no more than these images.
+    a grid. One row group is read at a time, and none without such an image.
 
     Args:
         latents: the table `latents`.
@@ -24,16 +25,20 @@ def pooled_latents(latents: Shards, image_ids: Sequence[str], column: str) -> tu
         column: of the size that the router is trained on.
     """
     places = {name: row for row, name in enumerate(image_ids)}
-    wanted = pl.LazyFrame({"image_id": list(image_ids)}, schema={"image_id": pl.String})
+    names = pl.Series(list(image_ids), dtype=pl.String)
     found = dict[int, np.ndarray]()
     for shard in latents.keys:
         table = latents[shard]
-        columns = array_columns(column, table.collect_schema())
-        held = table.select("image_id", *columns).join(wanted, on="image_id", how="semi").collect()
-        arrays = zip(held["image_id"], arrays_of(held, column), strict=True)
-        found.update((places[name], pooled(latent)) for name, latent in arrays if latent is not None)
-    rows = sorted(found)
-    return np.array(rows, dtype=np.int64), np.stack([found[row] for row in rows]) if rows else np.empty((0, 0))
+        schema = table.collect_schema()
+        columns, held = array_columns(column, schema), table.select("image_id").collect()["image_id"]
+        size = group_rows(schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema)
+        for block in np.unique(np.flatnonzero(held.is_in(names.implode())) // size).tolist():
+            rows = table.select("image_id", *columns).slice(block * size, size).collect()
+            rows = rows.filter(pl.col("image_id").is_in(names.implode()))
+            arrays = zip(rows["image_id"], arrays_of(rows, column), strict=True)
+            found.update((places[name], pooled(latent)) for name, latent in arrays if latent is not None)
+    at = sorted(found)
+    return np.array(at, dtype=np.int64), np.stack([found[row] for row in at]) if at else np.empty((0, 0))
 
 
 def pooled(latent: np.ndarray) -> np.ndarray:

@@ -67,7 +67,8 @@ def write_report(
         captions: ``image_id``, ``caption``.
         sample_ids: (n) ``features.choose(all image_ids, settings.sample, seed)``.
         vectors: (n, d) float32, the places of these in the fitted space.
-        read: image_id -> file bytes; called once for each image shown (25 per cluster, 12 and those of the map).
+        read: image_id -> file bytes; called for each image shown (25 per cluster, 12 and those of the map),
+            of few clusters once.
 
     Returns:
         Names of the files, sorted: ``cluster_{k}_grid.png``, ``cluster_{sizes,map,silhouette}.png``, with a
@@ -82,9 +83,10 @@ def write_report(
     mapped = told.mapped
     contents = gather(assignments, captions, sample_ids, vectors, model, mapped.image_ids)
     pictures = Pictures(read)
+    names = [f"cluster_{cluster}_grid.png" for cluster in range(model.k)]
+    for cluster, row in enumerate(quality.clusters):  # a megabyte each, of as many as there are
+        (folder / names[cluster]).write_bytes(_grid(cluster, row, contents, pictures))
     files: dict[str, bytes] = {}
-    for cluster, row in enumerate(quality.clusters):
-        files[f"cluster_{cluster}_grid.png"] = _grid(cluster, row, contents, pictures)
     labels, k = contents.labels, model.k
     shares, images = [row["share"] for row in quality.clusters], [row["images"] for row in quality.clusters]
     files["cluster_sizes.png"] = charts.sizes_chart(shares, images, [contents.name(cluster) for cluster in range(k)])
@@ -99,7 +101,7 @@ def write_report(
     files["cluster_report.html"] = render(found, contents, quality.silhouettes, mapped, pictures).encode()
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    return sorted(files)
+    return sorted([*names, *files])
 
 
 def _grid(cluster: int, row: dict[str, Any], contents: Contents, pictures: Pictures) -> bytes:

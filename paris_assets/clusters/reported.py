@@ -25,6 +25,9 @@ from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 from paris_assets.vectors.plane import positions
 
+GRIDS_SHOWN = 8
+"""Clusters whose pictures stand beside the asset in the UI; the report has all."""
+
 
 @dataclass(frozen=True)
 class Read:
@@ -80,19 +83,19 @@ def reported(
     known = {name: value for name, value in quality.figures.items() if value is not None}
     sizes = [row["images"] for row in quality.clusters]
     places = model.placed(held.of(sample))
-    sweep, learnt = swept(places, settings, seed), _learnt(read, held, probed, len(every), profile)
+    sweep, found = swept(places, settings, seed), learnt(read, held, probed, len(every), profile)
     advised = {"recommended_k": sweep["k"]} if sweep else {}
-    facts = {**known, **advised, "sizes": sizes, "learnability": learnt}
+    facts = {**known, **advised, "sizes": sizes, "learnability": found}
     output = Output(rows_in=quality.figures["images"], facts=facts)
 
     def write() -> Iterator[pl.DataFrame]:
         texts = read.captions.select("image_id", "caption")
-        told = Told(account, learnt, _mapped(model, held, mapped, assignments, seed), sweep)
+        told = Told(account, found, _mapped(model, held, mapped, assignments, seed), sweep)
         files = write_report(
             output.scratch, model, quality, assignments, texts, sample, places, file, settings, seed, told
         )
         output.files.update({f"analysis/{name}": output.scratch / name for name in files})
-        grids = [f"cluster_{number}_grid.png" for number in range(model.k)]
+        grids = [f"cluster_{number}_grid.png" for number in range(min(model.k, GRIDS_SHOWN))]
         for name in ("cluster_map.png", "cluster_sizes.png", *grids):
             output.pictures[f"analysis/{name}"] = (output.scratch / name).read_bytes()
         output.links["report"] = "analysis/cluster_report.html"
@@ -107,21 +110,23 @@ def _mapped(model: ClusterModel, held: Sampled, image_ids: list[str], assignment
     return Mapped(image_ids, sample_labels(assignments, image_ids), places)
 
 
-def _learnt(read: Read, held: Sampled, probed: list[str], images: int, profile: Profile) -> dict[str, Any]:
-    """``embeddings`` and ``latents`` of ``learnability``, and ``copies`` of ``split_copies`` with the ``cosine``."""
+def learnt(read: Read, held: Sampled, probed: list[str], images: int, profile: Profile) -> dict[str, Any]:
+    """``embeddings`` and ``latents`` of ``learnability``, and ``copies`` of ``split_copies`` with the ``cosine``.
+
+    Args:
+        held: at least the vectors of the images that probes are taught and judged by.
+        probed: these, sorted.
+        images: how many there are in all.
+    """
     settings, seed, assignments = profile.clusters, profile.seed, read.cluster_assignments
-    queries = asked(probed, images)
+    queries, least = asked(probed, images), settings.near_copy_cosine
+    stored = stored_vectors(read.image_embeddings, probed)
     groups = assignments.select("image_id").join(read.curated_images.select("image_id", "group_id"), on="image_id")
-    copies = near_copies(
-        vectors(read.image_embeddings, None),
-        queries,
-        stored_vectors(read.image_embeddings, queries),
-        settings.near_copy_cosine,
-        groups,
-    )
+    every = vectors(read.image_embeddings, None)
+    copies = near_copies(every, queries, stored[: len(queries)], least, groups)
     latents = pooled_latents(read.latents, probed, f"latent_{profile.router_resolution}")
-    labels, together = sample_labels(assignments, probed), groups_of(probed, copies)
+    labels, together = sample_labels(assignments, probed), groups_of(probed, stored, least, groups)
     return {
         **learnability(held.of(probed), labels, together, latents, seed),
-        "copies": {"cosine": settings.near_copy_cosine, **split_copies(copies, assignments, len(queries))},
+        "copies": {"cosine": least, **split_copies(copies, assignments, len(queries))},
     }

@@ -54,9 +54,9 @@ def add_alternative_texts(
         .agg(pl.col("text").unique().sort().alias("alt_texts"))
         .collect()
     )
-    joined = groups.join(copies, on="image_id", how="left")
+    beside = groups.select("image_id", "keeper").join(copies, on="image_id", how="left", maintain_order="left")
     alternatives = pl.when("keeper").then(pl.col("alt_texts")).fill_null(pl.lit([], pl.List(pl.String)))
-    found = joined.with_columns(alternatives.alias("alt_texts"))
+    found = groups.with_columns(beside.select(alternatives.alias("alt_texts")).to_series())  # no other column twice
     if published is not None:
         found = pl.concat([published, found.join(published, on="source_row", how="anti")])
     return found.sort("source_row")

@@ -20,6 +20,7 @@ images and of published rows only, not on their order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -33,12 +34,12 @@ from paris_assets.config import Duplicates
 from paris_assets.curation.gallery import Gallery, run_ends
 from paris_assets.curation.links import links_of, spread
 from paris_assets.curation.near_vectors import NearVectors, Vectors
+from paris_assets.curation.ranking import LIGHT, Ranked, ranked
 from paris_assets.curation.schema import DUPLICATE_GROUPS
 
 SCHEMA = pl.Schema(
     {name: kind for name, kind in DUPLICATE_GROUPS.polars().items() if name not in ("alt_texts", "cosine")}
 )
-_LIGHT = ("image_id", "shard", "source_row", "phash", "width", "height", "aesthetic")
 
 
 def find_duplicates(
@@ -47,7 +48,7 @@ def find_duplicates(
     published: pl.DataFrame | None = None,
     vectors: Vectors | None = None,
     scratch: Path | None = None,
-    thumbnails: pl.LazyFrame | None = None,
+    thumbnails: Sequence[pl.LazyFrame] = (),
 ) -> pl.DataFrame:
     """Group all images that passed the rules, over all shards.
 
@@ -58,8 +59,8 @@ def find_duplicates(
         published: rows of an earlier result on some of these images, which must not change: they come back as they are.
         vectors: of these images and perhaps of others, where they are compared.
         scratch: local folder in which pairs and vectors lie meanwhile; by default the system's.
-        thumbnails: `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of others, by
-            default in `images`; read only for images that some hash is close to.
+        thumbnails: tables of `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of
+            others, by default `images`; read only for images that some hash is close to.
 
     Returns:
         **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
@@ -71,47 +72,47 @@ def find_duplicates(
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
     """
-    thumbnails = images.lazy() if thumbnails is None else thumbnails
-    present = {*images.lazy().collect_schema(), *thumbnails.collect_schema()}
-    missing = [name for name in (*_LIGHT[:-1], "thumbnail") if name not in present]
+    thumbnails = thumbnails or [images.lazy()]
+    present = {*images.lazy().collect_schema(), *thumbnails[0].collect_schema()}
+    missing = [name for name in (*LIGHT[:-1], "thumbnail") if name not in present]
     if missing:
         raise ValueError(f"duplicates need the columns {missing}, which are missing from {sorted(present)}")
-    occurrences = _occurrences(images, published)
-    ranked = occurrences.filter(pl.col("primary")).sort("rank")
+    found = ranked(images, published)
+    del images  # what is needed of them is held in fewer bytes
     folder = scratch or Path(gettempdir())
-    near = None if vectors is None else NearVectors(ranked["image_id"], vectors, folder)
+    near = None if vectors is None else NearVectors(found.image_ids.gather(found.order), vectors, folder)
     ties = near.ties() if near else np.zeros((0, 2), np.int64)
     with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
-        keeper, alike = _keepers(thumbnails, ranked, settings, near, ties, folder)
-    ids, hashes = ranked["image_id"], ranked["phash"].fill_null(0).to_numpy()
-    members = pl.DataFrame(
-        {
-            "image_id": ids,
-            "keeper_row": keeper,
-            "near": keeper != np.arange(len(keeper)),
-            "bits": np.bitwise_count(hashes ^ hashes[keeper]),
-            "alike": alike,
-            "cosine": _cosines(near, keeper),
-        }
-    ).with_columns(
-        group_id=pl.coalesce(ranked["published_group"].gather(keeper), pl.col("image_id").min().over("keeper_row"))
-    )
+        keeper, alike = _keepers(thumbnails, found, settings, near, ties, folder)
+    return _told(found, keeper, alike, near)
+
+
+def _told(found: Ranked, keeper: np.ndarray, alike: np.ndarray, near: NearVectors | None) -> pl.DataFrame:
+    """Rows of all occurrences."""
+    hashes, rank = found.phash.fill_null(0).to_numpy(), found.ranks[found.occurrences["image"].to_numpy()]
+    bits = np.bitwise_count(hashes ^ hashes[keeper])
     copy, primary = pl.col("near"), pl.col("primary")
     said = pl.when("alike").then(pl.lit("phash")).otherwise(pl.lit(near.method if near else None))
     return (
-        occurrences.join(members, on="image_id")
+        found.occurrences.lazy()
+        .with_columns(
+            near=pl.Series((keeper != np.arange(len(keeper)))[rank]),
+            alike=pl.Series(alike[rank]),
+            bits=pl.Series(bits[rank]),
+            **({"cosine": pl.Series(_cosines(near, keeper)[rank])} if near else {}),
+        )
         .select(
-            "image_id",
+            found.image_ids.gather(found.occurrences["image"]).alias("image_id"),
             "shard",
             "source_row",
-            "group_id",
+            found.groups_of(keeper).gather(rank).alias("group_id"),
             keeper=primary & ~copy,
             distance=pl.when(primary & ~copy).then(None).otherwise("bits").cast(pl.UInt8),
             method=pl.when(copy).then(said).when(~primary).then(pl.lit("exact")),
             **({"cosine": pl.when(copy).then("cosine")} if near else {}),
         )
-        .sort("source_row")
         .cast({**SCHEMA, **({"cosine": pl.Float32} if near else {})})
+        .collect()
     )
 
 
@@ -123,62 +124,29 @@ def _cosines(near: NearVectors | None, keeper: np.ndarray) -> np.ndarray:
     return found
 
 
-def _occurrences(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | None) -> pl.DataFrame:
-    """Light columns with `rank` of each image, its `primary` occurrence (the published keeper's, else the first), and
-    `published_keeper` (its image_id) and `published_group` of published images."""
-    table = images.lazy()
-    if "aesthetic" not in table.collect_schema():
-        table = table.with_columns(aesthetic=pl.lit(None, pl.Float64))
-    light = table.select(_LIGHT).collect()
-    published = pl.DataFrame(schema=SCHEMA) if published is None else published
-    gone = published.join(light, on=("image_id", "shard", "source_row"), how="anti")
-    if len(gone):
-        raise ValueError(
-            f"{len(gone)} published rows are of images that are not there, {gone['image_id'][0]} among them"
-        )
-    keepers = published.filter("keeper")
-    owners = keepers.select("group_id", published_keeper="image_id")
-    known = published.select("image_id", "group_id").unique().join(owners, on="group_id")
-    here = keepers.select("image_id", "shard", "source_row", published_here=True)
-    light = light.join(known.rename({"group_id": "published_group"}), on="image_id", how="left")
-    light = light.join(here, on=("image_id", "shard", "source_row"), how="left")
-    first = light.sort(pl.col("published_here").is_null(), "source_row").unique(
-        "image_id", keep="first", maintain_order=True
-    )
-    ranked = first.sort(
-        pl.col("published_here").is_null(),
-        -pl.col("aesthetic").cast(pl.Float64).fill_nan(None).fill_null(float("-inf")),
-        -(pl.col("width").cast(pl.Int64) * pl.col("height")),
-        "image_id",
-    ).select("image_id", pl.col("shard").alias("primary_shard"), pl.col("source_row").alias("primary_row"))
-    return light.join(ranked.with_row_index("rank"), on="image_id").with_columns(
-        primary=(pl.col("shard") == pl.col("primary_shard")) & (pl.col("source_row") == pl.col("primary_row"))
-    )
-
-
 def _keepers(
-    thumbnails: pl.LazyFrame,
-    ranked: pl.DataFrame,
+    thumbnails: Sequence[pl.LazyFrame],
+    found: Ranked,
     settings: Duplicates,
     near: NearVectors | None,
     ties: np.ndarray,
     scratch: Path,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Position of each image's keeper in `ranked`, (N,) int64, its own for a keeper; and (N,) bool, whether its
-    thumbnail shows the same picture."""
-    keeper, owner = np.arange(len(ranked)), _published_keepers(ranked)
+    """Rank of each image's keeper, (N,) int64, its own for a keeper; and (N,) bool, whether its thumbnail shows the
+    same picture."""
+    keeper, owner = np.arange(len(found.order)), found.owner
     known = np.flatnonzero(owner >= 0)
     keeper[known] = owner[known]
-    hashed = np.flatnonzero(ranked["phash"].is_not_null().to_numpy())
-    hashes, bucket, sizes = np.unique(ranked["phash"].drop_nulls().to_numpy(), return_inverse=True, return_counts=True)
+    hashed = np.flatnonzero(found.phash.is_not_null().to_numpy())
+    hashes, bucket, sizes = np.unique(found.phash.drop_nulls().to_numpy(), return_inverse=True, return_counts=True)
     links, involved = links_of(hashes, settings.radius, scratch), sizes > 1
     for block in spread(links):
         involved[block] = True
     taking_part = involved[bucket] | np.isin(hashed, ties)
-    rows, bucket, alike = hashed[taking_part], bucket[taking_part], np.ones(len(ranked), bool)
+    rows, bucket, alike = hashed[taking_part], bucket[taking_part], np.ones(len(keeper), bool)
     if len(rows) == 0:
         return keeper, alike
-    gallery = Gallery(thumbnails, ranked[rows], settings.verify_correlation, owner[rows] == rows, near, rows)
+    gallery = Gallery(thumbnails, found.names(rows), settings.verify_correlation, owner[rows] == rows, near, rows)
     # Images with one pHash (thousands, when they are flat) meet the others through their leaders only.
     leader = gallery.stars(bucket)
     ties = np.concatenate([np.stack([rows, owner[rows]], axis=1), ties])
@@ -222,13 +190,6 @@ def _connected(edges: list[np.ndarray], count: int) -> np.ndarray:
     ends = np.concatenate(edges)
     graph = coo_array((np.ones(len(ends), bool), tuple(ends.T)), shape=(count, count))
     return connected_components(graph, directed=False)[1]
-
-
-def _published_keepers(ranked: pl.DataFrame) -> np.ndarray:
-    """Position in `ranked` of the keeper that each image was published with, (N,) int64; -1 for a new image."""
-    positions = ranked.select(published_keeper="image_id", position=pl.int_range(pl.len()))
-    owners = ranked.select("published_keeper").join(positions, on="published_keeper", how="left", maintain_order="left")
-    return owners["position"].fill_null(-1).to_numpy()
 
 
 def _places(pairs: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -21,8 +21,8 @@ class Gallery:
     """Thumbnails of ranked images, of which two agree that show the same picture, or have close vectors.
 
     Args:
-        stored: `image_id` and `thumbnail` of these images and perhaps of others.
-        ranked: the images, in order of rank.
+        stored: tables of `image_id` and `thumbnail` of these images and perhaps of others.
+        image_ids: the images, in order of rank.
         published: (N,) bool, those that stay keepers.
         near: vectors of these and of other images, where they are compared.
         rows: (N,) ascending positions of the images in `near`.
@@ -33,20 +33,14 @@ class Gallery:
 
     def __init__(
         self,
-        stored: pl.LazyFrame,
-        ranked: pl.DataFrame,
+        stored: Iterable[pl.LazyFrame],
+        image_ids: pl.Series,
         min_correlation: float,
         published: np.ndarray,
         near: NearVectors | None,
         rows: np.ndarray,
     ) -> None:
-        wanted = pl.col("image_id").is_in(ranked["image_id"].implode())
-        own = stored.select("image_id", "thumbnail").filter(wanted).unique("image_id").collect()
-        thumbnails = ranked.join(own, on="image_id", how="left", maintain_order="left")
-        without = thumbnails.filter(pl.col("thumbnail").is_null())["image_id"]
-        if len(without):
-            raise ValueError(f"{len(without)} images have a pHash but no thumbnail, {without[0]} among them")
-        self.thumbnails = thumbnails["thumbnail"].to_numpy()
+        self.thumbnails = _thumbnails(stored, image_ids)
         self.published = published
         self.min_correlation = min_correlation
         self._near, self._rows = near, rows
@@ -130,6 +124,24 @@ class Gallery:
     @cached_property
     def _candidates(self) -> Candidates:
         return Candidates(self.thumbnails)
+
+
+def _thumbnails(stored: Iterable[pl.LazyFrame], image_ids: pl.Series) -> np.ndarray:
+    """(N, bytes) uint8, of one table after the other: a plan over all of them would take memory of its own."""
+    order, ascending = image_ids.arg_sort().to_numpy(), image_ids.sort()
+    found, seen = np.zeros((0, 0), np.uint8), np.zeros(len(image_ids), bool)
+    for table in stored:
+        block = table.select("image_id", "thumbnail").drop_nulls().collect()
+        places = ascending.search_sorted(block["image_id"]).to_numpy().clip(max=len(order) - 1)
+        own = ascending.gather(places) == block["image_id"]
+        at, thumbnails = order[places[own.to_numpy()]], block.filter(own)["thumbnail"].to_numpy()
+        if not found.size:
+            found = np.zeros((len(image_ids), *thumbnails.shape[1:]), np.uint8)
+        found[at], seen[at] = thumbnails, True
+    if not seen.all():
+        without = image_ids.filter(pl.Series(~seen))
+        raise ValueError(f"{len(without)} images have a pHash but no thumbnail, {without[0]} among them")
+    return found
 
 
 def run_ends(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:

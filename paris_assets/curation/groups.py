@@ -13,6 +13,7 @@ from paris_assets.curation.near_vectors import Vectors
 from paris_assets.curation.same_picture import contrasts
 from paris_assets.curation.schema import COPY_EMBEDDING
 from paris_assets.storage.output import Output
+from paris_assets.storage.parquet import GROUP_ROWS
 from paris_assets.storage.shards import Shards
 
 
@@ -40,11 +41,13 @@ def grouped(
     def find(standing: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         keeps = standing is not None and settings.growth == "keep_published"
         published = standing.collect() if standing is not None and keeps else None
-        images = pl.concat([occurrences(shard) for shard in shards])  # a plan over all shards takes longer to make
+        images = [pl.concat(map(occurrences, shards))]  # a plan over all shards takes longer to make
         if published is not None:
-            published = _still_there(published, images)
+            published = _still_there(published, images[0])
         vectors = _compared(picture_embeddings, copy_embeddings, image_signals, shards, settings)
-        groups = find_duplicates(images, settings, published, vectors, output.scratch, image_signals.frame())
+        thumbnails, scratch = [image_signals[shard] for shard in shards], output.scratch
+        # Handed on: of so many rows one table at a time.
+        groups = find_duplicates(images.pop(), settings, published, vectors, scratch, thumbnails)
         further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
         texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
         groups = add_alternative_texts(groups, texts, published)
@@ -56,7 +59,7 @@ def grouped(
             "groups_with_copies": int(dropped["group_id"].n_unique()),
             "keepers": int(groups["keeper"].sum()),
         }
-        yield groups
+        yield from groups.iter_slices(GROUP_ROWS) if groups.height else [groups]
 
     output.rows = find
     return output

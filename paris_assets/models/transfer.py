@@ -50,8 +50,8 @@ def _on_cuda(function: Callable[..., Tensors], device: torch.device, tensors: li
     pinned = [tensor.pin_memory() for tensor in tensors]
     with torch.cuda.device(device):
         with _QUEUEING:
-            results = function(*(tensor.to(device, non_blocking=True) for tensor in pinned))
-            copies = [_copied(result) for result in results]
+            # Nothing holds the results: the batch behind takes their memory, which the one stream hands on in order.
+            copies = [_copied(result) for result in function(*(each.to(device, non_blocking=True) for each in pinned))]
             # Waiting by sleep, as decoders need the core; and for this batch alone, not for the one queued behind it.
             done = torch.cuda.Event(blocking=True)
             done.record()

@@ -15,6 +15,8 @@ from paris_assets.images.decode import decode_rgb
 TILE = 160
 WEBP_SIDE = 144
 SMALL_QUALITY = 50
+KEPT = 2048
+"""Tiles in memory, 77 kB each."""
 
 
 def tile(data: bytes, side: int = TILE) -> Image.Image:
@@ -40,7 +42,7 @@ def _uri(webp: bytes) -> str:
 
 
 class Pictures:
-    """Tiles of images, each read and decoded once."""
+    """Tiles of images, each read and decoded once while it is among the last ``KEPT``."""
 
     def __init__(self, read: Callable[[str], bytes]) -> None:
         self._read = read
@@ -49,6 +51,8 @@ class Pictures:
     def tile(self, image_id: str) -> Image.Image:
         """The square tile of an image, RGB."""
         if image_id not in self._tiles:
+            if len(self._tiles) >= KEPT:
+                del self._tiles[next(iter(self._tiles))]
             self._tiles[image_id] = tile(self._read(image_id))
         return self._tiles[image_id]
 

@@ -30,6 +30,8 @@ Resources = Mapping[str, float]
 KINDS = {"num_cpus": float, "num_gpus": float, "memory": int}
 _RESOURCES = dg.Shape({name: dg.Field(kind, is_required=False) for name, kind in KINDS.items()})
 CONNECT_S = 5.0
+NO_SUCH_JOB = "status code 404"
+"""What Ray's client says of a job that the cluster does not know."""
 SAID = 4000
 """The last characters of what a job printed, which a person is shown."""
 
@@ -71,6 +73,12 @@ class JobLauncher(RayRunLauncher):
         needs = {name: config_value.get(name) for name in ("assets", "pools")}
         return cls(inst_data=inst_data, **needs, **config_value["ray"])
 
+    @property
+    def supports_resume_run(self) -> bool:
+        """No: what a dead run has made is there when it is executed again, and a resumed one has a job of another name.
+        ``max_resume_run_attempts`` in dagster.yaml is refused."""
+        return False
+
     def launch_run(self, context: Any) -> None:
         """Submit a run. One that the cluster does not take fails, and says why where it is shown."""
         try:
@@ -106,7 +114,7 @@ class JobLauncher(RayRunLauncher):
         with self._answering():
             found = super().check_run_worker_health(run)
         if found.status == WorkerStatus.UNKNOWN:
-            if "status code 404" not in (found.msg or ""):
+            if NO_SUCH_JOB not in (found.msg or ""):
                 raise UsageError(f"the Ray cluster at {self.address} cannot say how run {run.run_id} is: {found.msg}")
             return CheckRunHealthResult(WorkerStatus.FAILED, f"the cluster at {self.address} does not know its job")
         return found
@@ -133,7 +141,9 @@ class JobLauncher(RayRunLauncher):
 
         try:
             return self.client.get_job_status(_job_of(run_id)) == JobStatus.PENDING
-        except RuntimeError:  # there is no such job, which is for `terminate` to say
+        except RuntimeError as error:
+            if NO_SUCH_JOB not in str(error):
+                raise
             return False
 
     @contextmanager

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
-from paris_assets.clusters import checks, probes
+from paris_assets.clusters import checks, copies, probes
 from paris_assets.clusters.copies import groups_of, near_copies, split_copies
 from paris_assets.clusters.latent_features import GRID, pooled, pooled_latents
 from paris_assets.clusters.learnability import learnability
 from paris_assets.clusters.probes import accuracy, judged, predicted, ridge
+from paris_assets.clusters.reported import Read, Sampled, learnt
+from paris_assets.config import Profile
 from paris_assets.dag.checks import CheckOutcome
 from paris_assets.dag.records import Record
 from paris_assets.settings.checks import Checks
+from paris_assets.storage import parquet
+from paris_assets.storage.parquet import TableWriter
 from paris_assets.storage.shards import Shards
 from paris_assets_tests.clusters.learnt import LEARNT
 
 N, K, DIM, COPIES = 480, 4, 24, 60
 IDS = [f"{row:032x}" for row in range(N)]
+SINGLE = pl.LazyFrame({"image_id": IDS, "group_id": IDS})
 JUDGES = (
     checks.embeddings_tell_clusters,
     checks.latents_tell_clusters,
@@ -46,21 +53,20 @@ def latents_of(labels: np.ndarray) -> np.ndarray:
 
 
 def copies_of(held: np.ndarray) -> pl.DataFrame:
-    groups = pl.LazyFrame({"image_id": IDS, "group_id": IDS})
-    return near_copies([(IDS[:300], held[:300], None), (IDS[300:], held[300:], None)], IDS, held, 0.95, groups)
+    return near_copies([(IDS[:300], held[:300], None), (IDS[300:], held[300:], None)], IDS, held, 0.95, SINGLE)
 
 
 def failing(labels: np.ndarray, latents: np.ndarray | None = None) -> list[str]:
     """Checks that do not pass of clusters of the made-up vectors, as errors, at the shipped bounds."""
     held, true = vectors()
     pooled_ = latents_of(true) if latents is None else latents
-    copies = copies_of(held)
+    found = copies_of(held)
     assigned = pl.LazyFrame({"image_id": IDS, "cluster": labels})
-    told = learnability(held, labels, groups_of(IDS, copies), (np.arange(N), pooled_), 0)
-    told["copies"] = {"cosine": 0.95, **split_copies(copies, assigned, N)}
-    found = [(judge, judge(record(told), Checks())) for judge in JUDGES]
-    assert not any(outcome.warns for judge, outcome in found if judge is not checks.copies_together)
-    return [judge.__name__ for judge, outcome in found if not outcome.passed]
+    told = learnability(held, labels, groups_of(IDS, held, 0.95, SINGLE), (np.arange(N), pooled_), 0)
+    told["copies"] = {"cosine": 0.95, **split_copies(found, assigned, N)}
+    outcomes = [(judge, judge(record(told), Checks())) for judge in JUDGES]
+    assert not any(outcome.warns for judge, outcome in outcomes if judge is not checks.copies_together)
+    return [judge.__name__ for judge, outcome in outcomes if not outcome.passed]
 
 
 def record(learnt: dict[str, Any]) -> Record:
@@ -164,10 +170,32 @@ def test_near_copies_are_pairs_of_a_group_and_of_close_vectors() -> None:
     )
     found = near_copies([(names[:2], held[:2], None), (names[2:], held[2:], None)], names, held, 0.95, groups)
     assert found.rows() == [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")]
-    assert groups_of(names, found).tolist() == [0, 0, 1, 1]
+    assert groups_of(names, held, 0.95, groups).tolist() == [0, 0, 1, 1]
     assigned = pl.LazyFrame({"image_id": names, "cluster": [0, 1, 2, 2]})
     told = split_copies(found, assigned, 4)
     assert told == {"asked": 4, "images": 4, "split_images": 2, "pairs": 2, "split_pairs": 1}
+
+
+@pytest.mark.parametrize(("sample", "most_products"), [(200, 10**10), (600, 0)])
+def test_copies_of_a_sample_are_held_out_together_however_few_are_looked_for(
+    sample: int, most_products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pictures that have more copies than are listed, and in a sample of which not all are asked for copies."""
+    monkeypatch.setattr(copies, "PRODUCTS", most_products)
+    drawn, pictures = np.random.default_rng(9), np.arange(600) % 12
+    held = (np.eye(12)[pictures] + 0.001 * drawn.normal(size=(600, 12))).astype(np.float16)
+    names, column = [f"{row:032x}" for row in range(600)], f"latent_{Profile().router_resolution}"
+    read = Read(
+        image_embeddings=Shards.of({"0": pl.DataFrame({"image_id": names, "embedding": held})}),
+        text_embeddings=None,
+        cluster_assignments=pl.LazyFrame({"image_id": names, "cluster": pictures % 2}),
+        captions=pl.LazyFrame(),
+        curated_images=pl.LazyFrame({"image_id": names, "group_id": names}),
+        latents=Shards.of({"0": pl.DataFrame({"image_id": names, column: np.zeros((600, 4, 8, 8), np.float16)})}),
+    )
+    told = learnt(read, Sampled(names, held.astype(np.float32)), names[:sample], 600, Profile())
+    assert told["embeddings"]["images"] == sample
+    assert told["embeddings"]["groups"] == 12
 
 
 def test_latents_of_any_size_are_pooled_and_images_without_are_left_out() -> None:
@@ -182,3 +210,26 @@ def test_latents_of_any_size_are_pooled_and_images_without_are_left_out() -> Non
     assert rows.tolist() == [0, 2]
     np.testing.assert_allclose(found[0], 2 * found[1], rtol=1e-3, atol=1e-3)
     assert pooled_latents(shards, ["x"], "latent_32")[0].size == 0
+
+
+def test_row_groups_without_an_image_of_the_sample_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 1 << 16)
+    drawn = np.random.default_rng(10).normal(size=(N, 4, 8, 8)).astype(np.float16)
+    file = tmp_path / "latents.parquet"
+    writer = TableWriter(file)
+    writer.write(pl.DataFrame({"image_id": IDS, "latent_32": drawn}))
+    writer.finish([], lambda _: {})
+    told = pq.read_metadata(file)
+    assert told.num_row_groups > 3
+    spoilt = bytearray(file.read_bytes())
+    for group in range(1, told.num_row_groups - 1):
+        column = told.row_group(group).column(1)
+        start, size = column.data_page_offset, column.total_compressed_size
+        spoilt[start : start + size] = b"\xff" * size
+    file.write_bytes(spoilt)
+    latents = Shards(["0"], lambda _: pl.scan_parquet(file))
+    rows, found = pooled_latents(latents, [IDS[0], IDS[3], IDS[-1]], "latent_32")
+    assert rows.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found, drawn[[0, 3, -1]].reshape(3, -1).astype(np.float32))

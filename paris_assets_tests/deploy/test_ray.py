@@ -222,6 +222,16 @@ def test_an_error_of_the_server_ends_no_run(launching: Launching) -> None:
     launching.server.status = 503
     with pytest.raises(UsageError, match=f"cannot say how run {run.run_id} is"):
         launching.launcher.check_run_worker_health(run)
+    with pytest.raises(UsageError, match=f"the Ray cluster at {launching.server.address} cannot be used"):
+        launching.launcher.terminate(run.run_id)
+    assert launching.now(run).status == dg.DagsterRunStatus.STARTED  # not CANCELING, which ends by itself
+
+
+def test_runs_are_not_resumed_under_names_that_are_looked_for_nowhere(tmp_path: Path) -> None:
+    launcher = {"module": JobLauncher.__module__, "class": "JobLauncher", "config": {"ray": {"address": "http://a:1"}}}
+    resuming = {"run_monitoring": {"enabled": True, "max_resume_run_attempts": 1}, "run_launcher": launcher}
+    with pytest.raises(Exception, match="does not support resuming runs"):
+        dg.DagsterInstance.local_temp(str(tmp_path), overrides=resuming)
 
 
 def test_a_run_that_waits_for_room_is_canceled_at_once(launching: Launching) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,36 @@ def test_inputs_come_as_tensors_without_gradients_and_results_as_arrays() -> Non
     assert more.tolist() == [1, 2, 3, 4]
     assert np.array_equal(CPU.compute(lambda values: values * 2, rows), rows * 2)
     assert not torch.is_inference_mode_enabled()
+
+
+def test_while_a_batch_is_waited_for_the_next_one_can_be_queued_and_have_its_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a processor in the place of the GPU: what is held, and by whom, is the same."""
+    made, waited = list[weakref.ref[torch.Tensor]](), list[bool]()
+
+    class Recorded:
+        def __init__(self, blocking: bool) -> None:
+            assert blocking
+
+        def record(self) -> None:
+            assert transfer._QUEUEING.locked()
+
+        def synchronize(self) -> None:
+            waited.append(transfer._QUEUEING.locked() or made[0]() is not None)
+
+    def doubled(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        result = rows * 2
+        made.append(weakref.ref(result))
+        return (result,)
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", torch.Tensor.clone)
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
+    monkeypatch.setattr(torch.cuda, "Event", Recorded)
+    monkeypatch.setattr(transfer, "_copied", torch.Tensor.clone)
+    (found,) = transfer._on_cuda(doubled, torch.device("cpu"), [torch.arange(3)])
+    assert found.tolist() == [0, 2, 4]
+    assert waited == [False]
 
 
 def test_constants_of_a_device_are_made_once_and_can_be_trained_through() -> None:
