@@ -227,7 +227,7 @@ def test_row_groups_without_an_image_of_the_sample_are_not_read(
     for group in range(1, told.num_row_groups - 1):
         column = told.row_group(group).column(1)
         start, size = column.data_page_offset, column.total_compressed_size
-        spoilt[start : start + size] = b"\xff" * size
+        spoilt[start : start + size] = bytes(size)
     file.write_bytes(spoilt)
     latents = Shards(["0"], lambda _: pl.scan_parquet(file))
     rows, found = pooled_latents(latents, [IDS[0], IDS[3], IDS[-1]], "latent_32")
