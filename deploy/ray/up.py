@@ -105,8 +105,10 @@ def _store(given: Variables) -> Iterator[Variables]:
     if "://" in given["PARIS_ROOT"]:
         raise CannotStart("no bucket for what runs print: export LOGS_BUCKET, the name of one in the root's store")
     _free("the store for logs", STORE_PORT, "end it, or export LOGS_BUCKET")
+    url = f"http://127.0.0.1:{STORE_PORT}"
     reached = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{STORE_PORT}",
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL_S3": url,  # comes before the other where a user has set it
         "AWS_REGION": "us-east-1",
         "AWS_ALLOW_HTTP": "true",
     }
