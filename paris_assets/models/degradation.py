@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
+from scipy.special import expit, expm1
 from torch import Tensor
 
 from paris_assets.config import Model
@@ -76,27 +76,28 @@ def scores(network: DegradationNetwork, rows: np.ndarray, placement: Placement) 
         return _quality(network, tiles), _cast(network, view), _watermark(network, view)
 
     quality, cast, watermark = placement.compute_all(found, *map(np.ascontiguousarray, (seen.tiles, seen.view)))
-    told_quality = _without_flat(quality, seen.tiles)
-    values: dict[str, np.ndarray] = dict(zip(PARTS[:-1], [*told_quality.T, cast, watermark], strict=True))
+    told_quality = _without_flat(_share(quality), seen.tiles)
+    told = [*told_quality.T, _strength(cast), _share(watermark)]
+    values: dict[str, np.ndarray] = dict(zip(PARTS[:-1], told, strict=True))
     overall = 1 - sum(weight * values[part] for part, weight in OVERALL.items())
-    told = np.stack([*values.values(), overall], 1).astype(np.float32)
-    return np.where((seen.short_side >= SHORTEST)[:, None], told, np.float32(math.nan))
+    parts = np.stack([*values.values(), overall], 1).astype(np.float32)
+    return np.where((seen.short_side >= SHORTEST)[:, None], parts, np.float32(math.nan))
 
 
 def quality_scores(network: DegradationNetwork, tiles: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, 6, 128, 128, 3) uint8 -> (B, 3) float32: blur, NaN where there is no step, noise and blocking."""
     found = placement.compute(partial(_quality, network), np.ascontiguousarray(tiles))
-    return _without_flat(found, tiles)
+    return _without_flat(_share(found), tiles)
 
 
 def cast_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, 448, 448, 3) uint8 -> (B,) float32."""
-    return placement.compute(partial(_cast, network), np.ascontiguousarray(view))
+    return _strength(placement.compute(partial(_cast, network), np.ascontiguousarray(view)))
 
 
 def watermark_scores(network: DegradationNetwork, view: np.ndarray, placement: Placement) -> np.ndarray:
     """(B, 448, 448, 3) uint8 -> (B,) float32."""
-    return placement.compute(partial(_watermark, network), np.ascontiguousarray(view))
+    return _share(placement.compute(partial(_watermark, network), np.ascontiguousarray(view)))
 
 
 def _quality(network: DegradationNetwork, tiles: Tensor) -> Tensor:
@@ -112,12 +113,21 @@ def _without_flat(quality: np.ndarray, tiles: np.ndarray) -> np.ndarray:
 
 
 def _cast(network: DegradationNetwork, view: Tensor) -> Tensor:
-    shift = network.cast(_pixels(view)).values.float().norm(dim=1)
-    return 1 - torch.exp(-shift / CAST_LOG)
+    return network.cast(_pixels(view)).values.float().norm(dim=1)
 
 
 def _watermark(network: DegradationNetwork, view: Tensor) -> Tensor:
-    return network.watermark(_pixels(view)).values.float().sigmoid()
+    return network.watermark(_pixels(view)).values.float()
+
+
+def _share(logits: np.ndarray) -> np.ndarray:
+    """Their sigmoid, float32. Value by value: torch rounds the last ones of a batch otherwise than the first."""
+    return expit(logits.astype(np.float64)).astype(np.float32)
+
+
+def _strength(shift: np.ndarray) -> np.ndarray:
+    """Of a light's distance from white; as ``_share``, value by value."""
+    return -expm1(-shift.astype(np.float64) / CAST_LOG).astype(np.float32)
 
 
 def _pixels(values: Tensor) -> Tensor:

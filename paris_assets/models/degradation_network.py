@@ -45,7 +45,7 @@ class DegradationNetwork(nn.Module):
 
 
 class QualityNetwork(nn.Module):
-    """(B, T, 3, 128, 128) pixels, 0 to 255 -> (B, 3) in 0 to 1: blur, noise, blocking; in fp32.
+    """(B, T, 3, 128, 128) pixels, 0 to 255 -> (B, 3) logits of blur, noise, blocking; in fp32.
 
     Two hidden layers on `degradation_statistics`, which are brought to mean 0 and deviation 1 of training's.
     """
@@ -57,8 +57,8 @@ class QualityNetwork(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(COUNT))
         self.register_buffer("deviation", torch.ones(COUNT))
-        layers = [nn.Linear(COUNT, 256), nn.SiLU(), nn.Dropout(0.1), nn.Linear(256, 128), nn.SiLU(), nn.Dropout(0.1)]
-        self.body = nn.Sequential(*layers, nn.Linear(128, len(QUALITY)))
+        layers = [RowLinear(COUNT, 256), nn.SiLU(), nn.Dropout(0.1), RowLinear(256, 128), nn.SiLU(), nn.Dropout(0.1)]
+        self.body = nn.Sequential(*layers, RowLinear(128, len(QUALITY)))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """See the class."""
@@ -67,7 +67,7 @@ class QualityNetwork(nn.Module):
     def of(self, found: Tensor) -> Tensor:
         """(B, COUNT) statistics -> (B, 3)."""
         standard = ((found - self.mean) / self.deviation).clamp(-FAR, FAR)
-        return self.body(standard).sigmoid()
+        return self.body(standard)
 
 
 class CastNetwork(nn.Module):
@@ -130,7 +130,7 @@ class PictureHead(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("deviation", torch.ones(inputs))
-        self.body = nn.Sequential(nn.Linear(inputs, 64), nn.SiLU(), nn.Dropout(0.3), nn.Linear(64, 1))
+        self.body = nn.Sequential(RowLinear(inputs, 64), nn.SiLU(), nn.Dropout(0.3), RowLinear(64, 1))
 
     def forward(self, found: Tensor) -> Tensor:
         """See the class."""
@@ -151,6 +151,14 @@ def summary(cells: Tensor, features: Tensor) -> Tensor:
     strongest = features.flatten(2).gather(2, places).mean(2)
     told = torch.stack([*means, *around, flat.mean(1), flat.std(1)], 1)
     return torch.cat([told, strongest, features.flatten(2).mean(2)], 1)
+
+
+class RowLinear(nn.Linear):
+    """A linear layer that sums every row by itself: a matrix product's last bits depend on the row's place in it."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, inputs) -> (B, outputs)."""
+        return (input[:, None] * self.weight).sum(-1) + self.bias
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

@@ -119,8 +119,10 @@ def test_scores_are_shares_and_overall_is_what_the_parts_make(scorer: Degradatio
     assert sum(OVERALL.values()) == pytest.approx(1)
 
 
-def test_others_in_the_batch_change_no_bit(scorer: Degradation) -> None:
-    pictures = [np.asarray(photo) for photo in sample(4)]
+@pytest.mark.parametrize("count", [4, 9])
+def test_others_in_the_batch_change_no_bit(scorer: Degradation, count: int) -> None:
+    """Also of as many as fill no vector of any instruction set."""
+    pictures = [np.asarray(photo) for photo in sample(count)]
     first, again = told(scorer, *pictures), told(scorer, *pictures[::-1])
     for part in PARTS:
         assert np.array_equal(first[part], again[part][::-1]), part

@@ -52,7 +52,7 @@ def fitted_to_statistics(found: Tensor, labels: Tensor, seed: int = 0) -> Qualit
     made = ((found[rows], labels[rows]) for rows in order[: steps * ROWS].split(ROWS))
 
     def loss(network: QualityNetwork, found: Tensor, labels: Tensor) -> Tensor:
-        return functional.mse_loss(network.of(found), labels)
+        return functional.mse_loss(network.of(found).sigmoid(), labels)
 
     return fitted(network, "quality", made, loss, steps)
 
