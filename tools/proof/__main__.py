@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         **found,
     }
     written, shown = (FIGURES, PAGE) if options.publish else (work / "proof.json", work / "proof.md")
-    written.write_text(json.dumps(rounded(figures), sort_keys=True) + "\n")
+    written.write_text(json.dumps(rounded(figures)) + "\n")
     shown.write_text(page(json.loads(written.read_text())))
     print(f"{shown} and {written}")
 

@@ -88,6 +88,12 @@ def _own(figures: Mapping[str, Any]) -> Iterator[str]:
     yield OWN
     for k, found in figures["experts"].items():
         yield row(k, *_own_cells(found["random"]))
+    false = [k for k, found in figures["experts"].items() if above(found["random"]["own_below_others"])]
+    yield ""
+    yield (
+        f"By the interval alone, own experts of random parts are better than others for {names(false, figures)}: "
+        "experts differ in quality by chance, and larger parts weigh more. So z and p decide, not that interval."
+    )
 
 
 def _own_cells(found: Mapping[str, Any]) -> list[str]:
