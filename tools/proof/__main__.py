@@ -31,7 +31,7 @@ from tools.small_vae.photos import PROJECT, WORK, collect
 
 FIGURES, PAGE = Path(__file__).with_name("figures.json"), PROJECT / "docs" / "proof.md"
 EXPERTS = (2, 4, 8, 16)
-PRUNED_AT, PRUNED_STEPS = 8, 400
+PRUNED_AT, PRUNED_STEPS = 8, 240
 QUICK = TrainingProbe(patches=4, width=16, depth=1, batch=8, steps=8, expert_steps=2, router_steps=4, pictures=0)
 
 
@@ -48,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "settings": settings.model_dump(),
         "seed": options.seed,
         "groups": base.written.groups,
-        "pruned_steps": PRUNED_STEPS,
     }
     with one_thread(), threadpool_limits(1):
         found = _experiments(base, Kept(work / "figures", inputs), options, settings)
@@ -113,7 +112,7 @@ def _experiments(base: Base, kept: Kept, options: argparse.Namespace, settings: 
         print(f"K = {k}: {time.monotonic() - began:.0f} s", flush=True)
     rows = clustered(base, min(PRUNED_AT, max(options.k)), seed)
     steps = min(PRUNED_STEPS, 5 * settings.steps)
-    less = kept.figures("pruned", lambda: pruned(base, rows, settings, steps, seed))
+    less = kept.figures(f"pruned_{steps}", lambda: pruned(base, rows, settings, steps, seed))
     return {"experts": found, "pruned": less}
 
 
