@@ -4,7 +4,7 @@
     python -m tools.proof --photos FOLDER --work OUT   # photos of your own; the page is OUT/proof.md
 
 What is done lies in the folder `--work` and is not done again. The same photos and seed give the same figures on one
-machine. It takes an hour of one core or less; Debian 12 is needed for the photos (`python -m tools.small_vae collect`).
+machine. Half an hour of one core, reckoned; Debian 12 is needed for the photos (`python -m tools.small_vae collect`).
 """
 
 from __future__ import annotations

@@ -16,8 +16,13 @@ def names(chosen: list[str], figures: Mapping[str, Any]) -> str:
 
 
 def above(found: Mapping[str, Any]) -> bool:
-    """Whether the whole interval is."""
+    """Whether the whole interval is above 0."""
     return found["low"] is not None and found["low"] > 0
+
+
+def below(found: Mapping[str, Any]) -> bool:
+    """Whether the whole interval is below 0."""
+    return found["high"] is not None and found["high"] < 0
 
 
 def row(*cells: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paris_assets.proof.times import ROUTER_AT, TIMES
-from tools.proof.cells import above, names, number, percent, rate, row, share, signed
+from tools.proof.cells import above, below, names, number, percent, rate, row, share, signed
 
 MIXED = {
     "own": "own expert",
@@ -42,11 +42,11 @@ def _head(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "<!-- Written by `python -m tools.proof --publish`; a test compares. -->"
     yield ""
     yield (
-        "What [`training_probe`](training.md#proof) says of the demo, said of more images and of 2 to 16 experts, with "
-        f"controls: {photos['count']} free photos of {figures['groups']} groups of near copies, cut into "
+        "What [`training_probe`](training.md#proof) says of the demo, said of more images and of several numbers of "
+        f"experts, with controls: {photos['count']} free photos of {figures['groups']} groups of near copies, cut into "
         f"{figures['pieces']:,} pieces that do not overlap. **Pieces are not photos**: there are not so many free "
-        "photos in the packages that tools fetch from. So whole groups are held out, intervals are over groups, and "
-        f"it is {figures['groups']} that they are as wide as. The pipeline kept {figures['samples']:,} pieces, of "
+        "photos in the packages that tools fetch from. So whole groups are held out, and intervals are over groups, "
+        f"of which there are few. The pipeline kept {figures['samples']:,} pieces, of "
         f"which {figures['held_out']:,} are held out: the same for all that is below."
     )
     yield ""
@@ -121,13 +121,16 @@ def _random(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "| K | own expert | top-1 by the router | full mixture | own below common network: clusters | random parts |"
     yield "|---|---|---|---|---|---|"
     for k, found in figures["experts"].items():
-        below = [percent(found["below_random"][name]) for name in ("own", "top_1", "full")]
+        gains = [percent(found["below_random"][name]) for name in ("own", "top_1", "full")]
         common = [percent(found[part]["own_below_common"]) for part in ("clusters", "random")]
-        yield row(k, *below, *common)
+        yield row(k, *gains, *common)
     yield ""
     good = [k for k, found in figures["experts"].items() if above(found["below_random"]["top_1"])]
+    bad = [k for k, found in figures["experts"].items() if below(found["below_random"]["top_1"])]
     yield (
-        f"Experts of clusters, chosen by the router, are better than those of random parts for {names(good, figures)}."
+        f"Experts of clusters, chosen by the router, are better than those of random parts for {names(good, figures)}, "
+        f"and worse for {names(bad, figures)}. What lies between own expert and top-1 is what the router's mistakes "
+        "cost."
     )
 
 
@@ -186,9 +189,9 @@ def _pruned(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "| kept | pieces | loss | below the network on all | below as many at random |"
     yield "|---|---|---|---|---|"
     for name, each in found["networks"].items():
-        below = [percent(each[other]) if each[other] else "" for other in ("below_all", "below_random")]
+        gains = [percent(each[other]) if each[other] else "" for other in ("below_all", "below_random")]
         loss = each["loss"]
-        yield row(name, f"{each['images']:,}", f"{loss['mean']:.4f} ({loss['low']:.4f} to {loss['high']:.4f})", *below)
+        yield row(name, f"{each['images']:,}", f"{loss['mean']:.4f} ({loss['low']:.4f} to {loss['high']:.4f})", *gains)
 
 
 def _limits(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -224,9 +227,10 @@ def _limits(figures: Mapping[str, Any]) -> Iterator[str]:
         "- The small VAE of the demo was trained on most of these photos, so its latents are better than for photos "
         "that it never saw. Pieces of small photos are enlarged, and how sharp they are may help to tell clusters."
     )
-    yield "- Pruning is judged after few steps, in which small sets are seen often: it says little about long training."
+    yield "- Pruning is judged after few steps, too few to tire of a small set: it says little about long training."
     yield ""
     yield (
-        "`python -m tools.proof --publish` makes it again, in about half an hour of one core; `--photos FOLDER` takes "
-        "photos of your own, `--k` other numbers of experts. The figures are in `tools/proof/figures.json`."
+        f"This page has K = {', '.join(figures['experts'])}; `python -m tools.proof --publish` makes it for 2, 4, 8 "
+        "and 16 experts. What lies in its folder `--work` is not done again. `--photos FOLDER` takes your own photos, "
+        "`--k` other numbers of experts. The figures are in `tools/proof/figures.json`."
     )
