@@ -63,11 +63,10 @@ def kept_rows(base: Base, assignments: pl.DataFrame, fraction: float, keep: str,
     """Positions of what pruning leaves of each cluster's training images: those nearest to its centroid, farthest from
     it (`clusters.keep_fraction`, `clusters.prefer`), or as many at random."""
     rows = assignments[base.train]
-    prefer = "near" if keep == "random" else keep
     settings = Clusters(
         k=int(assignments["cluster"].n_unique()),
         keep_fraction=fraction,
-        prefer=prefer,
+        prefer="far" if keep == "far" else "near",
         min_images=1,
         min_caption_diversity=0,
     )
