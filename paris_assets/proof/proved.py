@@ -57,7 +57,8 @@ def proved(where: str, manifest: pl.LazyFrame, profile: Profile, settings: Train
             yield _refused(output, reason)
             return
         with one_thread(), threadpool_limits(1):
-            table, known, pictures = _measured(written, settings, profile.seed)
+            folds = folds_of(written.groups, written.experts, settings.held_out, settings.folds, profile.seed)
+            table, known, pictures = trained_and_measured(written, folds, settings, profile.seed)
             figures = {**known, **figures_of(table, known, settings.confidence, profile.seed)}
         codec = models.load(profile.latents.codec)
         shown = decoded(pictures, codec, codec.batch_size) if settings.pictures else {}
@@ -87,11 +88,14 @@ def _refused(output: Output, reason: str) -> pl.DataFrame:
     return TRAINING_PROBE.frame()
 
 
-def _measured(
-    written: Written, settings: TrainingProbe, seed: int
+def trained_and_measured(
+    written: Written, folds: np.ndarray, settings: TrainingProbe, seed: int
 ) -> tuple[pl.DataFrame, dict[str, Any], dict[str, np.ndarray]]:
-    """Rows, what is known of all hold-outs, and sampled latents of the first."""
-    folds = folds_of(written.groups, written.experts, settings.held_out, settings.folds, seed)
+    """Rows of `training_probe`, what is known of all hold-outs, and sampled latents of the first.
+
+    Args:
+        folds: (N,) of `folds_of`; every expert has images that each hold-out leaves for training.
+    """
     tables, of_folds, pictures = list[pl.DataFrame](), list[dict[str, Any]](), dict[str, np.ndarray]()
     finite = True
     for fold, train, rows in held_out_rows(folds):
