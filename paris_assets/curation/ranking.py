@@ -65,11 +65,7 @@ def ranked(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | None) 
     image = light["image"].to_numpy()
     firsts = np.unique(image, return_index=True)[1]
     here, owner, group, group_ids = _published(light, image_ids, published)
-    firsts, stays, primary = (
-        np.unique(image, return_index=True)[1],
-        np.zeros(len(owner), bool),
-        np.zeros(len(image), bool),
-    )
+    stays, primary = np.zeros(len(owner), bool), np.zeros(len(image), bool)
     firsts[image[here]], stays[image[here]] = here, True
     primary[firsts] = True
     best = light.select("phash", "aesthetic", "width", "height")[firsts]
