@@ -183,7 +183,8 @@ class TableStore:
     """Samples in Parquet files."""
 
     def __init__(self, tables: ParquetRows, listing: Listing) -> None:
-        self.listing, self._tables, self.held = listing, tables, tables.held
+        self.listing, self._tables = listing, tables
+        self.held: int | None = tables.held
 
     def read(self, rows: Sequence[Row]) -> list[Stored | CorruptSample]:
         """See ``Store``."""
