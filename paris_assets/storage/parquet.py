@@ -38,12 +38,12 @@ class TableWriter:
 
     def __init__(self, path: Path, volatile: tuple[str, ...] = (), slice_by: str | None = None) -> None:
         self.rows = 0
-        self._path, self._volatile, self._slice_by = path, volatile, slice_by
+        self._path, self._volatile = path, volatile
+        self._slices = _Slices(path.with_name(f"{path.name}.slices"), slice_by) if slice_by else None
         self._writer: pq.ParquetWriter | None = None
         self._schema: pa.Schema | None = None
         self._pending: list[pa.Table] = []
         self._hash = hashlib.sha256()
-        self._slices: dict[str, list[pa.Table]] = {}
 
     def write(self, chunk: Chunk) -> None:
         """Add rows; every chunk must have the columns and types of the first."""
@@ -74,7 +74,7 @@ class TableWriter:
             self._flush(sum(part.num_rows for part in self._pending))
         for path, sha256 in files:
             self._hash.update(f"{path} {sha256}".encode())
-        slices = {key: _slice_hash(parts) for key, parts in sorted(self._slices.items())}
+        slices = self._slices.finish() if self._slices else {}
         written = Written(self.rows, self._hash.hexdigest(), slices)
         self._writer.add_key_value_metadata(dict(metadata(written)))
         self._writer.close()
@@ -86,6 +86,8 @@ class TableWriter:
         """Close the file without a record."""
         if self._writer is not None:
             self._writer.close()
+        if self._slices:
+            self._slices.abort()
 
     def _full_group(self) -> int:
         """Rows of the next row group, 0 while more are to come: those that make it full, at least one."""
@@ -108,10 +110,8 @@ class TableWriter:
         self.rows += group.num_rows
         stable = group.drop_columns([name for name in self._volatile if name in group.column_names])
         digest_rows(self._hash, stable)
-        if self._slice_by:
-            for key in group[self._slice_by].unique().to_pylist():
-                rows_of_key = stable.filter(pc.call_function("equal", [stable[self._slice_by], key]))
-                self._slices.setdefault(key, []).append(rows_of_key)
+        if self._slices:
+            self._slices.add(stable)
 
 
 def group_rows(schema: pa.Schema) -> int:
@@ -181,11 +181,47 @@ def _clear_nulls(array: pa.Array) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(_clear_nulls(values), type=array.type, mask=mask)
 
 
-def _slice_hash(parts: list[pa.Table]) -> str:
-    # Hashed as one piece: row groups cut a slice at places that depend on the rows of other slices.
-    digest = hashlib.sha256()
-    digest_rows(digest, pa.concat_tables(parts).combine_chunks())
-    return digest.hexdigest()
+class _Slices:
+    """Hashes of a table's rows by key. The rows of many millions of images wait in a file beside the table: each slice
+    is hashed as one piece, as row groups cut it at places that depend on the rows of other slices."""
+
+    def __init__(self, path: Path, column: str) -> None:
+        self._path, self._column = path, column
+        self._writer: pa.RecordBatchFileWriter | None = None
+        self._groups: dict[str, list[int]] = {}
+        self._count = 0
+
+    def add(self, group: pa.Table) -> None:
+        """The rows of a row group."""
+        self._writer = self._writer or pa.ipc.new_file(str(self._path), group.schema)
+        for batch in group.combine_chunks().to_batches():
+            self._writer.write_batch(batch)
+            for key in batch[self._column].unique().to_pylist():
+                self._groups.setdefault(key, []).append(self._count)
+            self._count += 1
+
+    def finish(self) -> dict[str, str]:
+        """Key -> hash."""
+        if self._writer is None:
+            return {}
+        self._writer.close()
+        with pa.memory_map(str(self._path)) as file:
+            groups = pa.ipc.open_file(file)
+            found = {key: self._hash(groups, key) for key in sorted(self._groups)}
+        self._path.unlink()
+        return found
+
+    def abort(self) -> None:
+        """Leave nothing."""
+        if self._writer is not None:
+            self._writer.close()
+            self._path.unlink(missing_ok=True)
+
+    def _hash(self, groups: pa.RecordBatchFileReader, key: str) -> str:
+        rows = pa.Table.from_batches([groups.get_batch(number) for number in self._groups[key]])
+        digest = hashlib.sha256()
+        digest_rows(digest, rows.filter(pc.call_function("equal", [rows[self._column], key])).combine_chunks())
+        return digest.hexdigest()
 
 
 def digest_rows(digest: hashlib._Hash, table: pa.Table) -> None:
