@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from scipy.special import expit
 from torch import nn
 
 from paris_assets.config import Model
@@ -18,6 +19,8 @@ from paris_assets.models.head_card import head_file, is_hub_head, read_card
 from paris_assets.models.threads import cores
 
 _NESTED = ("model_state_dict", "state_dict")
+ROWS = 32
+"""A batch is filled to a multiple of so many: the last rows of another are rounded by their place in it."""
 _ACTIVATIONS = {"relu": nn.ReLU, "none": nn.Identity}
 
 
@@ -65,8 +68,10 @@ class MlpHead:
     def run(self, vectors: np.ndarray) -> np.ndarray:
         """(B, dim) vectors as the encoder gave them -> (B,) float32."""
         inputs = unit(vectors) if self.card.normalisation == "l2" else vectors.astype(np.float32)
-        logits = self._network(torch.from_numpy(inputs))[:, 0]
-        return (logits.sigmoid() if self.card.output == "sigmoid" else logits).numpy()
+        filled = np.pad(inputs, ((0, -len(inputs) % ROWS), (0, 0)))
+        logits = self._network(torch.from_numpy(filled))[: len(inputs), 0].numpy()
+        # Value by value: torch's sigmoid rounds the last of them otherwise.
+        return expit(logits.astype(np.float64)).astype(np.float32) if self.card.output == "sigmoid" else logits
 
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
