@@ -24,6 +24,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def each_on_its_own(tasks: Iterable[Callable[[], T]]) -> list[T]:
+    """What each of some tasks returns, in order: as many at once as there are cores, torch's operations on one thread
+    in each, so that results are the same on any number of cores."""
+    with _own_threads_kept():
+        return list(ordered_map(lambda task: task(), tasks, cores(), 2 * cores(), "task", use_one_thread))
+
+
 def side_by_side(networks: Collection[Network], work: Callable[[S], T], batches: Iterable[S]) -> Iterator[T]:
     """``work`` on every batch, results in order: as many at once as all ``networks`` allow, each on one thread.
 
@@ -37,7 +44,7 @@ def side_by_side(networks: Collection[Network], work: Callable[[S], T], batches:
     """
     count = min(getattr(network, "in_flight", 1) for network in networks)
     with _own_threads_kept():
-        yield from ordered_map(work, batches, count, 2 * count, "network", _one_thread)
+        yield from ordered_map(work, batches, count, 2 * count, "network", use_one_thread)
 
 
 def ordered_map(
@@ -70,7 +77,7 @@ def ordered_map(
                 close()
 
 
-def _one_thread() -> None:
+def use_one_thread() -> None:
     """Let torch's operations use one thread when they are called from this one. onnxruntime's are told by its session.
 
     Networks without torch do not load it.
@@ -85,7 +92,7 @@ def _one_thread() -> None:
 def one_thread() -> Iterator[None]:
     """torch's operations use one thread where they are called from this one: sums that depend on no number of cores."""
     with _own_threads_kept():
-        _one_thread()
+        use_one_thread()
         yield
 
 

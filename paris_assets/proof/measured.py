@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
 
+from paris_assets.models.threads import each_on_its_own
 from paris_assets.proof.networks import Networks
 from paris_assets.proof.schema import TRAINING_PROBE
 from paris_assets.proof.times import TIMES
@@ -19,7 +21,6 @@ ROWS = 64
 MIXTURES = ("top_1", "top_2", "full", "uniform")
 
 
-@torch.inference_mode()
 def measured(written: Written, rows: np.ndarray, networks: Networks, fold: int, draws: int, seed: int) -> pl.DataFrame:
     """Rows of `training_probe` of one hold-out, by image and time.
 
@@ -27,12 +28,12 @@ def measured(written: Written, rows: np.ndarray, networks: Networks, fold: int, 
         rows: (n,) positions of the held-out images.
         draws: noises for each of them.
     """
-    parts = [
-        _part(written, rows[at : at + ROWS], networks, fold, draws, seed, t)
+    parts = (
+        partial(_part, written, rows[at : at + ROWS], networks, fold, draws, seed, t)
         for t in TIMES
         for at in range(0, len(rows), ROWS)
-    ]
-    return pl.concat(parts).sort("image_id", "t")
+    )
+    return pl.concat(each_on_its_own(parts)).sort("image_id", "t")
 
 
 def noise_of(image_id: str, draw: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -60,6 +61,7 @@ def mixtures(velocities: Tensor, probabilities: Tensor) -> dict[str, Tensor]:
     return {**found, "uniform": velocities.mean(0)}
 
 
+@torch.inference_mode()
 def _part(
     written: Written, rows: np.ndarray, networks: Networks, fold: int, draws: int, seed: int, t: float
 ) -> pl.DataFrame:

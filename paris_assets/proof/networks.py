@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from paris_assets.models.threads import each_on_its_own
 from paris_assets.proof.written import Written
 from paris_assets.settings.training_probe import TrainingProbe
 from paris_assets.training.tiny_dit import TinyDit, TinyDitConfig
@@ -82,18 +84,22 @@ def train_networks(written: Written, rows: np.ndarray, settings: TrainingProbe, 
     rate, expert_rate = (each * AT_WIDTH / settings.width for each in (RATE, EXPERT_RATE))
     common = train_flow(start, known, Steps(settings.steps, settings.batch, rate), seed + 1)
     own = Steps(settings.expert_steps, settings.batch, expert_rate)
-    of_expert = [torch.from_numpy(np.flatnonzero(written.experts[rows] == k)) for k in range(len(written.clusters))]
-    experts = [train_flow(common.network, known.of(part), own, seed + 2) for part in of_expert]
-    further = train_flow(common.network, known, own, seed + 2)
-    all_steps = Steps(settings.expert_steps * len(experts), settings.batch, expert_rate)
-    monolith = train_flow(common.network, known, all_steps, seed + 3)
+    clusters = len(written.clusters)
+    parts = [known.of(torch.from_numpy(np.flatnonzero(written.experts[rows] == k))) for k in range(clusters)]
     labels = torch.from_numpy(written.router_experts[rows])
-    router_start = untrained(TinyDitConfig(channels, side, **form, classes=len(experts)), seed + 4)
+    router_start = untrained(TinyDitConfig(channels, side, **form, classes=clusters), seed + 4)
     shuffled = labels[torch.randperm(count, generator=torch.Generator().manual_seed(seed + 5))]
     latents = scale.applied(written.router_latents[rows])
+    routed = [Known(latents, which) for which in (labels, shuffled)]
     routing = Steps(settings.router_steps, settings.batch, rate)
-    router, permuted = (
-        train_router(router_start, Known(latents, which), routing, seed + 6) for which in (labels, shuffled)
+    all_steps = Steps(settings.expert_steps * clusters, settings.batch, expert_rate)
+    monolith, router, permuted, further, *experts = each_on_its_own(
+        [
+            partial(train_flow, common.network, known, all_steps, seed + 3),
+            *(partial(train_router, router_start, each, routing, seed + 6) for each in routed),
+            partial(train_flow, common.network, known, own, seed + 2),
+            *(partial(train_flow, common.network, part, own, seed + 2) for part in parts),
+        ]
     )
     return Networks(
         scale,

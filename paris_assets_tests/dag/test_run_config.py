@@ -90,7 +90,7 @@ def test_speed_may_be_changed_for_one_run_and_the_same_values_are_no_change() ->
 def test_jobs_have_words_and_no_pickle(tmp_path: Any) -> None:
     definitions = build_definitions(str(tmp_path))
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
-    stages = ["ingest", "signals", "curation", "captions", "clusters", "latents", "experts"]
+    stages = ["ingest", "signals", "curation", "captions", "clusters", "latents", "experts", "proof"]
     numbered = [f"stage_{number}_{stage}" for number, stage in enumerate(stages, 1)]
     assert sorted(jobs) == sorted(["all_stages", "look_at_the_root", *numbered])
     for job in jobs.values():

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
 
-from paris_assets.models.threads import cores, ordered_map, side_by_side
+from paris_assets.models.threads import cores, each_on_its_own, ordered_map, side_by_side
 from paris_assets_tests.models.fakes import MeanColour
 
 
@@ -116,6 +117,20 @@ def test_another_threads_number_does_not_undo_one_thread() -> None:
     assert list(side_by_side([_network(1)], work, [0])) == [1]
     other.join()
     torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_tasks_have_a_thread_each_and_results_are_in_order(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", str(count))
+    together, before = threading.Barrier(count, timeout=10), torch.get_num_threads()
+
+    def task(number: int) -> tuple[int, int]:
+        together.wait()
+        return number, torch.get_num_threads()
+
+    found = each_on_its_own(partial(task, number) for number in range(2 * count))
+    assert found == [(number, 1) for number in range(2 * count)]
+    assert torch.get_num_threads() == before
 
 
 def test_cores_are_bounded_by_the_variable_of_openmp(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ def test_waves_are_the_maximal_chains_between_global_assets() -> None:
         (True, {"cluster_assignments"}),
         (False, {"cluster_report", "cluster_values", "training_split"}),
         (True, {"training_selection", "expert_shards", "router_arrays"}),
-        (False, {"expert_summary", "curation_report", "pipeline_manifest"}),
+        (False, {"expert_summary", "curation_report", "pipeline_manifest", "training_probe"}),
     ]
 
 
@@ -33,6 +33,7 @@ def test_every_asset_comes_after_its_inputs_in_the_order_and_in_the_waves() -> N
 
 
 def test_descendants() -> None:
-    assert descendants(GRAPH, "expert_summary") == {"expert_summary", "curation_report", "pipeline_manifest"}
+    last = {"expert_summary", "curation_report", "pipeline_manifest", "training_probe"}
+    assert descendants(GRAPH, "expert_summary") == last
     assert "latents" not in descendants(GRAPH, "cluster_model")
     assert descendants(GRAPH, "source_rows") == set(GRAPH)

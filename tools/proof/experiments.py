@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from paris_assets.clusters.selection import select
 from paris_assets.clusters.values import valued
 from paris_assets.config import Clusters
+from paris_assets.models.threads import each_on_its_own
 from paris_assets.proof.findings import Measured, figures_of
 from paris_assets.proof.measured import measured
 from paris_assets.proof.networks import AT_WIDTH, RATE, Networks, Scale
@@ -103,10 +105,10 @@ def pruned(base: Base, assignments: pl.DataFrame, settings: TrainingProbe, steps
     start = untrained(TinyDitConfig(channels, side, **form), seed)
     router = untrained(TinyDitConfig(channels, side, **form, classes=len(chosen)), seed)
     taken = Steps(steps, settings.batch, RATE * AT_WIDTH / settings.width)
-    trained = [
-        train_flow(start, Known(latents[torch.from_numpy(rows)]), taken, seed + 1).network for rows in chosen.values()
-    ]
-    networks = Networks(scale, start, trained[0], trained[0], trained, router, router, {})
+    known = [Known(latents[torch.from_numpy(rows)]) for rows in chosen.values()]
+    trained = each_on_its_own(partial(train_flow, start, each, taken, seed + 1) for each in known)
+    experts = [each.network for each in trained]
+    networks = Networks(scale, start, experts[0], experts[0], experts, router, router, {})
     as_one = replace(with_experts(base.written, np.zeros(len(latents))), clusters=list(range(len(chosen))))
     table = measured(as_one, base.held_out, networks, 0, settings.draws, seed)
     losses = table.select("image_id", pl.col("experts").list.to_struct(fields=list(chosen))).unnest("experts")
