@@ -24,7 +24,7 @@ _AFTER = {
 CONSTANT = (
     *("concept_model", "concept_evidence", "concept_verdicts", "selection_probe", "pool_report", "score_quantiles"),
     *("curation_report", "cluster_model", "cluster_report", "cluster_values", "latent_report", "value_ranges"),
-    *("mds_index", "expert_summary"),
+    *("mds_index", "expert_summary", "training_probe"),
 )
 """Assets whose size depends on settings, and hardly on rows."""
 FITTED = ("cluster_model", "concept_model")

@@ -43,7 +43,7 @@ TABLES = {
     "training_split": 45.0,
 }
 """Bytes of a row of tables that hold no arrays, roughly."""
-PAGES = {"curation_report": 8e6, "cluster_report": 8e6, "latent_report": 5e6, "pool_report": 2e6}
+PAGES = {"curation_report": 8e6, "cluster_report": 8e6, "latent_report": 5e6, "pool_report": 2e6, "training_probe": 1e6}
 """Bytes of pages and grids of pictures, whatever the rows."""
 LEDGER, SIGNALS, SIGNAL = 340.0, 384.0, 12.0
 """A row of `raw_images`, whatever became of it; the thumbnail of `image_signals`, and each of its other columns."""

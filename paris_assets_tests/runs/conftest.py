@@ -50,6 +50,7 @@ def settings(source: Path, **overrides: Any) -> Profile:
         "ingest.timeout_s": 1.0,
         "ingest.retries": 2,  # a loaded machine lets an attempt time out
         "clusters.k": 4,
+        "probe": None,
         "clusters.stability_seeds": 2,
         "latents.report_images": 4,
         "experts.validation_fraction": 0.2,

@@ -26,7 +26,7 @@ from paris_assets_tests.runs.conftest import settings
 
 pytestmark = pytest.mark.long
 
-GRAPH = asset_graph(load_profile("demo"))
+GRAPH = asset_graph(load_profile("demo", {"probe": None}))
 
 
 def hashes(root: Path) -> dict[str, str]:
