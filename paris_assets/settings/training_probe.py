@@ -8,7 +8,7 @@ from paris_assets.settings.section import Section
 
 
 class TrainingProbe(Section):
-    """A fixed number of steps of tiny networks, each on one thread; by default 40 core seconds of 200 images, 8 experts."""
+    """A fixed number of steps of tiny networks, each on one thread: by default 40 core seconds for 200 images."""
 
     images: int = Field(
         default=2048, ge=64, description="most images that it works on, the first of each expert by image_id, a hash"
