@@ -33,33 +33,27 @@ def kept_occurrences(
     )
 
 
-def add_alternative_texts(
-    groups: pl.DataFrame, texts: pl.LazyFrame, published: pl.DataFrame | None = None
-) -> pl.DataFrame:
-    """Add ``alt_texts`` to duplicate groups: on a keeper, the distinct texts of its dropped exact copies.
+def alternative_texts(further: pl.DataFrame, texts: pl.LazyFrame) -> pl.DataFrame:
+    """``alt_texts`` by `image_id`: the distinct texts of further occurrences of the same bytes.
 
     Args:
-        groups: columns of `duplicate_groups`.
+        further: image_id and source_row of these.
         texts: source_row and text of all shards; a row may have several.
-        published: rows that keep the texts that they have: a later copy does not change them.
-
-    Returns:
-        Sorted by source_row, which counts on from shard to shard: keys of shards compare as text.
     """
-    exact = groups.filter(pl.col("method") == "exact").select("image_id", "source_row")
-    copies = (
-        texts.join(exact.lazy(), on="source_row")
+    return (
+        texts.join(further.lazy(), on="source_row")
         .filter(pl.col("text").is_not_null() & (pl.col("text") != ""))
         .group_by("image_id")
         .agg(pl.col("text").unique().sort().alias("alt_texts"))
         .collect()
     )
-    beside = groups.select("image_id", "keeper").join(copies, on="image_id", how="left", maintain_order="left")
+
+
+def with_alternative_texts(groups: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `duplicate_groups` with the ``alternative_texts`` of keepers, in their order."""
+    beside = groups.select("image_id", "keeper").join(texts, on="image_id", how="left", maintain_order="left")
     alternatives = pl.when("keeper").then(pl.col("alt_texts")).fill_null(pl.lit([], pl.List(pl.String)))
-    found = groups.with_columns(beside.select(alternatives.alias("alt_texts")).to_series())  # no other column twice
-    if published is not None:
-        found = pl.concat([published, found.join(published, on="source_row", how="anti")])
-    return found.sort("source_row")
+    return groups.with_columns(beside.select(alternatives.alias("alt_texts")).to_series())  # no other column twice
 
 
 def curate(

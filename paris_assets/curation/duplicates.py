@@ -31,15 +31,11 @@ from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
 
 from paris_assets.config import Duplicates
+from paris_assets.curation.decided import Decided
 from paris_assets.curation.gallery import Gallery, run_ends
 from paris_assets.curation.links import links_of, spread
 from paris_assets.curation.near_vectors import NearVectors, Vectors
 from paris_assets.curation.ranking import LIGHT, Ranked, ranked
-from paris_assets.curation.schema import DUPLICATE_GROUPS
-
-SCHEMA = pl.Schema(
-    {name: kind for name, kind in DUPLICATE_GROUPS.polars().items() if name not in ("alt_texts", "cosine")}
-)
 
 
 def find_duplicates(
@@ -49,7 +45,7 @@ def find_duplicates(
     vectors: Vectors | None = None,
     scratch: Path | None = None,
     thumbnails: Sequence[pl.LazyFrame] = (),
-) -> pl.DataFrame:
+) -> Decided:
     """Group all images that passed the rules, over all shards.
 
     Args:
@@ -61,13 +57,6 @@ def find_duplicates(
         scratch: local folder in which pairs and vectors lie meanwhile; by default the system's.
         thumbnails: tables of `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of
             others, by default `images`; read only for images that some hash is close to.
-
-    Returns:
-        **Every** occurrence, groups of one included, so the keepers are the curated set. `group_id` is the smallest
-        image_id of the group when it was first decided; exactly one row per group has `keeper`. `distance` is the
-        Hamming distance to the keeper's pHash (0 for exact copies); `method` is `exact` for a further occurrence of the
-        same bytes, `phash` for a near copy, ``vectors.method`` for one that only vectors show, null for keepers.
-        With vectors also `cosine`, of near copies with their keepers. Sorted by source_row.
 
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
@@ -84,44 +73,7 @@ def find_duplicates(
     ties = near.ties() if near else np.zeros((0, 2), np.int64)
     with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
         keeper, alike = _keepers(thumbnails, found, settings, near, ties, folder)
-    return _told(found, keeper, alike, near)
-
-
-def _told(found: Ranked, keeper: np.ndarray, alike: np.ndarray, near: NearVectors | None) -> pl.DataFrame:
-    """Rows of all occurrences."""
-    hashes, rank = found.phash.fill_null(0).to_numpy(), found.ranks[found.occurrences["image"].to_numpy()]
-    bits = np.bitwise_count(hashes ^ hashes[keeper])
-    copy, primary = pl.col("near"), pl.col("primary")
-    said = pl.when("alike").then(pl.lit("phash")).otherwise(pl.lit(near.method if near else None))
-    return (
-        found.occurrences.lazy()
-        .with_columns(
-            near=pl.Series((keeper != np.arange(len(keeper)))[rank]),
-            alike=pl.Series(alike[rank]),
-            bits=pl.Series(bits[rank]),
-            **({"cosine": pl.Series(_cosines(near, keeper)[rank])} if near else {}),
-        )
-        .select(
-            found.image_ids.gather(found.occurrences["image"]).alias("image_id"),
-            "shard",
-            "source_row",
-            found.groups_of(keeper).gather(rank).alias("group_id"),
-            keeper=primary & ~copy,
-            distance=pl.when(primary & ~copy).then(None).otherwise("bits").cast(pl.UInt8),
-            method=pl.when(copy).then(said).when(~primary).then(pl.lit("exact")),
-            **({"cosine": pl.when(copy).then("cosine")} if near else {}),
-        )
-        .cast({**SCHEMA, **({"cosine": pl.Float32} if near else {})})
-        .collect()
-    )
-
-
-def _cosines(near: NearVectors | None, keeper: np.ndarray) -> np.ndarray:
-    """(N,) cosine of each copy's vector with its keeper's; 0 for keepers, and where vectors are not compared."""
-    found, copies = np.zeros(len(keeper)), np.flatnonzero(keeper != np.arange(len(keeper)))
-    if near is not None:
-        found[copies] = near.cosines(np.stack([keeper[copies], copies], axis=1))
-    return found
+    return Decided(found, keeper, alike, near)
 
 
 def _keepers(

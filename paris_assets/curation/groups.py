@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from paris_assets.config import CopyDuplicates, Duplicates
-from paris_assets.curation.curated import add_alternative_texts, kept_occurrences
+from paris_assets.curation.curated import alternative_texts, kept_occurrences, with_alternative_texts
 from paris_assets.curation.duplicates import find_duplicates
 from paris_assets.curation.near_vectors import Vectors
 from paris_assets.curation.same_picture import contrasts
@@ -47,19 +48,21 @@ def grouped(
         vectors = _compared(picture_embeddings, copy_embeddings, image_signals, shards, settings)
         thumbnails, scratch = [image_signals[shard] for shard in shards], output.scratch
         # Handed on: of so many rows one table at a time.
-        groups = find_duplicates(images.pop(), settings, published, vectors, scratch, thumbnails)
+        decided = find_duplicates(images.pop(), settings, published, vectors, scratch, thumbnails)
         further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
         texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
-        groups = add_alternative_texts(groups, texts, published)
-        dropped = groups.filter(~pl.col("keeper"))
-        output.rows_in = groups.height
-        output.rejects = dict(dropped.group_by("method").len().sort("method").rows())
+        texts_of_copies, rejects = alternative_texts(decided.further(), texts), Counter[str]()
+        for rows in decided.slices(GROUP_ROWS):
+            told = with_alternative_texts(rows, texts_of_copies)
+            told = told if published is None else _as_published(told, published)
+            rejects.update(told.filter(~pl.col("keeper"))["method"].to_list())
+            yield told
+        output.rows_in, output.rejects = len(decided), dict(sorted(rejects.items()))
         output.facts = {
             "shards": shards,
-            "groups_with_copies": int(dropped["group_id"].n_unique()),
-            "keepers": int(groups["keeper"].sum()),
+            "groups_with_copies": decided.groups_with_copies,
+            "keepers": decided.kept,
         }
-        yield from groups.iter_slices(GROUP_ROWS) if groups.height else [groups]
 
     output.rows = find
     return output
@@ -70,6 +73,12 @@ def _still_there(published: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
     there = images.select("image_id", "shard", "source_row")
     rows = published.join(there, on=["image_id", "shard", "source_row"], how="semi", maintain_order="left")
     return rows.filter(pl.col("keeper").any().over("group_id"))
+
+
+def _as_published(rows: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+    """Rows sorted by source_row, in which those that were published are as they were: a later copy adds no text."""
+    known = published.filter(pl.col("source_row").is_between(rows["source_row"].min(), rows["source_row"].max()))
+    return pl.concat([known, rows.join(known, on="source_row", how="anti")]).sort("source_row")
 
 
 def _compared(

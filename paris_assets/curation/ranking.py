@@ -39,14 +39,18 @@ class Ranked:
         """image_ids of ranks."""
         return self.image_ids.gather(self.order[rows])
 
-    def groups_of(self, keeper: np.ndarray) -> pl.Series:
-        """(N,) rank of each one's keeper -> group_id by rank: that which the keeper was published in, else the smallest
-        image_id of those with this keeper."""
+    def groups_of(self, keeper: np.ndarray) -> tuple[pl.Series, np.ndarray]:
+        """Names, and by rank (N,) the place among them of each one's group_id: that which the keeper was published in,
+        else the smallest image_id of those with this keeper.
+
+        Args:
+            keeper: (N,) rank of each one's keeper.
+        """
         smallest = np.full(len(keeper), len(keeper), np.int64)
         np.minimum.at(smallest, keeper, self.order)
-        new = self.group[keeper] < 0
-        places = np.where(new, smallest[keeper], len(keeper) + self.group[keeper])
-        return pl.concat([self.image_ids, self.group_ids]).gather(places)
+        known = self.group[keeper]
+        places = np.where(known < 0, smallest[keeper], len(keeper) + known)
+        return pl.concat([self.image_ids, self.group_ids], rechunk=True), places
 
 
 def ranked(images: pl.DataFrame | pl.LazyFrame, published: pl.DataFrame | None) -> Ranked:

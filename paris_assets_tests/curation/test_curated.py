@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from paris_assets.curation.curated import add_alternative_texts, kept_occurrences
-from paris_assets.curation.duplicates import SCHEMA
+from paris_assets.curation.curated import alternative_texts, kept_occurrences, with_alternative_texts
+from paris_assets.curation.decided import SCHEMA
 
 GROUPS = pl.DataFrame(
     [
@@ -23,33 +23,22 @@ def texts(*values: str | None) -> pl.LazyFrame:
     return pl.LazyFrame({"source_row": rows, "text": pl.Series(values, dtype=pl.String)})
 
 
+def told(groups: pl.DataFrame, known: pl.LazyFrame) -> pl.DataFrame:
+    further = groups.filter(pl.col("method") == "exact").select("image_id", "source_row")
+    return with_alternative_texts(groups, alternative_texts(further, known))
+
+
 def test_keepers_get_the_texts_of_their_exact_copies() -> None:
-    result = add_alternative_texts(GROUPS, texts("own", "second", "first", "other"))
+    result = told(GROUPS, texts("own", "second", "first", "other"))
     assert result["alt_texts"].to_list() == [["first", "second"], [], [], []]
-    empty = add_alternative_texts(GROUPS, texts("own", "", None, "other"))
+    empty = told(GROUPS, texts("own", "", None, "other"))
     assert empty["alt_texts"].to_list() == [[], [], [], []]
 
 
 def test_a_copy_may_have_several_texts() -> None:
     several = pl.concat([texts("own", "second", "first"), texts("more of its own", None, "third")])
-    result = add_alternative_texts(GROUPS, several)
+    result = told(GROUPS, several)
     assert result["alt_texts"].to_list() == [["first", "second", "third"], [], [], []]
-
-
-def test_rows_keep_the_order_of_the_source_past_shard_99999() -> None:
-    """As text "100000" is less than "99999"."""
-    result = add_alternative_texts(GROUPS.reverse(), texts("own", "second", "first", "other"))
-    assert result["shard"].to_list() == ["99999", "99999", "100000", "100000"]
-    assert result["source_row"].is_sorted()
-
-
-def test_published_rows_keep_their_texts() -> None:
-    all_texts = texts("own", "second", "first", "other")
-    published = add_alternative_texts(GROUPS.filter(shard="99999"), all_texts)
-    result = add_alternative_texts(GROUPS, all_texts, published)
-    assert result["alt_texts"].to_list() == [["second"], [], [], []]
-    assert result.filter(shard="99999").equals(published)
-    assert result["source_row"].is_sorted()
 
 
 def test_occurrences_need_no_more_signals_than_duplicates_do() -> None:

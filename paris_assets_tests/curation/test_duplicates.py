@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from paris_assets.config import Duplicates
 from paris_assets.curation import candidates, gallery, links
-from paris_assets.curation.duplicates import SCHEMA, find_duplicates
+from paris_assets.curation.decided import SCHEMA
+from paris_assets.curation.duplicates import find_duplicates
 from paris_assets.curation.same_picture import same_picture
+from paris_assets_tests.curation.found import duplicates
 from paris_assets_tests.curation.variants import COPIES, half, hashed, patched, saved
 from paris_assets_tests.fixtures.photographs import photographs
 
@@ -81,7 +83,7 @@ def web() -> pl.DataFrame:
 
 
 def test_variants_of_real_photographs(web: pl.DataFrame) -> None:
-    result = find_duplicates(web, SETTINGS)
+    result = duplicates(web, SETTINGS)
     assert_sound(result, web)
     photos = result.join(web.select("source_row", "photo", "variant"), on="source_row")
     assert (photos.group_by("group_id").agg(pl.col("photo").n_unique())["photo"] == 1).all()
@@ -94,11 +96,24 @@ def test_variants_of_real_photographs(web: pl.DataFrame) -> None:
     assert set(repeats["method"]) == {"exact", "phash"}
 
 
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_slices_are_the_table_and_counts_are_of_it(web: pl.DataFrame, rows: int) -> None:
+    decided = find_duplicates(web, SETTINGS)
+    table, slices = decided.table(), list(decided.slices(rows))
+    assert [part.height for part in slices[:-1]] == [rows] * (len(slices) - 1)
+    assert pl.concat(slices).equals(table)
+    assert (len(decided), decided.kept) == (table.height, table["keeper"].sum())
+    assert decided.groups_with_copies == table.filter(~pl.col("keeper"))["group_id"].n_unique()
+    exact = table.filter(pl.col("method") == "exact").select("image_id", "source_row")
+    assert exact.height > 0
+    assert decided.further().sort("source_row").equals(exact)
+
+
 def test_input_order_and_laziness_change_nothing(web: pl.DataFrame) -> None:
-    expected = find_duplicates(web, SETTINGS)
+    expected = duplicates(web, SETTINGS)
     for seed in range(3):
         shuffled = web.sample(fraction=1, shuffle=True, seed=seed)
-        assert find_duplicates(shuffled.lazy(), SETTINGS).equals(expected)
+        assert duplicates(shuffled.lazy(), SETTINGS).equals(expected)
 
 
 def test_three_photographs_of_the_sample_come_at_two_sizes() -> None:
@@ -112,7 +127,7 @@ def test_three_photographs_of_the_sample_come_at_two_sizes() -> None:
             "height": [photo.height for photo in photographs()],
         }
     ).with_columns(shard=pl.lit("00000"), source_row=pl.int_range(pl.len()))
-    result = find_duplicates(table, SETTINGS)
+    result = duplicates(table, SETTINGS)
     assert result["method"].to_list().count("phash") == 3
     for group, members in groups(result).items():
         sizes = table.filter(pl.col("image_id").is_in(members)).select(pl.col("width") * pl.col("height"), "image_id")
@@ -130,10 +145,10 @@ def test_close_hashes_of_other_pictures_stay_apart() -> None:
         *({"image_id": f"a{i}", "phash": phashes[i], "thumbnail": thumbnails[i]} for i in hard),
         *({"image_id": f"b{i}", "phash": other_phashes[i], "thumbnail": other_thumbnails[i]} for i in hard),
     )
-    assert find_duplicates(table, SETTINGS)["keeper"].sum() > 0.97 * len(table)
+    assert duplicates(table, SETTINGS)["keeper"].sum() > 0.97 * len(table)
     blind = SETTINGS.model_copy(update={"verify_correlation": -1.0})
     # Differences in one place tell even where any correlation will do.
-    assert find_duplicates(table, blind)["keeper"].sum() > 0.97 * len(table)
+    assert duplicates(table, blind)["keeper"].sum() > 0.97 * len(table)
 
 
 def flats(levels: np.ndarray) -> np.ndarray:
@@ -145,7 +160,7 @@ def test_thousands_of_flat_images_with_one_hash() -> None:
     levels = np.arange(2000) % 250
     thumbnails = flats(np.stack([levels, np.full(2000, 128), np.full(2000, 128)], axis=1))
     table = rows(*({"image_id": f"{i:04}", "thumbnail": thumbnails[i]} for i in range(2000)))
-    result = find_duplicates(table, SETTINGS)
+    result = duplicates(table, SETTINGS)
     assert_sound(result, table)
     level = dict(zip(table["image_id"], levels.tolist(), strict=True))
     for keeper, members in groups(result).items():
@@ -173,7 +188,7 @@ def test_crowded_hashes_are_not_compared_all_with_all(kind: str, hashes: int, mo
         return same_picture(left, right, correlation)
 
     monkeypatch.setattr(gallery, "same_picture", counted)
-    keepers = find_duplicates(table, SETTINGS)["keeper"].sum()
+    keepers = duplicates(table, SETTINGS)["keeper"].sum()
     assert sum(compared) < 10 * count
     assert {"other colours": 3000 < keepers < 4000, "nearly white": keepers == 1, "other pictures": keepers == 4000}[
         kind
@@ -182,7 +197,7 @@ def test_crowded_hashes_are_not_compared_all_with_all(kind: str, hashes: int, mo
 
 def test_keeper_is_the_best_by_aesthetic_then_pixels_then_id() -> None:
     def keeper(*images: dict[str, object]) -> str:
-        return next(iter(groups(find_duplicates(rows(*images), SETTINGS))))
+        return next(iter(groups(duplicates(rows(*images), SETTINGS))))
 
     a, b, c = ({"image_id": name, "phash": flipped(0, i)} for i, name in enumerate("abc"))
     assert keeper(a, b, c) == "a"
@@ -200,7 +215,7 @@ def test_exact_copies_across_shards() -> None:
         {"image_id": "b", "phash": flipped(0, 1, 2, 3), "shard": "00000", "source_row": 1},
         {"image_id": "b", "phash": flipped(0, 1, 2, 3), "shard": "00003", "source_row": 30},
     )
-    result = find_duplicates(table, SETTINGS)
+    result = duplicates(table, SETTINGS)
     assert_sound(result, table)
     assert result.rows() == [
         ("b", "00000", 1, "a", False, 3, "phash"),
@@ -217,7 +232,7 @@ def test_shards_past_99999_come_after_it() -> None:
         {"image_id": "a", "shard": "100000", "source_row": 7_000_000},
         {"image_id": "a", "shard": "99999", "source_row": 6_999_999},
     )
-    result = find_duplicates(table, SETTINGS)
+    result = duplicates(table, SETTINGS)
     assert result["shard"].to_list() == ["99999", "100000"]
     assert result["keeper"].to_list() == [True, False]
 
@@ -234,7 +249,7 @@ def test_chains_do_not_join_different_pictures() -> None:
     """Every step is small, the ends have nothing in common: SemDeDup's connected group would keep one of nine."""
     shares = np.sin(np.linspace(0, np.pi / 2, 9))
     table = rows(*({"image_id": f"{i}", "thumbnail": blend(share)} for i, share in enumerate(shares)))
-    result = find_duplicates(table, SETTINGS)
+    result = duplicates(table, SETTINGS)
     assert_sound(result, table)
     found = groups(result)
     assert 1 < len(found) < 9
@@ -250,7 +265,7 @@ def test_a_longer_way_round_still_joins_one_picture() -> None:
         {"image_id": "c", "phash": flipped(0, *range(12))},
         {"image_id": "d", "phash": flipped(0, *range(20, 60))},
     )
-    result = find_duplicates(table, SETTINGS)
+    result = duplicates(table, SETTINGS)
     assert groups(result) == {"a": {"a", "b", "c"}, "d": {"d"}}
     assert result["distance"].to_list() == [None, 6, 12, None]
 
@@ -260,7 +275,7 @@ def grown(table: pl.DataFrame, *batches: set[str]) -> pl.DataFrame:
     published, shards = None, set[str]()
     for batch in batches:
         shards |= batch
-        published = find_duplicates(table.filter(pl.col("shard").is_in(shards)), SETTINGS, published)
+        published = duplicates(table.filter(pl.col("shard").is_in(shards)), SETTINGS, published)
     assert published is not None
     return published
 
@@ -285,7 +300,7 @@ def test_published_keepers_stay_though_a_better_copy_arrives() -> None:
         {"image_id": "z", "phash": 2**64 - 1},
         {"image_id": "a", "aesthetic": 9.0, "shard": "00001", "phash": flipped(0, 1)},
     )
-    assert groups(find_duplicates(table, SETTINGS)) == {"a": {"a", "b", "c"}, "z": {"z"}}
+    assert groups(duplicates(table, SETTINGS)) == {"a": {"a", "b", "c"}, "z": {"z"}}
     result = grown(table, {"00000"}, {"00001"})
     assert groups(result) == {"b": {"a", "b", "c"}, "z": {"z"}}
     assert result.rows() == [
@@ -305,7 +320,7 @@ def test_a_bridge_between_two_published_groups_joins_the_better_and_removes_neit
         {"image_id": "f", "phash": flipped(0, *range(12), 20)},
         {"image_id": "c", "phash": flipped(0, *range(6)), "shard": "00001", "aesthetic": 9.0},
     )
-    assert groups(find_duplicates(table, SETTINGS)) == {"c": {"a", "c", "e", "f"}}
+    assert groups(duplicates(table, SETTINGS)) == {"c": {"a", "c", "e", "f"}}
     published = grown(table, {"00000"})
     assert groups(published) == {"a": {"a"}, "e": {"e", "f"}}
     result = grown(table, {"00000"}, {"00001"})
@@ -321,7 +336,7 @@ def test_a_new_image_near_a_published_copy_only_is_kept() -> None:
     ).with_columns(shard=pl.when(pl.col("image_id") == "c").then(pl.lit("00001")).otherwise("shard"))
     assert groups(grown(table, {"00000"})) == {"a": {"a", "b"}}
     alone = table.filter(pl.col("image_id") != "a")
-    assert groups(find_duplicates(alone, SETTINGS)) == {"b": {"b", "c"}}
+    assert groups(duplicates(alone, SETTINGS)) == {"b": {"b", "c"}}
     assert groups(grown(table, {"00000"}, {"00001"})) == {"a": {"a", "b"}, "c": {"c"}}
 
 
@@ -342,9 +357,9 @@ def test_a_published_copy_of_a_distant_keeper_leads_no_new_image() -> None:
         {"image_id": "b", "phash": flipped(0, *range(15))},
         {"image_id": "n", "phash": flipped(0, *range(15)), "shard": "00001"},
     )
-    published = find_duplicates(table[:2], Duplicates(radius=20))
+    published = duplicates(table[:2], Duplicates(radius=20))
     assert groups(published) == {"a": {"a", "b"}}
-    assert groups(find_duplicates(table, SETTINGS, published)) == {"a": {"a", "b"}, "n": {"n"}}
+    assert groups(duplicates(table, SETTINGS, published)) == {"a": {"a", "b"}, "n": {"n"}}
 
 
 def test_exact_copies_of_published_images() -> None:
@@ -355,7 +370,7 @@ def test_exact_copies_of_published_images() -> None:
         {"image_id": "b", "shard": "00000", "source_row": 1, "phash": 1},
         {"image_id": "b", "shard": "00000", "source_row": 2, "phash": 1},
     )
-    assert find_duplicates(table, SETTINGS).filter("keeper")["shard"].to_list() == ["00000"]
+    assert duplicates(table, SETTINGS).filter("keeper")["shard"].to_list() == ["00000"]
     assert grown(table, {"00003"}, {"00000"}).rows() == [
         ("a", "00000", 0, "a", False, 0, "exact"),
         ("b", "00000", 1, "a", False, 1, "phash"),
@@ -371,33 +386,33 @@ def test_new_shards_change_no_published_row(web: pl.DataFrame) -> None:
     third = grown(web, {"00002"}, {"00000", "00003"}, {"00001"})
     assert_grown(second, first, web.filter(pl.col("shard") != "00001"))
     assert_grown(third, second, web)
-    assert find_duplicates(web, SETTINGS, third).equals(third)
-    assert find_duplicates(web.sample(fraction=1, shuffle=True, seed=1), SETTINGS, second).equals(third)
+    assert duplicates(web, SETTINGS, third).equals(third)
+    assert duplicates(web.sample(fraction=1, shuffle=True, seed=1), SETTINGS, second).equals(third)
     # The copies of a photograph come in every shard: growth may keep a few more of them than one look at all.
-    assert 0 <= third.filter("keeper").height - find_duplicates(web, SETTINGS).filter("keeper").height <= 6
+    assert 0 <= third.filter("keeper").height - duplicates(web, SETTINGS).filter("keeper").height <= 6
 
 
 def test_published_rows_of_absent_images_are_an_error() -> None:
     table = rows({"image_id": "a"}, {"image_id": "b", "phash": 2**40 - 1})
     with pytest.raises(ValueError, match="1 published rows are of images that are not there, a among them"):
-        find_duplicates(table[1:], SETTINGS, find_duplicates(table, SETTINGS))
+        duplicates(table[1:], SETTINGS, duplicates(table, SETTINGS))
 
 
 def test_nothing_and_one() -> None:
-    assert find_duplicates(rows().clear(), SETTINGS).schema == SCHEMA
-    assert find_duplicates(rows({"image_id": "a"}), SETTINGS).rows() == [("a", "00000", 0, "a", True, None, None)]
+    assert duplicates(rows().clear(), SETTINGS).schema == SCHEMA
+    assert duplicates(rows({"image_id": "a"}), SETTINGS).rows() == [("a", "00000", 0, "a", True, None, None)]
     unhashed = rows({"image_id": "a", "phash": None}, {"image_id": "b", "phash": None})
-    assert find_duplicates(unhashed, SETTINGS)["keeper"].all()
+    assert duplicates(unhashed, SETTINGS)["keeper"].all()
 
 
 def test_missing_columns_and_thumbnails_are_named() -> None:
     table = rows({"image_id": "a"}, {"image_id": "b"})
     with pytest.raises(ValueError, match=r"\['phash', 'thumbnail'\]"):
-        find_duplicates(table.drop("phash", "thumbnail"), SETTINGS)
+        duplicates(table.drop("phash", "thumbnail"), SETTINGS)
     unseen = table.with_columns(thumbnail=pl.when(pl.col("image_id") == "a").then("thumbnail"))
     with pytest.raises(ValueError, match="1 images have a pHash but no thumbnail, b among them"):
-        find_duplicates(unseen, SETTINGS)
-    assert find_duplicates(table.drop("aesthetic"), SETTINGS)["keeper"].to_list() == [True, False]
+        duplicates(unseen, SETTINGS)
+    assert duplicates(table.drop("aesthetic"), SETTINGS)["keeper"].to_list() == [True, False]
 
 
 @settings(max_examples=40, deadline=None)
@@ -416,7 +431,7 @@ def test_any_set_is_partitioned_the_same_in_any_order(images: list[tuple[int, in
             for i, phash, shard in {i: (i, phash, shard) for i, phash, shard in images}.values()
         )
     )
-    result = find_duplicates(table, SETTINGS)
+    result = duplicates(table, SETTINGS)
     assert_sound(result, table)
     order = list(range(len(table)))
     random.shuffle(order)  # type: ignore[attr-defined]
@@ -424,7 +439,7 @@ def test_any_set_is_partitioned_the_same_in_any_order(images: list[tuple[int, in
         patch.setattr(gallery, "BLOCK_PAIRS", 2)
         patch.setattr(gallery, "CROWDED", 3)
         patch.setattr(links, "FIRST", 1)
-        assert find_duplicates(table[order], SETTINGS).equals(result)
+        assert duplicates(table[order], SETTINGS).equals(result)
 
 
 def naive(table: pl.DataFrame) -> dict[str, str]:
@@ -491,7 +506,7 @@ def test_groups_are_those_of_comparing_all_with_all(
         patch.setattr(candidates, "CELL", cell)
         patch.setattr(candidates, "WIDE_CELL", 2 * cell)
         patch.setattr(candidates, "BLOCK", 3)
-        found = groups(find_duplicates(table, SETTINGS))
+        found = groups(duplicates(table, SETTINGS))
     assert {member: keeper for keeper, members in found.items() for member in members} == naive(table)
 
 
@@ -520,12 +535,12 @@ def test_any_set_grows_without_changing_a_published_row(occurrences: list[tuple[
     )
     shards = sorted(set(table["shard"]))
     random.shuffle(shards)  # type: ignore[attr-defined]
-    published = find_duplicates(table.filter(shard=shards[0]), SETTINGS)
+    published = duplicates(table.filter(shard=shards[0]), SETTINGS)
     for count in range(2, len(shards) + 1):
         present = table.filter(pl.col("shard").is_in(shards[:count]))
-        result = find_duplicates(present, SETTINGS, published)
+        result = duplicates(present, SETTINGS, published)
         assert_grown(result, published, present)
-        assert find_duplicates(present, SETTINGS, result).equals(result)
+        assert duplicates(present, SETTINGS, result).equals(result)
         published = result
 
 
@@ -535,4 +550,4 @@ def test_re_encoded_and_halved_copy_of_one_photograph() -> None:
     table = rows(
         *({"image_id": f"{i}", "phash": phashes[i], "thumbnail": thumbnails[i], "width": 100 - i} for i in range(3))
     )
-    assert groups(find_duplicates(table, SETTINGS)) == {"0": {"0", "1", "2"}}
+    assert groups(duplicates(table, SETTINGS)) == {"0": {"0", "1", "2"}}

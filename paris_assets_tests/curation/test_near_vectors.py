@@ -15,10 +15,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from paris_assets.config import Duplicates
-from paris_assets.curation.duplicates import SCHEMA, find_duplicates
+from paris_assets.curation.decided import SCHEMA
 from paris_assets.curation.near_vectors import Groups, NearVectors, Vectors
 from paris_assets.errors import BrokenInvariant
 from paris_assets.vectors.cosine import cosines
+from paris_assets_tests.curation.found import duplicates
 from paris_assets_tests.curation.test_duplicates import flipped, groups, rows
 
 BOUND = 0.9
@@ -51,7 +52,7 @@ def pictures(*names: str, **more: object) -> list[dict[str, object]]:
 
 def test_close_vectors_make_a_copy_and_say_so() -> None:
     table = rows(*pictures("a", "b", "c", "d"))
-    found = find_duplicates(table, SETTINGS, vectors=near([frame("abd", turned(0, 20, 90))]))
+    found = duplicates(table, SETTINGS, vectors=near([frame("abd", turned(0, 20, 90))]))
     assert groups(found) == {"a": {"a", "b"}, "c": {"c"}, "d": {"d"}}
     assert dict(found.schema) == {**SCHEMA, "cosine": pl.Float32}
     assert found["method"].to_list() == [None, "vectors", None, None]
@@ -61,7 +62,7 @@ def test_close_vectors_make_a_copy_and_say_so() -> None:
 def test_a_chain_is_not_one_group() -> None:
     """b is near a and c, which are 40 degrees apart."""
     table = rows(*pictures("a", "b", "c"))
-    found = find_duplicates(table, SETTINGS, vectors=near([frame("abc", turned(0, 20, 40))]))
+    found = duplicates(table, SETTINGS, vectors=near([frame("abc", turned(0, 20, 40))]))
     assert groups(found) == {"a": {"a", "b"}, "c": {"c"}}
 
 
@@ -69,10 +70,10 @@ def test_a_copy_agrees_with_its_keeper_by_thumbnail_or_by_vector() -> None:
     """a and b have one pHash and thumbnail, b and c one vector: c agrees with b alone, which is a copy of a."""
     same = {"phash": 0, "thumbnail": RANDOM.integers(0, 256, 384, dtype=np.uint8)}
     table = rows({"image_id": "a", **same}, {"image_id": "b", **same, "phash": flipped(0, 1)}, *pictures("c"))
-    found = find_duplicates(table, SETTINGS, vectors=near([frame("abc", turned(0, 60, 62))]))
+    found = duplicates(table, SETTINGS, vectors=near([frame("abc", turned(0, 60, 62))]))
     assert groups(found) == {"a": {"a", "b"}, "c": {"c"}}
     assert found["method"].to_list() == [None, "phash", None]
-    closer = find_duplicates(table, SETTINGS, vectors=near([frame("abc", turned(40, 60, 62))]))
+    closer = duplicates(table, SETTINGS, vectors=near([frame("abc", turned(40, 60, 62))]))
     assert groups(closer) == {"a": {"a", "b", "c"}}
     assert closer["method"].to_list() == [None, "phash", "vectors"]
 
@@ -100,7 +101,7 @@ def test_groups_are_those_of_the_stated_rule_whatever_the_order() -> None:
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(len(names))
         parts = [frame([names[at] for at in part], vectors[part]) for part in np.array_split(order, 3)]
-        found = find_duplicates(table.sample(fraction=1, shuffle=True, seed=seed), SETTINGS, vectors=near(parts))
+        found = duplicates(table.sample(fraction=1, shuffle=True, seed=seed), SETTINGS, vectors=near(parts))
         assert groups(found) == expected
 
 
@@ -109,7 +110,7 @@ def test_a_crowd_of_one_vector_is_one_group() -> None:
     names = [f"{number:04}" for number in range(count)]
     table = rows(*pictures(*names))
     vectors = np.tile(turned(10), (count, 1))
-    found = find_duplicates(table, SETTINGS, vectors=near([frame(names, vectors)]))
+    found = duplicates(table, SETTINGS, vectors=near([frame(names, vectors)]))
     assert groups(found) == {"0000": set(names)}
 
 
@@ -145,18 +146,18 @@ def test_groups_are_the_connected_parts_of_the_pairs(pairs: list[tuple[int, int]
 def test_a_published_keeper_stays_and_takes_new_copies() -> None:
     names = pictures("a", "b", "c")
     vectors = turned(0, 20, 21)
-    before = find_duplicates(rows(*names[1:]), SETTINGS, vectors=near([frame("bc", vectors[1:])]))
+    before = duplicates(rows(*names[1:]), SETTINGS, vectors=near([frame("bc", vectors[1:])]))
     assert groups(before) == {"b": {"b", "c"}}
     table = rows({**names[0], "source_row": 9}, {**names[1], "source_row": 0}, {**names[2], "source_row": 1})
-    grown = find_duplicates(table, SETTINGS, before, near([frame("abc", vectors)]))
+    grown = duplicates(table, SETTINGS, before, near([frame("abc", vectors)]))
     assert groups(grown) == {"b": {"a", "b", "c"}}
     assert grown.sort("source_row")["method"].to_list() == [None, "vectors", "vectors"]
 
 
 def test_without_the_setting_vectors_are_not_looked_at() -> None:
     table = rows(*pictures("a", "b"))
-    assert find_duplicates(table, Duplicates())["keeper"].all()
-    nobody = find_duplicates(table, SETTINGS, vectors=near([]))
+    assert duplicates(table, Duplicates())["keeper"].all()
+    nobody = duplicates(table, SETTINGS, vectors=near([]))
     assert nobody["keeper"].all()
     assert nobody["cosine"].null_count() == 2
 
