@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paris_assets.models.degradation_statistics import COUNT, statistics
+from paris_assets.models.inverted_residuals import InvertedResiduals
 from paris_assets.models.transfer import numbers
 
 QUALITY = ("blur", "noise", "blocking")
@@ -102,6 +103,7 @@ class WatermarkNetwork(nn.Module):
         self.wide = nn.Sequential(convolution(72, 112, 3, 2), *(Residual(112) for _ in range(3)))
         self.far = nn.Sequential(convolution(112, 160, 3, 2), Residual(160), Residual(160))
         self.across, self.back = nn.Conv2d(160, 112, 1), nn.Conv2d(112, 72, 1)
+        self.shapes, self.near, self.wider = InvertedResiduals(), nn.Conv2d(40, 72, 1), nn.Conv2d(112, 72, 1)
         self.joined = nn.Sequential(Residual(72), Residual(72))
         self.head = nn.Conv2d(72, 1, 1)
         self.picture = PictureHead(2 * 72 + len(_STRONGEST) + 4)
@@ -116,7 +118,9 @@ class WatermarkNetwork(nn.Module):
         middle = self.middle(self.fine(as_weights(fine_planes(pixels), self.fine)))
         wide = self.wide(middle)
         wide = wide + functional.interpolate(self.across(self.far(wide)), scale_factor=2.0)
-        features = self.joined(middle + functional.interpolate(self.back(wide), scale_factor=2.0)).float()
+        close, around = self.shapes(pixels)
+        coarse = functional.interpolate(self.back(wide) + self.wider(around), scale_factor=2.0)
+        features = self.joined(middle + self.near(close) + coarse).float()
         return self.head(features)[:, 0], features
 
 

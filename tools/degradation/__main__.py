@@ -2,6 +2,7 @@
 
     python -m tools.degradation collect                  # photos, pictures and fonts, of Debian 12 packages
     python -m tools.degradation train --out FILE         # photos -> model.safetensors; the shipped file stays as it is
+    python -m tools.degradation continue --out FILE      # the network for watermarks, from the shipped weights on
     python -m tools.degradation evaluate                 # held-out figures of the shipped weights, as a table
     python -m tools.degradation evaluate --weights FILE --large
     python -m tools.degradation evaluate --weights FILE --validation     # by which to choose: held-out photos may not
@@ -14,8 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from paris_assets.models import carried
+from paris_assets.models.degradation_network import CastNetwork, QualityNetwork, WatermarkNetwork
 from tools.command_line import add_weights, command_line
 from tools.degradation.drawing import test_drawing, train_drawing, validation_drawing
 from tools.degradation.evaluate import TIMES, VALIDATION_TIMES, Figures, evaluated, scorers_of
@@ -23,7 +27,7 @@ from tools.degradation.fonts import collect_fonts
 from tools.degradation.grounds import collect_grounds, scenes
 from tools.degradation.photos import held_out, held_out_large, pixels, seen_whole, training, validation
 from tools.degradation.train import save, train_cast, train_quality
-from tools.degradation.train_watermark import train_watermark
+from tools.degradation.train_watermark import CONTINUED, begun, train_watermark
 from tools.small_vae.photos import collect
 
 
@@ -34,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training_.add_argument("--out", type=Path, required=True, help="file to write the weights to")
     training_.add_argument("--steps", type=float, default=1.0, help="of the shipped weights' steps (1.0)")
     add_weights(evaluating, carried.DEGRADATION.path)
+    continuing = commands.add_parser("continue")
+    continuing.add_argument("--out", type=Path, required=True, help="file to write the weights to, after each phase")
+    continuing.add_argument("--steps", type=float, default=1.0, help="of the shipped weights' steps (1.0)")
+    continuing.add_argument("--seed", type=int, default=1, help="of samples; another one for each time (1)")
+    add_weights(continuing, carried.DEGRADATION.path)
     group = evaluating.add_mutually_exclusive_group()
     group.add_argument("--large", action="store_true", help="on the large held-out photos, which collect fetches")
     group.add_argument("--validation", action="store_true", help="on photos that train nothing, with training's fonts")
@@ -45,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         collect_grounds(options.work, pixels([*held_out(), *held_out_large()], options.work))
     elif options.command == "train":
         _train(options.work, options.out, options.steps)
+    elif options.command == "continue":
+        _continue(options.work, options.weights, options.out, options.steps, options.seed)
     else:
         photos, drawing, times = held_out_large() if options.large else held_out(), test_drawing(), TIMES
         if options.validation:
@@ -60,6 +71,21 @@ def _train(work: Path, out: Path, steps: float) -> None:
         "watermark": train_watermark(scenes(photos, work), train_drawing(work / "fonts"), steps),
     }
     save(networks, out)
+
+
+def _continue(work: Path, weights: Path, out: Path, steps: float, seed: int) -> None:
+    known = {name: each.float() for name, each in load_file(weights).items()}
+    quality, cast = QualityNetwork(), CastNetwork()
+    others: dict[str, nn.Module] = {"quality": quality, "cast": cast}
+    for name, network in others.items():
+        own = {key.removeprefix(f"{name}."): each for key, each in known.items() if key.startswith(f"{name}.")}
+        network.load_state_dict(own)
+
+    def keep(watermark: WatermarkNetwork) -> None:
+        save({**others, "watermark": watermark}, out)
+
+    seen, drawing = scenes(pixels(training(), work), work), train_drawing(work / "fonts")
+    keep(train_watermark(seen, drawing, steps, seed, begun(weights), CONTINUED, keep))
 
 
 def show(figures: Figures) -> None:

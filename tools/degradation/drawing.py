@@ -6,7 +6,7 @@ The test's fonts are matplotlib's own (DejaVu, STIX, Computer Modern), so that h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,11 +44,13 @@ _TEST_WORDS = (
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn with: font files, words, families of logos."""
+    """What is drawn with: font files, words, families of logos; shares of marks that are a text, or a logo, alone."""
 
     fonts: tuple[Path, ...]
     word: Callable[[Random], str]
     logos: tuple[Logo, ...]
+    texts: float = 0.65
+    signets: float = 0.2
 
 
 def train_drawing(fonts: Path) -> Drawing:
@@ -57,12 +59,12 @@ def train_drawing(fonts: Path) -> Drawing:
     usable = tuple(path for path in found if not path.stem.startswith(NO_LETTERS))
     if not usable:
         raise RuntimeError(f"no fonts below {fonts}: run `python -m tools.degradation collect`")
-    return Drawing(usable, _syllables, TRAIN_LOGOS)
+    return Drawing(usable, _syllables, TRAIN_LOGOS, texts=0.4, signets=0.4)
 
 
 def validation_drawing(fonts: Path) -> Drawing:
-    """Training's fonts and words, and logos composed as its own are, of which it has none."""
-    return replace(train_drawing(fonts), logos=VALIDATION_LOGOS)
+    """Training's fonts and words, and logos composed as its own are, of which it has none; as many as in the test."""
+    return Drawing(train_drawing(fonts).fonts, _syllables, VALIDATION_LOGOS)
 
 
 def test_drawing() -> Drawing:

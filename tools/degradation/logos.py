@@ -157,10 +157,11 @@ def _bent(
 
 
 _PARTS = (_bars, _dots, _blob, _wave, _initials, _initials, _bent)
-COMPOSED = 2000
+VALIDATED = range(2000, 2400)
+COMPOSED = tuple(seed for seed in range(10_000) if seed not in VALIDATED)
 TRAIN_LOGOS: tuple[Logo, ...] = (
-    *((_ring, _star, _plate, _hexagon, _stripes) * (COMPOSED // 25)),
-    *(partial(_composed, seed) for seed in range(COMPOSED)),
+    *((_ring, _star, _plate, _hexagon, _stripes) * (len(COMPOSED) // 50)),
+    *(partial(_composed, seed) for seed in COMPOSED),
 )
-VALIDATION_LOGOS: tuple[Logo, ...] = tuple(partial(_composed, seed) for seed in range(COMPOSED, COMPOSED + 400))
+VALIDATION_LOGOS: tuple[Logo, ...] = tuple(partial(_composed, seed) for seed in VALIDATED)
 TEST_LOGOS: tuple[Logo, ...] = (_camera, _crescent, _cross, _arcs)

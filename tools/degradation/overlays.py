@@ -56,9 +56,9 @@ def watermark_mask(size: tuple[int, int], drawing: Drawing, random: Random) -> n
 
 def _mark(drawing: Drawing, height: float, random: Random) -> Image.Image:
     kind = random.random()
-    if kind < 0.65:
+    if kind < drawing.texts:
         return text_mask(drawing, height, random, 1 if random.random() < 0.85 else 2, random.random() < 0.2)
-    if kind < 0.85:
+    if kind < drawing.texts + drawing.signets:
         return logo_mask(drawing, height * random.uniform(1.5, 3), random)
     logo, text = logo_mask(drawing, height * 1.4, random), text_mask(drawing, height, random)
     image = Image.new("L", (logo.width + text.width + round(height / 2), max(logo.height, text.height)))

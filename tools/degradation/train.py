@@ -19,6 +19,7 @@ from paris_assets.models.degradation_statistics import statistics
 from tools.degradation.samples import cast_sample, quality_sample
 
 RATE = 2e-3
+SLOW = 0.2
 WARM_UP = 50
 REPORT_EVERY = 25
 TILES = 6
@@ -80,16 +81,23 @@ def fitted(
     steps: int,
     rate: float = RATE,
     precision: torch.dtype = torch.float32,
+    slow: nn.Module | None = None,
 ) -> Any:
     """The network after a step of AdamW for each batch, the rate rising at first, then falling as a cosine to nought at
-    so many steps."""
+    so many steps; of a part that was trained before, `slow`, a fifth of it."""
     network = network.to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.02)
+    slower = [] if slow is None else list(slow.parameters())
+    kept = {id(weight) for weight in slower}
+    others = [weight for weight in network.parameters() if id(weight) not in kept]
+    groups = [{"params": others, "share": 1.0}, {"params": slower, "share": SLOW}]
+    optimizer = torch.optim.AdamW(groups if slower else groups[:1], rate, weight_decay=0.02)
     started, running = time.perf_counter(), 0.0
     for step, batch in enumerate(made):
         progress = step / steps
         for group in optimizer.param_groups:
-            group["lr"] = rate * min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)) + 1e-3)
+            group["lr"] = (
+                rate * group["share"] * min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)) + 1e-3)
+            )
         optimizer.zero_grad()
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
             value = loss(network, *batch)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from paris_assets.models.degradation_network import Findings, WatermarkNetwork, summary
 from paris_assets.models.degradation_views import VIEW
 from tools.degradation.drawing import Drawing
+from tools.degradation.pretrained import pretrained
 from tools.degradation.samples import Marked, watermark_pair, watermark_sample
 from tools.degradation.scenes import Scenes
 from tools.degradation.train import BATCH, RATE, ROWS, Batch, as_pixels, batches, fitted
@@ -21,6 +24,7 @@ from tools.degradation.train import BATCH, RATE, ROWS, Batch, as_pixels, batches
 FEWEST_CELLS = 2
 STRONGEST = 16
 PAIRED = 0.5
+PREFIX, NEW = "watermark.", ("shapes.", "near.", "wider.")
 HEAD, HEAD_BATCHES, HEAD_EPOCHS = 1, 220, 20
 
 
@@ -45,11 +49,55 @@ WATERMARK_PHASES = (
     Phase("views at last", VIEW, 8, 100, RATE / 8),
 )
 """Warm restarts (Loshchilov and Hutter 2017), each with samples of its own; the card says which of them saw what."""
+CONTINUED = (
+    Phase("pairs with shapes", 224, 8, 5_000, 0.5 * RATE, pairs=True),
+    Phase("views with shapes", VIEW, 8, 250, RATE / 8),
+)
+"""What the shipped weights had from those before them on, in which `shapes` was new."""
 
 
-def train_watermark(scenes: Scenes, drawing: Drawing, share: float = 1.0, seed: int = 0) -> WatermarkNetwork:
+def begun(weights: Path | None = None) -> WatermarkNetwork:
+    """A network that begins with EfficientNet's first stages, of which nothing is heard yet.
+
+    Args:
+        weights: of degradation networks, which it has for the rest, and of these stages, too, where they have them.
+
+    Raises:
+        WeightsError: EfficientNet's file is absent or not the one expected.
+        ValueError: the weights are of other networks.
+    """
+    network = WatermarkNetwork()
+    network.shapes = pretrained()
+    for unheard in (network.near, network.wider):
+        nn.init.zeros_(unheard.weight)
+        nn.init.zeros_(unheard.bias)
+    if weights is not None:
+        known = {
+            name.removeprefix(PREFIX): each for name, each in load_file(weights).items() if name.startswith(PREFIX)
+        }
+        missing, unknown = network.load_state_dict({name: each.float() for name, each in known.items()}, strict=False)
+        lacks = [name for name in missing if not name.startswith(NEW) and not name.endswith("num_batches_tracked")]
+        if lacks or unknown:
+            raise ValueError(f"{weights} has no weights {lacks[:3]}, and unknown ones {unknown[:3]}")
+    return network
+
+
+def train_watermark(
+    scenes: Scenes,
+    drawing: Drawing,
+    share: float = 1.0,
+    seed: int = 0,
+    begin: WatermarkNetwork | None = None,
+    phases: Sequence[Phase] = WATERMARK_PHASES,
+    after: Callable[[WatermarkNetwork], object] = lambda network: None,
+) -> WatermarkNetwork:
     """In bf16: first on parts of 224 pixels, then on whole views, by which
-    at last a head for the picture is fitted to what the cells say."""
+    at last a head for the picture is fitted to what the cells say.
+
+    Args:
+        begin: whose training goes on; by default one of ``begun``.
+        after: called after each phase.
+    """
 
     def one(sample: Marked, side: int) -> Batch:
         return as_pixels(sample.pixels), torch.from_numpy(sample.cells), torch.tensor(label(sample, side))
@@ -68,15 +116,17 @@ def train_watermark(scenes: Scenes, drawing: Drawing, share: float = 1.0, seed: 
         return make
 
     torch.manual_seed(seed)
-    pooled = Pooled(WatermarkNetwork())
-    for number, phase in enumerate(WATERMARK_PHASES):
+    pooled = Pooled(begin or begun())
+    for number, phase in enumerate(phases):
         steps = max(1, round(phase.steps * share))
         seeds = (seed, phase.side, *([number] if number > 1 else []))
         make, loss, batch = maker(phase.side), watermark_loss, phase.batch
         if phase.pairs:
             make, loss, batch = pair_maker(phase.side), _loss_of_pairs, phase.batch // 2
         made = batches(make, seeds, steps, batch)
-        pooled = fitted(pooled, f"watermark, {phase.name}", made, loss, steps, phase.rate, torch.bfloat16)
+        shapes = pooled.network.shapes
+        pooled = fitted(pooled, f"watermark, {phase.name}", made, loss, steps, phase.rate, torch.bfloat16, shapes)
+        after(pooled.network)
     made = batches(maker(VIEW), (seed, HEAD), max(1, round(HEAD_BATCHES * share)), BATCH)
     return with_picture_head(pooled.network, made, seed)
 
