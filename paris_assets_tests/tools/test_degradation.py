@@ -40,6 +40,7 @@ from tools.degradation.samples import (
     watermark_sample,
 )
 from tools.degradation.scenes import Scenes, ground
+from tools.more_photos.photos import used
 
 CARD = carried.DEGRADATION.path.parent / "model_card.md"
 SAMPLES = Path(photos.__file__).parents[2] / "data" / "sample"
@@ -58,9 +59,17 @@ def random(seed: int = 0) -> np.random.Generator:
 def test_no_held_out_photo_trains() -> None:
     groups = [
         {photo["group"] for photo in split()}
-        for split in (photos.training, photos.held_out, photos.held_out_large, photos.validation)
+        for split in (
+            photos.training,
+            photos.held_out,
+            photos.held_out_large,
+            photos.validation,
+            photos.held_out_more,
+        )
     ]
-    assert [len(group) for group in groups] == [244, 46, 17, 7]
+    further = [len(used(split)) for split in ("train", "validation", "held_out")]
+    assert [len(group) for group in groups] == [244 + further[0], 46, 17, 7 + further[1], further[2]]
+    assert len({photo["group"] for photo in photos.training_of_small_vae()}) == 244
     for one, other in itertools.combinations(groups, 2):
         assert not one & other
     assert all(min(photo["width"], photo["height"]) >= 1024 for photo in photos.held_out_large())

@@ -1,4 +1,4 @@
-"""The photos, those of `tools.degradation` by the same split, and the pictures that are cut out of them.
+"""The photos of the small VAE's list, by the split of `tools.degradation`, and the pictures that are cut out of them.
 
 No two photos of a group of near-duplicates take part: its largest stands for it. A training group whose third 32 bits
 are a multiple of five is for validation: the threshold is chosen on it, and no weight.
@@ -24,12 +24,12 @@ EVERY = 5
 
 def training() -> list[Photo]:
     """One photo of each training group."""
-    return [photo for photo in _largest(degradation.training()) if not _validates(photo)]
+    return [photo for photo in _largest(degradation.training_of_small_vae()) if not _validates(photo)]
 
 
 def validation() -> list[Photo]:
     """One photo of each group that validates, those of the small VAE among them."""
-    held_back = [photo for photo in _largest(degradation.training()) if _validates(photo)]
+    held_back = [photo for photo in _largest(degradation.training_of_small_vae()) if _validates(photo)]
     return [*held_back, *_largest(used("validation"))]
 
 

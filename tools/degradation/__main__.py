@@ -7,7 +7,8 @@
     python -m tools.degradation evaluate --weights FILE --large
     python -m tools.degradation evaluate --weights FILE --validation     # by which to choose: held-out photos may not
 
-The photos are those of `tools.small_vae`, whose `--work` this command shares. Every sample has a seed of its own and
+The photos are those of `tools.small_vae`, whose `--work` this command shares, and those of `tools.more_photos`, which
+lie in that tool's own folder. Every sample has a seed of its own and
 the number of steps is fixed: on the same machine and libraries a run gives the same weights again.
 """
 
@@ -25,9 +26,18 @@ from tools.degradation.drawing import test_drawing, train_drawing, validation_dr
 from tools.degradation.evaluate import TIMES, VALIDATION_TIMES, Figures, evaluated, scorers_of
 from tools.degradation.fonts import collect_fonts
 from tools.degradation.grounds import collect_grounds, scenes
-from tools.degradation.photos import held_out, held_out_large, pixels, seen_whole, training, validation
+from tools.degradation.photos import (
+    held_out,
+    held_out_large,
+    held_out_more,
+    pixels,
+    seen_whole,
+    training,
+    validation,
+)
 from tools.degradation.train import save, train_cast, train_quality
 from tools.degradation.train_watermark import CONTINUED, begun, train_watermark
+from tools.more_photos.photos import collect as collect_more
 from tools.small_vae.photos import collect
 
 
@@ -50,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     if options.command == "collect":
         collect(options.work)
+        collect_more()
         collect_fonts(options.work)
-        collect_grounds(options.work, pixels([*held_out(), *held_out_large()], options.work))
+        collect_grounds(options.work, pixels([*held_out(), *held_out_large(), *held_out_more()], options.work))
     elif options.command == "train":
         _train(options.work, options.out, options.steps)
     elif options.command == "continue":

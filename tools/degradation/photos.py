@@ -1,4 +1,4 @@
-"""The photos: those of the small VAE's list, by the same split, and some large ones held out beside it."""
+"""The photos: those of the small VAE's list by the same split, some large ones held out beside it, and further ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from PIL import Image
 
 from paris_assets.models.degradation_views import reduced_view as view_of
+from tools.more_photos import photos as more_photos
+from tools.more_photos.photos import read_any
 from tools.small_vae.crops import pixels_of
-from tools.small_vae.photos import Photo, read, used
+from tools.small_vae.photos import Photo, used
 
 LARGE = 1024
 EVERY = 5
@@ -19,13 +21,18 @@ SHORTEST_KEPT = 1024
 
 
 def training() -> list[Photo]:
+    """Those of `training_of_small_vae` and the further photos that train."""
+    return [*training_of_small_vae(), *more_photos.used("train")]
+
+
+def training_of_small_vae() -> list[Photo]:
     """Photos of the small VAE's training split, without the groups of `held_out_large`."""
     return [photo for photo in used("train") if not _large_held_out(photo)]
 
 
 def validation() -> list[Photo]:
-    """The 11 photos, small and large, of 7 groups of near copies, that train nothing: by them weights may be chosen."""
-    return used("validation")
+    """Photos that train nothing: by them weights may be chosen. The small VAE's 11, of 7 groups, and further ones."""
+    return [*used("validation"), *more_photos.used("validation")]
 
 
 def held_out() -> list[Photo]:
@@ -38,6 +45,11 @@ def held_out_large() -> list[Photo]:
     five: what is said of pictures of 1,024 pixels and more is measured on them."""
     found = {photo["group"]: photo for photo in used("train") if _large_held_out(photo) and _short(photo) >= LARGE}
     return [found[group] for group in sorted(found)]
+
+
+def held_out_more() -> list[Photo]:
+    """The further photos that no network saw."""
+    return more_photos.used("held_out")
 
 
 def _large_held_out(photo: Photo) -> bool:
@@ -55,7 +67,7 @@ def _short(photo: Photo) -> int:
 
 def pixels(photos: Iterable[Photo], work: Path) -> list[np.ndarray]:
     """(H, W, 3) uint8 each; those with a short side above 1,024 are reduced to it, as such files are soft."""
-    return [np.asarray(reduced(Image.fromarray(pixels_of(read(photo, work))), SHORTEST_KEPT)) for photo in photos]
+    return [np.asarray(reduced(Image.fromarray(pixels_of(read_any(photo, work))), SHORTEST_KEPT)) for photo in photos]
 
 
 def seen_whole(photos: Iterable[np.ndarray]) -> list[np.ndarray]:

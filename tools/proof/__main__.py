@@ -4,7 +4,8 @@
     python -m tools.proof --photos FOLDER --work OUT   # photos of your own; the page is OUT/proof.md
 
 What is done lies in the folder `--work` and is not done again. The same photos and seed give the same figures on one
-machine. Half an hour of one core, reckoned; Debian 12 is needed for the photos (`python -m tools.small_vae collect`).
+machine. Half an hour of one core, reckoned; Debian 12 is needed for the
+photos (`collect` of `tools.small_vae` and `tools.more_photos`).
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from tools.proof.base import Base, clustered, make_root, read_base
 from tools.proof.experiments import against_random, at_random, probed, pruned
 from tools.proof.kept import Kept, rounded, short
 from tools.proof.page import page
-from tools.proof.pieces import listed_photos, photos_of, whole_photos, write_pieces
-from tools.small_vae.photos import PROJECT, WORK, collect
+from tools.proof.pieces import collect, listed_photos, photos_of, whole_photos, write_pieces
+from tools.small_vae.photos import PROJECT
 
 FIGURES, PAGE = Path(__file__).with_name("figures.json"), PROJECT / "docs" / "proof.md"
 EXPERTS = (2, 4, 8, 16)
@@ -73,7 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     work = Path(tempfile.gettempdir()) / "paris_proof"
     parser.add_argument("--work", type=Path, default=work, help=f"folder of the root and of what is done ({work})")
-    parser.add_argument("--photos", type=Path, help="folder of photos (those of `tools.small_vae`, which are fetched)")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        help="folder of photos (those of `tools.small_vae` and `tools.more_photos`, which are fetched)",
+    )
     parser.add_argument("--k", type=int, nargs="+", default=EXPERTS, help="numbers of experts (2 4 8 16)")
     parser.add_argument("--seed", type=int, default=0, help="of splits, fits and networks (0)")
     parser.add_argument(
@@ -87,8 +92,8 @@ def _parser() -> argparse.ArgumentParser:
 def _pieces(folder: Path | None, work: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
     """What is known of all pieces, whose table lies in ``work`` then, and of photos: their number and licences."""
     if folder is None:
-        collect(WORK)
-    known = write_pieces(listed_photos(WORK) if folder is None else photos_of(folder), work / "pieces.parquet")
+        collect()
+    known = write_pieces(listed_photos() if folder is None else photos_of(folder), work / "pieces.parquet")
     licences = dict[str, dict[str, int]]()
     for photo in whole_photos() if folder is None else ():
         counts = licences.setdefault(photo["package"], {})

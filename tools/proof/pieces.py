@@ -16,8 +16,9 @@ import polars as pl
 from PIL import Image
 
 from tools.degradation.photos import reduced
+from tools.more_photos import photos as more_photos
+from tools.small_vae import photos as small_vae
 from tools.small_vae.photos import Photo as Line
-from tools.small_vae.photos import listed, read
 
 SHORTEST_KEPT, SIDE, MOST = 768, 256, 3
 QUALITY = 95
@@ -32,14 +33,21 @@ class Photo(NamedTuple):
 
 
 def whole_photos() -> list[Line]:
-    """Lines of the list of `tools.small_vae`, held-out photos among them, but no cut-outs."""
-    return [photo for photo in listed() if "transparency" not in (photo["excluded_because"] or "")]
+    """Lines of the lists of `tools.small_vae` and `tools.more_photos`, held-out photos among them, but no cut-outs."""
+    photos = [*small_vae.listed(), *more_photos.listed()]
+    return [photo for photo in photos if "transparency" not in (photo["excluded_because"] or "")]
 
 
-def listed_photos(work: Path) -> Iterator[Photo]:
-    """Those that `tools.small_vae` has collected in ``work``."""
+def collect() -> None:
+    """Fetch them, each tool's into its own folder."""
+    small_vae.collect(small_vae.WORK)
+    more_photos.collect()
+
+
+def listed_photos() -> Iterator[Photo]:
+    """Those that `collect` has fetched."""
     for photo in whole_photos():
-        yield Photo(photo["sha256"][:16], photo["group"], read(photo, work))
+        yield Photo(photo["sha256"][:16], photo["group"], more_photos.read_any(photo, small_vae.WORK))
 
 
 def photos_of(folder: Path) -> Iterator[Photo]:

@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,30 +49,48 @@ def collect(work: Path) -> None:
 
     Raises RuntimeError when apt-get or dpkg-deb fails, or a package lacks a listed photo.
     """
-    work.mkdir(parents=True, exist_ok=True)
     for package, version in PACKAGES.items():
         photos = [photo for photo in listed() if photo["package"] == package]
-        wanted = {photo["sha256"] for photo in photos if not (work / photo["sha256"]).exists()}
-        if wanted:
-            with tempfile.TemporaryDirectory() as folder:
-                unpack(package, version, Path(folder))
-                for content in contents_of(Path(folder), [photo["path"] for photo in photos]):
-                    sha256 = hashlib.sha256(content).hexdigest()
-                    if sha256 in wanted:
-                        (work / sha256).write_bytes(content)
-                        wanted.remove(sha256)
-        if wanted:
-            raise RuntimeError(f"{package} {version} lacks {len(wanted)} listed photos, such as sha256 {min(wanted)}")
-        print(f"{package} {version}: all {len(photos)} listed photos")
+        keep(photos, work, f"{package} {version}", lambda folder, it=(package, version): unpack(*it, folder))
+
+
+def keep(photos: list[Photo], work: Path, package: str, unpacked: Callable[[Path], None]) -> None:
+    """Keep a package's photos as `work/<sha256>`.
+
+    Args:
+        package: its name and version, for messages.
+        unpacked: fetches the package and unpacks it below a folder; not called when all photos are there.
+
+    Raises:
+        RuntimeError: the package lacks a photo.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    wanted = {photo["sha256"] for photo in photos if not (work / photo["sha256"]).exists()}
+    if wanted:
+        with tempfile.TemporaryDirectory() as folder:
+            unpacked(Path(folder))
+            for content in contents_of(Path(folder), [photo["path"] for photo in photos]):
+                sha256 = hashlib.sha256(content).hexdigest()
+                if sha256 in wanted:
+                    (work / sha256).write_bytes(content)
+                    wanted.remove(sha256)
+    if wanted:
+        raise RuntimeError(f"{package} lacks {len(wanted)} listed photos, such as sha256 {min(wanted)}")
+    print(f"{package}: all {len(photos)} listed photos")
 
 
 def unpack(package: str, version: str, folder: Path) -> None:
     """Download a Debian package and unpack it below `folder`. Raises RuntimeError when that fails."""
     try:
         subprocess.run(["apt-get", "download", f"{package}={version}"], cwd=folder, check=True)
-        subprocess.run(["dpkg-deb", "-x", str(next(folder.glob("*.deb"))), str(folder)], check=True)
+        unpack_deb(next(folder.glob("*.deb")), folder)
     except (OSError, subprocess.CalledProcessError) as error:
         raise RuntimeError(f"cannot fetch {package} {version} ({error}): on Debian 12, run `apt-get update`") from error
+
+
+def unpack_deb(package: Path, folder: Path) -> None:
+    """Unpack a Debian package. Raises OSError or CalledProcessError."""
+    subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
 
 
 def contents_of(folder: Path, paths: Iterable[str]) -> Iterator[bytes]:
@@ -89,11 +107,14 @@ def contents_of(folder: Path, paths: Iterable[str]) -> Iterator[bytes]:
             yield content[match.start() : match.start() + 8 + int.from_bytes(match[1], "little")]
 
 
-def read(photo: Photo, work: Path = WORK) -> bytes:
-    """A photo's file: from the shipped sample, or as `collect` left it. Raises RuntimeError when it is not there."""
+def read(photo: Photo, work: Path = WORK, tool: str = "small_vae") -> bytes:
+    """A photo's file: from the shipped sample, or as the `collect` of a tool left it.
+
+    Raises RuntimeError when it is not there.
+    """
     file = SAMPLE / photo["path"] if photo["package"] == "sample" else work / photo["sha256"]
     if not file.is_file():
-        raise RuntimeError(f"{file} is missing: run `python -m tools.small_vae collect` with the same --work")
+        raise RuntimeError(f"{file} is missing: run `python -m tools.{tool} collect` with the same --work")
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != photo["sha256"]:
         raise RuntimeError(f"{file} is not the listed photo of sha256 {photo['sha256']}: delete it and collect again")

@@ -1,0 +1,1 @@
+"""Further free photos, out of Debian and npm packages, beside those of `tools.small_vae`."""
