@@ -32,6 +32,7 @@ from tools.small_vae.photos import PROJECT
 
 FIGURES, PAGE = Path(__file__).with_name("figures.json"), PROJECT / "docs" / "proof.md"
 EXPERTS = (2, 4, 8, 16)
+MOST_PIECES = 16_384
 PRUNED_AT, PRUNED_STEPS = 8, 240
 QUICK = TrainingProbe(patches=4, width=16, depth=1, batch=8, steps=8, expert_steps=2, router_steps=4, pictures=0)
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = _parser().parse_args(arguments)
     work: Path = options.work
-    settings = QUICK if options.quick else TrainingProbe(pictures=0)
+    settings = QUICK if options.quick else TrainingProbe(images=MOST_PIECES, pictures=0)
     known, photos = _pieces(options.photos, work)
     make_root(work / "pieces.parquet", work / "root", options.set)
     base = read_base(work / "root", known, settings, options.seed)

@@ -44,14 +44,13 @@ def _head(figures: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "What [`training_probe`](training.md#proof) says of the demo, said of more images and of several numbers of "
         f"experts, with controls: {photos['count']} free photos of {figures['groups']} groups of near copies, cut into "
-        f"{figures['pieces']:,} pieces that do not overlap. **Pieces are not photos**: there are not so many free "
-        "photos in the packages that tools fetch from. So whole groups are held out, and intervals are over groups, "
-        f"of which there are few. The pipeline kept {figures['samples']:,} pieces, of "
+        f"{figures['pieces']:,} pieces that do not overlap. Pieces of a photo are alike, so whole groups are held out, "
+        f"and intervals are over groups. The pipeline kept {figures['samples']:,} pieces, of "
         f"which {figures['held_out']:,} are held out: the same for all that is below."
     )
     yield ""
     yield (
-        "Cut: a short side above 768 pixels is reduced to that; then as many rows and columns, three at most, as leave "
+        "Cut: a short side above 768 pixels is reduced to that; then as many rows and columns, two at most, as leave "
         "256 pixels each. Run: the settings of the profile `demo`, with texts in place of captions. Then each number "
         "of experts has a fit of its own on the same vectors, all pieces among them, as in a run; the networks and "
         f"statistics are the probe's: width {used['width']}, {used['depth']} blocks, {used['patches']} x "

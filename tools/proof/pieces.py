@@ -1,7 +1,7 @@
 """Photos cut into pieces that do not overlap, as a source of `paris run`: what comes of one photo is one group.
 
 A photo is reduced to a short side of at most 768 pixels (Lanczos) and cut into as many equal rows and columns as leave
-every piece 256 pixels in each direction, at most three of each; one with a side below 512 pixels stays whole there.
+every piece 256 pixels in each direction, at most two of each; one with a side below 512 pixels stays whole there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tools.more_photos import photos as more_photos
 from tools.small_vae import photos as small_vae
 from tools.small_vae.photos import Photo as Line
 
-SHORTEST_KEPT, SIDE, MOST = 768, 256, 3
+SHORTEST_KEPT, SIDE, MOST = 768, 256, 2
 QUALITY = 95
 
 
