@@ -14,11 +14,13 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from PIL.JpegImagePlugin import JpegImageFile
+from safetensors.torch import save_file
 
-from paris_assets.models import carried
+from paris_assets.models import carried, efficientnet
 from paris_assets.models.degradation_network import QUALITY, CastNetwork, QualityNetwork, WatermarkNetwork
 from paris_assets.models.degradation_scales import BLUR_PX, JPEG_SCALE, NOISE_LEVELS
 from paris_assets.models.degradation_views import VIEW
+from paris_assets.models.device import Placement
 from tools.degradation import damage, grounds, photos, train, train_watermark
 from tools.degradation.drawing import test_drawing as held_out_drawing
 from tools.degradation.drawing import train_drawing, validation_drawing
@@ -28,6 +30,7 @@ from tools.degradation.grounds import NEAR, collect_grounds, scenes
 from tools.degradation.logos import TEST_LOGOS, TRAIN_LOGOS
 from tools.degradation.overlays import DISTRACTIONS, distracted, logo_mask, painted, text_mask, watermark_mask
 from tools.degradation.photos import held_out, pixels
+from tools.degradation.pretrained import pretrained
 from tools.degradation.samples import (
     VISIBLE,
     Overlaid,
@@ -43,6 +46,7 @@ from tools.degradation.scenes import Scenes, ground
 from tools.more_photos.photos import used
 
 CARD = carried.DEGRADATION.path.parent / "model_card.md"
+FP32 = Placement(torch.device("cpu"), torch.float32, "fp32")
 SAMPLES = Path(photos.__file__).parents[2] / "data" / "sample"
 
 
@@ -85,7 +89,7 @@ def test_fonts_words_and_logos_of_the_test_are_others(tmp_path: Path) -> None:
     trained, validated = train_drawing(tmp_path), validation_drawing(tmp_path)
     assert (validated.fonts, validated.word) == (trained.fonts, trained.word)
     seeds = [{logo.args[0] for logo in logos if isinstance(logo, partial)} for logos in (TRAIN_LOGOS, validated.logos)]
-    assert list(map(len, seeds)) == [2000, 400]
+    assert list(map(len, seeds)) == [9600, 400]
     assert not seeds[0] & seeds[1]
     words = [{drawing.word(random(seed)) for seed in range(200)} for drawing in (trained, test)]
     assert min(map(len, words)) > 20
@@ -278,6 +282,49 @@ def test_a_few_steps_of_every_phase_train_a_watermark_network(
     assert not network.training
     assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
     assert float(network.picture.mean.abs().max()) > 0
+
+
+def test_the_first_stages_are_those_of_efficientnet() -> None:
+    pixels = torch.from_numpy(random().integers(0, 256, (2, 3, 64, 64))).float()
+    whole, maps = efficientnet.load(FP32), []
+    with torch.no_grad():
+        found = torch.nn.functional.relu6(whole._bn0(whole._conv_stem((pixels - 127) / 128)))
+        for block in whole._blocks:
+            maps.append(found := block(found))
+        close, around = pretrained()(pixels)
+    assert (close.shape, around.shape) == ((2, 40, 8, 8), (2, 112, 4, 4))
+    for ours, theirs in ((close, maps[4]), (around, maps[8])):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_training_goes_on_from_weights_of_which_new_stages_change_nothing_yet(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    former = WatermarkNetwork().eval()
+    kept = {f"watermark.{name}": each for name, each in former.state_dict().items() if not name.startswith("shapes.")}
+    kept = {name: each for name, each in kept.items() if "near." not in name and "wider." not in name}
+    save_file({**kept, "cast.head.weight": torch.zeros(1)}, tmp_path / "former.safetensors")
+    begun = train_watermark.begun(tmp_path / "former.safetensors").eval()
+    pixels = torch.from_numpy(random().integers(0, 256, (1, 3, 64, 64))).float()
+    for layer in (former.near, former.wider):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    with torch.no_grad():
+        torch.testing.assert_close(begun.seen(pixels)[0], former.seen(pixels)[0])
+        begun.near.weight += 1
+        assert not torch.allclose(begun.seen(pixels)[0], former.seen(pixels)[0])
+    save_file({name: each for name, each in kept.items() if "joined" not in name}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"other.safetensors has no weights \['joined"):
+        train_watermark.begun(tmp_path / "other.safetensors")
+
+
+def test_a_part_that_was_trained_before_moves_less() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
+    before = [layer.weight.detach().clone() for layer in network]  # type: ignore[union-attr]
+    rows = iter([(torch.randn(8, 4),) for _ in range(4)])
+    train.fitted(network, "trial", rows, lambda net, x: net(x).square().mean(), 4, slow=network[0])
+    moved = [float((layer.weight - old).abs().mean()) for layer, old in zip(network, before, strict=True)]
+    assert 0 < moved[0] < 0.5 * moved[1]
 
 
 def test_parts_that_show_too_little_of_a_watermark_are_not_asked(seen: list[np.ndarray]) -> None:
