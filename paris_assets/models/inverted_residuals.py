@@ -27,12 +27,13 @@ STAGES = (Stage(16, 1, 3, 1, 1), Stage(24, 2, 3, 2), Stage(40, 2, 5, 2), Stage(8
 class InvertedResiduals(nn.Module):
     """(B, 3, S, S) pixels, 0 to 255 -> two feature maps, (B, 40, S / 8, S / 8) and (B, 112, S / 16, S / 16).
 
-    S is a multiple of 16; even sizes are padded to the right and below, as TensorFlow does.
+    S is a multiple of 16. TensorFlow pads even sizes to the right and below, torch to the left and above: pixels are
+    turned by half a turn, as the stored kernels are, and what is found is turned back.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, STEM, 3, 2)
+        self.stem = nn.Conv2d(3, STEM, 3, 2, 1)
         self.stages, inputs = nn.ModuleList(), STEM
         for stage in STAGES:
             blocks = []
@@ -43,13 +44,13 @@ class InvertedResiduals(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        planes = ((pixels - 127) / 128).to(self.stem.weight.dtype)
-        found = functional.relu6(self.stem(_padded(planes, 3, 2)))
+        planes = ((pixels - 127) / 128).to(self.stem.weight.dtype).flip(2, 3)
+        found = functional.relu6(self.stem(planes), inplace=True)
         maps = []
         for stage in self.stages:
             found = stage(found)
             maps.append(found)
-        return maps[2], maps[-1]
+        return maps[2].flip(2, 3), maps[-1].flip(2, 3)
 
 
 class Block(nn.Module):
@@ -59,17 +60,12 @@ class Block(nn.Module):
         super().__init__()
         wide = inputs * stage.widening
         self.expand = nn.Conv2d(inputs, wide, 1) if stage.widening > 1 else None
-        self.depthwise = nn.Conv2d(wide, wide, stage.kernel, stride, groups=wide)
+        self.depthwise = nn.Conv2d(wide, wide, stage.kernel, stride, stage.kernel // 2, groups=wide)
         self.project = nn.Conv2d(wide, stage.outputs, 1)
-        self._kernel, self._stride, self._adds = stage.kernel, stride, stride == 1 and inputs == stage.outputs
+        self._adds = stride == 1 and inputs == stage.outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        wide = x if self.expand is None else functional.relu6(self.expand(x))
-        found = self.project(functional.relu6(self.depthwise(_padded(wide, self._kernel, self._stride))))
+        wide = x if self.expand is None else functional.relu6(self.expand(x), inplace=True)
+        found = self.project(functional.relu6(self.depthwise(wide), inplace=True))
         return x + found if self._adds else found
-
-
-def _padded(x: Tensor, kernel: int, stride: int) -> Tensor:
-    total = kernel - stride
-    return functional.pad(x, (total // 2, total - total // 2) * 2)

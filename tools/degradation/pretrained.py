@@ -34,9 +34,10 @@ def pretrained() -> InvertedResiduals:
 
 
 def _folded(state: dict[str, Tensor], name: str, convolution: str, moments: str) -> dict[str, Tensor]:
-    """Weight and bias of a convolution that does what it and the batch normalisation after it did."""
+    """Weight, turned by half a turn, and bias of a convolution that does what it and the batch normalisation after it
+    did."""
     scale = state[f"{moments}.weight"] / torch.sqrt(state[f"{moments}.running_var"] + EPSILON)
-    weight = state[f"{convolution}.weight"] * scale[:, None, None, None]
+    weight = (state[f"{convolution}.weight"] * scale[:, None, None, None]).flip(2, 3)
     return {
         f"{name}.weight": weight,
         f"{name}.bias": state[f"{moments}.bias"] - state[f"{moments}.running_mean"] * scale,
