@@ -20,10 +20,9 @@ from tools.small_vae import photos as small_vae
 LICENCES = {
     "AFL-2.1 or BSD-3-Clause",
     "Apache-2.0",
-    "CC-BY-2.0",
-    "CC-BY-3.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
     "CC-BY-4.0",
-    "CC-BY-SA-2.0",
     "CC-BY-SA-3.0",
     "CC-BY-SA-4.0",
     "CC0-1.0",

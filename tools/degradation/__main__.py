@@ -4,7 +4,7 @@
     python -m tools.degradation train --out FILE         # photos -> model.safetensors; the shipped file stays as it is
     python -m tools.degradation continue --out FILE      # the network for watermarks, from the shipped weights on
     python -m tools.degradation evaluate                 # held-out figures of the shipped weights, as a table
-    python -m tools.degradation evaluate --weights FILE --large
+    python -m tools.degradation evaluate --weights FILE --large      # or --more: the further held-out photos
     python -m tools.degradation evaluate --weights FILE --validation     # by which to choose: held-out photos may not
 
 The photos are those of `tools.small_vae`, whose `--work` this command shares, and those of `tools.more_photos`, which
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_weights(continuing, carried.DEGRADATION.path)
     group = evaluating.add_mutually_exclusive_group()
     group.add_argument("--large", action="store_true", help="on the large held-out photos, which collect fetches")
+    group.add_argument("--more", action="store_true", help="on the further held-out photos, which collect fetches")
     group.add_argument("--validation", action="store_true", help="on photos that train nothing, with training's fonts")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _continue(options.work, options.weights, options.out, options.steps, options.seed)
     else:
         photos, drawing, times = held_out_large() if options.large else held_out(), test_drawing(), TIMES
+        if options.more:
+            photos = held_out_more()
         if options.validation:
             photos, drawing, times = validation(), validation_drawing(options.work / "fonts"), VALIDATION_TIMES
         show(evaluated(scorers_of(options.weights), pixels(photos, options.work), times, drawing))
