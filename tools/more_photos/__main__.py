@@ -5,7 +5,8 @@
 `photos.jsonl` has a line for each photo, as that of the small VAE has: package, version, kind of package, path, sha256,
 width, height, author, licence, pHash, group and split. `packages.jsonl` says where each package lies, how large it is
 and what its sha256 is. All were looked at: drawings, renderings, screenshots, cut-outs and marked photos are left out.
-Where a package names no author or licence for its photos, those of the package stand there. `dpkg-deb` is needed.
+Where a package names no author or licence for its photos, those of the package stand there. They come from where apt
+and npm get theirs; both and `dpkg-deb` are needed.
 """
 
 import argparse

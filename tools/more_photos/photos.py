@@ -21,10 +21,9 @@ from tools.small_vae.photos import Photo, keep, unpack_deb
 
 LIST, PACKAGES = (Path(__file__).with_name(f"{name}.jsonl") for name in ("photos", "packages"))
 WORK = Path(tempfile.gettempdir()) / "more_photos"
-SOURCES = {  # the second of Debian's keeps what later versions replace in the first
-    "debian": ("http://deb.debian.org/debian", "https://snapshot.debian.org/archive/debian/20261130T000000Z"),
-    "npm": ("https://registry.npmjs.org",),
-}
+ARCHIVE = "https://snapshot.debian.org/archive/debian/20261130T000000Z"
+"""Of Debian: it keeps what later versions replace elsewhere."""
+ASKED = {"debian": ("apt-get", "indextargets", "--format", "$(SITE)"), "npm": ("npm", "config", "get", "registry")}
 TIMEOUT_S = 60
 CHUNK_BYTES = 1 << 20
 
@@ -87,9 +86,23 @@ def unpack(package: Package, folder: Path) -> None:
     archive.unlink()
 
 
+def sources(kind: str) -> list[str]:
+    """Addresses below which packages of a kind lie: those that apt or npm is set to, and Debian's archive.
+
+    Raises RuntimeError where apt or npm does not say them.
+    """
+    try:
+        said = subprocess.run(ASKED[kind], check=True, capture_output=True, text=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise RuntimeError(
+            f"{ASKED[kind][0]} does not say where packages lie ({error}): it must be installed"
+        ) from error
+    return [*dict.fromkeys(site.rstrip("/") for site in said), *([ARCHIVE] if kind == "debian" else [])]
+
+
 def _download(package: Package, path: Path) -> None:
     failures = list[str]()
-    for source in SOURCES[package["kind"]]:
+    for source in sources(package["kind"]):
         url = f"{source}/{package['file']}"
         try:
             sha256 = _fetched(url, path)
