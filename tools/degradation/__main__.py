@@ -23,7 +23,7 @@ from paris_assets.models import carried
 from paris_assets.models.degradation_network import CastNetwork, QualityNetwork, WatermarkNetwork
 from tools.command_line import add_weights, command_line
 from tools.degradation.drawing import test_drawing, train_drawing, validation_drawing
-from tools.degradation.evaluate import TIMES, VALIDATION_TIMES, Figures, evaluated, scorers_of
+from tools.degradation.evaluate import Figures, evaluated, scorers_of
 from tools.degradation.fonts import collect_fonts
 from tools.degradation.grounds import collect_grounds, scenes
 from tools.degradation.photos import (
@@ -69,12 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.command == "continue":
         _continue(options.work, options.weights, options.out, options.steps, options.seed)
     else:
-        photos, drawing, times = held_out_large() if options.large else held_out(), test_drawing(), TIMES
+        photos, drawing = held_out_large() if options.large else held_out(), test_drawing()
         if options.more:
             photos = held_out_more()
         if options.validation:
-            photos, drawing, times = validation(), validation_drawing(options.work / "fonts"), VALIDATION_TIMES
-        show(evaluated(scorers_of(options.weights), pixels(photos, options.work), times, drawing))
+            photos, drawing = validation(), validation_drawing(options.work / "fonts")
+        show(evaluated(scorers_of(options.weights), pixels(photos, options.work), drawing=drawing))
 
 
 def _train(work: Path, out: Path, steps: float) -> None:

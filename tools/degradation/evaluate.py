@@ -39,8 +39,8 @@ AREAS = (0.0, 0.005, 0.015, 0.04, 1.0)
 SEED = 1_000_003
 """Of no training sample."""
 BATCH = 8
-TIMES, VALIDATION_TIMES = 4, 16
-"""Random damages of each photo, and half of its watermarks; there are fewer photos for validation."""
+TIMES = 4
+"""Random damages of each photo, and half of its watermarks."""
 
 Photos = Sequence[np.ndarray]
 Scorer = Callable[[Iterable[np.ndarray]], np.ndarray]
