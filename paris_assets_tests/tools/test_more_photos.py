@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import re
 import subprocess
 import tarfile
@@ -65,7 +66,7 @@ def test_every_photo_is_of_a_pinned_package() -> None:
     names = {(package["kind"], package["package"], package["version"]) for package in packages()}
     assert names == {(photo["kind"], photo["package"], photo["version"]) for photo in listed()}
     assert all(re.fullmatch("[0-9a-f]{64}", line["sha256"]) for line in [*packages(), *listed()])
-    assert {package["kind"] for package in packages()} <= set(photos.ASKED)
+    assert {package["kind"] for package in packages()} == {"debian", "npm"}
     assert sum(package["bytes"] for package in packages()) < 3e9
 
 
@@ -88,9 +89,21 @@ def _tar(path: Path, files: dict[str, bytes]) -> None:
             tar.addfile(entry, io.BytesIO(content))
 
 
+APT = """#!/bin/sh
+case "$*" in
+indextargets*) echo http://mirror.example/debian/; echo http://mirror.example/debian-security ;;
+*update) ;;
+*) cp "SOURCE/debian.deb" . ;;
+esac
+"""
+NPM = """#!/bin/sh
+cp "SOURCE/npm.tgz" .
+"""
+
+
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that stands for both registries: an npm package and a Debian one of a photo each."""
+    """A folder with an npm package and a Debian one of a photo each, given by clients in the place of the real ones."""
     folder, contents = tmp_path / "source", {"npm": b"a photo", "debian": b"another"}
     (folder / "root" / "DEBIAN").mkdir(parents=True)
     (folder / "root" / "usr").mkdir()
@@ -101,51 +114,62 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _tar(folder / "npm.tgz", {"package/a.jpg": contents["npm"], "package/b.txt": b"text"})
     files = {"npm": ("npm.tgz", "package/a.jpg"), "debian": ("debian.deb", "usr/b.jpg")}
     lines = [
-        {
-            "kind": kind,
-            "package": kind[0],
-            "version": "2",
-            "file": file,
-            "path": path,
-            "sha256": hashlib.sha256(contents[kind]).hexdigest(),
-        }
-        for kind, (file, path) in files.items()
+        {"kind": kind, "package": kind[0], "version": "2", "path": path, "sha256": sha256(contents[kind])}
+        for kind, (_, path) in files.items()
     ]
-    fetched = [line | {"sha256": hashlib.sha256((folder / line["file"]).read_bytes()).hexdigest()} for line in lines]
+    fetched = [line | {"sha256": sha256((folder / files[line["kind"]][0]).read_bytes())} for line in lines]
     monkeypatch.setattr(photos, "listed", lambda: lines)
     monkeypatch.setattr(photos, "packages", lambda: fetched)
-    monkeypatch.setattr(photos, "sources", lambda kind: [(tmp_path / "gone").as_uri(), folder.as_uri()])
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    client(tmp_path, "npm", NPM)
+    client(tmp_path, "apt-get", APT)
+    photos._apt.cache_clear()
     return folder
 
 
-def test_photos_are_fetched_from_the_source_that_has_them(source: Path, tmp_path: Path) -> None:
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def client(tmp_path: Path, name: str, script: str) -> None:
+    """A program of this name, first on the path, that notes what it is asked in `asked`."""
+    program = tmp_path / "bin" / name
+    program.parent.mkdir(exist_ok=True)
+    noted = f'#!/bin/sh\necho "{name} $*" >> "{tmp_path}/asked"\n'
+    program.write_text(script.replace("#!/bin/sh\n", noted).replace("SOURCE", str(tmp_path / "source")))
+    program.chmod(0o755)
+
+
+def test_photos_are_fetched_by_the_clients_of_their_registries(source: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     collect(work)
     lines = photos.listed()
     assert [read(line, work) for line in lines] == [b"a photo", b"another"]
     assert len(list(work.iterdir())) == 2
+    npm, _, update, download = (tmp_path / "asked").read_text().splitlines()
+    assert npm == "npm pack --silent n@2"
+    assert update.endswith("-q update")
+    assert download.endswith("download d=2")
+    sources = Path(re.findall(r"SourceList=(\S+)", download)[0]).read_text()
+    assert sources.count(" http://mirror.example/debian ") == len(photos.SUITES)
     (source / "npm.tgz").unlink()
     (source / "debian.deb").unlink()
     collect(work)  # all is there
 
 
-def test_packages_come_from_where_apt_and_npm_get_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RuntimeError, match=r"npm does not say where packages lie \(.*npm.*\): it must be installed"):
-        photos.sources("npm")
-    for name, said in {
-        "apt-get": "http://a.example/debian\\nhttp://a.example/debian\\n",
-        "npm": "http://b.example/",
-    }.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\nprintf '{said}'\n")
-        (tmp_path / name).chmod(0o755)
-    assert photos.sources("debian") == ["http://a.example/debian", photos.ARCHIVE]
-    assert photos.sources("npm") == ["http://b.example"]
+def test_what_the_mirror_lacks_is_fetched_from_the_archive(source: Path, tmp_path: Path) -> None:
+    lost = '*) grep -q snapshot "$(echo "$*" | sed "s/.*SourceList=\\([^ ]*\\).*/\\1/")" && cp "SOURCE/debian.deb" . ;;'
+    client(tmp_path, "apt-get", APT.replace('*) cp "SOURCE/debian.deb" . ;;', lost))
+    collect(tmp_path / "work")
+    assert (tmp_path / "asked").read_text().count("download d=2") == 2
+    (source / "debian.deb").unlink()
+    with pytest.raises(RuntimeError, match=r"cannot fetch d 2 \(.*\): apt-get, dpkg-deb and npm are needed"):
+        collect(tmp_path / "elsewhere")
 
 
 def test_another_file_is_refused(source: Path, tmp_path: Path) -> None:
     _tar(source / "npm.tgz", {"package/a.jpg": b"changed"})
-    with pytest.raises(RuntimeError, match=r"cannot fetch n 2: .*gone.*npm\.tgz: its sha256 is [0-9a-f]{64}, not"):
+    with pytest.raises(RuntimeError, match=r"cannot fetch n 2: its sha256 is [0-9a-f]{64}, not"):
         collect(tmp_path / "work")
 
 

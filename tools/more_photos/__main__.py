@@ -3,10 +3,10 @@
     python -m tools.more_photos collect                # into a folder of temporary files, or --work FOLDER
 
 `photos.jsonl` has a line for each photo, as that of the small VAE has: package, version, kind of package, path, sha256,
-width, height, author, licence, pHash, group and split. `packages.jsonl` says where each package lies, how large it is
-and what its sha256 is. All were looked at: drawings, renderings, screenshots, cut-outs and marked photos are left out.
-Where a package names no author or licence for its photos, those of the package stand there. They come from where apt
-and npm get theirs; both and `dpkg-deb` are needed.
+width, height, author, licence, pHash, group and split. `packages.jsonl` says how large each package is and what its
+sha256 is. All were looked at: drawings, renderings, screenshots, cut-outs and marked photos are left out.
+Where a package names no author or licence for its photos, those of the package stand there. They are fetched
+by apt-get, from four suites of Debian, and by npm.
 """
 
 import argparse

@@ -7,25 +7,23 @@ there is none such, nor are two of the new ones as near.
 """
 
 import hashlib
-import http.client
 import json
 import subprocess
 import tarfile
 import tempfile
-import urllib.request
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.small_vae import photos as small_vae
 from tools.small_vae.photos import Photo, keep, unpack_deb
 
 LIST, PACKAGES = (Path(__file__).with_name(f"{name}.jsonl") for name in ("photos", "packages"))
 WORK = Path(tempfile.gettempdir()) / "more_photos"
-ARCHIVE = "https://snapshot.debian.org/archive/debian/20261130T000000Z"
-"""Of Debian: it keeps what later versions replace elsewhere."""
-ASKED = {"debian": ("apt-get", "indextargets", "--format", "$(SITE)"), "npm": ("npm", "config", "get", "registry")}
-TIMEOUT_S = 60
-CHUNK_BYTES = 1 << 20
+SUITES = ("bookworm", "trixie", "sid", "bullseye")
+SNAPSHOT = "https://snapshot.debian.org/archive/debian/20261130T000000Z"
+"""Debian as it was then: sid drops what later versions replace."""
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 Package = dict[str, Any]  # a line of packages.jsonl
 
@@ -36,7 +34,7 @@ def listed() -> list[Photo]:
 
 
 def packages() -> list[Package]:
-    """The packages that hold them: name, version, kind, file below a source, its sha256 and size in bytes."""
+    """The packages that hold them: name, version, kind, sha256 and size in bytes of the file."""
     return _lines(PACKAGES)
 
 
@@ -72,57 +70,69 @@ def _name(line: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def unpack(package: Package, folder: Path) -> None:
-    """Download a package and unpack it below `folder`. Raises RuntimeError when that fails."""
-    archive = folder / "archive"
-    _download(package, archive)
-    if package["kind"] == "debian":
-        try:
+    """Download a package by its registry's own client and unpack it below `folder`. Raises RuntimeError when that
+    fails."""
+    name = f"{package['package']} {package['version']}"
+    try:
+        archive = _from_npm(package, folder) if package["kind"] == "npm" else _from_debian(package, folder)
+        with archive.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if sha256 != package["sha256"]:
+            raise RuntimeError(f"cannot fetch {name}: its sha256 is {sha256}, not {package['sha256']}")
+        if package["kind"] == "npm":
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+        else:
             unpack_deb(archive, folder)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise RuntimeError(f"cannot unpack {package['file']} ({error}): dpkg-deb must be installed") from error
-    else:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise RuntimeError(f"cannot fetch {name} ({error}): apt-get, dpkg-deb and npm are needed, as root") from error
     archive.unlink()
 
 
-def sources(kind: str) -> list[str]:
-    """Addresses below which packages of a kind lie: those that apt or npm is set to, and Debian's archive.
+def _from_npm(package: Package, folder: Path) -> Path:
+    _run(["npm", "pack", "--silent", f"{package['package']}@{package['version']}"], folder)
+    return next(folder.glob("*.tgz"))
 
-    Raises RuntimeError where apt or npm does not say them.
-    """
+
+def _from_debian(package: Package, folder: Path) -> Path:
+    """From the mirror that apt is set to, and else from Debian's archive of what was there."""
+    wanted = ["download", f"{package['package']}={package['version']}"]
     try:
-        said = subprocess.run(ASKED[kind], check=True, capture_output=True, text=True).stdout.split()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise RuntimeError(
-            f"{ASKED[kind][0]} does not say where packages lie ({error}): it must be installed"
-        ) from error
-    return [*dict.fromkeys(site.rstrip("/") for site in said), *([ARCHIVE] if kind == "debian" else [])]
+        _run(["apt-get", *_apt(_mirror()).options, *wanted], folder)
+    except subprocess.CalledProcessError:
+        _run(["apt-get", *_apt(SNAPSHOT).options, *wanted], folder)
+    return next(folder.glob("*.deb"))
 
 
-def _download(package: Package, path: Path) -> None:
-    failures = list[str]()
-    for source in sources(package["kind"]):
-        url = f"{source}/{package['file']}"
-        try:
-            sha256 = _fetched(url, path)
-        except (OSError, http.client.HTTPException) as error:
-            failures.append(f"{url}: {error}")
-            continue
-        if sha256 == package["sha256"]:
-            return
-        failures.append(f"{url}: its sha256 is {sha256}, not {package['sha256']}")
-    raise RuntimeError(f"cannot fetch {package['package']} {package['version']}: {'; '.join(failures)}")
+class _Apt(NamedTuple):
+    """Options by which apt knows the packages of all suites of a site, and the folder in which it keeps them."""
+
+    options: list[str]
+    folder: tempfile.TemporaryDirectory[str]
 
 
-def _fetched(url: str, path: Path) -> str:
-    """The sha256 of what was downloaded to `path`."""
-    digest = hashlib.sha256()
-    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, path.open("wb") as file:
-        while content := answer.read(CHUNK_BYTES):
-            digest.update(content)
-            file.write(content)
-    return digest.hexdigest()
+@cache
+def _apt(site: str) -> _Apt:
+    kept = tempfile.TemporaryDirectory()
+    place = Path(kept.name)
+    for each in ("lists/partial", "cache/archives/partial"):
+        (place / each).mkdir(parents=True)
+    lines = [f"deb [signed-by={KEYRING} check-valid-until=no] {site} {suite} main\n" for suite in SUITES]
+    (place / "sources.list").write_text("".join(lines))
+    named = {"Etc::SourceList": place / "sources.list", "Etc::SourceParts": "/dev/null"}
+    named |= {"State::Lists": place / "lists", "Cache": place / "cache"}
+    options = [part for name, value in named.items() for part in ("-o", f"Dir::{name}={value}")]
+    _run(["apt-get", *options, "-q", "update"], place)
+    return _Apt(options, kept)
+
+
+def _mirror() -> str:
+    said = _run(["apt-get", "indextargets", "--format", "$(SITE)"], Path.cwd())
+    return said.split()[0].rstrip("/")
+
+
+def _run(command: list[str], folder: Path) -> str:
+    return subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def read(photo: Photo, work: Path = WORK) -> bytes:
