@@ -181,9 +181,13 @@ def _running(
     log = HOME / f"{name}.log"
     with open(log, "ab") as said:
         # A folder that the user of the database may enter, too; Ray takes its nodes' folder from here.
-        process = subprocess.Popen(
-            command, env=given or None, cwd=PROJECT, stdout=said, stderr=said, user=user, start_new_session=True
-        )
+        try:
+            process = subprocess.Popen(
+                command, env=given or None, cwd=PROJECT, stdout=said, stderr=said, user=user, start_new_session=True
+            )
+        except OSError as error:
+            advice = f"install what docs/cluster.md names into {PROGRAMS.parent}"
+            raise CannotStart(f"{name} cannot be started ({error}): {advice}") from error
     try:
         until = time.monotonic() + COMES_UP_S
         while not _listens(port):

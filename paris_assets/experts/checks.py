@@ -166,7 +166,7 @@ def validation_stratified(expert_summary: pl.LazyFrame, profile: Profile, bounds
     problems = [f"experts {named[name]} have {clause}" for name, clause in clauses.items() if named[name]]
     figures: Figures = {name: len(found) for name, found in experts.items()}
     held_out = int(expert_summary.select(pl.col("validation").sum()).collect().item())
-    figures |= {"validation": held_out, "max_split_error": allowed}
+    figures |= {"validation": held_out, "checks.max_split_error": allowed}
     good = f"{held_out} samples held out, of each expert about {fraction:.0%}"
     return CheckOutcome.of(problems, good, figures, make_again("training_split", ALL))
 

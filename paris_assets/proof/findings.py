@@ -12,7 +12,6 @@ import polars as pl
 
 from paris_assets.proof.measured import MIXTURES
 from paris_assets.proof.statistics import (
-    POWER,
     Bootstrap,
     Diagonal,
     calibration_error,
@@ -114,7 +113,7 @@ def figures_of(table: pl.DataFrame, known: Mapping[str, Any], confidence: float,
                 ],
             },
             "own_below_common": _below(drawn, mean["own"], mean["common"]),
-            "visible_effect": POWER * diagonal.null_error / others,
+            "visible_effect": diagonal.visible / others,
             "diagonal": _diagonal(diagonal, held.clusters, known["trained_groups"]),
             "mixtures": {
                 name: {

@@ -33,7 +33,7 @@ def folds_of(groups: Sequence[str], experts: np.ndarray, share: float, folds: in
         if folds > 1:
             fold.update((group, place % folds) for place, group in enumerate(own))
             continue
-        taken = max(1, round(share * len(own)))
+        taken = min(max(1, round(share * len(own))), max(1, len(own) - 1))
         fold.update((group, 0 if place < taken else ALWAYS_TRAINED) for place, group in enumerate(own))
     for expert in np.unique(experts):
         own = {group for group, of in zip(groups, experts, strict=True) if of == expert}

@@ -20,7 +20,7 @@ from paris_assets.proof.findings import figures_of
 from paris_assets.proof.folds import folds_of, groups_of_experts, too_few
 from paris_assets.proof.measured import held_out_rows, measured
 from paris_assets.proof.networks import train_networks
-from paris_assets.proof.report import chart, page
+from paris_assets.proof.report import chart, page, refusal
 from paris_assets.proof.sampled_pictures import decoded, sampled_latents
 from paris_assets.proof.schema import TRAINING_PROBE
 from paris_assets.proof.written import Written, read_written
@@ -34,7 +34,7 @@ _OF_EXPERT = re.compile(r"expert_(?:shards|mds)/cluster_(\d+)/")
 def proved(where: str, manifest: pl.LazyFrame, profile: Profile, settings: TrainingProbe, models: Models) -> Output:
     """Rows of `training_probe`, its figures as the fact ``probe``, and the report as HTML, PNG and JSON.
 
-    Where there are too few duplicate groups nothing is trained: the table is empty, and the fact says why.
+    Where there are too few duplicate groups nothing is trained: the table is empty, and fact, HTML and JSON say why.
 
     Args:
         where: the root, a path or an fsspec URL.
@@ -48,13 +48,13 @@ def proved(where: str, manifest: pl.LazyFrame, profile: Profile, settings: Train
 
     def write() -> Iterator[pl.DataFrame]:
         if not samples:
-            yield _refused(output, "no expert has samples")
+            yield _refused(output, "no expert has samples", None)
             return
         size = profile.router_resolution
         resolution = None if size == min(profile.latents.resolutions) else size
         written = read_written(where, samples, resolution, settings.images, settings.text, output.scratch / "arrays")
         if reason := too_few(written.groups, written.experts):
-            yield _refused(output, reason)
+            yield _refused(output, reason, written.version)
             return
         with one_thread(), threadpool_limits(1):
             folds = folds_of(written.groups, written.experts, settings.held_out, settings.folds, profile.seed)
@@ -67,7 +67,7 @@ def proved(where: str, manifest: pl.LazyFrame, profile: Profile, settings: Train
         output.pictures[CHART] = picture
         output.add_file(CHART, picture)
         output.add_file(PAGE, page(figures, picture, shown, settings).encode())
-        output.add_file(FIGURES, (json.dumps(figures, indent=1, sort_keys=True) + "\n").encode())
+        output.add_file(FIGURES, _as_json(figures))
         yield table
 
     output.rows = write()
@@ -83,9 +83,16 @@ def samples_of(manifest: pl.LazyFrame) -> dict[int, int]:
     return dict(max(counts.values(), key=lambda of_format: of_format.total(), default=Counter[int]()))
 
 
-def _refused(output: Output, reason: str) -> pl.DataFrame:
-    output.facts["probe"] = {"refused": reason}
+def _refused(output: Output, reason: str, version: str | None) -> pl.DataFrame:
+    """No row; the page and the figures, which the manifest names, say why."""
+    output.facts["probe"] = figures = {"refused": reason, "manifest": version}
+    output.add_file(PAGE, refusal(figures).encode())
+    output.add_file(FIGURES, _as_json(figures))
     return TRAINING_PROBE.frame()
+
+
+def _as_json(figures: dict[str, Any]) -> bytes:
+    return (json.dumps(figures, indent=1, sort_keys=True) + "\n").encode()
 
 
 def trained_and_measured(

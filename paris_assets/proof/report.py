@@ -81,6 +81,12 @@ def page(
     )
 
 
+def refusal(figures: Mapping[str, Any]) -> str:
+    """HTML in place of the report where nothing was trained: why, and of which manifest."""
+    template = pages(Path(__file__).parent).get_template("nothing_trained.html.jinja")
+    return template.render(figures=figures)
+
+
 def _losses(axes: Axes, figures: Mapping[str, Any]) -> None:
     for name, colour in LINES.items():
         axes.plot(

@@ -15,7 +15,7 @@ class Verdict(NamedTuple):
     """Whether a figure is as it must be.
 
     Attributes:
-        figures: what led to it; what is not finite is left out.
+        figures: what led to it, the bound by the name of its setting; what is not finite is left out.
     """
 
     passed: bool
@@ -29,7 +29,8 @@ def learns(figures: Mapping[str, Any], most: float) -> Verdict:
     loss, before = (figures["loss"][name][at] for name in ("common", "untrained"))
     ratio = None if loss is None or before is None else loss / before
     said = f"the loss at t = {LEARNED_AT} is {_said(ratio, '.0%')} of that before training, {most:.0%} allowed"
-    return Verdict(ratio is not None and ratio <= most, said, _known(loss=loss, untrained=before, ratio=ratio))
+    known = _known(loss=loss, untrained=before, ratio=ratio)
+    return Verdict(ratio is not None and ratio <= most, said, {**known, "checks.max_probe_loss": most})
 
 
 def specialises(figures: Mapping[str, Any], most_p: float) -> Verdict:
@@ -40,7 +41,8 @@ def specialises(figures: Mapping[str, Any], most_p: float) -> Verdict:
         f"well (z {_said(found['z'], '.1f')}), at most {most_p:.2%} allowed"
     )
     passed = gap is not None and gap > 0 and found["p"] < most_p and found["statistic"] is not None
-    return Verdict(passed, said, _known(own_below_others=gap, p=found["p"], z=found["z"]))
+    known = _known(own_below_others=gap, p=found["p"], z=found["z"])
+    return Verdict(passed, said, {**known, "checks.max_probe_p": most_p})
 
 
 def routes(figures: Mapping[str, Any]) -> Verdict:

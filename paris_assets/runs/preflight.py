@@ -35,7 +35,7 @@ def setting_problems(profile: Profile) -> list[str]:
     """Settings that no data would make possible, each with what to do; empty when there are none."""
     found = [_sizes(profile), _columns(profile), _routes(profile), _tokens(profile), _bounds(profile), _names(profile)]
     found += [_pictures(profile), head_problems(profile), _captions(profile), _lists(profile), _scores(profile)]
-    found += [_judge(profile)]
+    found += [_judge(profile), _probe(profile)]
     return [*(problem for problems in found for problem in problems), *_options(profile)]
 
 
@@ -71,6 +71,17 @@ def _pictures(profile: Profile) -> Iterator[str]:
             f"ingest.encode.short_side is {encode.short_side}: latents of {largest} would be made of enlarged "
             f"pictures: --set ingest.encode.short_side={largest} or more, or smaller latents.resolutions"
         )
+
+
+def _probe(profile: Profile) -> Iterator[str]:
+    """A training probe whose patches do not fit the latents, which it would say when all else is made."""
+    factor, size = codec_factor(profile.latents.codec), profile.router_resolution
+    if profile.probe is None or factor is None or size % factor or size // factor % profile.probe.patches == 0:
+        return
+    side, patches = size // factor, profile.probe.patches
+    fitting = max(count for count in range(1, patches) if side % count == 0)
+    others = f"--set probe.patches={fitting}, or " if fitting > 1 else ""
+    yield (f"probe.patches: {patches} do not divide the {side} cells of latents of {size} px: {others}--set probe=null")
 
 
 def codec_factor(codec: Model) -> int | None:

@@ -20,7 +20,7 @@ from paris_assets.planning.waves import some
 from paris_assets.runs.command import alone, make_registered
 from paris_assets.runs.progress import RunConsole, counted, open_console
 from paris_assets.runs.run import Request, plan
-from paris_assets.runs.taken_down import Found, files_of, find, hashes, holders, read_named, samples_in
+from paris_assets.runs.taken_down import Found, files_of, find, hashes, holders, left_over, read_named, samples_in
 
 LEDGER = "raw_images"
 STANDING = ("when_grown", "when_taken_down")
@@ -176,6 +176,10 @@ def _say_left(catalog: Catalog, found: Found, console: RunConsole) -> int:
         where = f"; they are still in {', '.join(held)}" if held else ""
         said = f"not finished: `paris run --root {catalog.location.url}` goes on with it{where}"
         console.print(said, style="red", markup=False)
+        return 1
+    if left := left_over(Tables(catalog), ASSETS, found.image_ids):
+        said = f"delete {', '.join(left)} under {catalog.location.url}: the profile no longer has what made these files"
+        console.print(f"not finished: {said}, and they may hold the images", style="red", markup=False)
         return 1
     home = dagster_home(catalog.location.url, catalog.location.remote)
     console.print(f"they are in no table and no published file under {catalog.location.url} any more", markup=False)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
+from paris_assets.dag.assets import TableAsset
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.graph import order
-from paris_assets.dag.records import ALL
+from paris_assets.dag.records import ALL, table_path
 from paris_assets.dag.tables import Tables
 from paris_assets.dag.takedowns import ID_DIGITS, hash_of_url
 from paris_assets.errors import UsageError, explained
@@ -164,6 +165,26 @@ def holders(tables: Tables, image_ids: Sequence[str]) -> dict[str, list[str]]:
             if named:
                 found.setdefault(asset, []).append(key)
     return found
+
+
+def left_over(tables: Tables, assets: Iterable[TableAsset], image_ids: Sequence[str]) -> list[str]:
+    """Patterns of files that nothing makes again: of those of these assets that the profile no longer has, and of which
+    a table names one of the images, or names no images at all."""
+    catalog, found = tables.catalog, list[str]()
+    for asset in assets:
+        pattern = table_path(asset.name, "*")
+        passed = asset.name in catalog.graph or not image_ids
+        keys = [] if passed else [Path(path).stem for path in catalog.location.glob(pattern)]
+        scans = [tables.scan(asset.name, [key]) for key in keys if catalog.record(asset.name, key)]
+        if any(_may_name(table, image_ids) for table in scans):
+            found += [pattern, *(each.format(shard="*") for each in asset.data_files)]
+    return found
+
+
+def _may_name(table: pl.LazyFrame, image_ids: Sequence[str]) -> bool:
+    if "image_id" not in table.collect_schema():
+        return True
+    return bool(table.select(pl.col("image_id").is_in(list(image_ids)).any()).collect().item())
 
 
 def files_of(catalog: Catalog, partitions: dict[str, list[str]]) -> list[str]:

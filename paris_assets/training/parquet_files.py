@@ -43,15 +43,16 @@ class ParquetRows:
         self._location, self._paths, self._resolution = location, list(paths), resolution
         self._groups: OrderedDict[int, pa.Table] = OrderedDict()
         self._blocks: list[tuple[int, int, str]] = []
-        self._rows = 0
+        self._listed: list[int] = []
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_groups": OrderedDict()}
 
     @property
     def held(self) -> int:
-        """Rows that are shuffled with each other so that every row group is read about once: of half the groups."""
-        return max(1, GROUPS // 2 * self._rows // max(len(self._blocks), 1))
+        """Samples that are shuffled with each other so that every row group is read about once: of half the groups that
+        are held at a time. Files may hold those of other experts, too."""
+        return max(1, GROUPS // 2 * sum(self._listed) // max(len(self._listed), 1))
 
     def add_to(self, lister: Lister, cluster: int | None) -> None:
         """Add the samples of all files, those of one expert where ``cluster`` is given.
@@ -71,7 +72,6 @@ class ParquetRows:
                 wanted += [] if "tokens" in names else ["text"]
                 for group in range(file.num_row_groups):
                     self._blocks.append((number, group, latent))
-                    self._rows += file.metadata.row_group(group).num_rows
                     with lister.sample(number, f"(of row group {group})"):
                         table = _row_group(file, group, wanted)
                         self._add(lister, table, file.schema_arrow.field("text").type, cluster)
@@ -97,6 +97,7 @@ class ParquetRows:
                 places = (latent_form, row, text_form, *NOWHERE)
                 rows.append(Row._make((key, number, block, *numbers, weight, *places)))
         lister.add(rows)
+        self._listed += [len(rows)] if rows else []
 
     def sample(self, row: Row) -> tuple[np.ndarray, np.ndarray, str]:
         """Stored latent, stored text and caption of a row of the listing.

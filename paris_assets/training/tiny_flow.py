@@ -125,6 +125,8 @@ def sampled(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: 
 def _trained(
     start: TinyDit, known: Known, steps: Steps, seed: int, loss: Callable[[TinyDit, Known, torch.Generator], Tensor]
 ) -> Trained:
+    if not len(known.latents):
+        raise ValueError("there is no latent to train a network on")
     drawn, made = torch.Generator().manual_seed(seed), Trained(copy.deepcopy(start))
     weights = list(made.network.parameters())
     optimiser = torch.optim.AdamW(weights, steps.rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True)

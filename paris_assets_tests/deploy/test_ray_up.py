@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -105,6 +106,18 @@ def test_what_is_missing_is_said_before_anything_is_started(folder: Path, monkey
             assert ran.stderr.startswith("up.py: ")
             assert said in ran.stderr
             assert ran.stderr.count("\n") == 1
+
+
+def test_a_program_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("up", COMMAND)
+    assert spec is not None
+    assert spec.loader is not None
+    up = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(up)
+    monkeypatch.setattr(up, "HOME", folder)
+    said = f"ray cannot be started .*{folder}/bin/ray.*: install what docs/cluster.md names into {sys.prefix}"
+    with pytest.raises(up.CannotStart, match=said), up._running("ray", [f"{folder}/bin/ray"], {}, free_port()):
+        pass
 
 
 def test_the_ports_that_are_opened_are_of_services_that_are_there() -> None:

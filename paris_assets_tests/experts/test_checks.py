@@ -182,6 +182,10 @@ def test_an_expert_whose_split_is_not_the_one_asked_for(store: MadeUpRoot, held_
     assert store.check(checks.validation_stratified, "all").said == said
 
 
+def test_the_bound_of_the_split_is_named_as_its_setting_is(store: MadeUpRoot) -> None:
+    assert store.check(checks.validation_stratified, "all").figures["checks.max_split_error"] == 0.02
+
+
 def test_an_expert_of_one_group_needs_no_validation(store: MadeUpRoot) -> None:
     store.replace("expert_summary", groups=pl.lit(1), validation=pl.lit(0), train=pl.lit(12), held_out_groups=pl.lit(0))
     assert failing(store) == []

@@ -91,6 +91,13 @@ def test_a_good_proof_passes(judged: Callable[..., Any]) -> None:
     assert "25% of the experts" in found["probe_finite"].said
 
 
+def test_bounds_are_named_as_settings_are(judged: Callable[..., Any]) -> None:
+    """So that another bound has a finished proof judged again."""
+    found = judged(figures(table()))
+    assert found["networks_learn"].figures["checks.max_probe_loss"] == 0.7
+    assert found["experts_specialise"].figures["checks.max_probe_p"] == 0.01
+
+
 DEFECTS = {
     "networks_learn": {"common": pl.lit(1.45)},
     "experts_specialise": {"experts": pl.col("experts").list.reverse()},

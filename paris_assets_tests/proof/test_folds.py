@@ -32,6 +32,13 @@ def test_each_expert_gives_its_share() -> None:
     np.testing.assert_array_equal(moved, found[order])
 
 
+def test_something_is_held_out_and_something_left_whatever_the_share() -> None:
+    groups, experts = [f"g{number}" for number in range(23)], np.repeat([0, 1], [20, 3])
+    for share, held_out in ((0.01, [1, 1]), (0.9, [18, 2]), (0.99, [19, 2])):
+        found = folds_of(groups, experts, share, 1, 0)
+        assert [int((found[experts == expert] == 0).sum()) for expert in range(2)] == held_out
+
+
 @pytest.mark.parametrize("folds", [1, 2])
 def test_an_expert_is_never_left_without_anything_to_train_on(folds: int) -> None:
     groups, experts = images(["a", "b", "c", "d", "shared", "shared", "alone"], [0, 0, 0, 0, 0, 1, 2])

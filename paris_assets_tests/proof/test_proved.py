@@ -171,15 +171,19 @@ def test_too_few_groups_train_nothing(tmp_path: Path) -> None:
     small = made_up.world(40)
     made_up.write(tmp_path / "root", small)
     found = made_up.prove(tmp_path / "root", small, tmp_path / "scratch")
-    assert found.figures == {"refused": "0 experts have 16 duplicate groups or more, and 2 are needed"}
+    refused = "0 experts have 16 duplicate groups or more, and 2 are needed"
+    assert found.figures == {"refused": refused, "manifest": None}  # there is none beside these files
     assert found.table.is_empty()
-    assert found.files == {}
+    assert f"Nothing was trained: {refused}." in found.files[PAGE].decode()
+    assert json.loads(found.files[FIGURES]) == found.figures
+    assert found.files.keys() == {PAGE, FIGURES}
 
 
-def test_samples_are_counted_in_one_format(sound: World) -> None:
+def test_samples_are_counted_in_one_format(sound: World, tmp_path: Path) -> None:
     both = pl.concat([made_up.manifest(sound), made_up.manifest(sound, "expert_mds")])
     assert samples_of(both) == {0: 80, 1: 80, 2: 80}
     nothing = pl.LazyFrame({"path": ["a"], "samples": [None]})
     empty = proved("nowhere", nothing, made_up.profile(), TrainingProbe(), Models())
+    empty.scratch = tmp_path
     assert [len(chunk) for chunk in empty.rows] == [0]  # type: ignore[union-attr]
-    assert empty.facts["probe"] == {"refused": "no expert has samples"}
+    assert empty.facts["probe"] == {"refused": "no expert has samples", "manifest": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paris_assets.proof.statistics import Bootstrap, calibration_error, chance_error, diagonal_of, holm
+from paris_assets.proof.statistics import POWER, Bootstrap, calibration_error, chance_error, diagonal_of, holm
 
 IMAGES, EXPERTS = 80, 4
 
@@ -40,6 +40,16 @@ def test_specialists_are_found_and_named() -> None:
     np.testing.assert_allclose(diagonal.centred.sum(0), 0, atol=1e-12)
     np.testing.assert_allclose(diagonal.centred.sum(1), 0, atol=1e-12)
     assert diagonal.statistic == pytest.approx(-0.1 * (1 - 1 / EXPERTS), abs=0.02)
+
+
+@pytest.mark.parametrize("experts", [2, 4])
+def test_a_difference_that_can_be_seen_is_so_many_standard_errors(experts: int) -> None:
+    drawn, own = np.random.default_rng(2), np.arange(IMAGES) % experts
+    found = drawn.standard_normal((IMAGES, experts))
+    before = diagonal_of(found, own, np.zeros(IMAGES), 0)
+    found[np.arange(IMAGES), own] -= before.visible
+    after = diagonal_of(found, own, np.zeros(IMAGES), 0)
+    assert before.statistic - after.statistic == pytest.approx(POWER * before.null_error)
 
 
 def test_labels_are_permuted_within_folds() -> None:

@@ -34,6 +34,11 @@ from paris_assets.storage.location import Location
 REFUSED = [
     ({"latents.resolutions": [250]}, "latents.resolutions: 250 is no multiple of 8, as small-vae needs: 248 or 256 is"),
     ({"latents.resolutions": [3]}, "3 is no multiple of 8, as small-vae needs: 8 is"),
+    (
+        {"latents.resolutions": [96]},
+        "probe.patches: 8 do not divide the 12 cells of latents of 96 px: --set probe.patches=6, or --set probe=null",
+    ),
+    ({"latents.resolutions": [296]}, "the 37 cells of latents of 296 px: --set probe=null"),
     ({"source.columns": {"urll": "link"}}, "no column 'urll' of ours (did you mean 'url'?)"),
     ({"ingest.resolve": {"a.b": "nonsense"}}, "a.b: 'nonsense' is neither"),
     ({"checks.min_share": 0.2}, "checks.min_share is 0.2, of k = 8 clusters: no more than 0.125 is possible"),

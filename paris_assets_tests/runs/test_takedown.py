@@ -15,11 +15,11 @@ from paris_assets.cli import main
 from paris_assets.config import Profile
 from paris_assets.dag.tables import Tables
 from paris_assets.dag.takedowns import TAKEDOWNS, TakedownError
-from paris_assets.definitions import open_catalog
+from paris_assets.definitions import ASSETS, open_catalog
 from paris_assets.errors import UsageError
 from paris_assets.runs.takedown import TakedownRequest, record
-from paris_assets.runs.taken_down import find, holders, read_named
-from paris_assets_tests.fixtures import direct, small_world
+from paris_assets.runs.taken_down import find, holders, left_over, read_named
+from paris_assets_tests.fixtures import direct, made_up, small_world
 from paris_assets_tests.runs.test_concepts import add
 from paris_assets_tests.runs.test_concepts import profile as with_concepts
 
@@ -257,6 +257,15 @@ def test_the_command_from_end_to_end(root: Path, profile: Profile, capfd: pytest
     assert main(["inspect", gone, "--root", str(root)]) == 1
     assert f"image {gone} was taken down, asked at " in capfd.readouterr().out
     assert main(["takedown", "nobody.jpg", "--root", str(root)]) == 2
+
+
+def test_files_that_the_profile_no_longer_makes_are_named(tmp_path: Path) -> None:
+    store = made_up.flat_root(tmp_path, probe={})
+    store.put("training_probe", pl.DataFrame({"image_id": ["a", "b"]}))
+    assert left_over(store.tables, ASSETS, ["a"]) == []
+    later = store.under(probe=None).tables
+    assert left_over(later, ASSETS, ["a"]) == ["training_probe/*.parquet", "analysis/training_probe.*"]
+    assert left_over(later, ASSETS, ["c"]) == left_over(later, ASSETS, []) == []
 
 
 @pytest.mark.slow

@@ -13,9 +13,12 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from paris_assets.errors import UsageError
+from paris_assets.profiles import load_profile
+from paris_assets.settings.training_probe import TrainingProbe
 from tools.proof.__main__ import FIGURES, PAGE, main
-from tools.proof.base import Base
-from tools.proof.experiments import at_random, kept_rows
+from tools.proof.base import PROFILE, Base
+from tools.proof.experiments import at_random, kept_rows, probed
 from tools.proof.kept import Kept
 from tools.proof.page import page
 from tools.proof.pieces import Photo, photos_of, pieces, write_pieces
@@ -93,6 +96,17 @@ def test_random_parts_have_the_sizes_of_the_clusters() -> None:
     assert np.bincount(mixed).tolist() == [50, 30, 20]
     assert 0.2 < (mixed == labels).mean() < 0.6
     assert not (mixed == at_random(labels, 1)).all()
+
+
+def test_experts_without_anything_to_train_on_are_named() -> None:
+    folds = np.array([-1, -1, 0, 0])
+    base = Base(Written(list("abcd")), np.zeros((4, 1), np.float32), folds)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match="of 2 experts 1 have pieces of held-out photos alone"):
+        probed(base, np.array([0, 0, 0, 1]), TrainingProbe(), 0)
+
+
+def test_the_run_of_the_tool_leaves_the_proof_to_it() -> None:
+    assert load_profile(str(PROFILE)).probe is None
 
 
 def test_what_was_made_is_kept_until_its_inputs_change(tmp_path: Path) -> None:

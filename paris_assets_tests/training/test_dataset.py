@@ -228,6 +228,24 @@ def test_row_groups_are_read_about_once(tmp_path: Path, monkeypatch: pytest.Monk
         expert_dataset(root, 0, 4, window=0)
 
 
+def test_row_groups_of_many_experts_are_read_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window counts the samples of the expert that is read, and no others that lie between them."""
+    monkeypatch.setattr(parquet_files, "GROUPS", 4)
+    mixed = [made.sample(number, split=0, cluster=number % 4) for number in range(96)]
+    made.write_parquet(tmp_path, [sorted(mixed, key=lambda each: each.metadata["image_id"])], rows=8)
+    read, row_group = Counter[int](), parquet_files._row_group
+    data = expert_dataset(tmp_path, 0, 2)
+
+    def counted(file: Any, group: int, names: Any) -> Any:
+        read[group] += 1
+        return row_group(file, group, names)
+
+    monkeypatch.setattr(parquet_files, "_row_group", counted)
+    assert data.order.window == 2 * 24 // 12
+    assert sorted(index for batch in numbers(iter(data)) for index in batch) == list(range(24))
+    assert sum(read.values()) <= 12 + 4
+
+
 def test_corrupt_samples_are_counted_by_the_loader(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     written = made.samples(9, split=0)
     written[4].latents[64][0, 0, 0] = float("nan")

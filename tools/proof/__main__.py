@@ -116,9 +116,9 @@ def _experiments(base: Base, kept: Kept, options: argparse.Namespace, settings: 
             "below_random": against_random(clusters, random, seed),
         }
         print(f"K = {k}: {time.monotonic() - began:.0f} s", flush=True)
-    rows = clustered(base, min(PRUNED_AT, max(options.k)), seed)
-    steps = min(PRUNED_STEPS, 5 * settings.steps)
-    less = kept.figures(f"pruned_{steps}", lambda: pruned(base, rows, settings, steps, seed))
+    k, steps = min(PRUNED_AT, max(options.k)), min(PRUNED_STEPS, 5 * settings.steps)
+    rows = clustered(base, k, seed)
+    less = kept.figures(f"pruned_{k}_{steps}", lambda: pruned(base, rows, settings, steps, seed))
     return {"experts": found, "pruned": less}
 
 

@@ -14,6 +14,7 @@ import torch
 from paris_assets.clusters.selection import select
 from paris_assets.clusters.values import valued
 from paris_assets.config import Clusters
+from paris_assets.errors import UsageError
 from paris_assets.models.threads import each_on_its_own
 from paris_assets.proof.findings import Measured, figures_of
 from paris_assets.proof.measured import measured
@@ -34,7 +35,15 @@ def probed(base: Base, labels: np.ndarray, settings: TrainingProbe, seed: int) -
 
     Pieces of a photo are alike, and the permutation test takes images for independent: ``one_per_photo`` has it, and
     own against other experts, of one piece of each held-out photo.
+
+    Raises:
+        UsageError: an expert has pieces of held-out photos alone.
     """
+    if untaught := sorted(set(labels.tolist()) - set(labels[base.train].tolist())):
+        raise UsageError(
+            f"of {len(np.unique(labels))} experts {', '.join(map(str, untaught))} have pieces of held-out photos alone "
+            "and nothing to train on: give more photos, or smaller numbers of --k"
+        )
     written = with_experts(base.written, labels)
     table, known, _ = trained_and_measured(written, base.folds, settings, seed)
     first = table.filter(pl.col("image_id") == pl.col("image_id").min().over("group_id"))
