@@ -61,6 +61,10 @@ def test_pieces_are_named_as_a_run_names_them(tmp_path: Path) -> None:
     same = photo(300, 300)
     photos = [Photo("a", "near", photo(520, 300)), Photo("b", "near", same), Photo("c", "far", same)]
     known = write_pieces(photos, tmp_path / "pieces.parquet")
+    written = (tmp_path / "pieces.parquet").stat()
+    assert write_pieces(photos, tmp_path / "pieces.parquet").equals(known)
+    assert (tmp_path / "pieces.parquet").stat().st_mtime_ns == written.st_mtime_ns  # what is made of it stands
+    assert [path.name for path in tmp_path.iterdir()] == ["pieces.parquet"]
     table = pl.read_parquet(tmp_path / "pieces.parquet")
     assert table["uid"].to_list() == ["a-0", "a-1", "b-0", "c-0"]
     ids = [hashlib.sha256(image).hexdigest()[:32] for image in table["image"]]

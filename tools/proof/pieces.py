@@ -6,6 +6,7 @@ every piece 256 pixels in each direction, at most two of each; one with a side b
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
@@ -71,7 +72,12 @@ def write_pieces(photos: Iterable[Photo], path: Path) -> pl.DataFrame:
             text = f"piece {number + 1} of photo {photo.name}"
             rows.append({"uid": f"{photo.name}-{number}", "image": piece, "text": text})
     path.parent.mkdir(parents=True, exist_ok=True)
-    pl.DataFrame(rows).write_parquet(path)
+    draft = path.with_suffix(".part")
+    pl.DataFrame(rows).write_parquet(draft)
+    if path.exists() and filecmp.cmp(draft, path, shallow=False):
+        draft.unlink()  # a source that was written again would be read again
+    else:
+        draft.replace(path)
     ids = sorted(known)
     names, groups = ([known[image_id][part] for image_id in ids] for part in (0, 1))
     return pl.DataFrame({"image_id": ids, "photo": names, "group": groups})
