@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -119,8 +120,8 @@ def report(tables: Callable[[str], Shards]) -> Output:
     settings = Curation.model_validate({"signal_rules": rules, "score_rules": [], "report_pictures": 1})
     source, ledger, signals, verdicts = map(tables, ("source_rows", "raw_images", "image_signals", "filtered_images"))
 
-    def of(shard: str) -> pl.LazyFrame:
-        return judged(Measured(source[shard], ledger[shard], signals[shard], None), verdicts[shard])
+    def of(shard: str) -> Callable[[], pl.LazyFrame]:
+        return partial(judged, Measured(source[shard], ledger[shard], signals[shard], None), verdicts[shard])
 
     nobody = DUPLICATE_GROUPS.frame().lazy()
     return reported(
