@@ -16,7 +16,9 @@ from typing import Any, Protocol, TypeVar
 
 from paris_assets.compiled import cores
 
-Shared, Part, Result = TypeVar("Shared"), TypeVar("Part"), TypeVar("Result")
+Shared = TypeVar("Shared")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 AHEAD = 16
 """Parts under way beyond one for each who works, so that nobody waits for the next; fewer where few work."""
 ALONE_S = 5.0

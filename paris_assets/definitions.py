@@ -12,9 +12,9 @@ from paris_assets.captions import assets as captions_assets
 from paris_assets.captions import checks as captions_checks
 from paris_assets.clusters import assets as clusters_assets
 from paris_assets.clusters import checks as clusters_checks
+from paris_assets.compute import Compute
 from paris_assets.concepts import assets as concepts_assets
 from paris_assets.concepts import checks as concepts_checks
-from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.curation import assets as curation_assets
 from paris_assets.curation import checks as curation_checks

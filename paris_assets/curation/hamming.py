@@ -138,6 +138,8 @@ def _pairs_of_chunk(
     """The pairs that this chunk can see, and none of the chunks before."""
     seen = np.array([(e.shift, (1 << e.bits) - 1, e.near) for e in earlier if e.near >= 0], np.uint64).reshape(-1, 3)
     buckets, masks = Buckets(*_buckets(hashes, chunk.shift, chunk.bits)), _masks(chunk.bits, chunk.near)
+    for array in (*buckets, masks, seen):
+        array.flags.writeable = False  # as they are in another process: it is the same code that is compiled
     search = Search(buckets, chunk, masks, seen, radius, BLOCK_PAIRS)
     starts = range(0, len(hashes), TASK_ROWS)
     tasks = [np.array([0, first, 0, first, min(first + TASK_ROWS, len(hashes))]) for first in starts]

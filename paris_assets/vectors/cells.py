@@ -84,9 +84,7 @@ def _faults(vectors: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.uint8), *(faults(np.asarray(block), ends) for block in blocks)])
 
 
-def _nearest(
-    vectors: np.ndarray, there: np.ndarray, centroids: np.ndarray, count: int, compute: Compute
-) -> np.ndarray:
+def _nearest(vectors: np.ndarray, there: np.ndarray, centroids: np.ndarray, count: int, compute: Compute) -> np.ndarray:
     """(M, count) int32 nearest centroids of the vectors at M positions, the nearest of all first."""
     shared = Centroids(centroids, np.einsum("kd,kd->k", centroids, centroids) / 2, count)
     starts = range(0, len(there), BLOCK)

@@ -81,7 +81,13 @@ def made(folder: Path) -> tuple[pl.DataFrame, str]:
     folder.mkdir(exist_ok=True)
     counts = {"filtered_images": {"in": 60, "out": 20, "rejects": {"short_side": 30, "best": 10}}}
     output = reported(
-        [lambda: images().lazy()], groups().lazy(), QUANTILES, with_words(account(counts)), picture, SETTINGS, Duplicates()
+        [lambda: images().lazy()],
+        groups().lazy(),
+        QUANTILES,
+        with_words(account(counts)),
+        picture,
+        SETTINGS,
+        Duplicates(),
     )
     output.scratch = folder
     (rows,) = list(output.rows)  # type: ignore[arg-type]
