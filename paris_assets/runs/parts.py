@@ -81,10 +81,10 @@ class PartTasks:
         # In lists, so that a process fetches them when it knows that it may.
         answer = self._task.options(**others).remote([self._version], function, [shared], part)
         while not self._ray.wait([answer], timeout=LOOK_S)[0]:
+            self._look()
             if done():
                 self._ray.cancel(answer)
                 return None
-            self._look()
         try:
             found = self._ray.get(answer)
         except self._ray.exceptions.RayError as error:
