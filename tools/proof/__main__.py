@@ -4,8 +4,8 @@
     python -m tools.proof --photos FOLDER --work OUT   # photos of your own; the page is OUT/proof.md
 
 What is done lies in the folder `--work` and is not done again. The same photos and seed give the same figures on one
-machine. Half an hour of one core, reckoned; Debian 12 is needed for the
-photos (`collect` of `tools.small_vae` and `tools.more_photos`).
+machine. About half an hour of a core; Debian 12 is needed for the photos (`collect` of `tools.small_vae` and
+`tools.more_photos`).
 """
 
 from __future__ import annotations

@@ -223,8 +223,8 @@ def _limits(figures: Mapping[str, Any]) -> Iterator[str]:
         "photos are held out of all experts either way."
     )
     yield (
-        "- The small VAE of the demo was trained on most of these photos, so its latents are better than for photos "
-        "that it never saw. Pieces of small photos are enlarged, and how sharp they are may help to tell clusters."
+        "- The small VAE of the demo was trained on some of these photos, so its latents of these are better than of "
+        "those that it never saw. Pieces of small photos are enlarged, and how sharp they are may tell clusters."
     )
     yield "- Pruning is judged after few steps, too few to tire of a small set: it says little about long training."
     yield ""
