@@ -12,6 +12,7 @@ from paris_assets.captions import assets as captions_assets
 from paris_assets.captions import checks as captions_checks
 from paris_assets.clusters import assets as clusters_assets
 from paris_assets.clusters import checks as clusters_checks
+from paris_assets.compute import Compute
 from paris_assets.concepts import assets as concepts_assets
 from paris_assets.concepts import checks as concepts_checks
 from paris_assets.config import Profile
@@ -108,6 +109,7 @@ def build_definitions(
     listener: Listener = _silent,
     journal: Path | None = None,
     instance: dg.DagsterInstance | None = None,
+    compute: Compute | None = None,
 ) -> dg.Definitions:
     """The project under one root.
 
@@ -118,9 +120,10 @@ def build_definitions(
         journal: a local file in which the processes of one `paris run` tell each other which tables they have verified.
             Where it is given, what speaks of all shards is left out: the command ends with a look at all of them.
         instance: Dagster's, of which pages show what was last counted over all shards.
+        compute: who does the parts of steps over all shards; by default the threads of this process.
     """
     catalog = root if isinstance(root, Catalog) else open_catalog(root, profile)
-    graph, resources = catalog.graph, resources_of(catalog, journal)
+    graph, resources = catalog.graph, resources_of(catalog, journal, compute)
     checks = asset_checks(graph)
     keys = [*(check.key for check in checks), *standing_keys(graph)]
     gathered = [failed_checks_check(LAST_ASSET, keys)] if LAST_ASSET in graph else []
@@ -161,7 +164,7 @@ def _io_manager(tables: TableIOManager) -> dg.IOManagerDefinition:
     return dg.IOManagerDefinition(lambda _: tables, required_resource_keys={"profile"})
 
 
-def resources_of(catalog: Catalog, journal: Path | None = None) -> dict[str, Any]:
+def resources_of(catalog: Catalog, journal: Path | None = None, compute: Compute | None = None) -> dict[str, Any]:
     """What assets, checks and sensors ask for by name; small and of one purpose each."""
     profile, location = catalog.profile, catalog.location
     return {
@@ -169,6 +172,7 @@ def resources_of(catalog: Catalog, journal: Path | None = None) -> dict[str, Any
         "tables_of_checks": Tables(catalog, journal),
         "profile": profile,
         "models": Models(),
+        "compute": compute or Compute(),
         "records": Records(catalog.record, _Keys(catalog)),
         "takedowns": Takedowns(catalog.takedowns),
         "source": RegisteredSource(profile.source, catalog.shard_entry, location),

@@ -16,6 +16,7 @@ import pytest
 import paris_assets
 from paris_assets.clusters.assets import cluster_values, training_selection
 from paris_assets.clusters.schema import CLUSTER_ASSIGNMENTS, CLUSTER_VALUES
+from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.curation.assets import curated_images, filtered_images
 from paris_assets.curation.schema import CURATED_IMAGES, DUPLICATE_GROUPS, FILTERED_IMAGES
@@ -44,7 +45,7 @@ BY_NAME = {asset.name: asset for asset in ASSETS}
 CHECKS = checks_of(BY_NAME, *CHECK_MODULES)
 MOST_LINES = 20
 # What a function may be given beside tables: each of one purpose, none that hands out tables.
-RESOURCES = {str, Profile, Models, ImageTars, LocalFiles, Records, RegisteredSource, LoopbackServer, Takedowns}
+RESOURCES = {str, Profile, Models, ImageTars, LocalFiles, Records, RegisteredSource, LoopbackServer, Takedowns, Compute}
 
 
 def function_of(made: TableAsset | TableCheck) -> ast.FunctionDef:

@@ -1,7 +1,11 @@
 """Verdicts, duplicates and the curated set."""
 
+from collections.abc import Callable
+from functools import partial
+
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.curation.schema import (
     CURATED_IMAGES,
@@ -87,6 +91,7 @@ def filtered_images(
     pool="fit",
 )
 def duplicate_groups(
+    compute: Compute,
     images: ImageTars,
     profile: Profile,
     source_rows: Shards,
@@ -112,6 +117,7 @@ def duplicate_groups(
         picture_embeddings,
         copy_embeddings,
         profile.duplicates,
+        compute,
     )
     output.samples = Samples(sample_copies, lambda image_id: images.anywhere(raw_images)(image_id), columns=2)
     return output
@@ -158,6 +164,7 @@ def curated_images(
     used_if=lambda profile: profile.curation.report,
 )
 def curation_report(
+    compute: Compute,
     images: ImageTars,
     profile: Profile,
     records: Records,
@@ -176,10 +183,10 @@ def curation_report(
     from paris_assets.curation.reported import reported
     from paris_assets.curation.verdicts import Measured, judged
 
-    def of(shard: str) -> pl.LazyFrame:
+    def of(shard: str) -> Callable[[], pl.LazyFrame]:
         scores = None if content_scores is None else content_scores[shard]
         measured = Measured(source_rows[shard], raw_images[shard], image_signals[shard], scores)
-        return judged(measured, filtered_images[shard])
+        return partial(judged, measured, filtered_images[shard])
 
     return reported(
         (of(shard) for shard in raw_images.keys),
@@ -189,4 +196,5 @@ def curation_report(
         images.anywhere(raw_images),
         profile.curation,
         profile.duplicates,
+        compute,
     )

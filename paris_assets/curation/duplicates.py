@@ -20,7 +20,8 @@ images and of published rows only, not on their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -30,6 +31,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
 
+from paris_assets.compute import Compute
 from paris_assets.config import Duplicates
 from paris_assets.curation.decided import Decided
 from paris_assets.curation.gallery import Gallery, run_ends
@@ -45,6 +47,7 @@ def find_duplicates(
     vectors: Vectors | None = None,
     scratch: Path | None = None,
     thumbnails: Sequence[pl.LazyFrame] = (),
+    compute: Compute | None = None,
 ) -> Decided:
     """Group all images that passed the rules, over all shards.
 
@@ -57,6 +60,7 @@ def find_duplicates(
         scratch: local folder in which pairs and vectors lie meanwhile; by default the system's.
         thumbnails: tables of `image_id` and `thumbnail` (uint8 array of PerceptualHash) of these images and perhaps of
             others, by default `images`; read only for images that some hash is close to.
+        compute: who looks for close hashes and vectors; by default the threads of this process.
 
     Raises:
         ValueError: a missing column, or a published row of an image that is not there.
@@ -70,9 +74,10 @@ def find_duplicates(
     del images  # what is needed of them is held in fewer bytes
     folder = scratch or Path(gettempdir())
     near = None if vectors is None else NearVectors(found.image_ids.gather(found.order), vectors, folder)
-    ties = near.ties() if near else np.zeros((0, 2), np.int64)
+    ties = near.ties(compute) if near else np.zeros((0, 2), np.int64)
+    links = partial(links_of, radius=settings.radius, scratch=folder, compute=compute)
     with threadpool_limits(1, user_api="blas"):  # products of a few hundred rows: threads would only wait
-        keeper, alike = _keepers(thumbnails, found, settings, near, ties, folder)
+        keeper, alike = _keepers(thumbnails, found, settings, near, ties, links)
     return Decided(found, keeper, alike, near)
 
 
@@ -82,7 +87,7 @@ def _keepers(
     settings: Duplicates,
     near: NearVectors | None,
     ties: np.ndarray,
-    scratch: Path,
+    find_links: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank of each image's keeper, (N,) int64, its own for a keeper; and (N,) bool, whether its thumbnail shows the
     same picture."""
@@ -91,7 +96,7 @@ def _keepers(
     keeper[known] = owner[known]
     hashed = np.flatnonzero(found.phash.is_not_null().to_numpy())
     hashes, bucket, sizes = np.unique(found.phash.drop_nulls().to_numpy(), return_inverse=True, return_counts=True)
-    links, involved = links_of(hashes, settings.radius, scratch), sizes > 1
+    links, involved = find_links(hashes), sizes > 1
     for block in spread(links):
         involved[block] = True
     taking_part = involved[bucket] | np.isin(hashed, ties)

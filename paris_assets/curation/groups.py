@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.config import CopyDuplicates, Duplicates
 from paris_assets.curation.curated import alternative_texts, kept_occurrences, with_alternative_texts
 from paris_assets.curation.duplicates import find_duplicates
@@ -18,6 +20,16 @@ from paris_assets.storage.parquet import GROUP_ROWS
 from paris_assets.storage.shards import Shards
 
 
+class Tables(NamedTuple):
+    """What duplicate search reads of one shard first."""
+
+    shard: str
+    source_rows: pl.LazyFrame
+    raw_images: pl.LazyFrame
+    image_signals: pl.LazyFrame
+    filtered_images: pl.LazyFrame
+
+
 def grouped(
     source_rows: Shards,
     raw_images: Shards,
@@ -26,29 +38,31 @@ def grouped(
     picture_embeddings: Shards | None,
     copy_embeddings: Shards | None,
     settings: Duplicates,
+    compute: Compute | None = None,
 ) -> Output:
     """Rows of `duplicate_groups` for the images that pass the rules; the output covers exactly these shards.
 
     Groups as they stand are kept where the source has only grown, unless ``settings.growth`` is ``rerank``. Once a
     setting or an image of a shard that they cover has changed they are decided afresh, as in a fresh run.
-    """
-    output, shards = Output(), list(raw_images.keys)
 
-    def occurrences(shard: str) -> pl.DataFrame:
-        aesthetic = source_rows[shard].select("source_row", "aesthetic")
-        kept = kept_occurrences(raw_images[shard], filtered_images[shard], image_signals[shard], aesthetic)
-        return kept.with_columns(pl.lit(shard).alias("shard")).collect()
+    Args:
+        compute: who does the work; by default the threads of this process.
+    """
+    output, shards, compute = Output(), list(raw_images.keys), compute or Compute()
+    read = (source_rows, raw_images, image_signals, filtered_images)
 
     def find(standing: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         keeps = standing is not None and settings.growth == "keep_published"
         published = standing.collect() if standing is not None and keeps else None
-        images = [pl.concat(map(occurrences, shards))]  # a plan over all shards takes longer to make
+        # A plan over all shards takes longer to make, and one of them has work for all cores.
+        tables = (Tables(shard, *(table[shard] for table in read)) for shard in shards)
+        images = [pl.concat(compute.map(_occurrences, tables, None, threads=1))]
         if published is not None:
             published = _still_there(published, images[0])
         vectors = _compared(picture_embeddings, copy_embeddings, image_signals, shards, settings)
         thumbnails, scratch = [image_signals[shard] for shard in shards], output.scratch
         # Handed on: of so many rows one table at a time.
-        decided = find_duplicates(images.pop(), settings, published, vectors, scratch, thumbnails)
+        decided = find_duplicates(images.pop(), settings, published, vectors, scratch, thumbnails, compute)
         further = source_rows.frame().select("source_row", text="alt_texts").explode("text")
         texts = pl.concat([raw_images.frame().select("source_row", "text"), further])
         texts_of_copies, rejects = alternative_texts(decided.further(), texts), Counter[str]()
@@ -66,6 +80,12 @@ def grouped(
 
     output.rows = find
     return output
+
+
+def _occurrences(_: None, tables: Tables) -> pl.DataFrame:
+    aesthetic = tables.source_rows.select("source_row", "aesthetic")
+    kept = kept_occurrences(tables.raw_images, tables.filtered_images, tables.image_signals, aesthetic)
+    return kept.with_columns(pl.lit(tables.shard).alias("shard")).collect()
 
 
 def _still_there(published: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:

@@ -12,22 +12,22 @@ chunks more often than others; how many chunks are fastest is told from a sample
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import combinations
 from math import comb
 from typing import NamedTuple
 
 import numpy as np
 
-from paris_assets.compiled import compiled, cores, ones
+from paris_assets.compiled import compiled, ones
+from paris_assets.compute import Compute
 
 BITS = 64
 MAX_CHUNK_BITS = 24  # a dense table of 2^24 bucket borders takes 64 MB
 MAX_CHUNKS = 16
 BLOCK_PAIRS = 1 << 16
 TASK_ROWS = 1 << 14
+PART_TASKS = 16  # at most: what is sent to another machine should take longer than to send it
 FEW, SAMPLE = 4096, 512  # hashes that are compared all with all, and of which pairs are looked at to choose chunks
 # Nanoseconds on one core, measured: to sort a hash into its bucket, look up a bucket, and compare two hashes.
 SORTED, LOOKED_UP, COMPARED = 10, 14, 1
@@ -51,13 +51,31 @@ class Buckets(NamedTuple):
     borders: np.ndarray
 
 
-def close_pairs(hashes: np.ndarray, radius: int) -> Iterator[Pairs]:
+class Search(NamedTuple):
+    """What all rows of one chunk's buckets share: what they meet.
+
+    Attributes:
+        masks: see ``_masks``.
+        seen: (E, 3) uint64 shift, mask and near of the chunks that are searched already.
+        block: most pairs in a block.
+    """
+
+    buckets: Buckets
+    chunk: Chunk
+    masks: np.ndarray
+    seen: np.ndarray
+    radius: int
+    block: int
+
+
+def close_pairs(hashes: np.ndarray, radius: int, compute: Compute | None = None) -> Iterator[Pairs]:
     """Every pair of distinct hashes at most `radius` bits apart, once.
 
     Args:
         hashes: (N,) uint64, strictly ascending. Equal hashes must be collapsed first (`np.unique`): a thousand blank
             images would be half a million pairs.
         radius: bits.
+        compute: who searches; by default the threads of this process.
 
     Yields:
         Blocks of (left, right, distance): positions in `hashes` with left < right (uint32), and bits (uint8), at most
@@ -72,10 +90,9 @@ def close_pairs(hashes: np.ndarray, radius: int) -> Iterator[Pairs]:
     if radius <= 0 or len(hashes) < 2:
         return
     chunks = choose_chunks(hashes, radius)
-    with ThreadPoolExecutor(cores(), thread_name_prefix="hamming") as threads:
-        for at, chunk in enumerate(chunks):
-            if chunk.near >= 0:
-                yield from _pairs_of_chunk(hashes, radius, chunk, chunks[:at], threads)
+    for at, chunk in enumerate(chunks):
+        if chunk.near >= 0:
+            yield from _pairs_of_chunk(hashes, radius, chunk, chunks[:at], compute or Compute())
 
 
 def choose_chunks(hashes: np.ndarray, radius: int) -> list[Chunk]:
@@ -116,29 +133,38 @@ def _masks(bits: int, near: int) -> np.ndarray:
 
 
 def _pairs_of_chunk(
-    hashes: np.ndarray, radius: int, chunk: Chunk, earlier: list[Chunk], threads: ThreadPoolExecutor
+    hashes: np.ndarray, radius: int, chunk: Chunk, earlier: list[Chunk], compute: Compute
 ) -> Iterator[Pairs]:
     """The pairs that this chunk can see, and none of the chunks before."""
-    buckets, masks = Buckets(*_buckets(hashes, chunk.shift, chunk.bits)), _masks(chunk.bits, chunk.near)
-    # (E, 3): shift, mask and near of the chunks that are searched already.
     seen = np.array([(e.shift, (1 << e.bits) - 1, e.near) for e in earlier if e.near >= 0], np.uint64).reshape(-1, 3)
-
-    def meet(state: np.ndarray) -> tuple[Pairs, np.ndarray]:
-        found = np.empty(BLOCK_PAIRS, np.uint32), np.empty(BLOCK_PAIRS, np.uint32), np.empty(BLOCK_PAIRS, np.uint8)
-        pairs = _meet(*buckets, chunk.shift, chunk.bits, masks, seen, radius, state, *found)
-        return (found[0][:pairs].copy(), found[1][:pairs].copy(), found[2][:pairs].copy()), state
-
+    buckets, masks = Buckets(*_buckets(hashes, chunk.shift, chunk.bits)), _masks(chunk.bits, chunk.near)
+    for array in (*buckets, masks, seen):
+        array.flags.writeable = False  # as they are in another process: it is the same code that is compiled
+    search = Search(buckets, chunk, masks, seen, radius, BLOCK_PAIRS)
     starts = range(0, len(hashes), TASK_ROWS)
-    waiting = deque(np.array([0, first, 0, first, min(first + TASK_ROWS, len(hashes))]) for first in starts)
-    under_way: deque[Future[tuple[Pairs, np.ndarray]]] = deque()
-    while waiting or under_way:
-        while waiting and len(under_way) < 2 * cores():
-            under_way.append(threads.submit(meet, waiting.popleft()))
-        block, state = under_way.popleft().result()
-        if state[0] < len(masks):  # the block was full
-            under_way.appendleft(threads.submit(meet, state))
-        if len(block[0]):
-            yield block
+    tasks = [np.array([0, first, 0, first, min(first + TASK_ROWS, len(hashes))]) for first in starts]
+    step = min(max(len(tasks) // (4 * compute.cores()), 1), PART_TASKS)
+    parts = (tasks[first : first + step] for first in range(0, len(tasks), step))
+    for met in compute.map(_met, parts, search):
+        for block, state in met:
+            if len(block[0]):
+                yield block
+            while state[0] < len(masks):  # the block was full
+                block, state = _meet_some(search, state)
+                if len(block[0]):
+                    yield block
+
+
+def _met(search: Search, states: list[np.ndarray]) -> list[tuple[Pairs, np.ndarray]]:
+    """The first block of each task, and where to go on."""
+    return [_meet_some(search, state) for state in states]
+
+
+def _meet_some(search: Search, state: np.ndarray) -> tuple[Pairs, np.ndarray]:
+    found = np.empty(search.block, np.uint32), np.empty(search.block, np.uint32), np.empty(search.block, np.uint8)
+    chunk, state = search.chunk, state.copy()
+    pairs = _meet(*search.buckets, chunk.shift, chunk.bits, search.masks, search.seen, search.radius, state, *found)
+    return (found[0][:pairs].copy(), found[1][:pairs].copy(), found[2][:pairs].copy()), state
 
 
 @compiled

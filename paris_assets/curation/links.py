@@ -8,22 +8,24 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
+from paris_assets.compute import Compute
 from paris_assets.curation.hamming import close_pairs
 
 FIRST = 1 << 12  # links of the first block
 MOST = 1 << 20  # of any block
 
 
-def links_of(hashes: np.ndarray, radius: int, scratch: Path) -> np.ndarray:
+def links_of(hashes: np.ndarray, radius: int, scratch: Path, compute: Compute | None = None) -> np.ndarray:
     """(L, 2) uint32 positions of hashes at most `radius` bits apart, read from a file without a name.
 
     Args:
         hashes: (N,) uint64, strictly ascending.
         scratch: local folder of the file.
+        compute: who searches; by default the threads of this process.
     """
     count = 0
     with TemporaryFile(dir=scratch) as file:  # the map keeps it open
-        for left, right, _ in close_pairs(hashes, radius):
+        for left, right, _ in close_pairs(hashes, radius, compute):
             file.write(np.stack([left, right], axis=1).tobytes())
             count += len(left)
         file.flush()

@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
+from paris_assets.compute import Compute
 from paris_assets.curation.schema import VECTORS
 from paris_assets.errors import BrokenInvariant
 from paris_assets.vectors.cells import neighbourhoods
 from paris_assets.vectors.cosine import cosines
-from paris_assets.vectors.pairs import ClosePairs
+from paris_assets.vectors.pairs import ClosePairs, Tile
 
 
 class Vectors(NamedTuple):
@@ -53,24 +55,20 @@ class NearVectors:
             self._close = ClosePairs(self._vectors, vectors.least, file)
         self._probes = vectors.probes
 
-    def ties(self) -> np.ndarray:
-        """(T, 2) close pairs that join the same images as all those met; of a crowd of copies few are computed."""
-        kept, groups = [np.zeros((0, 2), np.int64)], Groups(len(self._vectors))
-        for pairs in self._candidates():
-            # First one for each image on the right: where all are near to all, that joins them.
-            first = np.zeros(len(pairs), bool)
-            first[np.unique(pairs[:, 1], return_index=True)[1]] = True
-            for part in (pairs[first], pairs[~first]):
-                apart = part[groups.apart(part)]
-                close = apart[self.close(apart)]
-                groups.join(close)
-                kept.append(close)
-        return np.concatenate(kept)
+    def ties(self, compute: Compute | None = None) -> np.ndarray:
+        """(T, 2) close pairs that join the same images as all those met; of a crowd of copies few are computed.
 
-    def _candidates(self) -> Iterable[np.ndarray]:
-        if self._probes is None:
-            return self._close.candidates()
-        return self._close.among(neighbourhoods(self._vectors, self._probes))
+        Args:
+            compute: who compares; by default the threads of this process.
+        """
+        compute, kept, groups = compute or Compute(), [np.zeros((0, 2), np.int64)], Groups(len(self._vectors))
+        sides = None if self._probes is None else neighbourhoods(self._vectors, self._probes, compute=compute)
+        with threadpool_limits(1):  # each part on one core
+            for close in compute.map(_ties_of_tile, self._close.tiles(sides), None):
+                apart = close[groups.apart(close)]
+                groups.join(apart)
+                kept.append(apart)
+        return np.concatenate(kept)
 
     def close(self, pairs: np.ndarray) -> np.ndarray:
         """(P, 2) positions -> (P,) bool."""
@@ -83,6 +81,21 @@ class NearVectors:
     def between(self, left: np.ndarray, right: np.ndarray) -> Iterable[np.ndarray]:
         """Blocks of (P, 2) close pairs, one of `left` and one of `right`."""
         return self._close.between(left, right)
+
+
+def _ties_of_tile(_: None, tile: Tile) -> np.ndarray:
+    """(T, 2) close pairs of a tile, by their positions among all vectors, that join the same ones as all of it."""
+    kept, groups = [np.zeros((0, 2), np.int64)], Groups(len(tile.places))
+    for pairs in tile.candidates():
+        # First one for each image on the right: where all are near to all, that joins them.
+        first = np.zeros(len(pairs), bool)
+        first[np.unique(pairs[:, 1], return_index=True)[1]] = True
+        for part in (pairs[first], pairs[~first]):
+            apart = part[groups.apart(part)]
+            close = apart[tile.close.close(apart)]
+            groups.join(close)
+            kept.append(close)
+    return tile.places[np.concatenate(kept)]
 
 
 def cosines_with_keepers(groups: pl.DataFrame, vectors: pl.LazyFrame, method: str, most: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from paris_assets.compute import Compute
 from paris_assets.config import Curation, Duplicates
 from paris_assets.curation.bounds import Bound, bounds_of, sides
 from paris_assets.curation.histogram import Histogram, histogram
@@ -26,29 +27,33 @@ NO_MEASURES = ("source_row", "phash", "dhash", "value")
 
 
 def reported(
-    shards: Iterable[pl.LazyFrame],
+    shards: Iterable[Callable[[], pl.LazyFrame]],
     groups: pl.LazyFrame,
     quantiles: pl.DataFrame | None,
     steps: Sequence[dict[str, Any]],
     read: Callable[[str], bytes],
     settings: Curation,
     duplicates: Duplicates,
+    compute: Compute | None = None,
 ) -> Output:
     """Rows of `curation_report`, one per bound, and the page.
 
     Args:
-        shards: of each, every fetched image with its verdict and all that rules see (``verdicts.judged``).
+        shards: of each, what gives every fetched image with its verdict and all that rules see (``verdicts.judged``).
         groups: `duplicate_groups`.
         quantiles: `score_quantiles`, or None.
         steps: the account of the run, see ``dag.flow.with_words``.
         read: image_id -> file bytes.
+        compute: who joins the tables of shards; by default this process, one after the other.
     """
     bounds = bounds_of(settings, quantiles)
     output = Output()
 
     def write() -> Iterator[pl.DataFrame]:
         bounded = dict.fromkeys(bound.column for bound in bounds)
-        images = _in_one_file(shards, {*TOLD, *bounded}, output.scratch / "judged.parquet")
+        # The tables of one shard are work for all cores.
+        parts = (compute or Compute()).map(_told, shards, {*TOLD, *bounded}, threads=1)
+        images = _in_one_file(parts, output.scratch / "judged.parquet")
         output.rows_in = images.select(pl.len()).collect().item()
         histograms = [_histogram(images, column, bounds) for column in bounded]
         others = [_histogram(images, column, ()) for column in _measured(images) if column not in bounded]
@@ -73,13 +78,18 @@ def reported(
     return output
 
 
-def _in_one_file(shards: Iterable[pl.LazyFrame], names: Container[str], path: Path) -> pl.LazyFrame:
-    """Columns of numbers and those named, which the report looks at one after the other: each look at the tables
-    themselves would join those of every shard again."""
+def _told(names: Container[str], shard: Callable[[], pl.LazyFrame]) -> pl.DataFrame:
+    """Every fetched image of a shard: columns of numbers, and those named."""
+    images = shard()
+    kinds = images.collect_schema()
+    return images.select(name for name, kind in kinds.items() if kind.is_numeric() or name in names).collect()
+
+
+def _in_one_file(shards: Iterable[pl.DataFrame], path: Path) -> pl.LazyFrame:
+    """What the report looks at column by column: each look at the tables themselves would join those of every shard
+    again."""
     writer: pq.ParquetWriter | None = None
-    for images in shards:
-        kinds = images.collect_schema()
-        rows = images.select(name for name, kind in kinds.items() if kind.is_numeric() or name in names).collect()
+    for rows in shards:
         table = rows.to_arrow()
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table)

@@ -16,8 +16,9 @@ from paris_assets.process import child_environment
 from paris_assets.runs.cluster import Cluster, Node, cause
 from paris_assets.runs.coordinator import coordinated
 from paris_assets.runs.host import Died, Message, Needs, Started, parts_by_need, runs_on_cuda
-from paris_assets.runs.node import Actor, Mailbox, Setup, version_here
+from paris_assets.runs.node import Actor, Mailbox, Setup
 from paris_assets.runs.task_report import TaskReport
+from paris_assets.runs.version import version_here
 from paris_assets.runs.workers import NoWorker
 from paris_assets.settings.ray import ActorNeeds
 

@@ -21,8 +21,9 @@ from paris_assets.runs.cluster import Cluster, Node
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import open_instance
 from paris_assets.runs.host import runs_on_cuda
-from paris_assets.runs.node import Found, Setup, look, version_here
+from paris_assets.runs.node import Found, Setup, look
 from paris_assets.runs.postgres import DRIVER, POSTGRES
+from paris_assets.runs.version import version_here
 
 SENT = ("HF_HUB_OFFLINE", *REACHED_BY)
 """Variables by which a root, and weights, are reached."""

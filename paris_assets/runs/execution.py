@@ -15,6 +15,7 @@ import dagster as dg
 import yaml
 
 from paris_assets import definitions
+from paris_assets.compute import Compute
 from paris_assets.dag import run_tags
 from paris_assets.dag.catalog import Catalog
 from paris_assets.dag.io_manager import Listener
@@ -140,6 +141,7 @@ class Executor:
         listener: told of every partition that starts and ends.
         invocation: what the runs of one command have in common (``new_invocation``).
         journal: where the processes of one run tell each other which tables they have verified.
+        compute: who does the parts of steps over all shards; by default the threads of this process.
     """
 
     def __init__(
@@ -149,9 +151,11 @@ class Executor:
         listener: Listener,
         invocation: str,
         journal: Path | None = None,
+        compute: Compute | None = None,
     ) -> None:
         self.catalog, self.instance, self._invocation = catalog, instance, invocation
-        self._job = build_definitions(catalog, listener=listener, journal=journal).resolve_job_def(ALL_STAGES)
+        built = build_definitions(catalog, listener=listener, journal=journal, compute=compute)
+        self._job = built.resolve_job_def(ALL_STAGES)
 
     def run(self, task: Task) -> TaskReport:
         """Materialise the task's assets with their checks; failures are reported, not raised. What other bytes came of

@@ -49,6 +49,11 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class Crowded:
+    """The parts of a worker's task find no room beside workers that have none."""
+
+
+@dataclass(frozen=True)
 class Died:
     """A worker is gone.
 
@@ -60,7 +65,7 @@ class Died:
     begun: bool = True
 
 
-Message = Started | Heard | TaskReport | Died
+Message = Started | Heard | Crowded | TaskReport | Died
 
 
 class Host(Protocol):

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import platform
-import re
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-
-import paris_assets
+from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UserError
@@ -23,15 +18,13 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import Executor, open_instance
-from paris_assets.runs.host import Heard
+from paris_assets.runs.host import Crowded, Heard
+from paris_assets.runs.parts import PartTasks, own_cores
 from paris_assets.runs.task_report import TaskReport
+from paris_assets.runs.version import Version, version_here
 from paris_assets.runs.workers import timed
 from paris_assets.storage.lock import boot_id
 from paris_assets.storage.private_folder import private_folder
-
-SOURCES = {".py", ".jinja", ".yaml"}
-DEVELOPED = re.compile(r"extra == ['\"]dev['\"]")
-"""What only tests need may be missing on a node, or be another."""
 
 
 @dataclass(frozen=True)
@@ -52,34 +45,6 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Version:
-    """What has to be the same wherever tables of one root are made.
-
-    Attributes:
-        code: hash of the package's files.
-        packages: what the package declares and is installed -> its version.
-    """
-
-    python: str
-    code: str
-    packages: dict[str, str]
-
-    def differs(self, other: Version) -> str:
-        """In words, what another has that is not as here; empty where nothing is."""
-        if other.python != self.python:
-            return f"Python {other.python}, and this command {self.python}"
-        if other.code != self.code:
-            return "another version of paris_assets than this command"
-        names = sorted(self.packages.keys() | other.packages.keys())
-        found = [
-            f"{name} {other.packages.get(name, 'missing')} (here {self.packages.get(name, 'missing')})"
-            for name in names
-            if self.packages.get(name) != other.packages.get(name)
-        ]
-        return ", ".join(found)
-
-
-@dataclass(frozen=True)
 class Found:
     """What a look at a node found.
 
@@ -95,22 +60,6 @@ class Found:
     unseen: list[str]
     fingerprints: dict[str, str]
     problems: list[str]
-
-
-def version_here() -> Version:
-    """That of this process."""
-    root, digest = Path(paris_assets.__file__).parent, hashlib.sha256()
-    for file in sorted(path for path in root.rglob("*") if path.suffix in SOURCES):
-        digest.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
-    try:
-        declared = [line for line in metadata.requires("paris_assets") or () if not DEVELOPED.search(line)]
-    except metadata.PackageNotFoundError:  # read from a folder
-        declared = []
-    packages = {}
-    for name in {Requirement(line).name for line in declared}:
-        with suppress(metadata.PackageNotFoundError):
-            packages[name] = metadata.version(name)
-    return Version(platform.python_version(), digest.hexdigest()[:16], packages)
 
 
 def look(setup: Setup, marks: dict[str, str], whole: bool) -> Found:
@@ -183,7 +132,10 @@ class Actor:
         self._number, self._mailbox, self._get, self._said = number, mailbox, ray.get, 0
         catalog = open_catalog(setup.url, setup.profile)
         instance, alone = open_instance(catalog.location), Path(os.devnull)  # a journal that nobody else reads
-        self._executor = Executor(catalog, instance, self._tell, invocation, alone)
+        # Parts of its steps are done on the cores that it has, and elsewhere in tasks.
+        tasks = PartTasks(version, setup.profile.ray.tries, lambda: self._say(Crowded()))
+        compute = Compute(own_cores(), tasks)
+        self._executor = Executor(catalog, instance, self._tell, invocation, alone, compute)
 
     def ready(self) -> None:
         """Answers when it can be given tasks."""
@@ -199,6 +151,6 @@ class Actor:
     def _tell(self, asset: str, shard: str, event: str) -> None:
         self._say(Heard(asset, shard, event))
 
-    def _say(self, message: Heard | None) -> None:
+    def _say(self, message: Heard | Crowded | None) -> None:
         self._said += 1
         self._get(self._mailbox.put.remote(self._number, message))

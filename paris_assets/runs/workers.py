@@ -18,7 +18,7 @@ from paris_assets.dag.io_manager import Listener
 from paris_assets.errors import UserError
 from paris_assets.planning.waves import Task
 from paris_assets.runs.execution import Executor
-from paris_assets.runs.host import Died, Heard, Host, Message, Needs, Started
+from paris_assets.runs.host import Crowded, Died, Heard, Host, Message, Needs, Started
 from paris_assets.runs.task_report import TaskReport
 
 PATIENCE_S, SAID_AFTER_S = 10.0, 120.0
@@ -114,13 +114,15 @@ class Workers:
         waited = time.monotonic() - min((worker.since for worker in coming), default=time.monotonic())
         if waited < PATIENCE_S:
             return
-        idle = [worker for worker in self._pool if worker.ready and worker.job is None]
-        for worker in idle:
-            self._pool.remove(worker)
-            self._host.stop(worker.place)
+        self._stop_idle()
         if waited >= SAID_AFTER_S and not self._told and not any(worker.job for worker in self._pool):
             self._told = True
             self._say(f"waiting for a worker: nothing has {coming[0].needs} free (Ctrl-C to give up)")
+
+    def _stop_idle(self) -> None:
+        for worker in [worker for worker in self._pool if worker.ready and worker.job is None]:
+            self._pool.remove(worker)
+            self._host.stop(worker.place)
 
     def _take(self, worker: _Worker, message: Message) -> TaskReport | None:
         """Act on what a worker says; the report of a task that has ended with it."""
@@ -129,6 +131,8 @@ class Workers:
                 worker.ready, self._false_starts = True, 0
             case Heard():
                 self._listener(message.asset, message.shard, message.event)
+            case Crowded():
+                self._stop_idle()
             case Died():
                 self._pool.remove(worker)
                 return self._after_death(worker, message)

@@ -8,16 +8,16 @@ that lie further apart than that; the fewer, the more cells a vector meets.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from paris_assets.compiled import cores
+from paris_assets.compute import Compute
 from paris_assets.vectors.half_precision import GOOD, faults
 from paris_assets.vectors.lloyd import k_means_of_rows
 from paris_assets.vectors.pairs import DIRECTIONS
-from paris_assets.vectors.rows import Rows, Some, UnitHalves
+from paris_assets.vectors.rows import Some, UnitHalves
 
 ALL_MEET = 1 << 15
 """Vectors of which all pairs are met: cells would save little."""
@@ -28,7 +28,17 @@ BLOCK = 1 << 12
 Sides = tuple[np.ndarray, np.ndarray]
 
 
-def neighbourhoods(vectors: np.ndarray, probes: int, cells: int | None = None) -> Iterator[Sides]:
+class Centroids(NamedTuple):
+    """(K, D) float32 centroids, half their squared lengths (K,), and how many are told of each vector."""
+
+    vectors: np.ndarray
+    half: np.ndarray
+    count: int
+
+
+def neighbourhoods(
+    vectors: np.ndarray, probes: int, cells: int | None = None, compute: Compute | None = None
+) -> Iterator[Sides]:
     """Positions (left, right) for each cell: who has it among the nearest `probes`, and who lies in it; ascending.
 
     A pair is met at most four times. Equal vectors in the same order give the same cells on any number of cores.
@@ -37,8 +47,9 @@ def neighbourhoods(vectors: np.ndarray, probes: int, cells: int | None = None) -
         vectors: (N, D) float16, not normalised, which may lie in a file; rows of zeros are near to nothing.
         probes: at least 1.
         cells: by default a single one of few vectors; else so many that placing vectors costs what comparing them does.
+        compute: who places them; by default the threads of this process.
     """
-    there, nearest, _ = placed(vectors, probes, probes, cells)
+    there, nearest, _ = placed(vectors, probes, probes, cells, compute)
     if not len(there):
         return
     for at, left in zip(*_by_value(nearest.ravel()), strict=True):
@@ -47,7 +58,7 @@ def neighbourhoods(vectors: np.ndarray, probes: int, cells: int | None = None) -
 
 
 def placed(
-    vectors: np.ndarray, count: int, probes: int, cells: int | None = None
+    vectors: np.ndarray, count: int, probes: int, cells: int | None = None, compute: Compute | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(M,) positions of the vectors that can be near any, (M, count) int32 cells nearest to each, (K, D) centroids.
 
@@ -64,7 +75,7 @@ def placed(
     rows = Some(UnitHalves(vectors, [vectors.shape[1]]), there)
     sample = np.linspace(0, len(there) - 1, min(len(there), FITTED * cells)).astype(np.int64)
     centroids = k_means_of_rows(Some(rows, sample), cells, None, ITERATIONS, 1, [0])
-    return there, _nearest(rows, centroids, min(count, cells)), centroids
+    return there, _nearest(vectors, there, centroids, min(count, cells), compute or Compute()), centroids
 
 
 def _faults(vectors: np.ndarray) -> np.ndarray:
@@ -73,20 +84,24 @@ def _faults(vectors: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.uint8), *(faults(np.asarray(block), ends) for block in blocks)])
 
 
-def _nearest(rows: Rows, centroids: np.ndarray, count: int) -> np.ndarray:
-    """(N, count) int32 nearest centroids, the nearest of all first."""
-    found, half = np.empty((rows.shape[0], count), np.int32), np.einsum("kd,kd->k", centroids, centroids) / 2
-
-    def place(start: int) -> None:
-        block = np.arange(start, min(start + BLOCK, rows.shape[0]))
-        apart = half - rows.take(block) @ centroids.T
-        near = np.argpartition(apart, count - 1, axis=1)[:, :count] if count < len(centroids) else np.argsort(apart)
-        order = np.argsort(np.take_along_axis(apart, near, axis=1), axis=1, kind="stable")
-        found[block] = np.take_along_axis(near, order, axis=1)
-
-    with threadpool_limits(1), ThreadPoolExecutor(cores(), thread_name_prefix="cells") as threads:
-        list(threads.map(place, range(0, rows.shape[0], BLOCK)))
+def _nearest(vectors: np.ndarray, there: np.ndarray, centroids: np.ndarray, count: int, compute: Compute) -> np.ndarray:
+    """(M, count) int32 nearest centroids of the vectors at M positions, the nearest of all first."""
+    shared = Centroids(centroids, np.einsum("kd,kd->k", centroids, centroids) / 2, count)
+    starts = range(0, len(there), BLOCK)
+    blocks = (np.array(vectors[there[start : start + BLOCK]]) for start in starts)
+    found = np.empty((len(there), count), np.int32)
+    with threadpool_limits(1):
+        for start, near in zip(starts, compute.map(_placed_block, blocks, shared), strict=True):
+            found[start : start + BLOCK] = near
     return found
+
+
+def _placed_block(centroids: Centroids, block: np.ndarray) -> np.ndarray:
+    rows, count = UnitHalves(block, [block.shape[1]]), centroids.count
+    apart = centroids.half - rows.take(np.arange(len(block))) @ centroids.vectors.T
+    near = np.argpartition(apart, count - 1, axis=1)[:, :count] if count < apart.shape[1] else np.argsort(apart)
+    order = np.argsort(np.take_along_axis(apart, near, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(near, order, axis=1).astype(np.int32)
 
 
 def _by_value(values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,27 @@ from paris_assets.vectors.cosine import SLACK, cosines_of_pairs, unit_rows
 DIRECTIONS = 64
 SAMPLE = 1 << 13  # vectors that the directions are found from; any choice gives the same pairs
 ROWS, COLUMNS = 1 << 9, 1 << 11  # compared at a time: a block stays in the cache
+TILE = 1 << 13  # rows on either side of a part of the work
 CROWDED = 1 / 400  # share of a block from which on a product of whole vectors is faster than one by one
+
+
+class Tile(NamedTuple):
+    """Vectors some of which meet others: a part of the work that needs nothing else.
+
+    Attributes:
+        places: (n,) ascending positions among all vectors.
+        close: these n vectors alone, in memory.
+        left, right: positions in `places`, each distinct on its side.
+    """
+
+    places: np.ndarray
+    close: ClosePairs
+    left: np.ndarray
+    right: np.ndarray
+
+    def candidates(self) -> Iterator[np.ndarray]:
+        """Blocks of (P, 2) positions in `places` that may be close, the smaller one first; some more than once."""
+        return self.close.among([(self.left, self.right)])
 
 
 class ClosePairs:
@@ -29,11 +49,18 @@ class ClosePairs:
         vectors: half or single precision, not normalised; rows of zeros are near to nothing.
         least: smallest cosine, above 0.
         scratch: file for the bounds, 260 bytes a vector, by its path or open to write and read; None: in memory.
+        bounds: those of these vectors, where they are known.
     """
 
-    def __init__(self, vectors: np.ndarray, least: float, scratch: Path | IO[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        least: float,
+        scratch: Path | IO[bytes] | None = None,
+        bounds: np.ndarray | None = None,
+    ) -> None:
         self._vectors, self._least = vectors, least
-        self._bounds = _bounds(vectors, _directions(vectors), scratch)
+        self._bounds = _bounds(vectors, _directions(vectors), scratch) if bounds is None else bounds
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks of (P, 2) int64 positions, the smaller one first, each close pair once."""
@@ -47,6 +74,23 @@ class ClosePairs:
             left = np.arange(start, min(start + ROWS, count))
             for pairs, _ in self._hopeful(left, np.arange(start, count)):
                 yield pairs[pairs[:, 0] < pairs[:, 1]]
+
+    def tiles(self, sides: Iterable[tuple[np.ndarray, np.ndarray]] | None = None) -> Iterator[Tile]:
+        """The work of ``among`` in parts, of at most twice ``TILE`` vectors each.
+
+        Args:
+            sides: ascending positions; by default all vectors meet all.
+        """
+        every = np.arange(len(self._vectors))
+        for left, right in [(every, every)] if sides is None else sides:
+            for row in range(0, len(left), TILE):
+                for column in range(row if left is right else 0, len(right), TILE):
+                    yield self._tile(left[row : row + TILE], right[column : column + TILE])
+
+    def _tile(self, left: np.ndarray, right: np.ndarray) -> Tile:
+        places = np.union1d(left, right)
+        close = ClosePairs(np.array(self._vectors[places]), self._least, bounds=np.array(self._bounds[places]))
+        return Tile(places, close, np.searchsorted(places, left), np.searchsorted(places, right))
 
     def among(self, sides: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
         """As ``candidates``, of the pairs of one on the left and one on the right: some of them more than once.

@@ -19,12 +19,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from paris_assets.clusters.fitting import fitted
+from paris_assets.compute import Compute
 from paris_assets.config import CopyDuplicates, Curation, Duplicates
 from paris_assets.curation.groups import grouped
 from paris_assets.curation.reported import reported
@@ -95,40 +97,39 @@ def _vectors(rng: np.random.Generator, centres: np.ndarray, count: int) -> np.nd
     return (centres[rng.integers(0, CENTRES, count)] + np.float32(1.2) * noise).astype(np.float16)
 
 
-def duplicates(tables: Callable[[str], Shards], copies: Shards | None = None) -> Output:
+def duplicates(tables: Callable[[str], Shards], compute: Compute, copies: Shards | None = None) -> Output:
     """`duplicate_groups`."""
     rows, images = tables("source_rows"), tables("raw_images")
     signals, verdicts = tables("image_signals"), tables("filtered_images")
     settings = Duplicates(copies=CopyDuplicates(min_contrast=0))
-    return grouped(rows, images, signals, verdicts, None, copies, settings)
+    return grouped(rows, images, signals, verdicts, None, copies, settings, compute)
 
 
-def copies(tables: Callable[[str], Shards]) -> Output:
+def copies(tables: Callable[[str], Shards], compute: Compute) -> Output:
     """`duplicate_groups` of a profile with a `copy_embedder`."""
-    return duplicates(tables, tables("copy_embeddings"))
+    return duplicates(tables, compute, tables("copy_embeddings"))
 
 
-def clusters(tables: Callable[[str], Shards]) -> Output:
-    """`cluster_model` as the profile `paris` fits it, with two starts."""
+def clusters(tables: Callable[[str], Shards], _: Compute) -> Output:
+    """`cluster_model` as the profile `paris` fits it, with two starts; it is not spread."""
     return fitted(tables("image_embeddings"), None, Clusters(k=8, restarts=2), 0)
 
 
-def report(tables: Callable[[str], Shards]) -> Output:
+def report(tables: Callable[[str], Shards], compute: Compute) -> Output:
     """`curation_report`, with one picture on either side of each bound."""
     rules = [{"name": name, "column": name, "min": 0.01} for name in DECODED]
     settings = Curation.model_validate({"signal_rules": rules, "score_rules": [], "report_pictures": 1})
     source, ledger, signals, verdicts = map(tables, ("source_rows", "raw_images", "image_signals", "filtered_images"))
 
-    def of(shard: str) -> pl.LazyFrame:
-        return judged(Measured(source[shard], ledger[shard], signals[shard], None), verdicts[shard])
+    def of(shard: str) -> Callable[[], pl.LazyFrame]:
+        return partial(judged, Measured(source[shard], ledger[shard], signals[shard], None), verdicts[shard])
 
     nobody = DUPLICATE_GROUPS.frame().lazy()
-    return reported(
-        (of(shard) for shard in ledger.keys), nobody, None, [], lambda _: picture(0), settings, Duplicates()
-    )
+    shards = (of(shard) for shard in ledger.keys)
+    return reported(shards, nobody, None, [], lambda _: picture(0), settings, Duplicates(), compute)
 
 
-STEPS: dict[str, Callable[[Callable[[str], Shards]], Output]] = {
+STEPS: dict[str, Callable[[Callable[[str], Shards], Compute], Output]] = {
     "duplicates": duplicates,
     "copies": copies,
     "clusters": clusters,
@@ -156,8 +157,8 @@ def watched() -> Iterator[dict[str, float]]:
         thread.join()
 
 
-def measure(step: str, folder: Path) -> None:
-    """Print the figures of one step as JSON."""
+def tables_of(folder: Path) -> Callable[[str], Shards]:
+    """The tables in a folder, by name."""
 
     def tables(name: str) -> Shards:
         keys = sorted(path.stem for path in (folder / name).iterdir())
@@ -165,13 +166,23 @@ def measure(step: str, folder: Path) -> None:
             keys, lambda some: pl.scan_parquet([folder / name / f"{key}.parquet" for key in some], glob=False)
         )
 
+    return tables
+
+
+def made_by(step: str, folder: Path, compute: Compute) -> Iterator[pl.DataFrame]:
+    """The rows of a step's table."""
+    output = STEPS[step](tables_of(folder), compute)
+    output.scratch = folder
+    yield from output.rows(None) if callable(output.rows) else output.rows
+
+
+def measure(step: str, folder: Path, compute: Compute) -> None:
+    """Print the figures of one step as JSON."""
+
     start, spent = time.perf_counter(), time.process_time()
     with watched() as peaks:
-        output = STEPS[step](tables)
-        output.scratch = folder
-        rows = output.rows(None) if callable(output.rows) else output.rows
         writer = TableWriter(folder / "made.parquet", slice_by="shard" if step in SLICED else None)
-        for chunk in rows:
+        for chunk in made_by(step, folder, compute):
             writer.write(chunk)
         made = writer.finish([], lambda _: {}).rows
     spent = time.process_time() - spent
@@ -187,7 +198,7 @@ def main() -> None:
     parser.add_argument("--one", type=Path)
     given = parser.parse_args()
     if given.one:
-        measure(given.step[0], given.one)
+        measure(given.step[0], given.one, Compute())
         return
     head = f"{'step':12}{'rows':>12}{'shards':>8}{'s':>9}{'core s':>9}{'rows/core s':>13}"
     print(f"{head}{'anonymous MB':>14}{'peak MB':>9}")

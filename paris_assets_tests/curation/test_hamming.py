@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paris_assets.compute import Compute
 from paris_assets.curation import hamming
 from paris_assets.curation.hamming import Chunk, choose_chunks, close_pairs
 from paris_assets_tests.curation.numpy_pairs import Block, every_pair, indexed_pairs
@@ -111,9 +112,8 @@ def test_clumps_equal_numpy_in_bounded_blocks_in_an_order_that_cores_do_not_chan
     blocks = list(close_pairs(hashes, 8))
     assert sum(len(block[0]) for block in blocks) > 100_000
     assert same(blocks, every_pair(hashes, 8))
-    monkeypatch.setattr(hamming, "cores", lambda: 5)
     monkeypatch.setattr(hamming, "BLOCK_PAIRS", 1000)
-    small = list(close_pairs(hashes, 8))
+    small = list(close_pairs(hashes, 8, Compute(5)))
     assert max(len(block[0]) for block in small) == 1000
     for part, again in zip(zip(*blocks, strict=True), zip(*small, strict=True), strict=True):
         assert np.array_equal(np.concatenate(part), np.concatenate(again))

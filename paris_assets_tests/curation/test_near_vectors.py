@@ -19,6 +19,7 @@ from paris_assets.curation.decided import SCHEMA
 from paris_assets.curation.near_vectors import Groups, NearVectors, Vectors
 from paris_assets.errors import BrokenInvariant
 from paris_assets.vectors.cosine import cosines
+from paris_assets.vectors.pairs import ClosePairs
 from paris_assets_tests.curation.found import duplicates
 from paris_assets_tests.curation.test_duplicates import flipped, groups, rows
 
@@ -118,13 +119,13 @@ def test_the_ties_of_a_crowd_are_few(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """3,000 equal vectors are 4.5 million pairs."""
     names = pl.Series([f"{number:04}" for number in range(3000)])
     crowd = NearVectors(names, near([frame(names.to_list(), np.tile(turned(10), (3000, 1)))]), tmp_path)
-    computed, close = [], NearVectors.close
+    computed, close = [], ClosePairs.close
 
-    def counted(self: NearVectors, pairs: np.ndarray) -> np.ndarray:
+    def counted(self: ClosePairs, pairs: np.ndarray) -> np.ndarray:
         computed.append(len(pairs))
         return close(self, pairs)
 
-    monkeypatch.setattr(NearVectors, "close", counted)
+    monkeypatch.setattr(ClosePairs, "close", counted)
     ties = crowd.ties()
     assert sum(computed) < 3 * 3000
     assert set(ties.ravel()) == set(range(3000))

@@ -81,7 +81,13 @@ def made(folder: Path) -> tuple[pl.DataFrame, str]:
     folder.mkdir(exist_ok=True)
     counts = {"filtered_images": {"in": 60, "out": 20, "rejects": {"short_side": 30, "best": 10}}}
     output = reported(
-        [images().lazy()], groups().lazy(), QUANTILES, with_words(account(counts)), picture, SETTINGS, Duplicates()
+        [lambda: images().lazy()],
+        groups().lazy(),
+        QUANTILES,
+        with_words(account(counts)),
+        picture,
+        SETTINGS,
+        Duplicates(),
     )
     output.scratch = folder
     (rows,) = list(output.rows)  # type: ignore[arg-type]
@@ -126,7 +132,7 @@ def test_a_window_has_two_bounds_and_a_share_of_nothing_none() -> None:
 def test_a_rule_on_yes_or_no_is_a_bound_as_others(column: str, outside: int, tmp_path: Path) -> None:
     settings = Curation(signal_rules=[Rule(name="rule", column=column, max=0)])
     seen = images().with_columns(declared_generated=pl.col("source_row") % 3 == 0)
-    output = reported([seen.lazy()], groups().lazy(), None, [], picture, settings, Duplicates())
+    output = reported([seen.lazy], groups().lazy(), None, [], picture, settings, Duplicates())
     output.scratch = tmp_path
     (rows,) = list(output.rows)  # type: ignore[arg-type]
     assert rows.select("rule", "known", "outside").rows() == [("rule", 60, outside)]

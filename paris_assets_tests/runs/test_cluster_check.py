@@ -15,8 +15,9 @@ from paris_assets.errors import UsageError
 from paris_assets.profiles import load_profile
 from paris_assets.runs.cluster import Node
 from paris_assets.runs.cluster_check import checked_setup, resolved_there
-from paris_assets.runs.node import Found, Version
+from paris_assets.runs.node import Found
 from paris_assets.runs.postgres import POSTGRES
+from paris_assets.runs.version import Version
 
 NODES = [Node("a", "10.0.0.1", 4, 0, 8.0), Node("b", "10.0.0.2", 2, 0, 8.0)]
 

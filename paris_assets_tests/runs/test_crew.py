@@ -19,9 +19,9 @@ from paris_assets.profiles import load_profile
 from paris_assets.runs import workers
 from paris_assets.runs.actors import asset_needs
 from paris_assets.runs.cluster import Cluster, Node, cause
-from paris_assets.runs.host import Died, Heard, Message, Needs, Started
-from paris_assets.runs.node import version_here
+from paris_assets.runs.host import Crowded, Died, Heard, Message, Needs, Started
 from paris_assets.runs.task_report import TaskReport
+from paris_assets.runs.version import version_here
 from paris_assets.runs.workers import NoWorker, Workers
 
 CPU, GPU = Needs(), Needs(gpus=1.0)
@@ -175,6 +175,21 @@ def test_idle_workers_make_room_for_those_that_need_something_else(monkeypatch: 
     reports = list(crew(host).run(tasks(2, "fetched", "seen")))
     assert len(reports) == 2
     assert set(host.started) == {CPU, GPU}
+
+
+def test_idle_workers_make_room_for_the_parts_of_a_step() -> None:
+    host = FakeHost(room={CPU: 5, GPU: 1})
+    some = crew(host)
+    list(some.run(tasks(4, "fetched")))
+    assert len(host.alive) == 4
+
+    def wait(places: list[Any]) -> Iterable[tuple[Any, Message]]:
+        yield places[0], Crowded()
+        yield from FakeHost.wait(host, places)
+
+    host.wait = wait
+    assert len(list(some.run(tasks(1, "counted")))) == 1
+    assert [place for place, _ in host.done[-1:]] == list(host.alive), "all but the one at work"
 
 
 def test_who_waits_for_a_worker_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from paris_assets.compute import Compute
 from paris_assets.vectors import cells
 from paris_assets.vectors.cells import neighbourhoods
 from paris_assets.vectors.pairs import ClosePairs
@@ -67,8 +68,7 @@ def test_every_vector_lies_in_one_cell_and_is_met_by_its_probes_on_any_number_of
     for left, right in found:
         assert (np.diff(left) > 0).all()
         assert set(right.tolist()) <= set(left.tolist())
-    monkeypatch.setattr(cells, "cores", lambda: 3)
-    again = list(neighbourhoods(vectors, 3))
+    again = list(neighbourhoods(vectors, 3, compute=Compute(3)))
     assert all(
         np.array_equal(a, b) for pair, same in zip(found, again, strict=True) for a, b in zip(pair, same, strict=True)
     )

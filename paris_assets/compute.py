@@ -1,0 +1,242 @@
+"""Work in parts, whose results come in the order of the parts: who does them is up to the environment.
+
+Threads of this process do parts and, where there are any, other processes, those of a cluster. A part depends on itself
+and on what all parts share, so that its result does not tell who did it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from paris_assets.compiled import cores
+
+Shared = TypeVar("Shared")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+AHEAD = 16
+"""Parts under way beyond one for each who works, so that nobody waits for the next; fewer where few work."""
+ALONE_S = 5.0
+"""So long this process has worked on parts before it asks others, which take as long to come up."""
+LOOK_S = 0.5
+"""A step that takes less is not spread; nor is longer waited without a look."""
+LOST = 3
+"""Parts that a place elsewhere may lose, one after the other, before it is given no more."""
+
+
+class Lost(Exception):
+    """A part was not done where it was sent, and has to be done here."""
+
+
+class Elsewhere(Protocol):
+    """Other processes that do parts."""
+
+    def places(self) -> int:
+        """How many they do at once."""
+        ...
+
+    def share(self, shared: Any) -> Any:
+        """Bring what all parts share to where processes find it: what `do` is given for it."""
+        ...
+
+    def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
+        """The result of a part; called by as many threads as there are places.
+
+        Args:
+            done: whether this process has done it meanwhile, and anything may be returned.
+
+        Raises:
+            Lost: nobody did it.
+            Exception: what the function raised.
+        """
+        ...
+
+
+@dataclass(eq=False)
+class _Begun:
+    """A part on its way.
+
+    Attributes:
+        taken: whether anybody does it; `here`: whether a thread of this process does; `lost`: whether only these may.
+    """
+
+    part: Any
+    taken: bool = False
+    here: bool = False
+    lost: bool = False
+    done: bool = False
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Compute:
+    """Who does the parts of a step.
+
+    Args:
+        threads: of this process; None: one for each core.
+        elsewhere: other processes, which are asked once parts have taken some seconds.
+        alone_s: so many.
+    """
+
+    def __init__(
+        self, threads: int | None = None, elsewhere: Elsewhere | None = None, alone_s: float = ALONE_S
+    ) -> None:
+        self._threads, self._elsewhere, self._alone_s = threads, elsewhere, alone_s
+        self._worked_s = 0.0
+
+    def cores(self) -> int:
+        """How many parts are done at once: for who chooses how many there are."""
+        return self._here() + (self._elsewhere.places() if self._elsewhere else 0)
+
+    def map(
+        self,
+        function: Callable[[Shared, Part], Result],
+        parts: Iterable[Part],
+        shared: Shared,
+        threads: int | None = None,
+    ) -> Iterator[Result]:
+        """What a function gives for each part, in the order of the parts; few are in memory that nobody works on.
+
+        Args:
+            function: of what is shared and a part, on one core; at the top of a module, where processes find it.
+            parts: plain data, arrays and lazy frames, as is what they share. None of it is changed.
+            threads: at most so many of this process, for a function that uses all of its cores.
+
+        Raises:
+            Exception: that of the first part for which the function raised one.
+        """
+        work = _Work(function, shared)
+        work.start(work.here, min(self._here(), threads or self._here()))
+        try:
+            yield from self._results(work, iter(parts))
+        finally:
+            work.close()
+
+    def _here(self) -> int:
+        return self._threads or cores()
+
+    def _results(self, work: _Work, parts: Iterator[Any]) -> Iterator[Any]:
+        since, helpers = time.monotonic(), self._elsewhere
+        try:
+            while work.begin(parts):
+                done, spent = work.first_is_done(LOOK_S), time.monotonic() - since
+                if helpers is not None and spent >= LOOK_S and self._worked_s + spent >= self._alone_s:
+                    work.spread(helpers)
+                    helpers = None
+                if done:
+                    yield work.first()
+        finally:
+            self._worked_s += time.monotonic() - since
+
+
+class _Work:
+    """The parts under way of one `map`, and the threads that do them or wait for others who do."""
+
+    def __init__(self, function: Callable[..., Any], shared: Any) -> None:
+        self._function, self._shared = function, shared
+        self._begun: deque[_Begun] = deque()
+        self._threads: list[threading.Thread] = []
+        self._changed, self._awaited, self._over = threading.Condition(), False, False
+
+    def start(self, work: Callable[[], None], count: int) -> None:
+        """Start threads."""
+        new = [threading.Thread(target=work, name="part", daemon=True) for _ in range(count)]
+        self._threads += new
+        for thread in new:
+            thread.start()
+
+    def spread(self, elsewhere: Elsewhere) -> None:
+        """Have parts done elsewhere as well."""
+        places = elsewhere.places()
+        if places:
+            self.start(partial(self._there, elsewhere, elsewhere.share(self._shared)), places)
+
+    def begin(self, parts: Iterator[Any]) -> bool:
+        """Begin as many parts as there is room for; whether any is under way."""
+        most = len(self._threads) + min(len(self._threads), AHEAD)
+        while len(self._begun) < most:
+            try:
+                begun = _Begun(next(parts))
+            except StopIteration:
+                break
+            with self._changed:
+                self._begun.append(begun)
+                self._changed.notify_all()
+        return bool(self._begun)
+
+    def first_is_done(self, timeout_s: float) -> bool:
+        """Wait for the first part under way, which from then on may be done twice."""
+        with self._changed:
+            self._awaited = True
+            self._changed.notify_all()
+            done = self._changed.wait_for(lambda: self._begun[0].done, timeout_s)
+            self._awaited = False
+            return done
+
+    def first(self) -> Any:
+        """The result of the first part under way, which is done."""
+        with self._changed:
+            begun = self._begun.popleft()
+        if begun.error is not None:
+            raise begun.error
+        return begun.result
+
+    def close(self) -> None:
+        """Begin nothing more, and wait for what is being done here."""
+        with self._changed:
+            self._over = True
+            self._begun.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def here(self) -> None:
+        """Do parts, one after the other."""
+        while (begun := self._next(here=True)) is not None:
+            self._do(begun, partial(self._function, self._shared, begun.part))
+
+    def _there(self, elsewhere: Elsewhere, shared: Any) -> None:
+        lost = 0
+        while lost < LOST and (begun := self._next(here=False)) is not None:
+            done = partial(self._is_done, begun)
+            found = self._do(begun, partial(elsewhere.do, self._function, shared, begun.part, done))
+            lost = 0 if found else lost + 1
+
+    def _is_done(self, begun: _Begun) -> bool:
+        return begun.done or self._over
+
+    def _do(self, begun: _Begun, work: Callable[[], Any]) -> bool:
+        """Whether there is a result now, or an error in its place."""
+        result, error = None, None
+        try:
+            result = work()
+        except Lost:
+            with self._changed:
+                begun.taken, begun.lost = begun.here, True
+                self._changed.notify_all()
+            return False
+        except BaseException as raised:
+            error = raised
+        with self._changed:
+            if not begun.done:
+                begun.result, begun.error, begun.done = result, error, True
+            self._changed.notify_all()
+        return True
+
+    def _next(self, here: bool) -> _Begun | None:
+        with self._changed:
+            while not self._over:
+                for begun in self._begun:
+                    # What is waited for is done here, too, where there is nothing else to do: it may lie on a node that
+                    # is slow, lost, or has no room for it.
+                    late = here and self._awaited and begun is self._begun[0] and not begun.here and not begun.done
+                    if late or (not begun.taken and (here or not begun.lost)):
+                        begun.taken, begun.here = True, begun.here or here
+                        return begun
+                self._changed.wait()
+        return None

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from paris_assets import compute
+from paris_assets.compute import AHEAD, LOST, Compute, Lost
+from paris_assets_tests.fixtures.elsewhere import Pickling
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "LOOK_S", 0.001)
+
+
+def times(factor: int, part: int) -> int:
+    time.sleep(0.001 * (part % 3))
+    return factor * part
+
+
+def refuses(bad: set[int], part: int) -> int:
+    if part in bad:
+        raise ValueError(f"part {part}: what is in it is no number")
+    return part
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_results_come_in_the_order_of_the_parts(threads: int) -> None:
+    assert list(Compute(threads).map(times, range(50), 7)) == [7 * part for part in range(50)]
+    assert list(Compute(threads).map(times, [], 7)) == []
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.3, 1.0])
+def test_they_do_so_whoever_does_them_and_whoever_is_lost(lost: float) -> None:
+    others = Pickling(4, lost)
+    found = list(Compute(1, others, alone_s=0).map(times, range(150), 7))
+    assert found == [7 * part for part in range(150)]
+    assert others.shares == 1
+    assert (others.did > 0) == (lost < 1)
+
+
+def test_a_place_that_loses_all_is_given_no_more() -> None:
+    asked: list[int] = []
+
+    class Broken(Pickling):
+        def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
+            asked.append(part)
+            raise Lost
+
+    assert list(Compute(1, Broken(2), alone_s=0).map(times, range(100), 1)) == [*range(100)]
+    assert len(asked) <= 2 * LOST
+
+
+@pytest.mark.parametrize("others", [None, Pickling(3)], ids=["here", "elsewhere"])
+def test_the_error_is_that_of_the_first_part_that_has_one(others: Pickling | None) -> None:
+    results = Compute(2, others, alone_s=0).map(refuses, range(100), {41, 30, 77})
+    assert [next(results) for _ in range(30)] == [*range(30)]
+    with pytest.raises(ValueError, match=r"^part 30: what is in it is no number$"):
+        next(results)
+
+
+def test_what_hangs_elsewhere_is_done_here() -> None:
+    """As on a node without room, whose tasks wait for the cores of the very process that waits for them."""
+    given_up = []
+
+    class Hanging(Pickling):
+        def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
+            while not done():
+                time.sleep(0.001)
+            given_up.append(part)
+
+    assert list(Compute(1, Hanging(2), alone_s=0).map(times, range(60), 3)) == [3 * part for part in range(60)]
+    assert given_up
+
+
+def test_few_parts_and_results_are_in_memory() -> None:
+    begun: list[int] = []
+
+    def parts() -> Iterator[int]:
+        for part in range(500):
+            begun.append(part)
+            yield part
+
+    for threads, others, most in ((2, None, 4), (40, None, 40 + AHEAD), (1, Pickling(3), 8)):
+        begun.clear()
+        for at, _ in enumerate(Compute(threads, others, alone_s=0).map(times, parts(), 1)):
+            assert len(begun) - at <= most
+
+
+def test_small_steps_are_not_spread() -> None:
+    others = Pickling()
+    assert len(list(Compute(2, others, alone_s=60).map(times, range(50), 1))) == 50
+    assert others.shares == 0
+
+
+def test_the_time_alone_is_that_of_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = Pickling()
+    both = Compute(1, others, alone_s=0.05)
+    for _ in range(40):
+        list(both.map(times, range(6), 1))
+    assert others.shares > 0
+    monkeypatch.setattr(compute, "LOOK_S", 60.0)
+    shares = others.shares
+    list(both.map(times, range(6), 1))
+    assert others.shares == shares, "a step that is over in no time"
+
+
+def test_no_thread_is_left_when_results_are_no_longer_wanted() -> None:
+    results = Compute(3, Pickling(), alone_s=0).map(times, range(1000), 1)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    assert any(thread.name == "part" for thread in threading.enumerate())
+    results.close()  # type: ignore[attr-defined]
+    assert not any(thread.name == "part" for thread in threading.enumerate())
+
+
+def test_cores_are_those_of_all() -> None:
+    assert Compute(3).cores() == 3
+    assert Compute(3, Pickling(5)).cores() == 8
+    assert Compute().cores() >= 1
+
+
+def test_threads_may_be_limited_for_what_uses_all_cores() -> None:
+    at_once, most = [0], [0]
+    lock = threading.Lock()
+
+    def count(_: None, part: int) -> None:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.002)
+        with lock:
+            at_once[0] -= 1
+
+    list(Compute(4).map(count, range(20), None, threads=1))
+    assert most == [1]
