@@ -112,10 +112,12 @@ def nodes() -> Iterator[RayCluster]:
 
 
 @pytest.fixture(scope="module")
-def cluster(nodes: RayCluster) -> Iterator[Cluster]:
-    with connected(nodes.address) as found:
-        assert found is not None
-        yield found
+def cluster(nodes: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))  # nodes look into the folder of the command, too
+        with connected(nodes.address) as found:
+            assert found is not None
+            yield found
 
 
 @pytest.fixture(scope="module")

@@ -305,9 +305,8 @@ def test_training_goes_on_from_weights_of_which_new_stages_change_nothing_yet(tm
     save_file({**kept, "cast.head.weight": torch.zeros(1)}, tmp_path / "former.safetensors")
     begun = train_watermark.begun(tmp_path / "former.safetensors").eval()
     pixels = torch.from_numpy(random().integers(0, 256, (1, 3, 64, 64))).float()
-    for layer in (former.near, former.wider):
-        torch.nn.init.zeros_(layer.weight)
-        torch.nn.init.zeros_(layer.bias)
+    for weight in (*former.near.parameters(), *former.wider.parameters()):
+        torch.nn.init.zeros_(weight)
     with torch.no_grad():
         torch.testing.assert_close(begun.seen(pixels)[0], former.seen(pixels)[0])
         begun.near.weight += 1
@@ -319,11 +318,12 @@ def test_training_goes_on_from_weights_of_which_new_stages_change_nothing_yet(tm
 
 def test_a_part_that_was_trained_before_moves_less() -> None:
     torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
-    before = [layer.weight.detach().clone() for layer in network]  # type: ignore[union-attr]
+    layers = [torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)]
+    before = [layer.weight.detach().clone() for layer in layers]
     rows = iter([(torch.randn(8, 4),) for _ in range(4)])
-    train.fitted(network, "trial", rows, lambda net, x: net(x).square().mean(), 4, slow=network[0])
-    moved = [float((layer.weight - old).abs().mean()) for layer, old in zip(network, before, strict=True)]
+    network = torch.nn.Sequential(*layers)
+    train.fitted(network, "trial", rows, lambda net, x: net(x).square().mean(), 4, slow=layers[0])
+    moved = [float((layer.weight - old).abs().mean()) for layer, old in zip(layers, before, strict=True)]
     assert 0 < moved[0] < 0.5 * moved[1]
 
 

@@ -68,9 +68,8 @@ def begun(weights: Path | None = None) -> WatermarkNetwork:
     """
     network = WatermarkNetwork()
     network.shapes = pretrained()
-    for unheard in (network.near, network.wider):
-        nn.init.zeros_(unheard.weight)
-        nn.init.zeros_(unheard.bias)
+    for unheard in (*network.near.parameters(), *network.wider.parameters()):
+        nn.init.zeros_(unheard)
     if weights is not None:
         known = {
             name.removeprefix(PREFIX): each for name, each in load_file(weights).items() if name.startswith(PREFIX)
