@@ -5,7 +5,6 @@ Compiled code is kept beside the module, or in numba's own folder of the user wh
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -50,11 +49,6 @@ def _typed_ones(_: Any, value: Any) -> Any:
         return builder.ctpop(values[0])
 
     return value(value), code
-
-
-def cores() -> int:
-    """How many cores this process may use: threads that are worth starting for code without the GIL."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # How many bits of a whole number are ones; numba has no np.bitwise_count.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from paris_assets.compiled import cores
+from paris_assets.process import cores
 
 Shared = TypeVar("Shared")
 Part = TypeVar("Part")

@@ -21,6 +21,11 @@ _MALLOPT = {
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", **{name: str(value) for name, (_, value) in _MALLOPT.items()}}
 
 
+def cores() -> int:
+    """How many cores this process may use: threads that are worth starting for code without the GIL."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def child_environment() -> dict[str, str]:
     """Variables for a process started from here; those that the user has set are left out."""
     return {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}

@@ -312,6 +312,7 @@ INTERNAL = {
     "ConnectionFailed": "becomes the reason of an image's row",
     "Failure": "becomes the reason of an image's row",
     "NotNow": "becomes what a sensor says when it skips",
+    "Lost": "a part of a step, which this process then does itself",
     "OtherBytes": "asked again by the object store, which then raises a StorageError",
     "TornTar": "becomes a finding of `paris verify`",
     "TornMds": "becomes a finding of `paris verify`",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 from paris_assets.config import Signals
 from paris_assets.images.decode import Undecodable, decode_rgb
 from paris_assets.images.file import ImageFile
+from paris_assets.process import cores
 from paris_assets.settings.import_path import OWN_ERRORS, SHIPPED, in_words
 from paris_assets.signals.signal import Caller, DataType, Signal, SignalError, Values, caller, load_signals
 from paris_assets.spent import CLOCK, DECODING
@@ -88,11 +88,6 @@ def measure(images: Iterable[tuple[str, bytes]], settings: Signals) -> Iterator[
         yield _frame(found, signals)
     if empty:
         yield pl.DataFrame(schema=signal_schema(settings))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _measured_batches(images: Iterable[tuple[str, bytes]], signals: Sequence[Signal], threads: int) -> Iterator[_Batch]:

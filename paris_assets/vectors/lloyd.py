@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from paris_assets.compiled import cores
+from paris_assets.process import cores
 from paris_assets.vectors.bounds import SLACK, half_gaps, loosened, move_rows, nearest_two, own_distances
 from paris_assets.vectors.rows import InMemory, Rows, Some
 from paris_assets.vectors.starts import plus_plus
