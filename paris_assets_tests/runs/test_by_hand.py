@@ -158,7 +158,16 @@ def test_assets_carry_what_the_catalogue_shows(tmp_path: Path) -> None:
     specs = definitions.resolve_all_asset_specs()
     assert len(specs) >= 20
     for spec in specs:
-        assert spec.group_name in ("ingest", "signals", "curation", "captions", "clusters", "latents", "experts")
+        assert spec.group_name in (
+            "ingest",
+            "signals",
+            "curation",
+            "captions",
+            "clusters",
+            "latents",
+            "experts",
+            "proof",
+        )
         assert spec.kinds
         assert len(spec.description or "") > 40
         assert spec.code_version
