@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -88,6 +89,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     given = parser.parse_args()
     print(f"{'step':12}{'rows':>12}{'workers':>9}{'parts':>8}{'s':>9}{'core s':>9}{'of alone':>10}")
+    out = sys.stdout  # which is turned away while there is a cluster
     with ray_cluster() as nodes:
         nodes.add(NODE, cpus=1 + max(given.workers))
         with connected(nodes.address) as cluster, tempfile.TemporaryDirectory() as scratch:
@@ -108,7 +110,7 @@ def main() -> None:
                         spent = sum(value - before.get(process, 0.0) for process, value in after.items())
                         alone = alone or spent
                         times = f"{came:8,}{seconds:9.1f}{spent:9.1f}{spent / alone:10.2f}"
-                        print(f"{step:12}{rows:12,}{workers:9}{times}", flush=True)
+                        print(f"{step:12}{rows:12,}{workers:9}{times}", file=out, flush=True)
 
 
 if __name__ == "__main__":
