@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from paris_assets.process import cores
 
 Shared = TypeVar("Shared")
@@ -31,6 +33,21 @@ LOST = 3
 
 class Lost(Exception):
     """A part was not done where it was sent, and has to be done here."""
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """An array that parts of several ``map`` need: other processes are brought it once, and keep it while they can.
+
+    Attributes:
+        here: what the function gets for it in this process.
+        array: what is sent; made when it is first wanted elsewhere.
+        there: what the function gets there, of the array; at the top of a module.
+    """
+
+    here: Any
+    array: Callable[[], np.ndarray]
+    there: Callable[[np.ndarray], Any]
 
 
 class Elsewhere(Protocol):
@@ -104,7 +121,8 @@ class Compute:
 
         Args:
             function: of what is shared and a part, on one core; at the top of a module, where processes find it.
-            parts: plain data, arrays and lazy frames, as is what they share. None of it is changed.
+            parts: plain data, arrays and lazy frames, as is what they share. None of it is changed. Of a plain tuple some
+                values may be ``Held``.
             threads: at most so many of this process, for a function that uses all of its cores.
 
         Raises:
@@ -198,7 +216,7 @@ class _Work:
     def here(self) -> None:
         """Do parts, one after the other."""
         while (begun := self._next(here=True)) is not None:
-            self._do(begun, partial(self._function, self._shared, begun.part))
+            self._do(begun, partial(self._function, self._shared, _held_here(begun.part)))
 
     def _there(self, elsewhere: Elsewhere, shared: Any) -> None:
         lost = 0
@@ -240,3 +258,7 @@ class _Work:
                         return begun
                 self._changed.wait()
         return None
+
+
+def _held_here(part: Any) -> Any:
+    return tuple(one.here if isinstance(one, Held) else one for one in part) if type(part) is tuple else part

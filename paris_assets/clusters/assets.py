@@ -11,6 +11,7 @@ from paris_assets.clusters.schema import (
     TRAINING_SELECTION,
     TRAINING_SPLIT,
 )
+from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
 from paris_assets.dag.flow import account, stage_counts, with_words
@@ -70,7 +71,9 @@ def image_embeddings(
     optional_inputs=READS_TEXT,
     pool="fit",
 )  # fmt: skip
-def cluster_model(profile: Profile, image_embeddings: Shards, text_embeddings: Shards | None) -> Output:
+def cluster_model(
+    profile: Profile, compute: Compute, image_embeddings: Shards, text_embeddings: Shards | None
+) -> Output:
     """The centroids that split the images between experts, by seeded k-means, direct or in two stages.
 
     A growing source does not refit them, so published experts keep their meaning; changed settings do. Numbers then
@@ -78,7 +81,7 @@ def cluster_model(profile: Profile, image_embeddings: Shards, text_embeddings: S
     """
     from paris_assets.clusters.fitting import fitted
 
-    return fitted(image_embeddings, text_embeddings, profile.clusters, profile.seed)
+    return fitted(image_embeddings, text_embeddings, profile.clusters, profile.seed, compute)
 
 
 @shard_asset(CLUSTER_ASSIGNMENTS, group="clusters", kinds={"numpy"}, optional_inputs=READS_TEXT)

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from paris_assets.clusters.centroids import ClusterModel
 from paris_assets.clusters.schema import CLUSTER_ASSIGNMENTS
-from paris_assets.vectors.distances import Nearest, nearest
+from paris_assets.compute import Compute
+from paris_assets.vectors.distances import Nearest, nearest, nearest_of_blocks
+from paris_assets.vectors.rows import Blocks
 
 
 def own_clusters(vectors: np.ndarray, model: ClusterModel) -> tuple[Nearest, np.ndarray | None]:
     """Coarse clusters of vectors (N, D) by the model's rule, and the nearest fine centroid (N,) int32 of a two-stage
     model."""
-    vectors = model.placed(vectors)
-    fine = None if model.fine is None else nearest(vectors, model.fine).labels
+    return _own_clusters(partial(nearest, model.placed(vectors)), model)
+
+
+def own_clusters_of_blocks(blocks: Blocks, model: ClusterModel, compute: Compute) -> Nearest:
+    """Coarse clusters of (N, d) rows in the fitted space, the blocks being parts of the work."""
+    return _own_clusters(partial(nearest_of_blocks, blocks, compute=compute), model)[0]
+
+
+def _own_clusters(near: Callable[..., Nearest], model: ClusterModel) -> tuple[Nearest, np.ndarray | None]:
+    fine = None if model.fine is None else near(model.fine).labels
     inherited = None
     if model.assignment == "inherit" and fine is not None and model.fine_to_coarse is not None:
         inherited = model.fine_to_coarse[fine]
-    return nearest(vectors, model.coarse, model.penalties, inherited), fine
+    return near(model.coarse, model.penalties, inherited), fine
 
 
 def assign(image_ids: Sequence[str], vectors: np.ndarray, model: ClusterModel) -> pl.DataFrame:

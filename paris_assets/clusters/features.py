@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -11,6 +10,7 @@ from tempfile import TemporaryFile
 import numpy as np
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.config import Clusters
 from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.storage.shards import Shards
@@ -35,8 +35,29 @@ def vectors(images: Shards, texts: Shards | None) -> Iterator[Chunk]:
     Raises:
         NoVectors: these have no pooled vectors.
     """
+    for table in _tables(images, texts):
+        for batch in table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            if batch.height:
+                yield _chunk(batch)
+
+
+def chosen_vectors(images: Shards, texts: Shards | None, image_ids: Sequence[str], compute: Compute) -> Iterator[Chunk]:
+    """As ``vectors``, of some images alone, the shards being parts of the work.
+
+    Args:
+        image_ids: sorted.
+        compute: who reads tables.
+    """
+    wanted = pl.Series(image_ids, dtype=pl.String)
+    for rows in compute.map(_chosen, _tables(images, texts), wanted, threads=1):
+        if rows.height:
+            yield _chunk(rows)
+
+
+def _tables(images: Shards, texts: Shards | None) -> Iterator[pl.LazyFrame]:
+    """`image_id`, `embedding` and, of texts, `pooled` of each shard."""
     for shard in images.keys:
-        table = images[shard]
+        table = images[shard].select("image_id", "embedding")
         if texts is not None:
             if "pooled" not in texts[shard].collect_schema():
                 raise NoVectors(
@@ -45,10 +66,27 @@ def vectors(images: Shards, texts: Shards | None) -> Iterator[Chunk]:
                 )
             pooled = texts[shard].select("image_id", "pooled")
             table = table.join(pooled, on="image_id", how="left", maintain_order="left")
-        for chunk in table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-            if chunk.height:
-                text = None if texts is None else chunk["pooled"].to_numpy()
-                yield chunk["image_id"].to_list(), chunk["embedding"].to_numpy(), text
+        yield table
+
+
+def _chunk(rows: pl.DataFrame) -> Chunk:
+    text = rows["pooled"].to_numpy() if "pooled" in rows.columns else None
+    return rows["image_id"].to_list(), rows["embedding"].to_numpy(), text
+
+
+def _chosen(wanted: pl.Series, table: pl.LazyFrame) -> pl.DataFrame:
+    """Rows of a shard whose image_id is among the sorted ones that are wanted."""
+    batches = table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+    kept = [batch.filter(_positions(wanted, batch["image_id"])[1]) for batch in batches]
+    return pl.concat(kept) if kept else table.clear().collect()
+
+
+def _positions(names: pl.Series, some: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Where among sorted names each one would stand (n,), and whether it does (n,) bool."""
+    if not len(names):
+        return np.zeros(len(some), np.int64), np.zeros(len(some), bool)
+    places = names.search_sorted(some).clip(0, len(names) - 1).to_numpy().astype(np.int64)
+    return places, (names.gather(places) == some).to_numpy()
 
 
 def stored_vectors(images: Shards, image_ids: Sequence[str]) -> np.ndarray:
@@ -63,12 +101,15 @@ def stored_vectors(images: Shards, image_ids: Sequence[str]) -> np.ndarray:
 def choose(image_ids: Iterable[str], size: int, seed: int) -> list[str]:
     """At most ``size`` of the ids, sorted: those whose hash with ``seed`` is smallest.
 
-    A uniform sample that depends on nothing but the set of ids; a smaller ``size`` gives a subset. Streams: memory is
-    that of the ids chosen.
+    A uniform sample that depends on nothing but the set of ids; a smaller ``size`` gives a subset.
     """
+    names = image_ids if isinstance(image_ids, Sequence) else list(image_ids)
+    if len(names) <= size:
+        return sorted(names)
     salt = seed.to_bytes(8, "little")
-    keyed = ((blake2b(name.encode(), digest_size=8, salt=salt).digest(), name) for name in image_ids)
-    return sorted(name for _, name in heapq.nsmallest(size, keyed))
+    digests = b"".join(blake2b(name.encode(), digest_size=8, salt=salt).digest() for name in names)
+    keyed = pl.DataFrame({"key": np.frombuffer(digests, ">u8").astype(np.uint64), "name": names})
+    return keyed.bottom_k(size, by=["key", "name"])["name"].sort().to_list()
 
 
 def join(image_ids: Sequence[str], image: np.ndarray | None, text: np.ndarray | None, settings: Clusters) -> np.ndarray:
@@ -107,15 +148,17 @@ def collect(
             "no image is left to cluster: the rejects of raw_images, filtered_images and duplicate_groups say what "
             "dropped them"
         )
-    position: dict[str, int] = {name: row for row, name in enumerate(image_ids)}
+    wanted = pl.Series(image_ids, dtype=pl.String)
+    order = wanted.arg_sort()
+    ordered, order = wanted.gather(order), order.to_numpy().astype(np.int64)
     vectors: np.ndarray | None = None
     filled = np.zeros(len(image_ids), dtype=bool)
     for ids, image, text in chunks:
-        rows = np.array([row for row, name in enumerate(ids) if name in position], dtype=np.int64)
+        places, known = _positions(ordered, pl.Series(ids, dtype=pl.String))
+        rows = np.flatnonzero(known)
         if not len(rows):
             continue
-        names = [str(ids[row]) for row in rows.tolist()]
-        target = np.array([position[name] for name in names])
+        names, target = [ids[row] for row in rows.tolist()], order[places[rows]]
         again = filled[target] | ~_first(target)
         if again.any():
             raise BrokenInvariant(f"image_id {names[int(again.argmax())]} has more than one vector: ids must be unique")

@@ -10,15 +10,18 @@ import polars as pl
 
 from paris_assets.clusters.assignment import assign
 from paris_assets.clusters.centroids import ClusterModel, model_frame, read_model
-from paris_assets.clusters.features import choose, collect, join, vectors
+from paris_assets.clusters.features import choose, chosen_vectors, collect, join, vectors
 from paris_assets.clusters.kmeans import fit
 from paris_assets.clusters.numbers import numbered_as
+from paris_assets.compute import Compute
 from paris_assets.config import Clusters
 from paris_assets.storage.output import Output
 from paris_assets.storage.shards import Shards
 
 
-def fitted(images: Shards, texts: Shards | None, settings: Clusters, seed: int) -> Output:
+def fitted(
+    images: Shards, texts: Shards | None, settings: Clusters, seed: int, compute: Compute | None = None
+) -> Output:
     """`cluster_model`, fitted on all shards, or on ``settings.max_train`` images chosen by hash when there are more.
 
     With ``settings.keep_numbers`` clusters are numbered after those of the model that stands, if there is one.
@@ -26,14 +29,15 @@ def fitted(images: Shards, texts: Shards | None, settings: Clusters, seed: int) 
     Args:
         images: `image_embeddings`.
         texts: `text_embeddings` where the settings cluster on text.
+        compute: who does the work; by default the threads of this process.
     """
-    output = Output(facts={"shards": list(images.keys)})
+    output, compute = Output(facts={"shards": list(images.keys)}), compute or Compute()
 
     def rows(standing: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         ids = images.frame().select("image_id").collect()["image_id"]
         chosen = choose(ids, settings.max_train, seed)
-        matrix = collect(vectors(images, texts), chosen, settings, output.scratch)
-        model = fit(matrix, settings, seed, len(ids))
+        matrix = collect(chosen_vectors(images, texts, chosen, compute), chosen, settings, output.scratch)
+        model = fit(matrix, settings, seed, len(ids), compute)
         kept = model if standing is None else numbered_as(model, read_model(standing.collect()), matrix)
         output.rows_in = len(ids)
         output.facts |= _facts(kept)

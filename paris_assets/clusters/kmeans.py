@@ -10,23 +10,29 @@ not carry the rounding of one machine's products.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from paris_assets.clusters.assignment import own_clusters
+from paris_assets.clusters.assignment import own_clusters_of_blocks
 from paris_assets.clusters.balance import capped_labels, capped_lloyd
 from paris_assets.clusters.centroids import ClusterModel, CollapsedClustering, TooFewImages
+from paris_assets.compute import Compute
 from paris_assets.config import Clusters
-from paris_assets.vectors.distances import means, nearest
-from paris_assets.vectors.lloyd import k_means
+from paris_assets.vectors.distances import Nearest, means, nearest, nearest_of_blocks
+from paris_assets.vectors.lloyd import k_means, k_means_of_rows
 from paris_assets.vectors.reduction import Reduction, centring, principal
+from paris_assets.vectors.rows import Blocks, InMemory
 
 EXACT_STEPS = 3
 
 
-def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None = None) -> ClusterModel:
+def fit(
+    vectors: np.ndarray, settings: Clusters, seed: int, images: int | None = None, compute: Compute | None = None
+) -> ClusterModel:
     """Cluster the rows of ``vectors`` by ``settings``.
 
     Direct when ``settings.fine`` is null. Otherwise fine centroids first, then k-means over these, weighted by their
@@ -36,6 +42,7 @@ def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None =
         vectors: (N, D) float32 of ``features.join``, in image_id order (so the source's order plays no role). All of
             them are used: choose at most ``settings.max_train`` with ``features.choose``.
         images: images of the whole set, for the statistics; N when None.
+        compute: who looks for the nearest centroids; by default the threads of this process.
 
     Returns:
         The model; clusters and fine centroids are numbered by falling size. ``statistics``: ``images``,
@@ -53,12 +60,12 @@ def fit(vectors: np.ndarray, settings: Clusters, seed: int, images: int | None =
     dimensions = vectors.shape[1]
     reduction, reduced = _reduction(vectors, settings)
     vectors = vectors if reduction is None else reduction.apply(vectors)
-    fine = fine_count(len(vectors), settings)
+    fine, blocks, compute = fine_count(len(vectors), settings), Blocks(InMemory(vectors)), compute or Compute()
     if fine is None:
-        model, iterations = _direct(vectors, settings, seed)
+        model, iterations = _direct(vectors, blocks, settings, seed, compute)
     else:
-        model, iterations = _two_stage(vectors, fine, settings, seed)
-    found, _ = own_clusters(vectors, model)
+        model, iterations = _two_stage(vectors, blocks, fine, settings, seed, compute)
+    found = own_clusters_of_blocks(blocks, model, compute)
     sizes = np.bincount(found.labels, minlength=settings.k)
     _check_sizes(sizes.tolist())
     statistics = {
@@ -124,9 +131,11 @@ def _validate(vectors: np.ndarray, settings: Clusters) -> None:
         raise ValueError("vectors must be finite")
 
 
-def _direct(vectors: np.ndarray, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
-    start = k_means(vectors, settings.k, None, settings.iterations, settings.restarts, [seed])
-    centroids, _, steps = _refine(vectors, start)
+def _direct(
+    vectors: np.ndarray, blocks: Blocks, settings: Clusters, seed: int, compute: Compute
+) -> tuple[ClusterModel, int]:
+    start = k_means_of_rows(blocks, settings.k, None, settings.iterations, settings.restarts, [seed], compute)
+    centroids, _, steps = _refine(vectors, start, partial(nearest_of_blocks, blocks, compute=compute))
     penalties = None
     if settings.max_share is not None:
         # Rows are in image_id order, which is random: evenly spaced ones are a fair sample.
@@ -135,14 +144,17 @@ def _direct(vectors: np.ndarray, settings: Clusters, seed: int) -> tuple[Cluster
     return model, settings.iterations + steps
 
 
-def _two_stage(vectors: np.ndarray, fine: int, settings: Clusters, seed: int) -> tuple[ClusterModel, int]:
-    small, labels, first = _refine(vectors, k_means(vectors, fine, None, settings.iterations, 1, [seed]))
+def _two_stage(
+    vectors: np.ndarray, blocks: Blocks, fine: int, settings: Clusters, seed: int, compute: Compute
+) -> tuple[ClusterModel, int]:
+    start = k_means_of_rows(blocks, fine, None, settings.iterations, 1, [seed], compute)
+    small, labels, first = _refine(vectors, start, partial(nearest_of_blocks, blocks, compute=compute))
     sizes = np.bincount(labels, minlength=fine)
     _check_sizes(sizes.tolist())
     order = _order(small, sizes)
     small, weights = np.ascontiguousarray(small[order]), sizes[order].astype(np.float64)
     starts = k_means(small, settings.k, weights, settings.iterations, settings.restarts, [seed, 1])
-    centroids, groups, second = _refine(small, starts, weights)
+    centroids, groups, second = _refine(small, starts, partial(nearest, small), weights)
     penalties = None
     if settings.max_share is not None:
         centroids, groups, _ = capped_lloyd(small, centroids, settings.max_share, weights)
@@ -162,20 +174,23 @@ def _spaced(vectors: np.ndarray, k: int) -> np.ndarray:
 
 
 def _refine(
-    vectors: np.ndarray, centroids: np.ndarray, weights: np.ndarray | None = None
+    vectors: np.ndarray, centroids: np.ndarray, near: Callable[..., Nearest], weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Lloyd's iterations with exact distances, from converged centroids to the fixed point (at most ``EXACT_STEPS``).
+
+    Args:
+        near: centroids -> what is nearest to each of the vectors.
 
     Returns:
         centroids (K, D) float32, labels (N,) int32, iterations.
     """
-    labels = nearest(vectors, centroids).labels
+    labels = near(centroids).labels
     steps = 0
     while steps < EXACT_STEPS:
         steps += 1
         _check_sizes(np.bincount(labels, minlength=len(centroids)).tolist())
         centroids = means(vectors, labels, len(centroids), weights)
-        before, labels = labels, nearest(vectors, centroids).labels
+        before, labels = labels, near(centroids).labels
         if np.array_equal(before, labels):
             break
     return centroids, labels, steps

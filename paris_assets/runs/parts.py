@@ -12,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from paris_assets.compute import Lost
+import numpy as np
+
+from paris_assets.compute import Held, Lost
 from paris_assets.process import child_environment
 from paris_assets.runs.version import Version, version_here
 
@@ -23,6 +26,14 @@ CROWDED_S = 10.0
 """After which tasks, of which none has come back, may have no room."""
 ONE_CORE = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 NODE = "ray.io/node-id"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """In the place of what is held: the number of its array among those that are sent beside the part."""
+
+    at: int
+    there: Callable[[np.ndarray], Any]
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,9 @@ class PartTasks:
         wanted = {"num_cpus": 1, "max_retries": tries - 1, "runtime_env": {"env_vars": variables}}
         self._task = ray.remote(**wanted)(done_there)
         self._refusing: set[str] = set()
-        self._lock, self._since, self._answered = threading.Lock(), 0.0, True
+        self._stored: WeakKeyDictionary[Held, Any] = WeakKeyDictionary()
+        self._lock, self._storing = threading.Lock(), threading.Lock()
+        self._since, self._answered = 0.0, True
 
     def places(self) -> int:
         """As many as there are cores but for those of this actor."""
@@ -78,8 +91,10 @@ class PartTasks:
     def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
         """See ``compute.Elsewhere``; of a process or node that dies, Ray begins the part again."""
         others = {"label_selector": {NODE: f"!in({','.join(sorted(self._refusing))})"}} if self._refusing else {}
-        # In lists, so that a process fetches them when it knows that it may.
-        answer = self._task.options(**others).remote([self._version], function, [shared], part)
+        part, arrays = self._sent(part)
+        # In lists, so that a process fetches them when it knows that it may. Arrays are not: Ray prefers nodes that have
+        # them.
+        answer = self._task.options(**others).remote([self._version], function, [shared], part, *arrays)
         while not self._ray.wait([answer], timeout=LOOK_S)[0]:
             self._look()
             if done():
@@ -99,6 +114,26 @@ class PartTasks:
                 self._refusing |= {node}
         raise Lost("a node with other versions")
 
+    def _sent(self, part: Any) -> tuple[Any, list[Any]]:
+        """A part as it is sent, and where the arrays lie that it holds."""
+        arrays: list[Any] = []
+        if type(part) is not tuple:
+            return part, arrays
+        sent = []
+        for one in part:
+            if isinstance(one, Held):
+                arrays.append(self._in_store(one))
+                sent.append(Sent(len(arrays) - 1, one.there))
+            else:
+                sent.append(one)
+        return tuple(sent), arrays
+
+    def _in_store(self, held: Held) -> Any:
+        with self._storing:
+            if held not in self._stored:
+                self._stored[held] = self._ray.put(held.array())
+            return self._stored[held]
+
     def _look(self) -> None:
         with self._lock:
             if self._answered or time.monotonic() - self._since < CROWDED_S:
@@ -115,18 +150,21 @@ def own_cores() -> int:
 
 
 def done_there(
-    version: list[Any], function: Callable[..., Any], shared: list[Any], part: Any
+    version: list[Any], function: Callable[..., Any], shared: list[Any], part: Any, *arrays: np.ndarray
 ) -> Done | Raised | Refused:
     """What a task does.
 
     Args:
         version, shared: one reference each.
+        arrays: that the part holds.
     """
     import ray
 
     if not _same(version[0]):
         return Refused(ray.get_runtime_context().get_node_id())
     given = ray.get(shared[0])
+    if arrays:
+        part = tuple(one.there(arrays[one.at]) if isinstance(one, Sent) else one for one in part)
     try:
         return Done(function(given, part))
     except Exception as error:

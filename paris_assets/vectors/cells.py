@@ -47,7 +47,7 @@ def neighbourhoods(
         vectors: (N, D) float16, not normalised, which may lie in a file; rows of zeros are near to nothing.
         probes: at least 1.
         cells: by default a single one of few vectors; else so many that placing vectors costs what comparing them does.
-        compute: who places them; by default the threads of this process.
+        compute: who fits cells and places vectors; by default the threads of this process.
     """
     there, nearest, _ = placed(vectors, probes, probes, cells, compute)
     if not len(there):
@@ -72,10 +72,10 @@ def placed(
         cells = 1 if few else round((probes * len(there) * DIRECTIONS / vectors.shape[1]) ** 0.5)
     if cells == 1:
         return there, np.zeros((len(there), 1), np.int32), np.zeros((1, vectors.shape[1]), np.float32)
-    rows = Some(UnitHalves(vectors, [vectors.shape[1]]), there)
+    rows, compute = Some(UnitHalves(vectors, [vectors.shape[1]]), there), compute or Compute()
     sample = np.linspace(0, len(there) - 1, min(len(there), FITTED * cells)).astype(np.int64)
-    centroids = k_means_of_rows(Some(rows, sample), cells, None, ITERATIONS, 1, [0])
-    return there, _nearest(vectors, there, centroids, min(count, cells), compute or Compute()), centroids
+    centroids = k_means_of_rows(Some(rows, sample), cells, None, ITERATIONS, 1, [0], compute)
+    return there, _nearest(vectors, there, centroids, min(count, cells), compute), centroids
 
 
 def _faults(vectors: np.ndarray) -> np.ndarray:

@@ -7,15 +7,30 @@ centroid, and every bit of a row's result depends on that row and the centroids 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from paris_assets.compiled import compiled_sums
+from paris_assets.compute import Compute
+from paris_assets.vectors.rows import BLOCK_ROWS, Blocks, Rows, read_only
 
-BLOCK_ROWS = 4096
 PAIR_BYTES = 32 << 20
 HALF_ULP = float(np.finfo(np.float32).eps) / 2
+
+
+class Centroids(NamedTuple):
+    """(K, D) float32 centroids, and what is added to squared distances when the own one is chosen, (K,) float64."""
+
+    vectors: np.ndarray
+    cost: np.ndarray
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, penalties: np.ndarray | None) -> Centroids:
+        """With or without penalties."""
+        return cls(vectors, np.zeros(len(vectors)) if penalties is None else np.asarray(penalties, dtype=np.float64))
 
 
 class Nearest(NamedTuple):
@@ -45,17 +60,44 @@ def nearest(
     """
     if vectors.ndim != 2 or vectors.shape[1] != centroids.shape[1]:
         raise ValueError(f"vectors {vectors.shape} and centroids {centroids.shape} must be (N, D) and (K, D)")
-    cost = np.zeros(len(centroids)) if penalties is None else np.asarray(penalties, dtype=np.float64)
-    result = Nearest(np.empty(len(vectors), np.int32), np.empty(len(vectors)), np.empty(len(vectors)))
-    for start in range(0, len(vectors), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        block = _nearest_block(vectors[rows], centroids, cost, None if labels is None else labels[rows])
+    shared = Centroids.of(centroids, penalties)
+    slices = [slice(start, start + BLOCK_ROWS) for start in range(0, len(vectors), BLOCK_ROWS)]
+    blocks = (_nearest_block(vectors[rows], shared, None if labels is None else labels[rows]) for rows in slices)
+    return _whole(len(vectors), slices, blocks)
+
+
+def nearest_of_blocks(
+    blocks: Blocks,
+    centroids: np.ndarray,
+    penalties: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    *,
+    compute: Compute,
+) -> Nearest:
+    """As ``nearest``, the blocks being parts of the work: the same values, whoever does them."""
+    parts = (
+        (held, None if labels is None else labels[rows]) for rows, held in zip(blocks.slices, blocks.held, strict=True)
+    )
+    with threadpool_limits(1):  # each part on one core
+        found = compute.map(_nearest_part, parts, Centroids.of(centroids, penalties))
+        return _whole(blocks.rows.shape[0], blocks.slices, found)
+
+
+def _whole(count: int, slices: list[slice], blocks: Iterable[Nearest]) -> Nearest:
+    result = Nearest(np.empty(count, np.int32), np.empty(count), np.empty(count))
+    for rows, block in zip(slices, blocks, strict=True):
         for whole, part in zip(result, block, strict=True):
             whole[rows] = part
     return result
 
 
-def _nearest_block(vectors: np.ndarray, centroids: np.ndarray, cost: np.ndarray, labels: np.ndarray | None) -> Nearest:
+def _nearest_part(centroids: Centroids, part: tuple[Rows, np.ndarray | None]) -> Nearest:
+    block, labels = part
+    return _nearest_block(block.take(np.arange(block.shape[0])), centroids, labels)
+
+
+def _nearest_block(vectors: np.ndarray, shared: Centroids, labels: np.ndarray | None) -> Nearest:
+    centroids, cost = shared
     lengths, centroid_lengths = (np.einsum("nd,nd->n", rows, rows, dtype=np.float64) for rows in (vectors, centroids))
     slack = _slack(lengths, centroid_lengths, vectors.shape[1])
     if not np.isfinite(slack).all():
@@ -90,7 +132,7 @@ def _nearest_two(
     vectors: np.ndarray, centroids: np.ndarray, product: np.ndarray, centroid_lengths: np.ndarray, slack: np.ndarray
 ) -> Nearest:
     result = Nearest(np.zeros(len(vectors), np.int32), np.empty(len(vectors)), np.empty(len(vectors)))
-    _find_two(vectors, centroids, product, centroid_lengths, slack, *result)
+    _find_two(read_only(vectors), read_only(centroids), product, centroid_lengths, slack, *result)
     return result
 
 

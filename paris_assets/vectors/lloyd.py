@@ -1,29 +1,28 @@
 """Lloyd's k-means, quickly: started by greedy k-means++ on a sample, and then only for rows whose centroid may change.
 
 Bounds on each row's distances tell which rows keep their centroid whatever a product would say; after a few iterations
-that is most of them. Blocks of rows have fixed boundaries and go to as many threads as there are cores, each with a
-single-threaded product; sums take up the rows that changed in their order. So the number of cores changes no bit, and
-no more vectors are in memory than those of the blocks under way: rows may lie in a file.
+that is most of them. Blocks of rows have fixed boundaries and are parts of the work, each with a single-threaded
+product; sums take up the rows that changed in their order. So it changes no bit who does them, and no more vectors are
+in memory than those of the blocks under way: rows may lie in a file.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from paris_assets.compute import Compute
 from paris_assets.process import cores
 from paris_assets.vectors.bounds import SLACK, half_gaps, loosened, move_rows, nearest_two, own_distances
-from paris_assets.vectors.rows import InMemory, Rows, Some
+from paris_assets.vectors.rows import Blocks, InMemory, Rows, Some, read_only
 from paris_assets.vectors.starts import plus_plus
 
-BLOCK_ROWS, PRODUCT_ROWS = 4096, 1024
+PRODUCT_ROWS = 1024
 CONVERGED = 1e-5  # relative gain of an iteration below which there is nothing left to gain
 SEED_ROWS, SAMPLE_ROWS = 32768, 16384  # at least; or 64 and 512 per centroid: fits on fewer carry over less well
 
@@ -44,12 +43,38 @@ class Step(NamedTuple):
     move: Move | None
 
 
-class Changed(NamedTuple):
-    """Rows of a block that have another centroid than before."""
+class Known(NamedTuple):
+    """What is known of rows.
 
-    rows: np.ndarray
-    vectors: np.ndarray
-    old: np.ndarray
+    Attributes:
+        labels: (N,) int32 own centroid; -1 before the first iteration.
+        upper: (N,) float32, at least the distance to the own centroid.
+        lower: (N,) float32, at most the distance to any other.
+    """
+
+    labels: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+
+    def of(self, rows: slice) -> Known:
+        """A block of them."""
+        return Known(*(values[rows] for values in self))
+
+
+class Visited(NamedTuple):
+    """A block after an iteration.
+
+    Attributes:
+        changed: (n,) positions of the rows in it that have another centroid than before.
+        vectors: (n, D) of these; None where they did not come back from another process.
+    """
+
+    known: Known
+    changed: np.ndarray
+    vectors: np.ndarray | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Visited, (self.known, self.changed, None)
 
 
 @dataclass
@@ -57,18 +82,13 @@ class Fit:
     """What is known of each row, and of each centroid's rows.
 
     Attributes:
-        labels: (N,) int32 own centroid; -1 before the first iteration.
-        upper: (N,) float32, at least the distance to the own centroid.
-        lower: (N,) float32, at most the distance to any other.
         sums, mass: (K, D) weighted sums of each centroid's rows, (K, 2) their weights and number.
         about_zero: weighted sum of squared lengths of the rows seen.
     """
 
     rows: Rows
     weights: np.ndarray
-    labels: np.ndarray
-    upper: np.ndarray
-    lower: np.ndarray
+    known: Known
     sums: np.ndarray
     mass: np.ndarray
     about_zero: float = 0.0
@@ -77,17 +97,21 @@ class Fit:
     def of(cls, rows: Rows, weights: np.ndarray, k: int) -> Fit:
         """Before the first iteration."""
         n, dimensions = rows.shape
-        upper, lower = np.empty((2, n), np.float32)
-        return cls(rows, weights, np.full(n, -1, np.int32), upper, lower, np.zeros((k, dimensions)), np.zeros((k, 2)))
+        known = Known(np.full(n, -1, np.int32), *np.empty((2, n), np.float32))
+        return cls(rows, weights, known, np.zeros((k, dimensions)), np.zeros((k, 2)))
 
-    def take_up(self, changed: Changed) -> None:
-        """Move rows between the sums of centroids."""
-        weights = self.weights[changed.rows]
-        seen = changed.old < 0
+    def take_up(self, block: slice, visited: Visited) -> None:
+        """Move rows of a block between the sums of centroids."""
+        changed = block.start + visited.changed
+        vectors = self.rows.take(changed) if visited.vectors is None else visited.vectors
+        weights, old = self.weights[changed], self.known.labels[changed]
+        seen = old < 0
         if seen.any():
-            squares = np.einsum("nd,nd->n", changed.vectors[seen], changed.vectors[seen], dtype=np.float64)
+            squares = np.einsum("nd,nd->n", vectors[seen], vectors[seen], dtype=np.float64)
             self.about_zero += float(weights[seen] @ squares)
-        move_rows(self.sums, self.mass, changed.vectors, weights, changed.old, self.labels[changed.rows])
+        for mine, new in zip(self.known.of(block), visited.known, strict=True):
+            mine[:] = new
+        move_rows(self.sums, self.mass, read_only(vectors), weights, old, self.known.labels[changed])
 
     def inertia(self) -> float:
         """Weighted sum of squared distances to the means of the labels."""
@@ -100,8 +124,8 @@ class Fit:
         self.sums[empty], self.mass[empty] = 0, 0  # not what rounding leaves of them
         moved = (self.sums / np.where(self.mass[:, 1] > 0, self.mass[:, 0], 1)[:, None]).astype(np.float32)
         if len(empty):
-            furthest = np.argsort(-self.upper, kind="stable")[: len(empty)]
-            far, order = self.upper[furthest] > 0, np.argsort(furthest)
+            furthest = np.argsort(-self.known.upper, kind="stable")[: len(empty)]
+            far, order = self.known.upper[furthest] > 0, np.argsort(furthest)
             vectors = self.rows.take(furthest[order])[np.argsort(order)]
             moved[empty] = np.where(far[:, None], vectors, centroids[empty])
         return moved
@@ -119,7 +143,13 @@ def k_means(
 
 
 def k_means_of_rows(
-    rows: Rows, k: int, weights: np.ndarray | None, iterations: int, restarts: int, seed: list[int]
+    rows: Rows | Blocks,
+    k: int,
+    weights: np.ndarray | None,
+    iterations: int,
+    restarts: int,
+    seed: list[int],
+    compute: Compute | None = None,
 ) -> np.ndarray:
     """(k, D) float32 centroids: the best of several starts, each converged on a sample, the best then on all rows.
 
@@ -130,16 +160,20 @@ def k_means_of_rows(
         iterations: most of one start.
         restarts: starts.
         seed: of the random numbers; start number i appends i.
+        compute: who looks for the nearest centroids; by default the threads of this process.
     """
+    blocks = rows if isinstance(rows, Blocks) else Blocks(rows)
+    rows, compute = blocks.rows, compute or Compute()
     n = rows.shape[0]
     weights = np.ones(n) if weights is None else weights
     few, some = (_spread(n, max(least, per * k)) for least, per in ((SEED_ROWS, 64), (SAMPLE_ROWS, 512)))
+    sample = blocks if len(some) == n else Blocks(Some(rows, some))
     fits = [
-        lloyd(Some(rows, some), _start(rows.take(few), weights[few], k, [*seed, restart]), iterations, weights[some])
+        lloyd(sample, _start(rows.take(few), weights[few], k, [*seed, restart]), iterations, weights[some], compute)
         for restart in range(restarts)
     ]
     best = min(fits, key=lambda fit: fit[1])[0]
-    return best if len(some) == n else lloyd(rows, best, iterations, weights)[0]
+    return best if sample is blocks else lloyd(blocks, best, iterations, weights, compute)[0]
 
 
 def _start(vectors: np.ndarray, weights: np.ndarray, k: int, seed: list[int]) -> np.ndarray:
@@ -153,19 +187,26 @@ def _spread(n: int, wanted: int) -> np.ndarray:
 
 
 def lloyd(
-    rows: Rows, centroids: np.ndarray, iterations: int, weights: np.ndarray | None = None, enough: float = CONVERGED
+    blocks: Blocks,
+    centroids: np.ndarray,
+    iterations: int,
+    weights: np.ndarray | None = None,
+    compute: Compute | None = None,
+    enough: float = CONVERGED,
 ) -> tuple[np.ndarray, float]:
     """Move centroids to the means of their rows until nothing is gained: (K, D) float32, and the inertia.
 
     Args:
         enough: relative gain of an iteration below which to stop.
     """
+    rows, compute = blocks.rows, compute or Compute()
     fit = Fit.of(rows, np.ones(rows.shape[0]) if weights is None else weights, len(centroids))
     before, inertia, step = math.inf, math.inf, Step(centroids, _lengths(centroids), None)
-    with threadpool_limits(1), ThreadPoolExecutor(cores(), thread_name_prefix="k-means") as pool:
+    with threadpool_limits(1):
         for _ in range(iterations):
-            for changed in _in_order(pool, fit, step):
-                fit.take_up(changed)
+            parts = ((held, fit.known.of(block)) for block, held in zip(blocks.slices, blocks.held, strict=True))
+            for block, visited in zip(blocks.slices, compute.map(_visited, parts, step), strict=True):
+                fit.take_up(block, visited)
             full, moved = (fit.mass[:, 1] > 0).all(), fit.means(step.centroids)
             inertia, move = fit.inertia(), _move(step.centroids, moved)
             step = Step(moved, _lengths(moved), move)
@@ -185,37 +226,29 @@ def _lengths(centroids: np.ndarray) -> np.ndarray:
     return np.einsum("kd,kd->k", centroids, centroids)
 
 
-def _in_order(pool: ThreadPoolExecutor, fit: Fit, step: Step) -> Iterator[Changed]:
-    """What each block changes, in order; few of them are under way at a time, as each holds vectors."""
-    under_way: deque[Future[Changed]] = deque()
-    for start in range(0, fit.rows.shape[0], BLOCK_ROWS):
-        if len(under_way) == 2 * cores():
-            yield under_way.popleft().result()
-        under_way.append(pool.submit(_visit, fit, slice(start, min(start + BLOCK_ROWS, fit.rows.shape[0])), step))
-    while under_way:
-        yield under_way.popleft().result()
-
-
-def _visit(fit: Fit, block: slice, step: Step) -> Changed:
+def _visited(step: Step, part: tuple[Rows, Known]) -> Visited:
     """Give the rows of a block their nearest centroid."""
-    rows, vectors = _unsure(fit, block, step)
-    old = fit.labels[rows]
+    block, known = part[0], Known(*map(np.array, part[1]))
+    centroids, lengths = read_only(step.centroids), read_only(step.lengths)
+    rows, vectors = _unsure(block, known, centroids, step.move)
+    old = known.labels[rows]
     for start in range(0, len(rows), PRODUCT_ROWS):
-        part, some = rows[start : start + PRODUCT_ROWS], vectors[start : start + PRODUCT_ROWS]
+        some, at = vectors[start : start + PRODUCT_ROWS], rows[start : start + PRODUCT_ROWS]
         squares = np.einsum("nd,nd->n", some, some)
-        nearest_two(some @ step.centroids.T, step.lengths, squares, part, fit.labels, fit.upper, fit.lower)
-    moved = fit.labels[rows] != old
-    return Changed(rows[moved], vectors if moved.all() else vectors[moved], old[moved])
+        nearest_two(some @ centroids.T, lengths, squares, at, *known)
+    moved = known.labels[rows] != old
+    return Visited(known, rows[moved], vectors if moved.all() else vectors[moved])
 
 
-def _unsure(fit: Fit, block: slice, step: Step) -> tuple[np.ndarray, np.ndarray]:
+def _unsure(block: Rows, known: Known, centroids: np.ndarray, move: Move | None) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a block whose centroid the bounds leave open, and their vectors."""
-    if step.move is None:
-        rows = np.arange(block.start, block.stop)
-        return rows, fit.rows.take(rows)
-    rows = block.start + loosened(fit.labels[block], fit.upper[block], fit.lower[block], *step.move)
-    vectors, labels = fit.rows.take(rows), fit.labels[rows]
-    own = own_distances(vectors, step.centroids, labels)
-    fit.upper[rows] = own
-    unsure = own * (1 + SLACK) >= np.maximum(fit.lower[rows], step.move.half[labels])
+    if move is None:
+        rows = np.arange(block.shape[0])
+        return rows, block.take(rows)
+    gone, half, furthest = map(read_only, move)
+    rows = loosened(*known, gone, half, furthest)
+    vectors, labels = block.take(rows), known.labels[rows]
+    own = own_distances(vectors, centroids, labels)
+    known.upper[rows] = own
+    unsure = own * (1 + SLACK) >= np.maximum(known.lower[rows], half[labels])
     return (rows, vectors) if unsure.all() else (rows[unsure], vectors[unsure])

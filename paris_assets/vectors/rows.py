@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from paris_assets.compiled import compiled_sums
+from paris_assets.compute import Held
+
+BLOCK_ROWS = 4096
 
 
 class Rows(Protocol):
@@ -21,6 +25,10 @@ class Rows(Protocol):
         """(n,) int64 rising positions -> (n, D) float32, contiguous; not to be written to."""
         ...
 
+    def held(self, rows: np.ndarray) -> Held:
+        """``Rows`` of these positions alone, as parts of a step have them."""
+        ...
+
 
 class InMemory:
     """Vectors as they are.
@@ -30,14 +38,18 @@ class InMemory:
     """
 
     def __init__(self, vectors: np.ndarray) -> None:
-        self._vectors = vectors
+        self._vectors = read_only(vectors)
         self.shape: tuple[int, int] = vectors.shape[0], vectors.shape[1]
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """See ``Rows``; consecutive ones are a view."""
         if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
             return self._vectors[rows[0] : rows[-1] + 1]
-        return self._vectors[rows]
+        return read_only(self._vectors[rows])
+
+    def held(self, rows: np.ndarray) -> Held:
+        """See ``Rows``."""
+        return Held(Some(self, rows), partial(self.take, rows), InMemory)
 
 
 class UnitHalves:
@@ -49,13 +61,20 @@ class UnitHalves:
     """
 
     def __init__(self, halves: np.ndarray, ends: list[int]) -> None:
-        self._bits = np.asarray(halves).view(np.uint16)
+        self._bits = read_only(np.asarray(halves).view(np.uint16))
         self._ends = np.array(ends)
         self.shape: tuple[int, int] = halves.shape[0], halves.shape[1]
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """See ``Rows``; a row depends on its own values alone."""
-        return _unit_parts(self._bits, rows, self._ends)
+        return read_only(_unit_parts(self._bits, rows, self._ends))
+
+    def held(self, rows: np.ndarray) -> Held:
+        """See ``Rows``."""
+        return Held(Some(self, rows), partial(self._of, rows), partial(UnitHalves, ends=self._ends.tolist()))
+
+    def _of(self, rows: np.ndarray) -> np.ndarray:
+        return self._bits[rows]
 
 
 class Some:
@@ -72,6 +91,32 @@ class Some:
     def take(self, rows: np.ndarray) -> np.ndarray:
         """See ``Rows``."""
         return self._rows.take(self._chosen[rows])
+
+    def held(self, rows: np.ndarray) -> Held:
+        """See ``Rows``."""
+        return self._rows.held(self._chosen[rows])
+
+
+class Blocks:
+    """Rows in blocks of the same boundaries whoever looks at them, each brought to other processes once.
+
+    Attributes:
+        rows: all of them.
+        slices: where each begins and ends.
+        held: its rows as parts of a step have them.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows, count = rows, rows.shape[0]
+        self.slices = [slice(start, min(start + BLOCK_ROWS, count)) for start in range(0, count, BLOCK_ROWS)]
+        self.held = [rows.held(np.arange(block.start, block.stop)) for block in self.slices]
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """The same values, as other processes have them: it is the same code that numba compiles for both."""
+    found = array.view()
+    found.flags.writeable = False
+    return found
 
 
 @compiled_sums

@@ -110,9 +110,9 @@ def copies(tables: Callable[[str], Shards], compute: Compute) -> Output:
     return duplicates(tables, compute, tables("copy_embeddings"))
 
 
-def clusters(tables: Callable[[str], Shards], _: Compute) -> Output:
-    """`cluster_model` as the profile `paris` fits it, with two starts; it is not spread."""
-    return fitted(tables("image_embeddings"), None, Clusters(k=8, restarts=2), 0)
+def clusters(tables: Callable[[str], Shards], compute: Compute) -> Output:
+    """`cluster_model` as the profile `paris` fits it, with two starts."""
+    return fitted(tables("image_embeddings"), None, Clusters(k=8, restarts=2), 0, compute)
 
 
 def report(tables: Callable[[str], Shards], compute: Compute) -> Output:

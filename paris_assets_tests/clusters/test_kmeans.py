@@ -9,8 +9,9 @@ from threadpoolctl import threadpool_limits
 from paris_assets.clusters.assignment import own_clusters
 from paris_assets.clusters.centroids import CollapsedClustering
 from paris_assets.clusters.kmeans import fine_count, fit
+from paris_assets.compute import Compute
 from paris_assets.config import Clusters
-from paris_assets.vectors import lloyd
+from paris_assets.vectors import lloyd, rows
 
 SIZES = (140, 100, 60, 40, 30)
 FIVE = Clusters(k=5, restarts=3, iterations=20)
@@ -64,13 +65,13 @@ def test_settled_centroids_are_the_means_of_their_images() -> None:
 def test_cores_change_no_bit_before_the_fixed_point(monkeypatch: pytest.MonkeyPatch, fine: int | None) -> None:
     vectors, _ = _groups(spread=0.4)
     settings = FIVE.model_copy(update={"fine": fine, "iterations": 2})
-    monkeypatch.setattr(lloyd, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(rows, "BLOCK_ROWS", 64)
     monkeypatch.setattr(lloyd, "SAMPLE_ROWS", 40)
     found = []
     for cores in (1, 2, 4):
         monkeypatch.setattr(lloyd, "cores", lambda cores=cores: cores)
         with threadpool_limits(cores):
-            found.append(fit(vectors, settings, 3))
+            found.append(fit(vectors, settings, 3, compute=Compute(cores)))
     for other in found[1:]:
         np.testing.assert_array_equal(other.coarse, found[0].coarse)
         assert other.statistics == found[0].statistics

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,21 @@ import polars as pl
 import pytest
 
 from paris_assets import compute
-from paris_assets.compute import Compute
+from paris_assets.compute import Compute, Held
 from paris_assets.curation.hamming import close_pairs
 from paris_assets.dag.s3 import open_location
 from paris_assets.runs import parts
 from paris_assets.runs.cluster import Cluster, connected
 from paris_assets.runs.parts import PartTasks, own_cores
 from paris_assets.runs.version import version_here
+from paris_assets.vectors import rows
 from paris_assets_tests.benchmarks import bench_global
 from paris_assets_tests.curation.test_hamming import clumped
 from paris_assets_tests.fixtures.ray_cluster import PROJECT, RayCluster, ray_cluster
 
 pytestmark = [pytest.mark.extended, pytest.mark.long]
 FIRST, SECOND, DIFFERS = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+FEW = 32
 
 
 class Counted(PartTasks):
@@ -61,6 +64,28 @@ class Worker:
         """Rows of a step, and how many parts had come from elsewhere before and after it."""
         return self._tasks.came, pl.concat(bench_global.made_by(name, folder, self._compute)), self._tasks.came
 
+    def sums(self, count: int) -> bool:
+        """Whether parts of both of two steps that hold arrays were done elsewhere, where these are twice as large."""
+        sent = Counter[int]()
+
+        def array(number: int) -> np.ndarray:
+            sent[number] += 1
+            return np.full(1 << 16, number)
+
+        held = [Held(np.full(1 << 16, number), partial(array, number), doubled) for number in range(count)]
+        elsewhere = []
+        for factor in (1, 3):
+            found = dict(self._compute.map(times, enumerate(held), factor))
+            here = {number: factor * number << 16 for number in range(count)}
+            assert all(found[number] in (value, 2 * value) for number, value in here.items())
+            elsewhere.append(found != here)
+        assert set(sent.values()) <= {1}, "an array is sent once"
+        return all(elsewhere)
+
+    def small_blocks(self) -> None:
+        """Have a fit of few rows consist of several parts."""
+        rows.BLOCK_ROWS = FEW
+
     def pairs(self, hashes: np.ndarray) -> list[np.ndarray]:
         """Pairs of hashes."""
         return joined(close_pairs(hashes, 8, self._compute))
@@ -91,6 +116,16 @@ def dies_once(folder: Path, part: int) -> int:
         os._exit(1)
     time.sleep(0.05)
     return part
+
+
+def doubled(array: np.ndarray) -> np.ndarray:
+    return 2 * array
+
+
+def times(factor: int, part: tuple[int, np.ndarray]) -> tuple[int, int]:
+    time.sleep(0.05)
+    number, array = part
+    return number, factor * int(array.sum())
 
 
 def collected(column: str, table: pl.LazyFrame) -> int:
@@ -154,7 +189,9 @@ def test_tasks_without_room_are_told_of_and_done_here(cluster: Cluster, worker: 
 
 
 @pytest.mark.usefixtures("second")
-def test_rows_are_those_of_this_process(cluster: Cluster, worker: Any, tmp_path: Path) -> None:
+def test_rows_are_those_of_this_process(
+    cluster: Cluster, worker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     places = set[str]()
 
     def spread() -> bool:
@@ -165,7 +202,9 @@ def test_rows_are_those_of_this_process(cluster: Cluster, worker: Any, tmp_path:
 
     until(spread)
     assert places == {FIRST, SECOND}
-    for step in ("duplicates", "copies", "report"):
+    monkeypatch.setattr(rows, "BLOCK_ROWS", FEW)
+    cluster.ray.get(worker.small_blocks.remote())
+    for step in ("duplicates", "copies", "clusters", "report"):
         (folder := tmp_path / step).mkdir()
         bench_global.make(folder, 2000, 20, step)
         expected = pl.concat(bench_global.made_by(step, folder, Compute(2)))
@@ -177,9 +216,15 @@ def test_rows_are_those_of_this_process(cluster: Cluster, worker: Any, tmp_path:
 
 
 def comes_back(cluster: Cluster, worker: Any, step: str, folder: Path, expected: pl.DataFrame) -> bool:
-    before, rows, after = cluster.ray.get(worker.step.remote(step, folder))
-    assert rows.equals(expected)
+    before, made, after = cluster.ray.get(worker.step.remote(step, folder))
+    assert made.equals(expected)
     return after > before
+
+
+@pytest.mark.usefixtures("second")
+def test_what_is_held_is_brought_once(cluster: Cluster, worker: Any) -> None:
+    """Also to where several parts of several steps look at it."""
+    until(lambda: cluster.ray.get(worker.sums.remote(20)))
 
 
 @pytest.mark.usefixtures("second")
