@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
-
+from paris_assets.elsewhere import Elsewhere, Held, Lost
 from paris_assets.process import cores
 
 Shared = TypeVar("Shared")
@@ -29,49 +28,6 @@ LOOK_S = 0.5
 """A step that takes less is not spread; nor is longer waited without a look."""
 LOST = 3
 """Parts that a place elsewhere may lose, one after the other, before it is given no more."""
-
-
-class Lost(Exception):
-    """A part was not done where it was sent, and has to be done here."""
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """An array that parts of several ``map`` need: other processes are brought it once, and keep it while they can.
-
-    Attributes:
-        here: what the function gets for it in this process.
-        array: what is sent; made when it is first wanted elsewhere.
-        there: what the function gets there, of the array; at the top of a module.
-    """
-
-    here: Any
-    array: Callable[[], np.ndarray]
-    there: Callable[[np.ndarray], Any]
-
-
-class Elsewhere(Protocol):
-    """Other processes that do parts."""
-
-    def places(self) -> int:
-        """How many they do at once."""
-        ...
-
-    def share(self, shared: Any) -> Any:
-        """Bring what all parts share to where processes find it: what `do` is given for it."""
-        ...
-
-    def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
-        """The result of a part; called by as many threads as there are places.
-
-        Args:
-            done: whether this process has done it meanwhile, and anything may be returned.
-
-        Raises:
-            Lost: nobody did it.
-            Exception: what the function raised.
-        """
-        ...
 
 
 @dataclass(eq=False)
@@ -121,8 +77,8 @@ class Compute:
 
         Args:
             function: of what is shared and a part, on one core; at the top of a module, where processes find it.
-            parts: plain data, arrays and lazy frames, as is what they share. None of it is changed. Of a plain tuple some
-                values may be ``Held``.
+            parts: plain data, arrays and lazy frames, as is what they share. None of it is changed. Values of a plain
+                tuple may be ``Held``.
             threads: at most so many of this process, for a function that uses all of its cores.
 
         Raises:

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from paris_assets import compute
-from paris_assets.compute import AHEAD, LOST, Compute, Lost
+from paris_assets.compute import AHEAD, LOST, Compute
+from paris_assets.elsewhere import Held, Lost
 from paris_assets_tests.fixtures.elsewhere import Pickling
 
 
@@ -20,6 +22,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def times(factor: int, part: int) -> int:
     time.sleep(0.001 * (part % 3))
     return factor * part
+
+
+def told(_: int, part: tuple[int, int]) -> tuple[int, int]:
+    time.sleep(0.001)
+    value, number = part
+    return int(value), number
 
 
 def refuses(bad: set[int], part: int) -> int:
@@ -41,6 +49,15 @@ def test_they_do_so_whoever_does_them_and_whoever_is_lost(lost: float) -> None:
     assert found == [7 * part for part in range(150)]
     assert others.shares == 1
     assert (others.did > 0) == (lost < 1)
+
+
+def test_what_is_held_is_an_array_elsewhere() -> None:
+    held = [Held(number, lambda number=number: np.array([number, -1]), np.sum) for number in range(100)]
+    others = Pickling(4)
+    parts = ((one, number) for number, one in enumerate(held))
+    found = list(Compute(1, others, alone_s=0).map(told, parts, 7))
+    assert all(both in ((number, number), (number - 1, number)) for number, both in enumerate(found))
+    assert 0 < sum(value < number for value, number in found) <= others.did
 
 
 def test_a_place_that_loses_all_is_given_no_more() -> None:

@@ -36,7 +36,9 @@ NOT_FOLLOWED = (
     "paris_assets.storage.location",
     "paris_assets.storage.lock",
     "paris_assets.storage.object_store",
+    "paris_assets.storage.ranges",
     "paris_assets.storage.s3",
+    "paris_assets.storage.s3_credentials",
     # The list of all networks, and what is asked of any: the module of a network that is used counts.
     "paris_assets.models.protocols",
     "paris_assets.models.registry",
@@ -144,7 +146,8 @@ def _read_module(root: Path, name: str) -> _Module:
     text = normalised(source)
     content = [text, *_templates(file, source)]
     digests = b"".join(hashlib.sha256(part).digest() for part in content)
-    dotted = [imported for part in source.parts for _, imported in bindings(part)]
+    imports = [part for part in source.parts if isinstance(part, ast.Import | ast.ImportFrom)]
+    dotted = [imported for part in imports for _, imported in bindings(part)]
     return _Module(hashlib.sha256(digests).hexdigest(), bool(text), _modules(root, dotted))
 
 

@@ -7,9 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paris_assets.storage import s3
 from paris_assets.storage.location import Location
-from paris_assets.storage.s3 import S3Credentials, split_url
+from paris_assets.storage.s3_credentials import ATTEMPTS, S3Credentials, split_url
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -49,7 +48,7 @@ def s3_resource(values: bool = False) -> S3Resource:
     if "aws_access_key_id" in names:
         names.pop("profile_name", None)  # as in boto: keys in the environment win over a profile in it
     given = {field: os.environ[name] if values else dg.EnvVar(name) for field, name in names.items()}
-    return S3Resource(max_attempts=s3.ATTEMPTS, **given)  # type: ignore[arg-type]
+    return S3Resource(max_attempts=ATTEMPTS, **given)  # type: ignore[arg-type]
 
 
 def s3_credentials() -> S3Credentials:
@@ -68,8 +67,10 @@ def compute_logs(url: str, home: Path) -> dict[str, Any]:
     from botocore.config import Config
     from botocore.session import Session
 
-    retries = {"mode": "standard", "total_max_attempts": s3.ATTEMPTS}
-    bounds = Config(connect_timeout=s3.CONNECT_TIMEOUT_S, read_timeout=s3.READ_TIMEOUT_S, retries=retries)
+    from paris_assets.storage.s3 import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+
+    retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+    bounds = Config(connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S, retries=retries)
     credentials = s3_credentials()
     session = Session(profile=credentials.profile_name)
     session.set_default_client_config(bounds)

@@ -1,4 +1,4 @@
-"""Parts of a step over all shards, as tasks of a Ray cluster: see ``compute.Elsewhere``.
+"""Parts of a step over all shards, as tasks of a Ray cluster: see ``elsewhere.Elsewhere``.
 
 An actor keeps its cores while it waits, so that on a small cluster there may be no room for a task, ever. It does parts
 itself meanwhile, and those that it waits for too.
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from paris_assets.compute import Held, Lost
+from paris_assets.elsewhere import Held, Lost, put_together, taken_apart
 from paris_assets.process import child_environment
 from paris_assets.runs.version import Version, version_here
 
@@ -26,14 +26,6 @@ CROWDED_S = 10.0
 """After which tasks, of which none has come back, may have no room."""
 ONE_CORE = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 NODE = "ray.io/node-id"
-
-
-@dataclass(frozen=True)
-class Sent:
-    """In the place of what is held: the number of its array among those that are sent beside the part."""
-
-    at: int
-    there: Callable[[np.ndarray], Any]
 
 
 @dataclass(frozen=True)
@@ -89,12 +81,12 @@ class PartTasks:
         return self._ray.put(shared)
 
     def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
-        """See ``compute.Elsewhere``; of a process or node that dies, Ray begins the part again."""
+        """See ``Elsewhere``; of a process or node that dies, Ray begins the part again."""
         others = {"label_selector": {NODE: f"!in({','.join(sorted(self._refusing))})"}} if self._refusing else {}
-        part, arrays = self._sent(part)
-        # In lists, so that a process fetches them when it knows that it may. Arrays are not: Ray prefers nodes that have
-        # them.
-        answer = self._task.options(**others).remote([self._version], function, [shared], part, *arrays)
+        sent, held = taken_apart(part)
+        arrays = [self._in_store(one) for one in held]
+        # In lists, so that a process fetches them when it knows that it may. Not arrays: Ray prefers nodes with them.
+        answer = self._task.options(**others).remote([self._version], function, [shared], sent, *arrays)
         while not self._ray.wait([answer], timeout=LOOK_S)[0]:
             self._look()
             if done():
@@ -113,20 +105,6 @@ class PartTasks:
             case Refused(node):
                 self._refusing |= {node}
         raise Lost("a node with other versions")
-
-    def _sent(self, part: Any) -> tuple[Any, list[Any]]:
-        """A part as it is sent, and where the arrays lie that it holds."""
-        arrays: list[Any] = []
-        if type(part) is not tuple:
-            return part, arrays
-        sent = []
-        for one in part:
-            if isinstance(one, Held):
-                arrays.append(self._in_store(one))
-                sent.append(Sent(len(arrays) - 1, one.there))
-            else:
-                sent.append(one)
-        return tuple(sent), arrays
 
     def _in_store(self, held: Held) -> Any:
         with self._storing:
@@ -163,10 +141,8 @@ def done_there(
     if not _same(version[0]):
         return Refused(ray.get_runtime_context().get_node_id())
     given = ray.get(shared[0])
-    if arrays:
-        part = tuple(one.there(arrays[one.at]) if isinstance(one, Sent) else one for one in part)
     try:
-        return Done(function(given, part))
+        return Done(function(given, put_together(part, arrays)))
     except Exception as error:
         return Raised(error)
 

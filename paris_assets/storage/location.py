@@ -19,7 +19,7 @@ from paris_assets.storage.address import parse_address
 from paris_assets.storage.lock import exclusive, free, held
 from paris_assets.storage.object_store import ObjectStore, Stamp
 from paris_assets.storage.private_folder import private_folder
-from paris_assets.storage.s3 import S3Credentials, S3Objects
+from paris_assets.storage.s3_credentials import S3Credentials
 
 LOCKS = 64
 HELD = ".held"
@@ -45,9 +45,13 @@ class Location:
         self.url = parse_address(str(url))
         self.remote = "://" in self.url
         self.on_s3 = self.url.startswith("s3://")
-        self._objects = None
-        if self.remote:
-            self._objects = S3Objects(self.url, s3 or S3Credentials()) if self.on_s3 else ObjectStore(self.url)
+        self._objects: ObjectStore | None = None
+        if self.on_s3:
+            from paris_assets.storage.s3 import S3Objects
+
+            self._objects = S3Objects(self.url, s3 or S3Credentials())
+        elif self.remote:
+            self._objects = ObjectStore(self.url)
 
     @property
     def storage_options(self) -> dict[str, Any]:
@@ -178,7 +182,7 @@ class Location:
 
     def remove_abandoned_scratch(self) -> None:
         """Delete scratch folders whose process is gone (a killed run leaves them), and of an S3 root its uploads."""
-        if isinstance(self._objects, S3Objects):
+        if self._objects:
             self._objects.abort_abandoned_uploads()
         for folder in self._scratch_parent().glob("files-*-*"):
             # Process numbers and host names say nothing of another container or machine; a lock does.

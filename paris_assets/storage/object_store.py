@@ -21,6 +21,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.utils import glob_translate
 
 from paris_assets.errors import FileError
+from paris_assets.storage.ranges import Ranges
 
 T = TypeVar("T")
 Stamp = tuple[Any, ...]
@@ -72,6 +73,9 @@ class ObjectStore:
         """polars' ``storage_options``."""
         return {}
 
+    def abort_abandoned_uploads(self) -> None:
+        """Abort uploads in parts that a killed process began, where the store keeps such."""
+
     def stamp(self, path: str) -> Stamp | None:
         """(version, bytes) by one request, or None when there is no such object."""
         try:
@@ -96,7 +100,7 @@ class ObjectStore:
     def open(self, path: str) -> IO[bytes]:
         """A seekable file over one version of the object; reading fails once it is replaced."""
         head = self.head(path)
-        return io.BufferedReader(_Ranges(head.size, self._ranges(path, head)), WINDOW_BYTES)
+        return io.BufferedReader(Ranges(head.size, self._ranges(path, head)), WINDOW_BYTES)
 
     def ranges(self, path: str) -> Callable[[int, int], bytes]:
         """Reads (first byte, bytes) of one version of the object; they fail once it is replaced."""
@@ -220,29 +224,6 @@ class ObjectStore:
             except self.errors as error:
                 raise StorageError(self._explain(error, path)) from None
         raise AssertionError("the last attempt returns or raises")
-
-
-class _Ranges(io.RawIOBase):
-    """A file of known size whose bytes are asked for as they are read: (start, size) -> bytes."""
-
-    def __init__(self, size: int, block: Callable[[int, int], bytes]) -> None:
-        self._size, self._block, self._at = size, block, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._block(self._at, len(buffer))
-        buffer[: len(block)] = block
-        self._at += len(block)
-        return len(block)
 
 
 def _compare(head: Head, sha256: str) -> None:

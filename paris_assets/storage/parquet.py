@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from paris_assets.storage.checksum import seal
@@ -135,6 +134,8 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 def _binary_bytes(table: pa.Table, names: Sequence[str]) -> np.ndarray:
     """(N,) int64: bytes of each row in these columns."""
+    import pyarrow.compute as pc
+
     lengths = [pc.fill_null(pc.call_function("binary_length", [table[name]]), 0) for name in names]
     return np.sum([np.asarray(each, np.int64) for each in lengths], axis=0)
 
@@ -218,6 +219,8 @@ class _Slices:
             self._path.unlink(missing_ok=True)
 
     def _hash(self, groups: pa.RecordBatchFileReader, key: str) -> str:
+        import pyarrow.compute as pc
+
         rows = pa.Table.from_batches([groups.get_batch(number) for number in self._groups[key]])
         digest = hashlib.sha256()
         digest_rows(digest, rows.filter(pc.call_function("equal", [rows[self._column], key])).combine_chunks())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +28,9 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from paris_assets.storage.object_store import Head, ObjectStore, OtherBytes, StorageError
+from paris_assets.storage.s3_credentials import ATTEMPTS, S3Credentials, split_url
 from paris_assets.storage.s3_uploads import abort_abandoned_uploads
 
-ATTEMPTS = 5
-"""Tries of one request, the first included: connections that fail or close, timeouts, 429, 500, 502, 503, 504."""
 PAUSE_S = 0.1
 """Before the second try; doubled with each more, with jitter."""
 CONNECT_TIMEOUT_S = 5
@@ -50,24 +48,6 @@ WRAPPED = re.compile(
 STATUS = re.compile(r"status code: (\d{3})\b.*<Code>(\w+)</Code>", re.DOTALL)
 REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired")
 HOW_TO_SIGN_IN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (`aws configure` makes one)"
-
-
-@dataclass(frozen=True)
-class S3Credentials:
-    """Who asks, and where. What is None boto3 looks up by itself: environment, profile, role of the machine."""
-
-    aws_access_key_id: str | None = None
-    aws_secret_access_key: str | None = field(default=None, repr=False)
-    aws_session_token: str | None = field(default=None, repr=False)
-    profile_name: str | None = None
-    region_name: str | None = None
-    endpoint_url: str | None = None
-
-
-def split_url(url: str) -> tuple[str, str]:
-    """(bucket, prefix) of an ``s3://`` URL."""
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    return bucket, prefix.strip("/")
 
 
 class S3Objects(ObjectStore):

@@ -134,11 +134,7 @@ class Fit:
 def k_means(
     vectors: np.ndarray, k: int, weights: np.ndarray | None, iterations: int, restarts: int, seed: list[int]
 ) -> np.ndarray:
-    """(k, D) float32 centroids of vectors in memory: see ``k_means_of_rows``.
-
-    Args:
-        vectors: (N, D) float32, contiguous.
-    """
+    """(k, D) float32 centroids of (N, D) float32 vectors, contiguous: see ``k_means_of_rows``."""
     return k_means_of_rows(InMemory(vectors), k, weights, iterations, restarts, seed)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from paris_assets.compiled import compiled_sums
-from paris_assets.compute import Held
+from paris_assets.elsewhere import Held
 
 BLOCK_ROWS = 4096
 

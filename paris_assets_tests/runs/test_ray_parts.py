@@ -16,9 +16,10 @@ import polars as pl
 import pytest
 
 from paris_assets import compute
-from paris_assets.compute import Compute, Held
+from paris_assets.compute import Compute
 from paris_assets.curation.hamming import close_pairs
 from paris_assets.dag.s3 import open_location
+from paris_assets.elsewhere import Held
 from paris_assets.runs import parts
 from paris_assets.runs.cluster import Cluster, connected
 from paris_assets.runs.parts import PartTasks, own_cores

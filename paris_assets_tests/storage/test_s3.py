@@ -12,7 +12,7 @@ import pytest
 from paris_assets.storage import s3
 from paris_assets.storage.location import Location
 from paris_assets.storage.object_store import StorageError
-from paris_assets.storage.s3 import S3Credentials
+from paris_assets.storage.s3_credentials import S3Credentials
 from paris_assets_tests.storage.faulty_proxy import Fault, FaultyProxy, Request
 
 
