@@ -98,17 +98,20 @@ def stored_vectors(images: Shards, image_ids: Sequence[str]) -> np.ndarray:
     return ordered["embedding"].to_numpy()
 
 
-def choose(image_ids: Iterable[str], size: int, seed: int) -> list[str]:
+def choose(image_ids: Iterable[str] | pl.Series, size: int, seed: int) -> list[str]:
     """At most ``size`` of the ids, sorted: those whose hash with ``seed`` is smallest.
 
     A uniform sample that depends on nothing but the set of ids; a smaller ``size`` gives a subset.
     """
-    names = image_ids if isinstance(image_ids, Sequence) else list(image_ids)
+    names = image_ids if isinstance(image_ids, pl.Series) else pl.Series(list(image_ids), dtype=pl.String)
     if len(names) <= size:
-        return sorted(names)
-    salt = seed.to_bytes(8, "little")
-    digests = b"".join(blake2b(name.encode(), digest_size=8, salt=salt).digest() for name in names)
-    keyed = pl.DataFrame({"key": np.frombuffer(digests, ">u8").astype(np.uint64), "name": names})
+        return names.sort().to_list()
+    salt, keys = seed.to_bytes(8, "little"), np.empty(len(names), np.uint64)
+    for start in range(0, len(names), BATCH_ROWS):
+        some = names[start : start + BATCH_ROWS].to_list()
+        digests = b"".join(blake2b(name.encode(), digest_size=8, salt=salt).digest() for name in some)
+        keys[start : start + BATCH_ROWS] = np.frombuffer(digests, ">u8")
+    keyed = pl.DataFrame({"key": keys, "name": names})
     return keyed.bottom_k(size, by=["key", "name"])["name"].sort().to_list()
 
 

@@ -21,6 +21,7 @@ SAMPLE = 1 << 13  # vectors that the directions are found from; any choice gives
 ROWS, COLUMNS = 1 << 9, 1 << 11  # compared at a time: a block stays in the cache
 TILE = 1 << 13  # rows on either side of a part of the work
 CROWDED = 1 / 400  # share of a block from which on a product of whole vectors is faster than one by one
+TRUSTED = 8  # blocks after which bounds are tried again
 
 
 class Tile(NamedTuple):
@@ -111,15 +112,24 @@ class ClosePairs:
 
     def _hopeful(self, left: np.ndarray, right: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Blocks of pairs that may be close, and which of them are so beyond rounding."""
+        trust = 0  # blocks that are taken for crowded, as those before were
+        kept: dict[int, np.ndarray] = {}
         for start in range(0, len(left), ROWS):
-            rows = left[start : start + ROWS]
+            rows, units = left[start : start + ROWS], None
             bounds = self._bounds[rows]
             for begin in range(0, len(right), COLUMNS):
                 columns = right[begin : begin + COLUMNS]
-                flat, sure = self._enough(bounds @ self._bounds[columns].T), np.False_
-                if len(flat) > CROWDED * len(rows) * len(columns):
-                    units = [unit_rows(self._vectors[side]).numpy() for side in (rows, columns)]
-                    products = units[0] @ units[1].T
+                flat, sure = np.zeros(0, np.int64), np.False_
+                if trust == 0:
+                    flat = self._enough(bounds @ self._bounds[columns].T)
+                    trust = TRUSTED if len(flat) > CROWDED * len(rows) * len(columns) else 0
+                if trust:
+                    trust -= 1
+                    units = unit_rows(self._vectors[rows]).numpy() if units is None else units
+                    if begin not in kept:
+                        kept = kept if len(right) <= TILE else {}
+                        kept[begin] = unit_rows(self._vectors[columns]).numpy()
+                    products = units @ kept[begin].T
                     flat = self._enough(products)
                     sure = products.ravel()[flat] > np.float32(self._least + SLACK)
                 if len(flat):

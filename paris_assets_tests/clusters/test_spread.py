@@ -67,7 +67,7 @@ def test_a_cluster_model(
         output = fitted(shards(12), None, settings, 0, who)
         output.scratch = tmp_path
         found.append((made(output), output.facts, output.rows_in))
-    assert others.did > 50
+    assert others.did > 5
     assert found[0][0].equals(found[1][0])
     assert found[0][1:] == found[1][1:]
 
@@ -77,5 +77,5 @@ def test_rows_of_half_precision() -> None:
     chosen = Some(UnitHalves(halves, [8, 24]), np.arange(0, 3000, 2))
     others = Pickling(3)
     here, there = (k_means_of_rows(chosen, 20, None, 10, 1, [0], who) for who in (Compute(2), Compute(1, others, 0)))
-    assert others.did > 20
+    assert others.did > 5
     np.testing.assert_array_equal(here, there)
