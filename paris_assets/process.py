@@ -22,7 +22,10 @@ _ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", **{name: str(value) for name, (_, 
 
 
 def cores() -> int:
-    """How many cores this process may use: threads that are worth starting for code without the GIL."""
+    """How many cores this process may use, of a run's processes each its share: OMP_NUM_THREADS, else its affinity."""
+    bound = os.environ.get("OMP_NUM_THREADS", "")
+    if bound.isdigit() and int(bound):
+        return int(bound)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

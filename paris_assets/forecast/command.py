@@ -21,8 +21,8 @@ from paris_assets.forecast.given import given_of
 from paris_assets.forecast.hardware import CPU, Hardware, chosen_hardware, shipped_hardware
 from paris_assets.forecast.said import as_json, print_forecast
 from paris_assets.forecast.sampled import sampled
-from paris_assets.models.threads import cores
 from paris_assets.planning.registration import check_binding
+from paris_assets.process import cores
 from paris_assets.profiles import with_full_paths
 
 WIDTH = 120

@@ -13,7 +13,8 @@ from paris_assets.images.errors import Unencodable
 from paris_assets.images.resize import shrunk_size
 from paris_assets.images.shrink import shrunk
 from paris_assets.ingest.spool import Arrival, Stored
-from paris_assets.models.threads import cores, ordered_map
+from paris_assets.models.threads import ordered_map
+from paris_assets.process import cores
 
 UNDECODABLE, TOO_LONG = "undecodable", "too_long_to_encode"
 """Reasons of images that cannot be encoded: they give no pixels, or a side is longer than the format has room for."""

@@ -16,7 +16,8 @@ import numpy as np
 from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb
 from paris_assets.models.protocols import ImageNetwork
-from paris_assets.models.threads import cores, ordered_map, side_by_side
+from paris_assets.models.threads import ordered_map, side_by_side
+from paris_assets.process import cores
 from paris_assets.spent import CLOCK, DECODING
 
 LOG = logging.getLogger(__name__)

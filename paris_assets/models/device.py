@@ -12,8 +12,8 @@ import torch
 
 from paris_assets.config import Model
 from paris_assets.models.gpus import own_gpu
-from paris_assets.models.threads import cores
 from paris_assets.models.transfer import Tensors, computed
+from paris_assets.process import cores
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Of ONEDNN_MAX_CPU_ISA and its older name DNNL_MAX_CPU_ISA: instruction sets without bf16 products.

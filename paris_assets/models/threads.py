@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
@@ -11,17 +10,10 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from paris_assets.models.protocols import Network
+from paris_assets.process import cores
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-
-def cores() -> int:
-    """Cores that this process may use: OMP_NUM_THREADS, else its CPU affinity."""
-    bound = os.environ.get("OMP_NUM_THREADS", "")
-    if bound.isdigit() and int(bound):
-        return int(bound)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def each_on_its_own(tasks: Iterable[Callable[[], T]]) -> list[T]:

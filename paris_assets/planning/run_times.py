@@ -10,7 +10,7 @@ import polars as pl
 
 from paris_assets.config import Profile
 from paris_assets.models.resolve import profile_models
-from paris_assets.models.threads import cores
+from paris_assets.process import cores
 
 TABLE = "run_times.parquet"
 SCHEMA = {

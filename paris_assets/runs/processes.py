@@ -25,9 +25,8 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.definitions import open_catalog
 from paris_assets.ingest.web.link import COORDINATOR
 from paris_assets.models.gpus import VISIBLE, visible_gpus
-from paris_assets.models.threads import cores
 from paris_assets.planning.waves import Task
-from paris_assets.process import child_environment
+from paris_assets.process import child_environment, cores
 from paris_assets.runs.execution import Executor, open_instance
 from paris_assets.runs.host import Died, Heard, Message, Needs, parts_by_need, runs_on_cuda
 from paris_assets.runs.workers import timed
@@ -35,7 +34,7 @@ from paris_assets.runs.workers import timed
 PRELOAD = ["dagster", "paris_assets.runs.execution"]  # torch is loaded by who has a network to run
 ANY, ON_GPU = Needs(), Needs(gpus=1.0)
 THREADS = "OMP_NUM_THREADS"
-"""How many cores a process takes for its own (``models.threads.cores``)."""
+"""How many cores a process takes for its own (``process.cores``)."""
 
 
 @dataclass(eq=False)

@@ -40,7 +40,8 @@ from paris_assets.latents.encode import noise
 from paris_assets.models.batches import decode, prepared_batches
 from paris_assets.models.device import place
 from paris_assets.models.registry import Models
-from paris_assets.models.threads import cores, side_by_side
+from paris_assets.models.threads import side_by_side
+from paris_assets.process import cores
 from paris_assets.profiles import load_profile
 from paris_assets.storage.output import Output
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard

@@ -32,7 +32,8 @@ from paris_assets.forecast.hardware import Hardware, shipped_hardware
 from paris_assets.latents.assets import latents
 from paris_assets.models.device import place
 from paris_assets.models.registry import Models
-from paris_assets.models.threads import cores, side_by_side
+from paris_assets.models.threads import side_by_side
+from paris_assets.process import cores
 from paris_assets.profiles import load_profile
 from paris_assets_tests.benchmarks.bench_full_size import flops_per_image, made, prepared, seconds
 from paris_assets_tests.benchmarks.full_size_shard import enlarged, shard

@@ -17,7 +17,8 @@ import numpy as np
 from paris_assets.config import Model
 from paris_assets.models.batches import batched, decode, prepared_batches, run_batches
 from paris_assets.models.registry import build
-from paris_assets.models.threads import cores, side_by_side
+from paris_assets.models.threads import side_by_side
+from paris_assets.process import cores
 from paris_assets_tests.models.photos import photos
 
 BATCH = 16

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from paris_assets.captions.text import encode
 from paris_assets.config import Model, Text
 from paris_assets.models.registry import build
-from paris_assets.models.threads import cores
+from paris_assets.process import cores
 from paris_assets.vectors.true_tokens import packed
 
 CAPTIONS, TOKENS, BATCH = 512, 256, 16

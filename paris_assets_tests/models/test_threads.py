@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 import torch
 
-from paris_assets.models.threads import cores, each_on_its_own, ordered_map, side_by_side
+from paris_assets.models.threads import each_on_its_own, ordered_map, side_by_side
+from paris_assets.process import cores
 from paris_assets_tests.models.fakes import MeanColour
 
 
