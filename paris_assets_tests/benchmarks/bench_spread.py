@@ -87,11 +87,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[300_000])
     parser.add_argument("--step", nargs="+", choices=[HASHES, *STEPS], default=[HASHES])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--store-mb", type=int, default=4000, help="of Ray's object store, which lies in /dev/shm")
     given = parser.parse_args()
     print(f"{'step':12}{'rows':>12}{'workers':>9}{'parts':>8}{'s':>9}{'core s':>9}{'of alone':>10}")
     out = sys.stdout  # which is turned away while there is a cluster
     with ray_cluster() as nodes:
-        nodes.add(NODE, cpus=1 + max(given.workers))
+        nodes.add(NODE, cpus=1 + max(given.workers), store_mb=given.store_mb)
         with connected(nodes.address) as cluster, tempfile.TemporaryDirectory() as scratch:
             assert cluster is not None
             worker = cluster.ray.remote(num_cpus=1)(Worker).remote()
