@@ -15,6 +15,7 @@ from paris_assets.runs.cluster import Cluster
 from paris_assets.runs.coordinator import coordinated
 from paris_assets.runs.execution import Executor, open_instance
 from paris_assets.runs.node import Setup
+from paris_assets.runs.postgres import keep_connections
 from paris_assets.runs.processes import Processes, start_fork_server
 from paris_assets.runs.progress import RunProgress
 from paris_assets.runs.task_report import TaskReport
@@ -47,7 +48,9 @@ class LocalCrew:
             left.unlink()
 
         def executor() -> Executor:
-            return Executor(catalog, open_instance(catalog.location), listener, invocation, self._journal)
+            instance = open_instance(catalog.location)
+            keep_connections(instance)
+            return Executor(catalog, instance, listener, invocation, self._journal)
 
         self._open = ExitStack()
         coordinator = self._open.enter_context(coordinated())

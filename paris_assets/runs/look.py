@@ -15,6 +15,7 @@ from paris_assets.planning.home import dagster_home
 from paris_assets.planning.standing import standing_keys
 from paris_assets.planning.unchecked import LOOK, in_doubt, keep_bounds, not_judged, report_finished
 from paris_assets.runs.execution import end_killed_runs, execute, open_instance, tags_of
+from paris_assets.runs.postgres import keep_connections
 
 
 def look_at_root(
@@ -57,6 +58,7 @@ def tell_dagster(catalog: Catalog, invocation: str, console: Console, at_end: bo
     home = dagster_home(catalog.location.url, catalog.location.remote)
     try:
         instance = open_instance(catalog.location)
+        keep_connections(instance)
         end_killed_runs(instance)
         told, checked = look_at_root(catalog, instance, invocation, at_end, made)
     except (DBAPIError, YAMLError, dg.DagsterError) as error:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+
 from paris_assets.errors import UsageError
 
 POSTGRES = "PARIS_POSTGRES_URL"
+RECYCLED_S = 300
+"""After which a kept connection is made anew: firewalls forget those that say nothing."""
+MORE_AT_ONCE = 20
 DRIVER = "postgresql+psycopg2://"  # SQLAlchemy takes another one by default, which dagster-postgres does not bring
 
 
@@ -21,6 +29,28 @@ def in_postgres(settings: dict[str, Any]) -> dict[str, Any]:
         return settings
     kept = {name: value for name, value in settings.items() if name not in ("run_storage", "event_log_storage")}
     return {**kept, "storage": {"postgres": {"postgres_url": {"env": POSTGRES}}}}
+
+
+def keep_connections(instance: dg.DagsterInstance) -> None:
+    """Keep a connection for each store of an instance in PostgreSQL: Dagster opens one for each statement.
+
+    For the process of a command alone: of many workers the kept ones would be more than a server takes.
+    """
+    stores = (instance.run_storage, instance.event_log_storage)
+    if not all(hasattr(store, "postgres_url") for store in stores):
+        return
+    instance.optimize_for_webserver(statement_timeout=0, pool_recycle=RECYCLED_S, max_overflow=MORE_AT_ONCE)
+    for connect in (instance.run_storage.connect, instance.event_log_storage.index_connection):
+        with connect() as connection:
+            event.listen(connection.engine, "checkout", partial(_ask, connection.dialect))
+
+
+def _ask(dialect: Any, connection: Any, *_: Any) -> None:
+    """Have the pool open another connection in the place of a kept one that no longer answers."""
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError from error
 
 
 @contextmanager
