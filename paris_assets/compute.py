@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -125,10 +126,11 @@ class _Work:
             thread.start()
 
     def spread(self, elsewhere: Elsewhere) -> None:
-        """Have parts done elsewhere as well."""
+        """Have parts done elsewhere as well, where what they share finds room there."""
         places = elsewhere.places()
         if places:
-            self.start(partial(self._there, elsewhere, elsewhere.share(self._shared)), places)
+            with suppress(Lost):
+                self.start(partial(self._there, elsewhere, elsewhere.share(self._shared)), places)
 
     def begin(self, parts: Iterator[Any]) -> bool:
         """Begin as many parts as there is room for; whether any is under way."""

@@ -36,7 +36,11 @@ class Elsewhere(Protocol):
         ...
 
     def share(self, shared: Any) -> Any:
-        """Bring what all parts share to where processes find it: what `do` is given for it."""
+        """Bring what all parts share to where processes find it: what `do` is given for it.
+
+        Raises:
+            Lost: there is no room for it.
+        """
         ...
 
     def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:

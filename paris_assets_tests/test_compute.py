@@ -60,6 +60,16 @@ def test_what_is_held_is_an_array_elsewhere() -> None:
     assert 0 < sum(value < number for value, number in found) <= others.did
 
 
+def test_where_there_is_no_room_for_what_parts_share_all_is_done_here() -> None:
+    class Full(Pickling):
+        def share(self, shared: Any) -> Any:
+            raise Lost
+
+    others = Full(2)
+    assert list(Compute(1, others, alone_s=0).map(times, range(30), 7)) == [7 * part for part in range(30)]
+    assert others.did == 0
+
+
 def test_a_place_that_loses_all_is_given_no_more() -> None:
     asked: list[int] = []
 

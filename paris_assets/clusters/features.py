@@ -50,8 +50,7 @@ def chosen_vectors(images: Shards, texts: Shards | None, image_ids: Sequence[str
     """
     wanted = pl.Series(image_ids, dtype=pl.String)
     for rows in compute.map(_chosen, _tables(images, texts), wanted, threads=1):
-        if rows.height:
-            yield _chunk(rows)
+        yield from map(_chunk, rows.iter_slices(BATCH_ROWS))
 
 
 def _tables(images: Shards, texts: Shards | None) -> Iterator[pl.LazyFrame]:

@@ -78,21 +78,25 @@ class PartTasks:
     def share(self, shared: Any) -> Any:
         """Put it into the object store once, from which each node fetches it."""
         self._since, self._answered = time.monotonic(), False
-        return self._ray.put(shared)
+        try:
+            return self._ray.put(shared)
+        except self._ray.exceptions.RayError as error:  # a store and a disk that are full
+            raise Lost(str(error)) from error
 
     def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
         """See ``Elsewhere``; of a process or node that dies, Ray begins the part again."""
         others = {"label_selector": {NODE: f"!in({','.join(sorted(self._refusing))})"}} if self._refusing else {}
         sent, held = taken_apart(part)
-        arrays = [self._in_store(one) for one in held]
-        # In lists, so that a process fetches them when it knows that it may. Not arrays: Ray prefers nodes with them.
-        answer = self._task.options(**others).remote([self._version], function, [shared], sent, *arrays)
-        while not self._ray.wait([answer], timeout=LOOK_S)[0]:
-            self._look()
-            if done():
-                self._ray.cancel(answer)
-                return None
         try:
+            arrays = [self._in_store(one) for one in held]
+            # In lists, so that a process fetches them when it knows that it may. Not arrays: Ray prefers nodes with
+            # them.
+            answer = self._task.options(**others).remote([self._version], function, [shared], sent, *arrays)
+            while not self._ray.wait([answer], timeout=LOOK_S)[0]:
+                self._look()
+                if done():
+                    self._ray.cancel(answer)
+                    return None
             found = self._ray.get(answer)
         except self._ray.exceptions.RayError as error:
             raise Lost(str(error)) from error

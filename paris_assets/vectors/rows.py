@@ -34,11 +34,11 @@ class InMemory:
     """Vectors as they are.
 
     Args:
-        vectors: (N, D) float32, contiguous.
+        vectors: (N, D) float32, contiguous, in memory or mapped from a file.
     """
 
     def __init__(self, vectors: np.ndarray) -> None:
-        self._vectors = read_only(vectors)
+        self._vectors = read_only(np.asarray(vectors))  # no memmap: its bytes would be copied wherever it is sent
         self.shape: tuple[int, int] = vectors.shape[0], vectors.shape[1]
 
     def take(self, rows: np.ndarray) -> np.ndarray:
