@@ -73,6 +73,7 @@ class Compute:
         parts: Iterable[Part],
         shared: Shared,
         threads: int | None = None,
+        places: int | None = None,
     ) -> Iterator[Result]:
         """What a function gives for each part, in the order of the parts; few are in memory that nobody works on.
 
@@ -81,27 +82,28 @@ class Compute:
             parts: plain data, arrays and lazy frames, as is what they share. None of it is changed. Values of a plain
                 tuple may be ``Held``.
             threads: at most so many of this process, for a function that uses all of its cores.
+            places: at most so many elsewhere, for results that are large: as many again wait for their turn.
 
         Raises:
             Exception: that of the first part for which the function raised one.
         """
         work = _Work(function, shared)
-        work.start(work.here, min(self._here(), threads or self._here()))
+        work.start(min(self._here(), threads or self._here()))
         try:
-            yield from self._results(work, iter(parts))
+            yield from self._results(work, iter(parts), places)
         finally:
             work.close()
 
     def _here(self) -> int:
         return self._threads or cores()
 
-    def _results(self, work: _Work, parts: Iterator[Any]) -> Iterator[Any]:
+    def _results(self, work: _Work, parts: Iterator[Any], places: int | None) -> Iterator[Any]:
         since, helpers = time.monotonic(), self._elsewhere
         try:
             while work.begin(parts):
                 done, spent = work.first_is_done(LOOK_S), time.monotonic() - since
                 if helpers is not None and spent >= LOOK_S and self._worked_s + spent >= self._alone_s:
-                    work.spread(helpers)
+                    work.spread(helpers, places)
                     helpers = None
                 if done:
                     yield work.first()
@@ -115,26 +117,30 @@ class _Work:
     def __init__(self, function: Callable[..., Any], shared: Any) -> None:
         self._function, self._shared = function, shared
         self._begun: deque[_Begun] = deque()
-        self._threads: list[threading.Thread] = []
+        self._here: list[threading.Thread] = []
+        self._places = 0
         self._changed, self._awaited, self._over = threading.Condition(), False, False
 
-    def start(self, work: Callable[[], None], count: int) -> None:
-        """Start threads."""
-        new = [threading.Thread(target=work, name="part", daemon=True) for _ in range(count)]
-        self._threads += new
-        for thread in new:
+    def start(self, count: int) -> None:
+        """Start threads of this process."""
+        self._here = [threading.Thread(target=self._work, name="part", daemon=True) for _ in range(count)]
+        for thread in self._here:
             thread.start()
 
-    def spread(self, elsewhere: Elsewhere) -> None:
+    def spread(self, elsewhere: Elsewhere, most: int | None) -> None:
         """Have parts done elsewhere as well, where what they share finds room there."""
-        places = elsewhere.places()
+        places = min(elsewhere.places(), elsewhere.places() if most is None else most)
         if places:
             with suppress(Lost):
-                self.start(partial(self._there, elsewhere, elsewhere.share(self._shared)), places)
+                wait = partial(self._there, elsewhere, elsewhere.share(self._shared))
+                self._places = places
+                for _ in range(places):
+                    threading.Thread(target=wait, name="part elsewhere", daemon=True).start()
 
     def begin(self, parts: Iterator[Any]) -> bool:
         """Begin as many parts as there is room for; whether any is under way."""
-        most = len(self._threads) + min(len(self._threads), AHEAD)
+        working = len(self._here) + self._places
+        most = working + min(working, AHEAD)
         while len(self._begun) < most:
             try:
                 begun = _Begun(next(parts))
@@ -163,15 +169,15 @@ class _Work:
         return begun.result
 
     def close(self) -> None:
-        """Begin nothing more, and wait for what is being done here."""
+        """Begin nothing more, and wait for what is being done here; who waits for others finds out by itself."""
         with self._changed:
             self._over = True
             self._begun.clear()
             self._changed.notify_all()
-        for thread in self._threads:
+        for thread in self._here:
             thread.join()
 
-    def here(self) -> None:
+    def _work(self) -> None:
         """Do parts, one after the other."""
         while (begun := self._next(here=True)) is not None:
             self._do(begun, partial(self._function, self._shared, _held_here(begun.part)))
@@ -202,6 +208,7 @@ class _Work:
             if not begun.done:
                 begun.result, begun.error, begun.done = result, error, True
             self._changed.notify_all()
+        error = None  # whose traceback holds this frame, and so the part
         return True
 
     def _next(self, here: bool) -> _Begun | None:

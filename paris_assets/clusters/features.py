@@ -14,9 +14,11 @@ from paris_assets.compute import Compute
 from paris_assets.config import Clusters
 from paris_assets.errors import BrokenInvariant, UserError
 from paris_assets.storage.shards import Shards
+from paris_assets.vectors.names import positions
 
 BATCH_ROWS = 65_536
 IN_MEMORY = 2 << 30
+READERS = 8  # of tables on other machines: rows of twice as many shards are in memory
 Chunk = tuple[Sequence[str], np.ndarray, np.ndarray | None]
 """image_ids (n), image vectors (n, D), text vectors (n, Dt) or None where the settings do not ask for text."""
 
@@ -49,7 +51,7 @@ def chosen_vectors(images: Shards, texts: Shards | None, image_ids: Sequence[str
         compute: who reads tables.
     """
     wanted = pl.Series(image_ids, dtype=pl.String)
-    for rows in compute.map(_chosen, _tables(images, texts), wanted, threads=1):
+    for rows in compute.map(_chosen, _tables(images, texts), wanted, threads=1, places=READERS):
         yield from map(_chunk, rows.iter_slices(BATCH_ROWS))
 
 
@@ -76,16 +78,8 @@ def _chunk(rows: pl.DataFrame) -> Chunk:
 def _chosen(wanted: pl.Series, table: pl.LazyFrame) -> pl.DataFrame:
     """Rows of a shard whose image_id is among the sorted ones that are wanted."""
     batches = table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
-    kept = [batch.filter(_positions(wanted, batch["image_id"])[1]) for batch in batches]
+    kept = [batch.filter(positions(wanted, batch["image_id"])[1]) for batch in batches]
     return pl.concat(kept) if kept else table.clear().collect()
-
-
-def _positions(names: pl.Series, some: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Where among sorted names each one would stand (n,), and whether it does (n,) bool."""
-    if not len(names):
-        return np.zeros(len(some), np.int64), np.zeros(len(some), bool)
-    places = names.search_sorted(some).clip(0, len(names) - 1).to_numpy().astype(np.int64)
-    return places, (names.gather(places) == some).to_numpy()
 
 
 def stored_vectors(images: Shards, image_ids: Sequence[str]) -> np.ndarray:
@@ -156,7 +150,7 @@ def collect(
     vectors: np.ndarray | None = None
     filled = np.zeros(len(image_ids), dtype=bool)
     for ids, image, text in chunks:
-        places, known = _positions(ordered, pl.Series(ids, dtype=pl.String))
+        places, known = positions(ordered, pl.Series(ids, dtype=pl.String))
         rows = np.flatnonzero(known)
         if not len(rows):
             continue

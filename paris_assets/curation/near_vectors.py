@@ -16,6 +16,7 @@ from paris_assets.curation.schema import VECTORS
 from paris_assets.errors import BrokenInvariant
 from paris_assets.vectors.cells import neighbourhoods
 from paris_assets.vectors.cosine import cosines
+from paris_assets.vectors.names import positions
 from paris_assets.vectors.pairs import ClosePairs, Tile
 
 
@@ -132,8 +133,7 @@ def _laid_out(ranked: pl.Series, frames: Iterable[pl.DataFrame], scratch: Path) 
                 laid_out = np.memmap(file, np.float16, "w+", shape=(max(len(ranked), 1), vectors.shape[1]))
         if laid_out.shape[1] != vectors.shape[1]:
             raise BrokenInvariant(f"vectors of {vectors.shape[1]} dimensions among those of {laid_out.shape[1]}")
-        places = names.search_sorted(frame["image_id"]).clip(0, max(len(names) - 1, 0)).to_numpy()
-        known = (names.gather(places) == frame["image_id"]).to_numpy() if len(names) else np.zeros(len(frame), bool)
+        places, known = positions(names, frame["image_id"])
         laid_out[order.to_numpy()[places[known]]] = vectors[known]
     return laid_out
 

@@ -28,7 +28,7 @@ BLOCK = 1 << 12
 Sides = tuple[np.ndarray, np.ndarray]
 
 
-class Centroids(NamedTuple):
+class Cells(NamedTuple):
     """(K, D) float32 centroids, half their squared lengths (K,), and how many are told of each vector."""
 
     vectors: np.ndarray
@@ -86,7 +86,7 @@ def _faults(vectors: np.ndarray) -> np.ndarray:
 
 def _nearest(vectors: np.ndarray, there: np.ndarray, centroids: np.ndarray, count: int, compute: Compute) -> np.ndarray:
     """(M, count) int32 nearest centroids of the vectors at M positions, the nearest of all first."""
-    shared = Centroids(centroids, np.einsum("kd,kd->k", centroids, centroids) / 2, count)
+    shared = Cells(centroids, np.einsum("kd,kd->k", centroids, centroids) / 2, count)
     starts = range(0, len(there), BLOCK)
     blocks = (np.array(vectors[there[start : start + BLOCK]]) for start in starts)
     found = np.empty((len(there), count), np.int32)
@@ -96,9 +96,9 @@ def _nearest(vectors: np.ndarray, there: np.ndarray, centroids: np.ndarray, coun
     return found
 
 
-def _placed_block(centroids: Centroids, block: np.ndarray) -> np.ndarray:
-    rows, count = UnitHalves(block, [block.shape[1]]), centroids.count
-    apart = centroids.half - rows.take(np.arange(len(block))) @ centroids.vectors.T
+def _placed_block(cells: Cells, block: np.ndarray) -> np.ndarray:
+    rows, count = UnitHalves(block, [block.shape[1]]), cells.count
+    apart = cells.half - rows.take(np.arange(len(block))) @ cells.vectors.T
     near = np.argpartition(apart, count - 1, axis=1)[:, :count] if count < apart.shape[1] else np.argsort(apart)
     order = np.argsort(np.take_along_axis(apart, near, axis=1), axis=1, kind="stable")
     return np.take_along_axis(near, order, axis=1).astype(np.int32)

@@ -56,7 +56,7 @@ class UnitHalves:
     """Half-precision vectors, each part of which is given length one in float32 as it is read.
 
     Args:
-        halves: (N, D) float16, in memory or mapped from a file; finite, and no part of zeros only.
+        halves: (N, D) float16 or their bits, in memory or mapped from a file; finite, and no part of zeros only.
         ends: where each part ends, the last one D.
     """
 

@@ -15,11 +15,8 @@ from paris_assets.storage.location import Location
 from paris_assets_tests.fixtures.ray_cluster import postgres, postgres_programs
 
 STARTED = db.text("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
-OTHERS = db.text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'paris'"
-)
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'paris'"
-)
+NOT_MINE = "pid <> pg_backend_pid() AND datname IS NOT NULL"
+OTHERS = db.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {NOT_MINE}")
 
 
 @pytest.fixture
