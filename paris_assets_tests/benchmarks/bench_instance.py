@@ -41,7 +41,7 @@ from paris_assets.profiles import dump_profile
 from paris_assets.runs.execution import new_invocation, open_instance
 from paris_assets.runs.look import look_at_root
 from paris_assets.runs.planned import print_plan
-from paris_assets.runs.postgres import POSTGRES
+from paris_assets.runs.postgres import POSTGRES, keep_connections
 from paris_assets.runs.progress import Estimate
 from paris_assets.runs.run import Request
 from paris_assets_tests.benchmarks.large_root import ROWS, carry, finish, grow, tell
@@ -50,7 +50,6 @@ from paris_assets_tests.fixtures import small_world
 from paris_assets_tests.fixtures.ray_cluster import postgres, postgres_programs
 from paris_assets_tests.runs.user_interface import LAUNCH_BACKFILL
 
-BACKFILLED = 1000
 ASSET = "filtered_images"
 SMALL = 3  # shards of the real run
 STATEMENT_MS, POOL_RECYCLE_S, MAX_OVERFLOW = 15_000, 3600, 20  # as `dagster-webserver` has them: it keeps connections
@@ -190,7 +189,7 @@ def database(storage: str) -> Iterator[str]:
             yield url
 
 
-def measure(shards: int, folder: Path, small: Path) -> None:
+def measure(shards: int, folder: Path, small: Path, backfilled: int) -> None:
     """All figures of one number of shards, in this process."""
     catalog = large_root(folder, shards)
     root = catalog.location.url
@@ -200,15 +199,18 @@ def measure(shards: int, folder: Path, small: Path) -> None:
         size = database_mb(instance)
         print(f"  {runs} runs and {events} events a shard; {size:,.0f} MB, {1000 * size / shards:.0f} kB a shard")
         plan(root)
-        timed("what `paris run` and `paris dev` tell Dagster, first", lambda: _look(catalog, instance))
-        timed("again", lambda: _look(catalog, instance))
+        with open_instance(catalog.location) as command:
+            keep_connections(command)
+            timed("what `paris run` and `paris dev` tell Dagster, first", lambda: _look(catalog, command))
+            timed("again", lambda: _look(catalog, command))
         with open_instance(catalog.location) as shown:
             shown.optimize_for_webserver(STATEMENT_MS, POOL_RECYCLE_S, MAX_OVERFLOW)
             with workspace(shown, root) as opened:
                 look_at_pages(opened, list(catalog.graph))
         with workspace(instance, root) as opened:
             automate(instance, root, folder / "source")
-            backfill(opened, catalog.shards()[:BACKFILLED])
+            if backfilled:
+                backfill(opened, catalog.shards()[:backfilled])
     print(f"  this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
 
 
@@ -224,6 +226,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--storage", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
     parser.add_argument("--small", type=Path, help="a finished root of small_world under SQLite, in place of a run")
+    parser.add_argument("--backfill", type=int, default=1000, help="runs of a backfill; 0: none")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         small = given.small or small_run(Path(folder))
@@ -231,7 +234,7 @@ def main() -> None:
             for shards in given.shards:
                 with database(storage) as os.environ[POSTGRES], tempfile.TemporaryDirectory() as place:
                     print(f"{f'{shards:,} shards, {storage}':60} {'s':>8} {'own':>8}")
-                    measure(shards, Path(place), small)
+                    measure(shards, Path(place), small, given.backfill)
 
 
 if __name__ == "__main__":
