@@ -17,6 +17,8 @@ from paris_assets.storage.shards import Shards
 
 SMALL, SURE = 200, 3
 """Images below which a failure is a warning; standard errors by which the worst of many pairs is beyond a bound."""
+UNEVEN = 1.5
+"""Times an equal share that the largest cluster may hold in any case."""
 DRIFTS = {
     "share": "of later shards the split between clusters is",
     "distance": "their mean distance to the own centroid is",
@@ -75,14 +77,14 @@ def smallest_cluster(record: Record, bounds: Checks) -> CheckOutcome:
 
 
 def largest_cluster(record: Record, bounds: Checks) -> CheckOutcome:
-    """The largest cluster does not hold too many of the images."""
-    sizes, most = _sizes(record), bounds.max_share
+    """The largest cluster does not hold too many of the images; of two, three quarters are not too many."""
+    sizes = _sizes(record)
+    most = max(bounds.max_share, min(1.0, UNEVEN / len(sizes)))
     share = max(sizes) / max(sum(sizes), 1)
     said = f"cluster {sizes.index(max(sizes))} holds {max(sizes)} of {sum(sizes)} images ({share:.1%}), "
     said += f"at most {most:.1%} expected"
-    cap = max(most, round(1 / len(sizes) + 0.005, 2))
-    advice = f"One expert would learn too much: `paris run --set clusters.max_share={cap:g}` caps it."
-    return CheckOutcome(len(sizes) == 1 or share <= most, said, {"share": share, "checks.max_share": most}, advice)
+    advice = f"One expert would learn too much: `paris run --set clusters.max_share={most:g}` caps it."
+    return CheckOutcome(share <= most, said, {"share": share, "checks.max_share": most}, advice)
 
 
 def dead_clusters(record: Record) -> CheckOutcome:

@@ -119,7 +119,8 @@ def _validate(vectors: np.ndarray, settings: Clusters) -> None:
     if len(vectors) < settings.k:
         raise TooFewImages(
             f"clusters.k is {settings.k}, but too few images are left to cluster ({len(vectors)}): "
-            f"set clusters.k to at most {len(vectors)}, or bring more images"
+            f"set clusters.k to at most {len(vectors)}, or bring more images: the rejects of raw_images, "
+            "filtered_images and duplicate_groups say what dropped the others"
         )
     fine = fine_count(len(vectors), settings)
     if fine is not None and not settings.k <= fine <= len(vectors):

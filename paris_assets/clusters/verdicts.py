@@ -95,6 +95,9 @@ def summary(judged: list[Verdict]) -> str:
     names = [name for name in ("silhouette", "balance", "stability_mean") if name in said]
     if "silhouette" not in said:
         return ""
+    at_boundary = any(item.metric == "boundary_fraction" and item.verdict == "weak" for item in judged)
+    if at_boundary and said["silhouette"] == SAID["silhouette"]["good"]:
+        said["silhouette"] = SAID["silhouette"]["fair"]
     parts = [said[name] for name in names]
     border = f"; {said['boundary_fraction']}" if "boundary_fraction" in said else ""
     return f"The clusters are {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}{border}."

@@ -136,7 +136,8 @@ def experts_filled(expert_summary: pl.LazyFrame, cluster_values: pl.LazyFrame) -
     empty = summary.filter((pl.col("samples") == 0) & ~pl.col("cluster").is_in(low))["cluster"].to_list()
     samples = int(summary["samples"].sum())
     trained = f"{summary.height - len(low)} experts that are worth training"
-    problems = [f"{len(empty)} of {trained} have no samples: {', '.join(map(str, empty))}"] if empty else []
+    numbers = f"expert{'s' * (len(empty) > 1)} {', '.join(map(str, empty))}"
+    problems = [f"{numbers} of {trained} have no samples"] if empty else []
     if not samples:
         problems = [f"none of {summary.height} experts has a sample"]
     figures: Figures = {"empty_experts": len(empty), "samples": samples}

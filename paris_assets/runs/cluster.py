@@ -56,6 +56,8 @@ class Cluster:
             self.ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
             said = re.sub(r"\s+", " ", str(error)).strip()
+            if "any running Ray" in said:
+                said = "no cluster runs on this machine, and RAY_ADDRESS names none"
             raise UsageError(f"--ray {address}: {said}; {HOW}, and it has to include this machine") from error
         finally:
             signal.signal(signal.SIGTERM, handler)  # Ray puts its own in the place of ours

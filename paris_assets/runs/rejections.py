@@ -12,6 +12,8 @@ from paris_assets.ingest.fetched import how_to_allow, is_transient
 
 NOTHING = {"raw_images": "nothing was fetched", "filtered_images": "no image is kept by the rules"}
 """Asset without which nothing can follow -> what is said where it keeps none."""
+SIDES = ("short_side", "width", "height")
+"""Columns of a picture's size: what is let in below the bound is often smaller than its latent, too."""
 MANY = 1 / 3
 """A larger share of an asset's images that is rejected for one reason is worth a look at the setting."""
 
@@ -27,17 +29,31 @@ def setting_of(profile: Profile, asset: str, reason: str) -> str | None:
         for rule in found:
             if rule.name == reason and isinstance(rule, Rule):
                 bounds = [bound for bound in ("min", "max") if getattr(rule, bound) is not None]
-                return " or ".join(f"--set curation.{where}.{reason}.{bound}=..." for bound in bounds)
+                setting = " or ".join(f"--set curation.{where}.{reason}.{bound}=..." for bound in bounds)
+                small = rule.column in SIDES and rule.min is not None and not profile.latents.upscale
+                return f"{setting} --set latents.upscale=true" if small else setting
     return None
 
 
 def often(profile: Profile, asset: str, rows_in: int, rejects: Mapping[str, int]) -> list[str]:
     """A sentence for each reason that a single setting decides over, and that rejects many of an asset's images."""
     return [
-        f"{asset}: {count:,} of {rows_in:,} are rejected for {reason}; {setting} lets more of them in"
+        f"{asset}: {count:,} of {rows_in:,} are rejected for {reason}{_bounds(profile, reason)}; "
+        f"{setting} lets more of them in"
         for reason, count in sorted(rejects.items())
         if count > MANY * rows_in and (setting := setting_of(profile, asset, reason))
     ]
+
+
+def _bounds(profile: Profile, reason: str) -> str:
+    """`` (min 256)`` of a rule."""
+    rules = (*profile.curation.signal_rules, *profile.curation.score_rules)
+    found = (rule for rule in rules if isinstance(rule, Rule) and rule.name == reason)
+    said = (
+        ", ".join(f"{side} {value:g}" for side in ("min", "max") if (value := getattr(rule, side)) is not None)
+        for rule in found
+    )
+    return next((f" ({bounds})" for bounds in said if bounds), "")
 
 
 def nothing_left(catalog: Catalog) -> str | None:

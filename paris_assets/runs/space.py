@@ -33,7 +33,7 @@ def wanted_bytes(root: Location, profile: Profile) -> tuple[int, str]:
         return 0, f"a row needs about {each / 1000:,.0f} kB, so a million {each / 1000:,.0f} GB"
     rows, there = int(registry["rows"].sum()), bytes_there(Path(root.url))
     wanted = round(sum(disk_bytes(given_of(catalog, rows, True, assumptions((), catalog.graph))).values()))
-    said = f"{rows:,} rows need about {wanted >> 20:,} MiB, of which {there >> 20:,} are there"
+    said = f"{rows:,} rows need about {wanted >> 20:,} MiB, and {there >> 20:,} are there already"
     return max(0, wanted - there), said
 
 

@@ -117,7 +117,12 @@ class Checks(Section):
     )
     min_silhouette: float = Field(default=0.0, ge=-1, le=1, description="least mean silhouette (cosine)")
     min_share: float = Field(default=0.01, ge=0, le=1, description="least share of the smallest cluster")
-    max_share: float = Field(default=0.5, ge=0, le=1, description="largest share of the largest cluster")
+    max_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="largest share of the largest cluster, where 1.5 times an equal share is not more",
+    )
     max_boundary: float = Field(default=0.9, ge=0, le=1, description="largest share of images with d2 / d1 < 1.2")
     min_embedding_accuracy: float = Field(
         default=0.3,

@@ -84,12 +84,18 @@ def test_a_cluster_that_the_model_lacks(store: MadeUpRoot) -> None:
         ({"silhouette": -0.05}, "silhouette"),
         ({"sizes": [500, 400, 300, 3]}, "smallest_cluster"),
         ({"sizes": [90, 20, 20, 10]}, "largest_cluster"),
+        ({"sizes": [31, 9]}, "largest_cluster"),
         ({"boundary_fraction": 0.95}, "boundary"),
     ],
 )
 def test_a_clustering_out_of_bounds(store: MadeUpRoot, facts: dict[str, Any], fails: str) -> None:
     report(store, **facts)
     assert failing(store) == [fails]
+
+
+def test_of_two_clusters_the_larger_one_may_hold_three_quarters(store: MadeUpRoot) -> None:
+    report(store, sizes=[28, 12])
+    assert failing(store) == []
 
 
 def test_a_dead_cluster(store: MadeUpRoot) -> None:

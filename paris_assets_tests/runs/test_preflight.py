@@ -180,8 +180,8 @@ def test_what_rejects_many_names_its_setting() -> None:
     profile = load_profile("own")
     said = often(profile, "filtered_images", 61, {"short_side": 35, "aspect": 3, "undecodable": 22})
     assert said == [
-        "filtered_images: 35 of 61 are rejected for short_side; --set curation.signal_rules.short_side.min=... "
-        "lets more of them in"
+        "filtered_images: 35 of 61 are rejected for short_side (min 256); "
+        "--set curation.signal_rules.short_side.min=... --set latents.upscale=true lets more of them in"
     ]
     assert "--set latents.upscale=true" in often(profile, "latents", 3, {TOO_SMALL: 2})[0]
     assert often(profile, "raw_images", 3, {"short_side": 3}) == []
