@@ -52,7 +52,7 @@ def test_they_do_so_whoever_does_them_and_whoever_is_lost(lost: float) -> None:
 
 
 def test_what_is_held_is_an_array_elsewhere() -> None:
-    held = [Held(number, lambda number=number: np.array([number, -1]), np.sum) for number in range(100)]
+    held: list[Any] = [Held(number, lambda number=number: np.array([number, -1]), np.sum) for number in range(100)]
     others = Pickling(4)
     parts = ((one, number) for number, one in enumerate(held))
     found = list(Compute(1, others, alone_s=0).map(told, parts, 7))

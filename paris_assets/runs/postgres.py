@@ -36,11 +36,12 @@ def keep_connections(instance: dg.DagsterInstance) -> None:
 
     For the process of a command alone: of many workers the kept ones would be more than a server takes.
     """
-    stores = (instance.run_storage, instance.event_log_storage)
-    if not all(hasattr(store, "postgres_url") for store in stores):
+    runs: Any = instance.run_storage
+    events: Any = instance.event_log_storage
+    if not hasattr(runs, "postgres_url") or not hasattr(events, "postgres_url"):
         return
     instance.optimize_for_webserver(statement_timeout=0, pool_recycle=RECYCLED_S, max_overflow=MORE_AT_ONCE)
-    for connect in (instance.run_storage.connect, instance.event_log_storage.index_connection):
+    for connect in (runs.connect, events.index_connection):
         with connect() as connection:
             event.listen(connection.engine, "checkout", partial(_ask, connection.dialect))
 

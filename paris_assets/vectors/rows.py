@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class Blocks:
     def __init__(self, rows: Rows) -> None:
         self.rows, count = rows, rows.shape[0]
         self.slices = [slice(start, min(start + BLOCK_ROWS, count)) for start in range(0, count, BLOCK_ROWS)]
-        self.held = [rows.held(np.arange(block.start, block.stop)) for block in self.slices]
+        self.held: list[Any] = [rows.held(np.arange(block.start, block.stop)) for block in self.slices]
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ class Worker:
             sent[number] += 1
             return np.full(1 << 16, number)
 
-        held = [Held(np.full(1 << 16, number), partial(array, number), doubled) for number in range(count)]
+        held: list[Any] = [Held(np.full(1 << 16, number), partial(array, number), doubled) for number in range(count)]
         elsewhere = []
         for factor in (1, 3):
             found = dict(self._compute.map(times, enumerate(held), factor))

@@ -85,7 +85,7 @@ def world(profile: Profile, s3_url: str, tmp_path_factory: pytest.TempPathFactor
         for name, value in {POSTGRES: database, "LOGS_BUCKET": "bucket", "DAGSTER_HOME": ""}.items():
             patch.setenv(name, value)
         patch.setenv("RAY_API_SERVER_ADDRESS", cluster.job_server)
-        cluster.add(NODE, cpus=2, gpus=0, **{WHILE: str(wait)})
+        cluster.add(NODE, cpus=2, gpus=0, store_mb=100, **{WHILE: str(wait)})
         assert run_command(profile, url, Request(select=("source_rows",)), dry_run=False) == 0
         patch.setenv("DAGSTER_HOME", str(home))
         jobs = JobSubmissionClient(cluster.job_server)
