@@ -214,9 +214,7 @@ def test_no_image_left_says_where_they_went(tmp_path: Path, capfd: pytest.Captur
         "no image is kept by the rules: of 25 rows rejected: not_an_image 20; of 1 images rejected: short_side 1 ("
         in shown
     )
-    assert shown.rstrip().endswith(
-        " --set curation.signal_rules.short_side.min=... --set latents.upscale=true` lets more of them in)"
-    )
+    assert shown.rstrip().endswith(" --set curation.signal_rules.short_side.min=...` lets more of them in)")
     assert not (tmp_path / "root" / "pipeline_manifest.json").exists()
 
 
