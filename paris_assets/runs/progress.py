@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from paris_assets.dag.records import ALL
 from paris_assets.errors import explained
 
-EVERY_S = 60.0
+EVERY_S, QUIET_S = 60.0, 5.0
 FEW_SHARDS = 50
 """Up to so many partitions of a wave have a line each; of more, there is a line per minute."""
 WIDTH = 160
@@ -202,7 +202,9 @@ class RunProgress:
             self._bar.update(self._bar_task, description=where)
         else:
             self.estimate.end(asset, shard, event == "made")
-        if time.monotonic() - self._last_line >= EVERY_S:
+        # A step over all shards may take minutes without a word.
+        most = QUIET_S if (event, shard) == ("start", ALL) else EVERY_S
+        if time.monotonic() - self._last_line >= most:
             self._report(f"at {asset}" if shard == ALL else f"at {asset} of {shard}")
         done, total, left = self.estimate.done, self.estimate.total, str(self.estimate)
         self._bar.update(self._bar_task, completed=done, total=total, left=left)
