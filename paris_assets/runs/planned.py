@@ -44,8 +44,9 @@ def print_plan(catalog: Catalog, request: Request, console: Console) -> None:
         say_idle_gpus(catalog, request, todo, console)
     if not todo and not new:
         console.print("nothing to do: every selected partition is up to date")
-    for wave, tasks in todo:
-        console.print("for each shard:" if wave.partitioned else "over all shards:")
+    for at, (wave, tasks) in enumerate(todo):
+        if at == 0 or wave.partitioned != todo[at - 1][0].partitioned:
+            console.print("for each shard:" if wave.partitioned else "over all shards:")
         for asset in wave.assets:
             shards = [task.shard for task in tasks if asset in task.assets]
             if shards:
