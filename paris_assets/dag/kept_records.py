@@ -19,17 +19,25 @@ class KeptRecords:
     def __init__(self, location: Location) -> None:
         self._location, self._lock = location, threading.Lock()
         self._known: dict[str, tuple[Any, Record | None]] = {}
+        self._reading: dict[str, threading.Lock] = {}
 
     def at(self, asset: str, shard: str, stamp: Any) -> Record | None:
         """The record of a partition whose table has this stamp (``Location.stamp``), or None where there is none."""
         path = table_path(asset, shard)
         known = self._known.get(path)
-        if known is None or known[0] != stamp:
-            known = (stamp, None if stamp is None else read_record(self._location, asset, shard))
+        if known is not None and known[0] == stamp:
+            return known[1]
+        with self._lock:
+            reading = self._reading.setdefault(path, threading.Lock())
+        with reading:  # several threads look at a partition at once: one of them reads
+            known = self._known.get(path)
+            if known is None or known[0] != stamp:
+                known = (stamp, None if stamp is None else read_record(self._location, asset, shard))
             with self._lock:
                 if len(self._known) >= MAX_RECORDS:
                     self._known.pop(next(iter(self._known)))
                 self._known[path] = known
+                self._reading.pop(path, None)
         return known[1]
 
     def forget(self, assets: Iterable[str], shard: str) -> None:

@@ -225,7 +225,14 @@ def comes_back(cluster: Cluster, worker: Any, step: str, folder: Path, expected:
 @pytest.mark.usefixtures("second")
 def test_what_is_held_is_brought_once(cluster: Cluster, worker: Any) -> None:
     """Also to where several parts of several steps look at it."""
-    until(lambda: cluster.ray.get(worker.sums.remote(20)))
+    rounds = list[bool]()
+
+    def both_spread() -> bool:
+        rounds.append(cluster.ray.get(worker.sums.remote(20)))  # which looks at values and at what was sent
+        return rounds[-1]
+
+    until(both_spread)
+    assert rounds[-1]
 
 
 @pytest.mark.usefixtures("second")
