@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +143,15 @@ def test_many_earlier_shards_are_looked_at_evenly(tmp_path: Path) -> None:
         asked.append(shard)
 
     checks.like_earlier_shards(names[-1], record, Records(read, {"image_signals": names}), store.profile.checks)
-    assert len(asked) == checks.COMPARED
-    assert asked[0] == names[0]
-    assert {int(after) - int(before) for before, after in pairwise(asked)} <= {6, 7}
+    assert asked == names[:100:8]
+
+
+def test_however_many_shards_come_one_after_the_other_few_are_compared_with() -> None:
+    chosen = [checks.spread(count) for count in range(10_000)]
+    assert all(len(each) == min(count, 16) for count, each in enumerate(chosen[:17]))
+    assert all(9 <= len(each) <= checks.COMPARED for each in chosen[17:])
+    assert all(each[0] == 0 and count - each[-1] <= each.step for count, each in enumerate(chosen) if count)
+    assert len(set().union(*chosen)) < 100, "else a process that works on them keeps the records of all"
 
 
 def test_earlier_shards_under_other_settings_are_left_out(store: MadeUpRoot) -> None:
