@@ -16,6 +16,7 @@ from paris_assets.errors import UsageError
 from paris_assets.process import child_environment
 from paris_assets.runs.host import Needs
 
+NAMED = "RAY_ADDRESS"
 CONNECT_S, ANSWER_S, LEFT_S = 5.0, 180.0, 30.0
 """For a head to accept a connection, for a node to start a process and answer, and for the head to know of its end."""
 HOW = "`ray start --head` starts one, `ray status` shows it"
@@ -154,15 +155,19 @@ def _ray() -> Any:
 
 
 def _require_head(address: str) -> None:
-    """Whether anything listens at an address; Ray itself tries for a minute."""
+    """Whether anything listens at an address; Ray itself tries for a minute, and then kills the process."""
+    said = f"--ray {address}"
     if address == "auto":
-        return
+        address = os.environ.get(NAMED, "auto")  # as Ray does
+        said += f", {NAMED}={address}"
+        if address in ("", "auto"):
+            return
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
         raise UsageError(
-            f"--ray {address}: give `auto` or HOST:PORT of the head, such as 10.0.0.1:6379, as `ray start` prints it"
+            f"{said}: give `auto` or HOST:PORT of the head, such as 10.0.0.1:6379, as `ray start` prints it"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except OSError as error:
-        raise UsageError(f"--ray {address}: nobody answers there ({error.strerror or error}); {HOW}") from error
+        raise UsageError(f"{said}: nobody answers there ({error.strerror or error}); {HOW}") from error

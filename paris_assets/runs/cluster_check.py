@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from paris_assets.config import Profile
@@ -64,17 +65,27 @@ def checked_setup(cluster: Cluster, catalog: Catalog) -> Setup:
         asked = {node: (setup, marks, bool(node.gpus) or not cuda) for node in nodes}
         found: dict[Node, Found] = cluster.ask(asked, look)
     _require_some(found)
+    machines = len({each.machine for each in found.values()}) if in_sqlite else 1
+    if machines > 1:  # nodes elsewhere cannot see the home of a root on S3
+        found = {node: replace(each, unseen=_in_root(each.unseen)) for node, each in found.items()}
     problems = [f"node {node.address}: {line}" for node in found for line in _problems(catalog, found[node], marks)]
+    if machines > 1:
+        problems.insert(0, _not_shared(root.url, home, machines))
     if problems:
         raise UsageError("--ray: nodes of the cluster cannot work on this root:\n" + _listed(problems))
-    machines = {each.machine for each in found.values()}
-    if in_sqlite and len(machines) > 1:
-        raise UsageError(
-            f"--ray: the cluster's nodes are on {len(machines)} machines, and Dagster keeps the runs of {root.url} in "
-            f"SQLite ({home}), which only processes of one machine can share: export {POSTGRES}={DRIVER}... of a "
-            f"database for this root alone, delete {home} (results do not depend on it), and run again"
-        )
     return setup
+
+
+def _in_root(places: Iterable[str]) -> list[str]:
+    return [place for place in places if not os.path.isabs(place)]
+
+
+def _not_shared(url: str, home: Path, machines: int) -> str:
+    return (
+        f"they are on {machines} machines, and Dagster keeps the runs of {url} in SQLite ({home}), which only "
+        f"processes of one machine can share: export {POSTGRES}={DRIVER}... of a database for this root alone, delete "
+        f"{home} (results do not depend on it), and run again"
+    )
 
 
 def _require_some(nodes: Collection[Node]) -> None:
@@ -120,8 +131,14 @@ def _problems(catalog: Catalog, found: Found, marks: dict[str, str]) -> Iterator
         yield f"it has {different}: install the same there"
         return
     for place in found.unseen:
-        where = str(Path(place).parent) if os.path.isabs(place) else catalog.location.url
-        yield f"it does not see {where} as this machine does: name a --root on a disk that all share, or s3://..."
+        if os.path.isabs(place):
+            where, what = (
+                f"{Path(place).parent}, where Dagster keeps the runs,",
+                f"share it, or export {POSTGRES}={DRIVER}...",
+            )
+        else:
+            where, what = catalog.location.url, "name a --root on a disk that all share, or s3://..."
+        yield f"it does not see {where} as this machine does: {what}"
     if found.problems:
         yield from found.problems
         return

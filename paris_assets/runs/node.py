@@ -69,8 +69,11 @@ def look(setup: Setup, marks: dict[str, str], whole: bool) -> Found:
         marks: path of a small file -> what the driver wrote there; of a root the path is relative to it.
         whole: whether all of the profile may run here, networks on a GPU among it.
     """
-    version = version_here()
-    enter(setup)
+    version, machine = version_here(), boot_id() or platform.node()
+    try:
+        enter(setup)
+    except OSError:
+        return Found(version, machine, [place for place in marks if os.path.isabs(place)], {}, [])
     catalog = open_catalog(setup.url, setup.profile)
     unseen = [place for place, written in marks.items() if _read(catalog.location, place) != written.encode()]
     try:
@@ -78,7 +81,7 @@ def look(setup: Setup, marks: dict[str, str], whole: bool) -> Found:
         problems = missing_for(setup.profile) if whole else []
     except UserError as error:
         fingerprints, problems = {}, [str(error)]
-    return Found(version, boot_id() or platform.node(), unseen, fingerprints, problems)
+    return Found(version, machine, unseen, fingerprints, problems)
 
 
 def _read(root: Any, place: str) -> bytes:
@@ -88,7 +91,11 @@ def _read(root: Any, place: str) -> bytes:
 
 
 def enter(setup: Setup) -> None:
-    """Make this process one that works under the root: its environment, and its Dagster home."""
+    """Make this process one that works under the root: its environment, and its Dagster home.
+
+    Raises:
+        OSError: the driver's folder is not here.
+    """
     os.environ.update(setup.environment)
     if "://" not in setup.url:
         return  # the home lies in the root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from paris_assets.dag.catalog import Catalog
 from paris_assets.definitions import open_catalog
-from paris_assets.errors import UsageError
+from paris_assets.errors import UsageError, UserError
 from paris_assets.profiles import load_profile
 from paris_assets.runs.cluster import Node
 from paris_assets.runs.cluster_check import checked_setup, resolved_there
@@ -66,13 +67,33 @@ def test_nodes_that_are_alike_are_told_what_they_need(tmp_path: Path, monkeypatc
         (changed(unseen=[".probe-1"]), "10.0.0.2: it does not see .*root as this machine does: name a --root on a"),
         (changed(problems=["embedder: no weights"]), "10.0.0.2: embedder: no weights"),
         (changed(fingerprints={"captions": "other"}), "10.0.0.2: code or weights of yours are others .* for captions"),
-        (changed(machine="another"), f"nodes are on 2 machines, and Dagster keeps the runs .* SQLite .*{POSTGRES}="),
+        (changed(machine="another"), f"they are on 2 machines, and Dagster keeps the runs .* SQLite .*{POSTGRES}="),
     ],
     ids=["version", "root", "weights", "code", "sqlite"],
 )
 def test_a_node_that_cannot_work_is_named(tmp_path: Path, change: Callable[[Found], Found], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         check(catalog_of(tmp_path), change)
+
+
+class Apart(Played):
+    """The last node is another machine, which has another home directory and not the command's folder."""
+
+    def ask(self, nodes: Mapping[Node, tuple[Any, ...]], function: Callable[..., Any]) -> dict[Node, Any]:
+        here, folder = super().ask(nodes, function), os.getcwd()
+        setup, *others = nodes[self._nodes[-1]]
+        there = function(replace(setup, folder="/nowhere/at/all"), *others)
+        os.chdir(folder)
+        return {**here, self._nodes[-1]: replace(there, machine="another")}
+
+
+def test_the_runs_of_a_root_on_s3_in_sqlite_are_told_of_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3_url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"they are on 2 machines, .* in SQLite .*{POSTGRES}=") as refused:
+        checked_setup(Apart(NODES), open_catalog(s3_url, load_profile("demo")))  # type: ignore[arg-type]
+    assert "does not see" not in str(refused.value), "its home is here by design"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +108,15 @@ def test_what_no_node_can_give_is_refused(tmp_path: Path, settings: dict[str, An
     with pytest.raises(UsageError, match=said):
         check(catalog_of(tmp_path, ray__assets=settings))
     assert not (tmp_path / "root").exists()
+
+
+def test_a_share_of_several_gpus_is_refused_where_it_is_set() -> None:
+    with pytest.raises(
+        UserError, match=r"ray\.assets\.captions\.gpus: .*a share of one GPU, or whole ones: 1.5 is neither"
+    ):
+        load_profile("demo", {"ray.assets": {"captions": {"gpus": 1.5}}})
+    for gpus in (0, 0.25, 1, 2.0):
+        load_profile("demo", {"ray.assets": {"captions": {"gpus": gpus}}})
 
 
 def test_a_cluster_without_cores_is_refused(tmp_path: Path) -> None:

@@ -262,6 +262,19 @@ def test_addresses_without_a_cluster_are_refused_in_a_sentence() -> None:
             Cluster(address)
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("127.0.0.1:9", "RAY_ADDRESS=127.0.0.1:9: nobody answers there"),
+        ("ray://127.0.0.1:1", "=ray://127.0.0.1:1: give"),
+    ],
+)
+def test_an_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyPatch, named: str, said: str) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", named)
+    with pytest.raises(UsageError, match=f"--ray auto, .*{said}"):
+        Cluster("auto")
+
+
 def test_workers_and_a_cluster_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["run", "--ray", "auto", "--workers", "2"])
