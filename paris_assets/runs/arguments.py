@@ -133,7 +133,9 @@ def build_parser() -> argparse.ArgumentParser:
         "Listens until Ctrl-C. Fetchers whose PARIS_COORDINATOR is the address share limits, waits and robots.txt.",
     )
     coordinator.add_argument(
-        "--listen", metavar="KEY@HOST:PORT", help="where (default: $PARIS_COORDINATOR); the key keeps others out"
+        "--listen",
+        metavar="KEY@HOST:PORT",
+        help="where (default: $PARIS_COORDINATOR, whose key counts too where this has none); the key keeps others out",
     )
     completion = _command(commands, "completion", "print a script that completes commands and settings in a shell")
     completion.add_argument("shell", choices=["bash", "zsh"])

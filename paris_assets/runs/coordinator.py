@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 from paris_assets.errors import UsageError
 from paris_assets.ingest.web.coordinator import coordinating
-from paris_assets.ingest.web.link import COORDINATOR, CoordinatorError
+from paris_assets.ingest.web.link import COORDINATOR, CoordinatorError, parse_address
 
 
 @contextmanager
@@ -61,25 +61,44 @@ def start_coordinator() -> str:
 
 
 def coordinator_command(listen: str | None) -> int:
-    """Be the coordinator until Ctrl-C.
+    """Be the coordinator until Ctrl-C or SIGTERM.
 
     Args:
-        listen: where; by default at the address that the environment names.
+        listen: where; by default at the address that the environment names, whose key it has unless it brings its own.
 
     Raises:
         UsageError: neither names an address.
         CoordinatorError: it cannot be listened at.
     """
-    address = listen or os.environ.get(COORDINATOR)
+    address, known = _listened_at(listen, os.environ.get(COORDINATOR))
+    # The first process of a container is not ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.siginterrupt(number, True)  # polars, where it is loaded, has a handler that lets a wait go on
+    with coordinating(address) as address, suppress(KeyboardInterrupt):
+        # Who set the key has it, and what a container prints is kept where more people read.
+        place = address.rpartition("@")[2]
+        said = f"listening at {place}, with the key of {COORDINATOR}" if known else f"{COORDINATOR}={address}"
+        print(said, flush=True)
+        threading.Event().wait()
+    return 0
+
+
+def _listened_at(listen: str | None, named: str | None) -> tuple[str, bool]:
+    """Address to listen at, and whether its key is that of the environment.
+
+    Raises:
+        UsageError: there is no address, or one is none.
+    """
+    address = listen or named
     if not address:
         raise UsageError(
             f"where to listen? Give --listen KEY@HOST:PORT, or set {COORDINATOR}, as on the other machines"
         )
-    signal.siginterrupt(signal.SIGINT, True)  # polars, where it is loaded, has a handler that lets a wait go on
-    with coordinating(address) as address, suppress(KeyboardInterrupt):
-        print(f"{COORDINATOR}={address}", flush=True)
-        threading.Event().wait()
-    return 0
+    own, key = parse_address(address)[0], parse_address(named)[0] if named else ""
+    if not key or own not in ("", key):
+        return address, False
+    return f"{key}@{address.rpartition('@')[2]}", True
 
 
 def _serve() -> None:

@@ -29,6 +29,7 @@ from paris_assets.errors import explained
 from paris_assets.models.gpus import visible_gpus
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
+from paris_assets.runs.dagster_storage import EventLog
 from paris_assets.runs.postgres import in_postgres, reachable
 from paris_assets.runs.task_report import TaskReport, report_of, unfinished
 from paris_assets.storage.location import Location
@@ -76,12 +77,17 @@ def open_instance(location: Location) -> dg.DagsterInstance:
     os.environ["DAGSTER_HOME"] = str(home)
     with reachable(settings):
         instance = dg.DagsterInstance.get()
-        _set_pool_limits(instance)
+        if isinstance(instance.event_log_storage, EventLog):
+            _set_pool_limits(instance)
     return instance
 
 
 def _set_pool_limits(instance: dg.DagsterInstance) -> None:
-    """Give each of our pools its limit, unless it has one: a user's own stays."""
+    """Give each of our pools this machine's limit, unless it has one: a user's own stays.
+
+    Only in a home's own files: a database may be that of a deployment, whose runs other machines do. There it is the
+    default of its dagster.yaml that counts, which a limit stored by whoever looks in first would silently undo.
+    """
     known = {pool.name for pool in instance.event_log_storage.get_pool_limits() if not pool.from_default}
     here = {**POOLS, "gpu": max(POOLS["gpu"], len(visible_gpus()))}
     for name in here.keys() - known:

@@ -29,7 +29,7 @@ LINES = (DEPLOY / "docker/Dockerfile").read_text().replace("\\\n", " ").splitlin
 COMPOSE = yaml.safe_load((DEPLOY / "docker/compose.yaml").read_text())
 OURS = {name: one for name, one in COMPOSE["services"].items() if "build" in one}
 SCRIPTS = {point.name for point in entry_points(group="console_scripts")}
-GIVEN = {"POSTGRES_PASSWORD": "secret", "S3_PASSWORD": "secret-too"}
+GIVEN = {"POSTGRES_PASSWORD": "secret", "S3_PASSWORD": "secret-too", "COORDINATOR_KEY": "secret-third"}
 
 
 def said(instruction: str) -> list[str]:
@@ -116,7 +116,7 @@ def test_the_image_runs_as_a_user_and_says_how_it_is() -> None:
 
 
 def test_every_service_of_ours_runs_what_is_installed() -> None:
-    assert {"code", "webserver", "daemon", "paris"} <= set(OURS)
+    assert {"code", "webserver", "daemon", "coordinator", "paris"} <= set(OURS)
     for name, service in OURS.items():
         commands = [service.get("command", json.loads(said("CMD")[0]))]
         test = service.get("healthcheck", {}).get("test")
@@ -146,6 +146,7 @@ def test_no_password_is_shipped_and_one_port_is_open_to_this_machine() -> None:
         "${POSTGRES_PASSWORD:?choose one}",
         "${S3_PASSWORD:?choose one of 8 characters or more}",
     }
+    assert re.findall(r"COORDINATOR: (\S+ \S+)", text) == ["${COORDINATOR_KEY:?choose one}@coordinator:7077"]
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert ports == ["127.0.0.1:3000:3000"]
 

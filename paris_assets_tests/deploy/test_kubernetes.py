@@ -76,12 +76,15 @@ def test_every_file_is_applied_or_said_to_be_by_hand() -> None:
 @pytest.mark.parametrize("name", PODS)
 def test_a_pod_names_what_is_there(name: str) -> None:
     pod, (generated,) = PODS[name], PLAN["configMapGenerator"]
-    assert ("ServiceAccount", pod["serviceAccountName"]) in NAMES
+    if pod.get("automountServiceAccountToken", True):
+        assert ("ServiceAccount", pod["serviceAccountName"]) in NAMES
     assert pod["securityContext"]["runAsNonRoot"]
     (container,) = pod["containers"]
-    for source in container["envFrom"]:
+    for source in container.get("envFrom", []):
         for kind, key in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
             assert key not in source or (kind, source[key]["name"]) in NAMES
+    for reference in [one["valueFrom"]["secretKeyRef"] for one in container.get("env", []) if "valueFrom" in one]:
+        assert reference["key"] in NAMES["Secret", reference["name"]]["stringData"]
     assert container["resources"]["requests"]
     for volume in pod.get("volumes", []):
         assert volume["configMap"]["name"] == generated["name"]

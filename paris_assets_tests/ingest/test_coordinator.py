@@ -28,7 +28,7 @@ from paris_assets.ingest.web import coordinator, link
 from paris_assets.ingest.web.coordinator import coordinating
 from paris_assets.ingest.web.fetch import fetch_images
 from paris_assets.ingest.web.link import COORDINATOR, CoordinatorError, parse_address
-from paris_assets.runs.coordinator import coordinated, start_coordinator
+from paris_assets.runs.coordinator import _listened_at, coordinated, coordinator_command, start_coordinator
 from paris_assets.settings.ingest import PerHost
 from paris_assets_tests.ingest.pictures import picture
 from paris_assets_tests.ingest.servers import Server, fetch_into, response, serving
@@ -301,6 +301,30 @@ def test_machines_agree_through_a_process_that_they_all_know(monkeypatch: pytest
         assert process.wait(timeout=60) == 0
     assert [fetched.status for fetched in results] == ["ok"] * WORKERS * ROWS
     assert crowd.most == {name: 1 for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("listen", "named", "listened"),
+    [
+        (None, "k@there:7077", ("k@there:7077", True)),
+        ("0.0.0.0:7077", "k@there:7077", ("k@0.0.0.0:7077", True)),
+        ("k@[::]:7077", "k@there:7077", ("k@[::]:7077", True)),
+        ("own@0.0.0.0:7077", "k@there:7077", ("own@0.0.0.0:7077", False)),
+        ("own@0.0.0.0:7077", None, ("own@0.0.0.0:7077", False)),
+        ("0.0.0.0:7077", "there:7077", ("0.0.0.0:7077", False)),
+    ],
+)
+def test_the_key_is_that_of_the_variable_unless_another_is_given(
+    listen: str | None, named: str | None, listened: tuple[str, bool]
+) -> None:
+    assert _listened_at(listen, named) == listened
+
+
+@pytest.mark.parametrize(("listen", "said"), [(None, "where to listen"), ("0.0.0.0", "no HOST:PORT")])
+def test_where_to_listen_has_to_be_said(listen: str | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(COORDINATOR, "")
+    with pytest.raises(UsageError, match=said):
+        coordinator_command(listen)
 
 
 def _fetch_for_ever(settings: Ingest) -> None:
