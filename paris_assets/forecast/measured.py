@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from paris_assets.planning.profile_file import stored_profile
 from paris_assets.planning.run_times import known_times, unit_of
 
 MEASURED = "measured in this root"
+START_S = 1.0
+"""Of a partition that took less, most is reading, committing and imports, which more rows do not repeat."""
 CAPTIONS_BY = "captions by "
 """Before the name of who wrote captions, in the facts of `captions`."""
 
@@ -35,6 +38,8 @@ class Measured:
         partitions: it was measured on.
         seconds: of one unit of what computed, as the driver calls it, or `cpu`, per row; none where no run noted times.
         day: when the last of them was made; empty where no run noted times.
+        partition_s: by the clock, of a partition in the mean; so many rows take about as long as beginning, where it is
+            below ``START_S``.
     """
 
     share: float | None
@@ -43,6 +48,7 @@ class Measured:
     partitions: int
     seconds: Mapping[str, float] = field(default_factory=dict)
     day: str = ""
+    partition_s: float = math.inf
 
     def unit_s(self, named: str) -> float | None:
         """Seconds per row of one unit of hardware whose name has these words; None of other hardware."""
@@ -81,6 +87,7 @@ def measured(catalog: Catalog) -> dict[str, Measured]:
             len(each),
             _seconds(taken, own, rows),
             day_of(taken),
+            float(taken.select((pl.col("end") - pl.col("start")).mean()).item() or 0.0),
         )
     return found
 

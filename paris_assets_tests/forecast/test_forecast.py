@@ -190,6 +190,23 @@ def test_shards_of_a_source_that_was_looked_at_count_as_they_are() -> None:
     assert forecast(tars, machines(count=8), 8).at_work.gpus(True) == 8
 
 
+def test_what_took_no_longer_than_to_begin_tells_no_hours_of_many_rows() -> None:
+    """Twelve rows of a list in 0.13 s of two cores would be six hours for a million."""
+    cpus, plain = machines("cpu", count=2), given(rows=1e6)
+
+    def core_h(asset: str, partition_s: float) -> tuple[float, str]:
+        known = {asset: Measured(None, 0, 12, 1, {"cpu": 0.0213}, "2026-09-21", partition_s)}
+        found = forecast(replace(plain, measured=known), cpus)
+        return next((each.core_h, each.sources.get("hours", "")) for each in found.stages if each.asset == asset)
+
+    shipped = next(stage.core_h for stage in forecast(plain, cpus).stages if stage.asset == "source_rows")
+    assert core_h("source_rows", 0.13) == (pytest.approx(shipped, rel=0.1), "")
+    hours_, source = core_h("source_rows", 2.0)
+    assert hours_ == pytest.approx(1e6 * 0.0213 / 3600)
+    assert source.startswith("measured in this root")
+    assert core_h("text_embeddings", 0.13)[1].startswith("measured in this root"), "networks may have no formula"
+
+
 def test_a_cpu_has_no_gpu_hours_and_what_is_not_known_is_said() -> None:
     found = forecast(given("demo", rows=1000), machines("cpu", count=2))
     assert found.total("gpu_h") == 0
