@@ -16,9 +16,11 @@ from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError
 from paris_assets.forecast.assumptions import assumptions, with_measured
 from paris_assets.forecast.disk import disk_warning
-from paris_assets.forecast.forecast import Given, Machines, forecast
+from paris_assets.forecast.forecast import Given, forecast
 from paris_assets.forecast.given import given_of
 from paris_assets.forecast.hardware import CPU, Hardware, chosen_hardware, shipped_hardware
+from paris_assets.forecast.machines import Machines
+from paris_assets.forecast.place import place_of
 from paris_assets.forecast.said import as_json, print_forecast
 from paris_assets.forecast.sampled import sampled
 from paris_assets.planning.registration import check_binding
@@ -97,14 +99,16 @@ def plan_command(profile: Profile, url: str, request: PlanRequest) -> int:
         check_binding(root, profile)
     catalog = open_catalog(root, profile)
     given = _given(catalog, request)
+    place = place_of(catalog, url, request.named)
     found = forecast(given, machines, request.workers)
     compared = [forecast(given, other, request.workers) for other in others]
     warning = disk_warning(root, found)
     warnings = [warning] if warning else []
     if request.as_json:
-        print(json.dumps(as_json(given, found, compared, warnings), indent=1))
+        print(json.dumps({**place.as_json(), **as_json(given, found, compared, warnings)}, indent=1))
         return 0
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console.print(place.in_words(given.rows), markup=False, soft_wrap=True, highlight=False)
     print_forecast(console, given, found, compared)
     for line in warnings:
         console.print(line, style="yellow", markup=False, soft_wrap=True)
@@ -116,15 +120,16 @@ def _given(catalog: Catalog, request: PlanRequest) -> Given:
     profile = catalog.profile
     figures = assumptions(request.assume, catalog.graph)
     registry = catalog.registry()
-    rows, embedded = request.rows, False
+    rows, embedded, shards = request.rows, False, None
     if request.named:
         look = sampled(profile, catalog.location, registry, request.probe)
-        figures, embedded, rows = with_measured(figures, look.figures), look.embedded, rows or look.rows
+        figures, embedded = with_measured(figures, look.figures), look.embedded
+        rows, shards = rows or look.rows, look.shards if rows in (None, look.rows) else None
     elif rows is None:
         raise UsageError("no source: give --source, or --rows for a source that is not there yet")
     elif request.probe:
         raise UsageError("--probe asks for urls of a source: give --source")
-    return given_of(catalog, rows, embedded, figures)
+    return given_of(catalog, rows, embedded, figures, shards)
 
 
 def _machines(request: PlanRequest) -> tuple[Machines, list[Machines]]:

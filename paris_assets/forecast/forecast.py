@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,36 +11,14 @@ from paris_assets.config import Profile
 from paris_assets.dag.graph import Graph
 from paris_assets.forecast.assumptions import GIVEN, RATE, Assumption
 from paris_assets.forecast.flow import CONSTANT, FITTED, figure_of, rows_of, shares
-from paris_assets.forecast.hardware import CPU, Hardware
-from paris_assets.forecast.measured import Measured
+from paris_assets.forecast.hardware import CPU
+from paris_assets.forecast.machines import AtWork, Machines
+from paris_assets.forecast.measured import START_S, Measured
 from paris_assets.forecast.sizes import LEDGER, bytes_per_row
 from paris_assets.forecast.work import core_ms, cost_of, looks_at_pixels, networks_of
 
 HOUR = 3600.0
 LAYOUT = "by the layout of its files"
-
-
-@dataclass(frozen=True)
-class Machines:
-    """What a run is reckoned on.
-
-    Attributes:
-        name: of the hardware, one GPU or one core.
-        core: of a CPU, in the table of the hardware.
-        count: GPUs, or cores.
-        price: dollars per hour of one.
-    """
-
-    name: str
-    hardware: Hardware
-    core: Hardware
-    count: int
-    price: float
-
-    @property
-    def cores(self) -> float:
-        """Cores of all of them."""
-        return self.count * self.hardware.cores
 
 
 @dataclass(frozen=True)
@@ -51,6 +30,7 @@ class Given:
         embedded: whether the source holds its images.
         figures: name -> assumption.
         measured: asset -> what earlier runs of the root say.
+        registered: shards of the source, where it was looked at.
     """
 
     profile: Profile
@@ -59,6 +39,12 @@ class Given:
     embedded: bool
     figures: Mapping[str, Assumption]
     measured: Mapping[str, Measured] = field(default_factory=dict)
+    registered: int | None = None
+
+    @property
+    def shards(self) -> int:
+        """Shards of the source; of one that is not there yet as many as its rows fill."""
+        return self.registered or max(1, math.ceil(self.rows / self.profile.source.rows_per_shard))
 
     @property
     def figure(self) -> dict[str, float]:
@@ -89,8 +75,13 @@ class Forecast:
     """All assets of a profile, in the order of the graph."""
 
     stages: tuple[Stage, ...]
-    machines: Machines
+    at_work: AtWork
     peak_bytes: float
+
+    @property
+    def machines(self) -> Machines:
+        """What it is reckoned on."""
+        return self.at_work.machines
 
     def total(self, name: str) -> float:
         """The sum of a field of the stages."""
@@ -98,7 +89,7 @@ class Forecast:
 
     @property
     def dollars(self) -> float:
-        """For all machines while the run lasts; fetching, too."""
+        """For all machines while the run lasts, those that idle among them: they are rented; fetching, too."""
         return self.total("wall_h") * self.machines.count * self.machines.price
 
 
@@ -131,15 +122,17 @@ def forecast(given: Given, machines: Machines, workers: int = 1) -> Forecast:
     """What a run of the profile on a source takes.
 
     Args:
-        workers: processes that take shards; each has a partition in the making beside what is finished.
+        workers: processes that take shards; each that has one has a partition in the making beside what is finished.
     """
     rows, sizes = _rows(given), disk_bytes(given)
-    stages = [_stage(name, given, machines, rows[name], sizes[name], workers) for name in rows]
-    per_shard = given.profile.source.rows_per_shard / max(given.rows, 1.0)
-    partitioned = [size * min(1.0, per_shard) for name, size in sizes.items() if given.graph[name].partitioned]
+    at_work = AtWork(machines, workers, given.shards)
+    stages = [_stage(name, given, at_work, rows[name], sizes[name]) for name in rows]
+    per_shard = min(1.0, given.profile.source.rows_per_shard / max(given.rows, 1.0))
+    partitioned = [size for name, size in sizes.items() if given.graph[name].partitioned]
     whole = [size for name, size in sizes.items() if not given.graph[name].partitioned]
-    making = max(workers * max(partitioned, default=0.0), max(whole, default=0.0))
-    return Forecast(tuple(stages), machines, sum(sizes.values()) + making)
+    at_once = min(1.0, at_work.processes(True) * per_shard)
+    making = max(at_once * max(partitioned, default=0.0), max(whole, default=0.0))
+    return Forecast(tuple(stages), at_work, sum(sizes.values()) + making)
 
 
 def _rows(given: Given) -> dict[str, tuple[float, float]]:
@@ -155,13 +148,14 @@ def measured_shares(given: Given) -> dict[str, float]:
     return {asset: share for asset, share in known.items() if share is not None}
 
 
-def _stage(name: str, given: Given, machines: Machines, rows: tuple[float, float], size: float, workers: int) -> Stage:
-    figure, known = given.figure, given.measured.get(name)
+def _stage(name: str, given: Given, at_work: AtWork, rows: tuple[float, float], size: float) -> Stage:
+    figure, known, partitioned = given.figure, given.measured.get(name), given.graph[name].partitioned
     rows_in, rows_out = rows
-    taken = _taken(name, given, machines, rows_out if given.graph[name].partitioned else rows_in, size)
-    fetches = rows_in if name == "raw_images" and not given.embedded else 0.0
-    waits = fetches * figure["request_s"] / (given.profile.ingest.concurrency * workers)
-    wall_s = max(taken.gpu_s / machines.count, taken.core_s / machines.cores, waits)
+    taken = _taken(name, given, at_work.machines, rows_out if partitioned else rows_in, size)
+    fetches = rows_in if _fetches(name, given) else 0.0
+    waits = fetches * figure["request_s"] / (given.profile.ingest.concurrency * at_work.processes(partitioned))
+    cores = at_work.cores(partitioned, on_gpu=taken.gpu_s > 0)
+    wall_s = max(taken.gpu_s / at_work.gpus(partitioned), taken.core_s / cores, waits)
     sources = {"bytes": known.source if known else LAYOUT}
     sources |= {"rows": known.source} if known and name in measured_shares(given) else {}
     return Stage(
@@ -178,6 +172,10 @@ def _stage(name: str, given: Given, machines: Machines, rows: tuple[float, float
         unknown=taken.unknown,
         lacks=taken.lacks,
     )
+
+
+def _fetches(name: str, given: Given) -> bool:
+    return name == "raw_images" and not given.embedded
 
 
 class _Taken(NamedTuple):
@@ -205,10 +203,13 @@ def _taken(name: str, given: Given, machines: Machines, rows: float, size: float
         seen = rows * (sum(each.share for each in used) or 1.0)
         return of_units(seen / rate.value, f"{rate.value:g} {rate.said}, {rate.source}")
     # A network says nothing of other hardware; what runs on cores alone was measured on cores wherever it ran.
-    unit_s = known.unit_s(machines.hardware.named if used else CPU) if known else None
+    # Fetching waits, which no core shortens: what it took is in `request_s`.
+    fixed = name in CONSTANT and name not in FITTED
+    begun = known is not None and known.partition_s < START_S and not used and not fixed
+    timed = None if _fetches(name, given) or begun else known
+    unit_s = timed.unit_s(machines.hardware.named if used else CPU) if timed else None
     if known is not None and unit_s is not None:
         # Pages are of samples: what they took is what they take, beside reading the rows.
-        fixed = name in CONSTANT and name not in FITTED
         return of_units(unit_s * known.rows + core_s if fixed else unit_s * rows, known.source)
     costs = [cost_of(each, given.profile, machines.hardware, machines.core, figure) for each in used]
     on_cores = sum(cost.seconds or 0.0 for cost in costs if cost.on_cpu)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +18,11 @@ from paris_assets.dag.records import Record, table_path
 from paris_assets.forecast.flow import ROWS, feeder
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.profile_file import stored_profile
-from paris_assets.planning.run_times import covered, known_times, units_of
+from paris_assets.planning.run_times import known_times, unit_of
 
 MEASURED = "measured in this root"
+START_S = 1.0
+"""Of a partition that took less, most is reading, committing and imports, which more rows do not repeat."""
 CAPTIONS_BY = "captions by "
 """Before the name of who wrote captions, in the facts of `captions`."""
 
@@ -35,6 +38,8 @@ class Measured:
         partitions: it was measured on.
         seconds: of one unit of what computed, as the driver calls it, or `cpu`, per row; none where no run noted times.
         day: when the last of them was made; empty where no run noted times.
+        partition_s: by the clock, of a partition in the mean; so many rows take about as long as beginning, where it is
+            below ``START_S``.
     """
 
     share: float | None
@@ -43,6 +48,7 @@ class Measured:
     partitions: int
     seconds: Mapping[str, float] = field(default_factory=dict)
     day: str = ""
+    partition_s: float = math.inf
 
     def unit_s(self, named: str) -> float | None:
         """Seconds per row of one unit of hardware whose name has these words; None of other hardware."""
@@ -80,7 +86,8 @@ def measured(catalog: Catalog) -> dict[str, Measured]:
             rows,
             len(each),
             _seconds(taken, own, rows),
-            _day(taken),
+            day_of(taken),
+            float(taken.select((pl.col("end") - pl.col("start")).mean()).item() or 0.0),
         )
     return found
 
@@ -156,27 +163,28 @@ def _bytes(catalog: Catalog, record: Record) -> int:
 
 
 def _seconds(taken: pl.DataFrame, records: dict[str, Record], rows: int) -> dict[str, float]:
-    """Unit of the hardware on which most partitions were made -> seconds of one per row.
+    """Unit -> seconds of one per row, of the partitions that were made with it.
+
+    Each partition counts the units of its own worker while that was at work on it, and no others of the machine.
 
     Args:
         taken: times of the asset's partitions.
         records: of the partitions whose rows count; ``rows`` are all of these.
     """
-    if taken.is_empty():
-        return {}
-    hardware = taken["hardware"].value_counts().sort(["count", "hardware"], descending=True)["hardware"][0]
-    same = taken.filter(hardware=hardware)
-    if records.keys() >= {*same["shard"]}:
-        rows = sum(rows_out(records[shard]) for shard in same["shard"])
-    seconds = covered(_rows(same))
-    return {unit.name: seconds * unit.count / rows for unit in units_of(str(hardware)) if rows and seconds}
+    spent, shards = Counter[str](), defaultdict[str, set[str]](set)
+    for shard, start, end, computed_on in taken.select("shard", "start", "end", "computed_on").iter_rows():
+        unit = unit_of(computed_on)
+        spent[unit.name] += (end - start) * unit.count
+        shards[unit.name].add(shard)
+    made = {
+        name: sum(rows_out(records[shard]) for shard in own) if own <= records.keys() else rows
+        for name, own in shards.items()
+    }
+    return {name: spent[name] / made[name] for name in spent if spent[name] and made[name]}
 
 
-def _rows(times: pl.DataFrame) -> Iterable[tuple[float, float]]:
-    return times.select("start", "end").rows()  # type: ignore[return-value]
-
-
-def _day(taken: pl.DataFrame) -> str:
+def day_of(taken: pl.DataFrame) -> str:
+    """When the last of these times was noted; empty where there are none."""
     if taken.is_empty():
         return ""
     return datetime.fromtimestamp(float(taken["end"].max()), UTC).date().isoformat()  # type: ignore[arg-type]

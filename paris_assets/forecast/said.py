@@ -10,7 +10,8 @@ from rich.table import Table
 
 from paris_assets.forecast.assumptions import ASSUMED, RATE, Assumption
 from paris_assets.forecast.flow import figure_of
-from paris_assets.forecast.forecast import Forecast, Given, Machines, Stage, measured_shares
+from paris_assets.forecast.forecast import Forecast, Given, Stage, measured_shares
+from paris_assets.forecast.machines import Machines
 from paris_assets.forecast.measured import MEASURED
 from paris_assets.forecast.work import GFLOP
 
@@ -71,6 +72,8 @@ def print_forecast(console: Console, given: Given, found: Forecast, others: Iter
     console.print(stage_table(found.stages))
     _say(console, f"on disk: {in_bytes(found.total('size_bytes'))}, at most {in_bytes(found.peak_bytes)} on the way")
     _say(console, in_words(found))
+    for line in found.at_work.idle():
+        _say(console, f"  {line}")
     for other in others:
         _say(console, f"  on other hardware: {in_words(other)}")
     for line in _sources(given, found):
@@ -87,7 +90,8 @@ def in_words(found: Forecast) -> str:
     machines, gpu = found.machines, found.total("gpu_h")
     of = "cores" if machines.hardware.is_cpu else "GPUs"
     hours = f"{in_hours(gpu)} of a GPU, " if gpu else ""
-    each = f"${machines.price:g} an hour each: {price_source(machines)}"
+    source = price_source(machines)
+    each = f"${machines.price:g} an hour each{f': {source}' if source else ''}"
     return (
         f"{machines.count} x {machines.name}: {hours}{in_hours(found.total('core_h'))} of a core, "
         f"{in_hours(found.total('wall_h'))} by the clock, ${found.dollars:,.2f} ({of} at {each})"
@@ -95,7 +99,7 @@ def in_words(found: Forecast) -> str:
 
 
 def price_source(machines: Machines) -> str:
-    """Where the price is from."""
+    """Where the price is from; empty where a file of hardware does not say."""
     return machines.hardware.price_source if machines.price == machines.hardware.dollars_per_hour else "given"
 
 
@@ -165,6 +169,9 @@ def _totals(found: Forecast) -> dict[str, Any]:
     return {
         "name": machines.name,
         "count": machines.count,
+        "workers": found.at_work.workers,
+        "shards": found.at_work.shards,
+        "idle": found.at_work.idle(),
         "dollars_per_hour": machines.price,
         "price_source": price_source(machines),
         "gpu_hours": found.total("gpu_h"),

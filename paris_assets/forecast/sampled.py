@@ -36,11 +36,13 @@ class Sampled:
         rows: of the source.
         embedded: whether it holds its images.
         figures: name of an assumption -> what was measured in its place.
+        shards: in which a run would work.
     """
 
     rows: int
     embedded: bool
     figures: dict[str, Assumption]
+    shards: int
 
 
 def sampled(profile: Profile, root: Location, known: pl.DataFrame | None, probe: int) -> Sampled:
@@ -58,20 +60,20 @@ def sampled(profile: Profile, root: Location, known: pl.DataFrame | None, probe:
         SourceError: the source cannot be read.
     """
     registry = register(profile.source, known, root, write=False)
-    rows, entry = int(registry["rows"].sum()), registry.row(0, named=True)
+    rows, shards, entry = int(registry["rows"].sum()), registry.height, registry.row(0, named=True)
     if entry["members"] is not None:
         listing = list_files(locate(profile.source.path))
         sizes = [info["size"] for info in listing.files.values() if info.get("size")]
-        return Sampled(rows, True, _mean(sizes, f"of all {len(sizes):,} files of the folder"))
+        return Sampled(rows, True, _mean(sizes, f"of all {len(sizes):,} files of the folder"), shards)
     if kind_of(entry["file"]) == TAR:
         files = registry.unique("file")
         found = _figure(float(files["size_bytes"].sum()) / rows, f"of {files.height:,} tars, all members included")
-        return Sampled(rows, True, {"image_bytes": found})
+        return Sampled(rows, True, {"image_bytes": found}, shards)
     if kind_of(entry["file"]) == "parquet":
         with locate(profile.source.path).open(entry["file"]) as handle:
             if IMAGE in parquet_tables.columns(handle, entry["file"], profile.source.columns):
-                return Sampled(rows, True, _embedded(profile, registry))
-    return Sampled(rows, False, _listed(profile, registry, root, probe))
+                return Sampled(rows, True, _embedded(profile, registry), shards)
+    return Sampled(rows, False, _listed(profile, registry, root, probe), shards)
 
 
 def _parts(registry: pl.DataFrame, wanted: int) -> list[dict[str, Any]]:

@@ -8,10 +8,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-from paris_assets.config import Profile
-from paris_assets.models.resolve import profile_models
-from paris_assets.process import cores
-
 TABLE = "run_times.parquet"
 SCHEMA = {
     "asset": pl.String,
@@ -20,23 +16,26 @@ SCHEMA = {
     "start": pl.Float64,
     "end": pl.Float64,
     "operators": pl.String,
-    "hardware": pl.String,
+    "computed_on": pl.String,
 }
 Span = tuple[float, float]
-CPU, WITH = "cpu", " with "
+CPU = "cpu"
 
 
 class Unit(NamedTuple):
-    """What computes, and how many of it there are."""
+    """What one worker computed a partition with, and how many of it were its own: cores, or GPUs."""
 
     name: str
     count: int
 
+    def __str__(self) -> str:
+        return f"{self.count} x {self.name}"
 
-def units_of(hardware: str) -> list[Unit]:
-    """What ``hardware_here`` said: the GPU, where there is one, and the cores."""
-    parts = (part.partition(" x ") for part in hardware.split(WITH))
-    return [Unit(name, int(count)) for count, _, name in parts]
+
+def unit_of(computed_on: str) -> Unit:
+    """What a unit in words says: `2 x cpu`, two cores, or `1 x NVIDIA A40`."""
+    count, _, name = computed_on.partition(" x ")
+    return Unit(name, int(count))
 
 
 def known_times(home: Path) -> pl.DataFrame:
@@ -59,17 +58,3 @@ def covered(spans: Iterable[Span]) -> float:
         total += max(0.0, end - max(start, until))
         until = max(until, end)
     return total
-
-
-def hardware_here(profile: Profile) -> str:
-    """What a run computes with on this machine: `2 x cpu`, its cores, or `1 x NVIDIA A40 with 8 x cpu`.
-
-    Args:
-        profile: of the run, whose networks have their devices.
-    """
-    if any(model.device.startswith("cuda") for model in profile_models(profile).values()):
-        from torch import cuda
-
-        if cuda.is_available():
-            return f"{cuda.device_count()} x {cuda.get_device_name(0)}{WITH}{cores()} x {CPU}"
-    return f"{cores()} x {CPU}"

@@ -30,6 +30,7 @@ from paris_assets.models.gpus import visible_gpus
 from paris_assets.planning.home import dagster_home
 from paris_assets.planning.waves import Task
 from paris_assets.runs.dagster_storage import EventLog
+from paris_assets.runs.host import unit_here
 from paris_assets.runs.postgres import in_postgres, reachable
 from paris_assets.runs.task_report import TaskReport, report_of, unfinished
 from paris_assets.storage.location import Location
@@ -194,6 +195,8 @@ class Executor:
             raise KeyboardInterrupt
         report = report_of(task, result.all_events)
         report.spans = _spans(self.instance, result.run_id, report.seconds)
+        profile, graph = self.catalog.profile, self.catalog.graph
+        report.computed_on = {name: str(unit_here(profile, graph[name])) for name in report.spans}
         return report, unfinished(task, result.all_events)
 
 

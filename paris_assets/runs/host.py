@@ -10,8 +10,11 @@ from typing import Protocol
 from paris_assets.config import Model, Profile
 from paris_assets.dag.graph import TableSpec
 from paris_assets.errors import UsageError
+from paris_assets.models.gpus import own_gpu
 from paris_assets.models.resolve import profile_models
+from paris_assets.planning.run_times import CPU, Unit
 from paris_assets.planning.waves import Task
+from paris_assets.process import cores
 from paris_assets.runs.task_report import TaskReport
 from paris_assets.settings.section import sections
 
@@ -117,6 +120,19 @@ def runs_on_cuda(profile: Profile, spec: TableSpec) -> bool:
     """Whether an asset has networks that run on a GPU."""
     found = (part for path in (*spec.settings, *spec.row_settings) for part in sections(profile.at(path)))
     return any(isinstance(part, Model) and part.device.startswith("cuda") for part in found)
+
+
+def unit_here(profile: Profile, spec: TableSpec) -> Unit:
+    """What this process computes an asset with: the one GPU that is its own, or its share of the cores.
+
+    To be asked where the work was done: who hands it out may have another machine, or none of its GPUs.
+    """
+    if runs_on_cuda(profile, spec):
+        from torch import cuda
+
+        if cuda.is_available():
+            return Unit(cuda.get_device_name(own_gpu()), 1)
+    return Unit(CPU, cores())
 
 
 def refuse_numbered_gpus(profile: Profile) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 EXAMPLES = """examples:
-  paris plan --profile paris --source my_list.parquet --hardware a40 --count 8
+  paris plan --profile paris --source my_list.parquet --hardware a40 --count 8 --workers 8
   paris plan --profile paris --rows 11000000 --hardware h100 --price 2.5
   paris plan --source photos/ --root data/runs/mine --json
   paris plan --profile paris --source my_list.parquet --probe 100 --assume captioned=0.3"""
@@ -29,7 +29,7 @@ def add_plan(plan: argparse.ArgumentParser, profile_help: str, count: Callable[[
     plan.add_argument("--root", metavar="DIR|URL", help="whose earlier runs count (default: as of `paris run`)")
     plan.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     plan.add_argument("--rows", type=count, metavar="N", help="rows of the source, in place of those it has")
-    plan.add_argument("--workers", type=count, default=1, metavar="N", help="worker processes of the run")
+    plan.add_argument("--workers", type=count, default=1, metavar="N", help="of the run, with a GPU each (1)")
     plan.add_argument("--hardware", metavar="NAME|FILE", help="a40, a100, h100, h200, t4, cpu, or a YAML file (cpu)")
     plan.add_argument("--count", type=count, metavar="N", help="how many GPUs, or cores (1, or this machine's cores)")
     plan.add_argument("--price", type=float, metavar="DOLLARS", help="of one of them, per hour")

@@ -22,6 +22,7 @@ class TaskReport:
 
     Attributes:
         spans: asset that was made -> when it began and ended, seconds since 1970.
+        computed_on: asset that was made -> what its worker computed it with, in the words of ``run_times.Unit``.
         operators: asset -> operator -> what it spent, see ``spent.Spent``.
         torn: whether a failure is a read that other bytes came of than were stored.
     """
@@ -34,10 +35,12 @@ class TaskReport:
     failed_checks: list[str] = field(default_factory=list)
     wall_s: float = 0.0
     torn: bool = False
+    computed_on: dict[str, str] = field(default_factory=dict)
 
     def add(self, part: TaskReport) -> None:
         """Take in what a part of the task did."""
         self.spans |= part.spans
+        self.computed_on |= part.computed_on
         self.operators |= part.operators
         self.seconds |= part.seconds
         self.failures |= part.failures

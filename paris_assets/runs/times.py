@@ -22,7 +22,7 @@ from paris_assets.dag.graph import order
 from paris_assets.definitions import ASSETS
 from paris_assets.errors import explained
 from paris_assets.planning.home import TIMES, dagster_home
-from paris_assets.planning.run_times import SCHEMA, TABLE, Span, covered, hardware_here, known_times
+from paris_assets.planning.run_times import SCHEMA, TABLE, Span, covered, known_times
 from paris_assets.runs.task_report import TaskReport
 
 
@@ -51,14 +51,14 @@ class Taken:
 
 
 def noted(catalog: Catalog, tasks: Iterable[TaskReport]) -> pl.DataFrame:
-    """A row per partition that tasks made, on this machine."""
-    rows, hardware = [], hardware_here(catalog.profile)
+    """A row per partition that tasks made, with what the worker that made it computed with."""
+    rows = []
     for task in tasks:
         for asset, (start, end) in task.spans.items():
             record = catalog.record(asset, task.task.shard)
             records = record.counts.get("rows_in", record.rows) if record else 0
             operators = json.dumps(task.operators.get(asset, {}))
-            rows.append((asset, task.task.shard, records, start, end, operators, hardware))
+            rows.append((asset, task.task.shard, records, start, end, operators, task.computed_on[asset]))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

@@ -13,10 +13,11 @@ from paris_assets.errors import UsageError
 from paris_assets.forecast.assumptions import SHIPPED, assumptions
 from paris_assets.forecast.disk import bytes_there
 from paris_assets.forecast.flow import CONSTANT
-from paris_assets.forecast.forecast import Forecast, Given, Machines, disk_bytes, forecast
+from paris_assets.forecast.forecast import Forecast, Given, disk_bytes, forecast
 from paris_assets.forecast.hardware import chosen_hardware, hardware_table, shipped_hardware
+from paris_assets.forecast.machines import AtWork, Machines
 from paris_assets.forecast.measured import Measured
-from paris_assets.forecast.said import as_json, in_bytes, in_count, in_hours
+from paris_assets.forecast.said import as_json, in_bytes, in_count, in_hours, in_words
 from paris_assets.forecast.sizes import all_kept, bytes_per_row
 from paris_assets.profiles import load_profile, shipped_profiles
 from paris_assets.runs.space import row_bytes
@@ -133,11 +134,77 @@ def test_captions_of_its_demo_take_as_long_as_it_measured() -> None:
 
 def test_hours_of_gpus_stay_and_the_wall_falls_with_more_of_them() -> None:
     source = given(rows=1e6, assume=("fetch_ms=0.001", "request_s=0.001"))
-    one, eight = (forecast(source, machines(count=count)) for count in (1, 8))
+    one, eight = (forecast(source, machines(count=count), workers=count) for count in (1, 8))
     assert one.total("gpu_h") == pytest.approx(eight.total("gpu_h"))
     assert one.total("wall_h") / eight.total("wall_h") == pytest.approx(8, rel=0.05)
     assert eight.dollars == pytest.approx(one.dollars, rel=0.05)
     assert one.dollars == pytest.approx(one.total("wall_h") * 0.4)
+
+
+@pytest.mark.parametrize(
+    ("workers", "rows", "at_work", "said"),
+    [
+        (1, 1e6, 1, ["1 of 8 GPUs at work, the others idle and paid for", "100 shards", ": --workers 8 uses 8"]),
+        (8, 1e6, 8, []),
+        (32, 1e6, 8, []),
+        (8, 25_000, 3, ["3 of 8 GPUs at work", "3 shards and --workers 8", "3 of 8 workers have work"]),
+        (2, 25_000, 2, ["2 of 8 GPUs at work", ": --workers 3 uses 3"]),
+    ],
+)
+def test_a_gpu_works_where_there_is_a_worker_with_a_shard_for_it(
+    workers: int, rows: float, at_work: int, said: list[str]
+) -> None:
+    source = given(rows=rows, assume=("fetch_ms=0.001", "request_s=0.001", "decode_ms=0"))
+    found = forecast(source, machines(count=8), workers)
+    captions = next(stage for stage in found.stages if stage.asset == "captions")
+    assert captions.wall_h == pytest.approx(captions.gpu_h / at_work)
+    assert captions.gpu_h == pytest.approx(hours(forecast(source, machines()), "captions")), "work is work"
+    assert found.dollars == pytest.approx(found.total("wall_h") * 8 * 0.4), "what idles is rented, too"
+    lines = " / ".join(found.at_work.idle())
+    assert all(part in lines for part in said)
+    assert bool(lines) == bool(said)
+    assert as_json(source, found, [], [])["hardware"][0]["idle"] == found.at_work.idle()
+
+
+def test_a_worker_has_its_share_of_the_cores_whether_others_have_work_or_not() -> None:
+    cpus = machines("cpu", count=64)
+    assert [AtWork(cpus, 8, shards).cores(True, on_gpu=False) for shards in (100, 8, 2, 1)] == [64, 64, 16, 64]
+    assert AtWork(cpus, 8, 2).cores(False, on_gpu=False) == 64, "a step over all shards has the machine"
+    assert AtWork(cpus, 1, 2).cores(True, on_gpu=False) == 64
+    two = machines(count=2)
+    assert [AtWork(two, 8, shards).cores(True, on_gpu=True) for shards in (100, 1)] == [16, 8]
+    assert AtWork(two, 8, 1).cores(True, on_gpu=False) == 2
+
+
+def test_no_more_partitions_are_in_the_making_than_there_are_shards() -> None:
+    """5,000 rows are one shard of at most 10,000: pictures that eight workers cannot fetch eight times."""
+    for rows, workers, at_once in ((5000, 8, 1.0), (5000, 1, 1.0), (15_000, 8, 1.0), (80_000, 4, 0.5), (80_000, 99, 1)):
+        found = forecast(given(rows=rows), machines(), workers)
+        largest = max(stage.size_bytes for stage in found.stages)
+        assert found.peak_bytes - found.total("size_bytes") == pytest.approx(at_once * largest), (rows, workers)
+
+
+def test_shards_of_a_source_that_was_looked_at_count_as_they_are() -> None:
+    tars = replace(given(rows=8000), registered=8)
+    assert (given(rows=8000).shards, tars.shards) == (1, 8)
+    assert forecast(tars, machines(count=8), 8).at_work.gpus(True) == 8
+
+
+def test_what_took_no_longer_than_to_begin_tells_no_hours_of_many_rows() -> None:
+    """Twelve rows of a list in 0.13 s of two cores would be six hours for a million."""
+    cpus, plain = machines("cpu", count=2), given(rows=1e6)
+
+    def core_h(asset: str, partition_s: float) -> tuple[float, str]:
+        known = {asset: Measured(None, 0, 12, 1, {"cpu": 0.0213}, "2026-09-21", partition_s)}
+        found = forecast(replace(plain, measured=known), cpus)
+        return next((each.core_h, each.sources.get("hours", "")) for each in found.stages if each.asset == asset)
+
+    shipped = next(stage.core_h for stage in forecast(plain, cpus).stages if stage.asset == "source_rows")
+    assert core_h("source_rows", 0.13) == (pytest.approx(shipped, rel=0.1), "")
+    hours_, source = core_h("source_rows", 2.0)
+    assert hours_ == pytest.approx(1e6 * 0.0213 / 3600)
+    assert source.startswith("measured in this root")
+    assert core_h("text_embeddings", 0.13)[1].startswith("measured in this root"), "networks may have no formula"
 
 
 def test_a_cpu_has_no_gpu_hours_and_what_is_not_known_is_said() -> None:
@@ -189,6 +256,8 @@ def test_hardware_is_named_or_a_file(tmp_path: Any) -> None:
     mine.write_text("l4: {named: L4, memory_gb: 24, bandwidth_gb_s: 300, tflops: {fp16: 121}, dollars_per_hour: 0.5}\n")
     name, table = chosen_hardware(str(mine))
     assert (name, table[name].precision("auto"), table[name].precision("fp16")) == ("l4", "fp16", "fp16")
+    unsourced = Machines(name, table[name], shipped_hardware()["cpu"], 1, 0.5)
+    assert in_words(forecast(given(), unsourced)).endswith("(GPUs at $0.5 an hour each)")
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,19 @@ import pytest
 from paris_assets.cli import main
 from paris_assets.config import Profile
 from paris_assets.definitions import open_catalog
+from paris_assets.demo.server import serve
 from paris_assets.forecast import disk
 from paris_assets.forecast.assumptions import SHIPPED, assumptions
 from paris_assets.forecast.flow import CONSTANT
-from paris_assets.forecast.forecast import Given, Machines, disk_bytes, forecast
+from paris_assets.forecast.forecast import Given, Stage, disk_bytes, forecast
 from paris_assets.forecast.given import given_of
 from paris_assets.forecast.hardware import shipped_hardware
-from paris_assets.forecast.measured import measured
+from paris_assets.forecast.machines import Machines
+from paris_assets.forecast.measured import measured, rows_out
 from paris_assets.planning.run_times import SCHEMA, TABLE
 from paris_assets.profiles import dump_profile
 from paris_assets.runs.doctor import examine
+from paris_assets.runs.run import Request
 from paris_assets_tests.fixtures import direct, small_world
 
 LARGER = 100
@@ -97,13 +100,15 @@ def test_times_of_earlier_runs_count_on_their_own_hardware(small_finished: Path,
     home.mkdir(exist_ok=True)
     noon = 1_790_000_000.0
     times = [
-        ("image_embeddings", shard, 20, noon, noon + 4, "{}", "2 x NVIDIA A40 with 8 x cpu")
-        for shard in ("00000", "00001", "00002")
+        ("image_embeddings", shard, 20, noon, noon + seconds, "{}", "1 x NVIDIA A40")
+        for shard, seconds in (("00000", 4), ("00001", 4), ("00002", 1))
     ]
-    times += [("filtered_images", "00000", 20, noon, noon + 3, "{}", "2 x NVIDIA A40 with 8 x cpu")]
+    times += [("filtered_images", "00000", 20, noon, noon + 3, "{}", "4 x cpu")]
+    times += [("filtered_images", "00001", 20, noon, noon + 5, "{}", "2 x cpu")]
     pl.DataFrame(times, schema=SCHEMA, orient="row").write_parquet(home / TABLE)
-    source = given_here(root, 6000)
-    table, images = shipped_hardware(), measured(open_catalog(str(root)))["image_embeddings"].rows
+    source, catalog = given_here(root, 6000), open_catalog(str(root))
+    table, known = shipped_hardware(), measured(catalog)
+    images = known["image_embeddings"].rows
     on = {
         name: {
             stage.asset: stage for stage in forecast(source, Machines(name, table[name], table["cpu"], 1, 1.0)).stages
@@ -111,14 +116,83 @@ def test_times_of_earlier_runs_count_on_their_own_hardware(small_finished: Path,
         for name in ("a40", "h100", "cpu")
     }
     embedded = on["a40"]["image_embeddings"]
-    # Four seconds of two GPUs, in which the three ran side by side.
-    assert embedded.gpu_h * 3600 == pytest.approx(4 * 2 / images * embedded.rows_out)
+    # Three workers with a GPU each, of which one was done soon: its GPU, and any others of the machine, were idle.
+    assert embedded.gpu_h * 3600 == pytest.approx((4 + 4 + 1) / images * embedded.rows_out)
     assert "measured in this root on 2026-09-21, 3 partitions" in embedded.sources["hours"]
     assert on["h100"]["image_embeddings"].gpu_h == 0
     assert on["h100"]["image_embeddings"].unknown, "a class of one's own is known where it ran"
     for name in on:  # cores are cores
         assert on[name]["filtered_images"].core_h == pytest.approx(on["a40"]["filtered_images"].core_h)
-    assert on["a40"]["filtered_images"].core_h * 3600 > 3 * 8 / 20 * 6000 * 0.5
+    filtered = on["a40"]["filtered_images"]
+    kept = sum(rows_out(record) for shard in ("00000", "00001") if (record := catalog.record("filtered_images", shard)))
+    assert filtered.core_h * 3600 == pytest.approx((3 * 4 + 5 * 2) / kept * filtered.rows_out)
+    assert on["cpu"]["image_embeddings"].unknown, "what a GPU took says nothing of the cores beside it"
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Path:
+    """A root of twelve urls, whose source and pictures were fetched."""
+    root = tmp_path / "fetched"
+    source = small_world.web(tmp_path, 12)
+    with serve(tmp_path / "site") as server:
+        profile = small_world.profile(source, ingest__serve=None, ingest__resolve={small_world.HOST: server})
+        direct.bring_up_to_date(profile, root, Request(select=("source_rows", "raw_images")))
+    (root / ".dagster").mkdir(exist_ok=True)
+    return root
+
+
+def test_waiting_for_the_network_is_no_work_of_cores(fetched: Path) -> None:
+    """Half a second in which all twelve requests were under way: half a second of each, whatever was asked before."""
+    noon, table = 1_790_000_000.0, shipped_hardware()
+    times = [("raw_images", "00000", 12, noon, noon + 0.5, "{}", "2 x cpu")]
+    pl.DataFrame(times, schema=SCHEMA, orient="row").write_parquet(fetched / ".dagster" / TABLE)
+    shipped, source = SHIPPED["request_s"].value, given_here(fetched, 1_000_000)
+    assert source.figures["request_s"].value == pytest.approx(0.5)
+    assert source.figures["request_s"].source == "measured in this root on 2026-09-21, 1 partition of 12 urls"
+    assert given_here(fetched, 10, "request_s=3").figures["request_s"].value == 3
+
+    def raw(found: Given, cores: int, workers: int) -> Stage:
+        stages = forecast(found, Machines("cpu", table["cpu"], table["cpu"], cores, 0.04), workers).stages
+        return next(stage for stage in stages if stage.asset == "raw_images")
+
+    concurrency = source.profile.ingest.concurrency
+    one, many, four = raw(source, 2, 1), raw(source, 64, 1), raw(source, 64, 4)
+    assert one.wall_h * 3600 == pytest.approx(1e6 * 0.5 / concurrency)
+    assert (many.wall_h, four.wall_h) == pytest.approx((one.wall_h, one.wall_h / 4)), "workers ask, and cores do not"
+    (fetched / ".dagster" / TABLE).unlink()
+    before = raw(given_here(fetched, 1_000_000), 2, 1)
+    assert (one.core_h, one.wall_h) == pytest.approx((before.core_h, before.wall_h * 0.5 / shipped))
+    assert "hours" not in one.sources
+
+
+def test_of_many_urls_only_as_many_were_under_way_as_a_worker_asks_for(fetched: Path) -> None:
+    noon = 1_790_000_000.0
+    catalog = open_catalog(str(fetched))
+    concurrency = catalog.profile.ingest.concurrency
+    times = [("raw_images", "00000", 100 * concurrency, noon, noon + 30, "{}", "2 x cpu")]
+    pl.DataFrame(times, schema=SCHEMA, orient="row").write_parquet(fetched / ".dagster" / TABLE)
+    assert given_here(fetched, 1000).figures["request_s"].value == pytest.approx(0.3)
+
+
+def test_a_root_that_is_not_there_yet_is_named(
+    small_finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typo, begun = str(tmp_path / "typo"), str(small_finished)
+
+    def first_line(*arguments: str) -> str:
+        assert main(["plan", *arguments]) == 0
+        return capsys.readouterr().out.splitlines()[0]
+
+    said = first_line("--root", typo)
+    assert said.startswith("profile demo, 264 rows of ")
+    assert said.endswith(f"root {typo} (does not exist yet: nothing of it is measured)")
+    (tmp_path / "typo").mkdir()
+    assert first_line("--root", typo).endswith(f"root {typo} (no run has begun there: nothing of it is measured)")
+    assert first_line("--root", begun, "--rows", "1000") == f"profile small, 1,000 rows, as given, root {begun}"
+    found = planned(capsys, "--root", begun)
+    assert (found["root"], found["root_lacks"]) == (begun, None)
+    assert found["source"] == open_catalog(begun).profile.source.path
+    assert planned(capsys, "--root", typo)["root_lacks"].startswith("no run has begun there")
 
 
 def test_a_folder_tars_and_embedded_images_are_sampled(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from paris_assets.errors import FileError
 from paris_assets.planning.home import TIMES
-from paris_assets.planning.run_times import SCHEMA, TABLE, covered
+from paris_assets.planning.run_times import SCHEMA, TABLE, Unit, covered, unit_of
 from paris_assets.planning.waves import Task
 from paris_assets.runs.progress import RunProgress, open_console
 from paris_assets.runs.run import RunReport, _keep_times
@@ -38,7 +38,8 @@ def store(tmp_path: Path) -> MadeUpRoot:
 def report(shard: str, start: float) -> TaskReport:
     """Two seconds of signals and one of scores."""
     spans = {"image_signals": (start, start + 2), "content_scores": (start + 2, start + 3)}
-    return TaskReport(Task(shard, tuple(spans)), spans=spans, operators={"image_signals": SPENT})
+    worker = dict.fromkeys(spans, "3 x cpu")
+    return TaskReport(Task(shard, tuple(spans)), spans, {"image_signals": SPENT}, computed_on=worker)
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=12))
@@ -72,6 +73,18 @@ def test_times_of_runs_add_up_and_the_last_of_a_partition_counts(store: MadeUpRo
     before = path.read_text()
     assert keep_times(store.catalog, [TaskReport(Task("00000", ("captions",)))]) is None
     assert path.read_text() == before
+
+
+def test_what_did_the_work_says_what_it_is(store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of a task ran on other machines than the one that notes their times."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    whole, scored = report("00000", 100), report("00000", 200)
+    whole.spans, whole.computed_on = {"image_signals": (100, 102)}, {"image_signals": "3 x cpu"}
+    scored.spans, scored.computed_on = {"content_scores": (202, 203)}, {"content_scores": "1 x NVIDIA A40"}
+    whole.add(scored)
+    found = noted(store.catalog, [whole]).select("asset", "computed_on").rows()
+    assert found == [("image_signals", "3 x cpu"), ("content_scores", "1 x NVIDIA A40")]
+    assert [unit_of(words) for _, words in found] == [Unit("cpu", 3), Unit("NVIDIA A40", 1)]
 
 
 @pytest.mark.parametrize("found", [b"", b"no parquet", None], ids=["empty", "damaged", "of other columns"])

@@ -17,11 +17,12 @@ from rich.console import Console
 
 from paris_assets.config import Profile
 from paris_assets.dag.catalog import Catalog
-from paris_assets.definitions import open_catalog
+from paris_assets.definitions import asset_graph, open_catalog
 from paris_assets.errors import UsageError
 from paris_assets.models import gpus
+from paris_assets.planning.run_times import known_times
 from paris_assets.planning.waves import Task, waves
-from paris_assets.runs import processes
+from paris_assets.runs import host, processes
 from paris_assets.runs.crew import LocalCrew
 from paris_assets.runs.execution import open_instance
 from paris_assets.runs.host import refuse_numbered_gpus
@@ -155,6 +156,19 @@ def test_a_network_on_a_numbered_gpu_is_refused_where_every_worker_has_its_own()
         refuse_numbered_gpus(numbered("cuda:1"))
 
 
+def test_a_process_that_sees_eight_gpus_computes_with_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = numbered("cuda")
+    graph = asset_graph(profile)
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    for there, expected in ((True, "1 x NVIDIA A40 3"), (False, "6 x cpu")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda index: f"NVIDIA A40 {index}")
+        monkeypatch.setattr(host, "own_gpu", lambda: 3)
+        assert str(host.unit_here(profile, graph["image_embeddings"])) == expected
+        assert str(host.unit_here(profile, graph["image_signals"])) == "6 x cpu"
+
+
 def numbered(device: str) -> Profile:
     return small_world.profile("list.parquet", embedder={"implementation": NOTED, "device": device})
 
@@ -189,7 +203,17 @@ def test_on_a_machine_with_two_gpus_each_works_for_one_process(tmp_path: Path) -
         assert done.returncode == 0, done.stdout + done.stderr
         return " ".join((done.stdout + done.stderr).split()), small_world.contents(root)
 
+    def computed_on(workers: int) -> dict[str, list[str]]:
+        times = known_times(tmp_path / f"root-{workers}" / ".dagster")
+        names = ("image_embeddings", "image_signals", "duplicate_groups")
+        return {name: times.filter(asset=name)["computed_on"].unique().to_list() for name in names}
+
     said, contents = ran(3)
+    assert computed_on(3) == {
+        "image_embeddings": ["1 x simulated"],
+        "image_signals": ["1 x cpu"],
+        "duplicate_groups": ["3 x cpu"],
+    }
     assert "this machine has" not in said
     found = pl.read_ndjson(notes)
     pairs = found.select("gpu", "pid").unique()
@@ -201,6 +225,8 @@ def test_on_a_machine_with_two_gpus_each_works_for_one_process(tmp_path: Path) -
     said, alone = ran(1)
     assert "this machine has 2 GPUs, and this run uses 1: `--workers 2` uses 2" in said
     assert contents == alone
+    assert computed_on(1)["image_embeddings"] == ["1 x simulated"], "one process uses one of two GPUs"
+    assert computed_on(1)["image_signals"] == ["3 x cpu"]
 
 
 def test_ctrl_c_reaches_no_process_that_workers_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
