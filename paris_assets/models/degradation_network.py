@@ -58,7 +58,7 @@ class QualityNetwork(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(COUNT))
         self.register_buffer("deviation", torch.ones(COUNT))
-        layers = [RowLinear(COUNT, 256), nn.SiLU(), nn.Dropout(0.1), RowLinear(256, 128), nn.SiLU(), nn.Dropout(0.1)]
+        layers = [RowLinear(COUNT, 256), nn.SiLU(), nn.Dropout(0.3), RowLinear(256, 128), nn.SiLU(), nn.Dropout(0.3)]
         self.body = nn.Sequential(*layers, RowLinear(128, len(QUALITY)))
 
     def forward(self, pixels: Tensor) -> Tensor:

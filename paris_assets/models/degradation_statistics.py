@@ -13,11 +13,13 @@ from paris_assets.models.transfer import numbers
 LAGS = (1, 2, 3, 4, 6, 8, 12)
 QUANTILES = (0.02, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.98)
 BLOCK = 16
-COUNT = 101
+COUNT = 113
 """Statistics of a picture."""
 GRID = 8
 _LUMA = (0.299, 0.587, 0.114)
 _FAINT = 0.05  # grey levels: below it no logarithm tells anything
+_DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+_MIDDLE_HIGH = (0.5, 0.9)
 _BANDS = ((1, 2), (3, 4), (5, 6), (7, 9), (10, 14))  # sums of the two frequencies of the cosine transform
 
 
@@ -28,11 +30,13 @@ def statistics(pixels: Tensor) -> Tensor:
       the luma, of neighbours' steps by those over eight pixels, and of the response in the chroma.
     - Energies of steps over 1 to 12 pixels, of all and of the third of the blocks with the steepest.
     - The step at each of the eight places of the grid, in each direction, and how many steps are none.
+    - How steps over 1 and 2 pixels stand to those over 8 in the directions where that is least and most, of the blocks
+      that are steepest in that direction: motion blurs one direction alone.
     - Of the blocks' cosine transform, by bands of frequencies: the median magnitude, and the share that is next to nought.
     """  # noqa: E501
     luma = (pixels * numbers(_LUMA, pixels.device).view(3, 1, 1)).sum(2)
     chroma = torch.stack([pixels[:, :, 2] - luma, pixels[:, :, 0] - luma], 2).flatten(1, 2)
-    return torch.cat([_blocks(luma, chroma), _steps(luma), _phases(luma), _frequencies(luma)], 1)
+    return torch.cat([_blocks(luma, chroma), _steps(luma), _directions(luma), _phases(luma), _frequencies(luma)], 1)
 
 
 def _blocks(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -56,6 +60,28 @@ def _steps(luma: Tensor) -> Tensor:
     whole = [_log(energy.mean(1), 1.0) for energy in energies]
     steepest = [_log((energy * steep).sum(1) / steep.sum(1), 1.0) for energy in energies]
     return torch.stack([*whole, *steepest], 1)
+
+
+def _directions(luma: Tensor) -> Tensor:
+    """Quantiles of the logarithm of steps over one and two pixels by those over eight, of the fifth of the blocks with
+    the steepest in a direction: the least, the mean and the most of four directions."""
+    levels, ratios = numbers(_MIDDLE_HIGH, luma.device), []
+    for down, right in _DIRECTIONS:
+        one, two, far = (_block_means(_steps_towards(luma, lag * down, lag * right)).flatten(1) for lag in (1, 2, 8))
+        steep = far >= far.quantile(0.8, 1, keepdim=True)
+        near = torch.stack([one, two], 1)
+        sharpness = torch.where(steep[:, None], _log(near, 1.0) - _log(far, 1.0)[:, None], torch.nan)
+        ratios.append(sharpness.nanquantile(levels, 2).permute(1, 2, 0).flatten(1))
+    each = torch.stack(ratios, 1)  # (B, directions, lags x quantiles)
+    return torch.cat([each.amin(1), each.mean(1), each.amax(1)], 1)
+
+
+def _steps_towards(luma: Tensor, down: int, right: int) -> Tensor:
+    """Squared steps over so many pixels downwards (at least 0) and to the right; none beyond the tile."""
+    left, right = max(0, -right), max(0, right)
+    height, width = luma.shape[-2] - down, luma.shape[-1] - left - right
+    steps = luma[..., down:, right : right + width] - luma[..., :height, left : left + width]
+    return functional.pad(steps**2, (left, right, 0, down))
 
 
 def _phases(luma: Tensor) -> Tensor:
@@ -111,9 +137,7 @@ def _second(planes: Tensor) -> Tensor:
 
 def _both_ways(luma: Tensor, lag: int) -> Tensor:
     """Squared steps over so many pixels to the right and downwards; none beyond the tile."""
-    right = functional.pad((luma[..., lag:] - luma[..., :-lag]) ** 2, (0, lag))
-    down = functional.pad((luma[..., lag:, :] - luma[..., :-lag, :]) ** 2, (0, 0, 0, lag))
-    return right + down
+    return _steps_towards(luma, 0, lag) + _steps_towards(luma, lag, 0)
 
 
 def _block_means(planes: Tensor) -> Tensor:

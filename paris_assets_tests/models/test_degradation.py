@@ -18,6 +18,7 @@ from paris_assets.config import Model
 from paris_assets.models import carried
 from paris_assets.models.carried import Shipped, WeightsError
 from paris_assets.models.degradation import OVERALL, PARTS, Degradation
+from paris_assets.models.degradation_statistics import statistics
 from paris_assets.models.degradation_views import GRID, TILE, VIEW, mirrored, reduced_view, row, tiles, view, views
 from paris_assets.models.registry import KNOWN, build, requirements
 from paris_assets.models.score_columns import score_columns
@@ -25,6 +26,8 @@ from paris_assets_tests.fixtures.photographs import photographs
 from paris_assets_tests.signals.ladder import balanced, clean, compressed, noisy, sample
 from tools.degradation.damage import cast
 
+DIRECTIONS = slice(59, 71)
+"""Of `statistics`, those by direction: least, mean and most of lags 1 and 2, two quantiles each."""
 GREY = np.full((300, 200, 3), 128, np.uint8)
 
 
@@ -185,3 +188,16 @@ def test_the_identity_names_the_weights(scorer: Degradation) -> None:
 def test_the_wheel_has_the_weights() -> None:
     shipped = (Path(carried.__file__).parents[2] / "setup.cfg").read_text()
     assert "models/weights/degradation/*" in shipped
+
+
+def test_motion_shows_in_one_direction_and_the_whole_turned_about_says_the_same() -> None:
+    sharp = torch.from_numpy(np.random.default_rng(3).uniform(0, 255, (1, 6, 1, 128, 128)).astype(np.float32))
+    sharp = sharp.expand(-1, -1, 3, -1, -1)
+    moved = torch.nn.functional.avg_pool3d(sharp, (1, 1, 9), 1, (0, 0, 4), count_include_pad=False)
+    least, mean, most = statistics(moved)[:, DIRECTIONS].unflatten(1, (3, -1)).unbind(1)
+    assert (least[:, 0] < most[:, 0] - 2).all(), "steps over one pixel, along the motion and across it"
+    assert ((least < mean) & (mean < most)).all()
+    turned = statistics(moved.mT.contiguous())[:, DIRECTIONS]
+    assert torch.allclose(turned, statistics(moved)[:, DIRECTIONS], atol=1e-4)
+    still = statistics(sharp)[:, DIRECTIONS].unflatten(1, (3, -1))
+    assert (still[:, 2] - still[:, 0] < 0.1).all(), "noise is the same in all directions"

@@ -2,6 +2,7 @@
 
     python -m tools.degradation collect                  # photos, pictures and fonts, of Debian 12 packages
     python -m tools.degradation train --out FILE         # photos -> model.safetensors; the shipped file stays as it is
+    python -m tools.degradation train --only quality cast --out FILE     # these, the other one as it is shipped
     python -m tools.degradation continue --out FILE      # the network for watermarks, from the shipped weights on
     python -m tools.degradation evaluate                 # held-out figures of the shipped weights, as a table
     python -m tools.degradation evaluate --weights FILE --large      # or --more: the further held-out photos
@@ -40,6 +41,8 @@ from tools.degradation.train_watermark import CONTINUED, begun, train_watermark
 from tools.more_photos.photos import collect as collect_more
 from tools.small_vae.photos import collect
 
+NETWORKS: dict[str, type[nn.Module]] = {"quality": QualityNetwork, "cast": CastNetwork, "watermark": WatermarkNetwork}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
@@ -47,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     training_, evaluating = (commands.add_parser(name) for name in ("train", "evaluate"))
     training_.add_argument("--out", type=Path, required=True, help="file to write the weights to")
     training_.add_argument("--steps", type=float, default=1.0, help="of the shipped weights' steps (1.0)")
+    training_.add_argument("--only", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="networks (all)")
+    add_weights(training_, carried.DEGRADATION.path)
     add_weights(evaluating, carried.DEGRADATION.path)
     continuing = commands.add_parser("continue")
     continuing.add_argument("--out", type=Path, required=True, help="file to write the weights to, after each phase")
@@ -65,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         collect_fonts(options.work)
         collect_grounds(options.work, pixels([*held_out(), *held_out_large(), *held_out_more()], options.work))
     elif options.command == "train":
-        _train(options.work, options.out, options.steps)
+        _train(options.work, options.weights, options.out, options.steps, options.only)
     elif options.command == "continue":
         _continue(options.work, options.weights, options.out, options.steps, options.seed)
     else:
@@ -77,29 +82,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         show(evaluated(scorers_of(options.weights), pixels(photos, options.work), drawing=drawing))
 
 
-def _train(work: Path, out: Path, steps: float) -> None:
+def _train(work: Path, weights: Path, out: Path, steps: float, only: Sequence[str]) -> None:
     photos = pixels(training(), work)
-    networks = {
-        "quality": train_quality(photos, steps),
-        "cast": train_cast(seen_whole(photos), steps),
-        "watermark": train_watermark(scenes(photos, work), train_drawing(work / "fonts"), steps),
+    train = {
+        "quality": lambda: train_quality(photos, steps),
+        "cast": lambda: train_cast(seen_whole(photos), steps),
+        "watermark": lambda: train_watermark(scenes(photos, work), train_drawing(work / "fonts"), steps),
     }
-    save(networks, out)
+    save({name: train[name]() if name in only else _known(name, weights) for name in NETWORKS}, out)
 
 
 def _continue(work: Path, weights: Path, out: Path, steps: float, seed: int) -> None:
-    known = {name: each.float() for name, each in load_file(weights).items()}
-    quality, cast = QualityNetwork(), CastNetwork()
-    others: dict[str, nn.Module] = {"quality": quality, "cast": cast}
-    for name, network in others.items():
-        own = {key.removeprefix(f"{name}."): each for key, each in known.items() if key.startswith(f"{name}.")}
-        network.load_state_dict(own)
+    others = {name: _known(name, weights) for name in ("quality", "cast")}
 
     def keep(watermark: WatermarkNetwork) -> None:
         save({**others, "watermark": watermark}, out)
 
     seen, drawing = scenes(pixels(training(), work), work), train_drawing(work / "fonts")
     keep(train_watermark(seen, drawing, steps, seed, begun(weights), CONTINUED, keep))
+
+
+def _known(name: str, weights: Path) -> nn.Module:
+    """A network with the weights of a file."""
+    network, known = NETWORKS[name](), load_file(weights)
+    start = f"{name}."
+    network.load_state_dict(
+        {key.removeprefix(start): each.float() for key, each in known.items() if key.startswith(start)}
+    )
+    return network
 
 
 def show(figures: Figures) -> None:
