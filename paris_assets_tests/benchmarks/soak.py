@@ -146,7 +146,7 @@ def source(path: Path, shards: int) -> Path:
     """A list that embeds its images."""
     count = shards * ROWS
     images = [small_world.picture(number, (SIDE, SIDE)) for number in range(count)]
-    texts = [f"picture number {number}" for number in range(count)]
+    texts = [f"{number} is the number of this picture" for number in range(count)]  # not the same where cut
     rows = pl.DataFrame({"image": pl.Series(images, dtype=pl.Binary), "text": texts})
     rows.write_parquet(path, row_group_size=ROWS * 50)
     return path
