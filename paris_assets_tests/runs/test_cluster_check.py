@@ -23,6 +23,12 @@ from paris_assets.runs.version import Version
 NODES = [Node("a", "10.0.0.1", 4, 0, 8.0), Node("b", "10.0.0.2", 2, 0, 8.0)]
 
 
+@pytest.fixture(autouse=True)
+def no_home_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check opens the root's instance, which names its home to all that comes behind in this process."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+
 class Played:
     """A cluster whose nodes answer as this process does, but for what a test changes on the last of them."""
 

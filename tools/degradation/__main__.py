@@ -2,7 +2,7 @@
 
     python -m tools.degradation collect                  # photos, pictures and fonts, of Debian 12 packages
     python -m tools.degradation train --out FILE         # photos -> model.safetensors; the shipped file stays as it is
-    python -m tools.degradation train --only quality cast --out FILE     # these, the other one as it is shipped
+    python -m tools.degradation train --only quality --out FILE          # this, the others as they are shipped
     python -m tools.degradation continue --out FILE      # the network for watermarks, from the shipped weights on
     python -m tools.degradation evaluate                 # held-out figures of the shipped weights, as a table
     python -m tools.degradation evaluate --weights FILE --large      # or --more: the further held-out photos

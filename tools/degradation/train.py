@@ -25,7 +25,7 @@ REPORT_EVERY = 25
 TILES = 6
 CAST_SIDE = 192
 SAMPLES, EPOCHS, ROWS = 8000, 100, 64
-CAST_STEPS, BATCH = 4800, 16
+CAST_STEPS, BATCH = 300, 16
 
 Photos = Sequence[np.ndarray]
 Batch = tuple[Tensor, ...]
