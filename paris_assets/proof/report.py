@@ -93,13 +93,7 @@ def _losses(axes: Axes, figures: Mapping[str, Any]) -> None:
             figures["times"], _numbers(figures["loss"][name]), "o-", color=colour, ms=4, lw=1.6, label=NAMES[name]
         )
     plain(axes, "Loss of held-out images by time", "t (1 is noise)")
-    _legend(axes)
-
-
-def _legend(axes: Axes) -> None:
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.3 * (high - low))  # else it lies over the lines
-    axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
+    axes.legend(frameon=False, fontsize=8)
 
 
 def _differences(axes: Axes, figures: Mapping[str, Any]) -> None:
@@ -133,7 +127,9 @@ def _router(axes: Axes, figures: Mapping[str, Any]) -> None:
     axes.axhline(router["majority"], color=GREY, lw=1, ls=(0, (4, 3)), label="always the largest cluster")
     axes.axhline(router["chance"], color=RED, lw=1, ls=(0, (1, 2)), label="chance, balanced")
     plain(axes, "Router by time", "t (1 is noise)")
-    _legend(axes)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.3 * (high - low))  # else the legend lies over the lines
+    axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
 
 
 def _mixtures(axes: Axes, figures: Mapping[str, Any]) -> None:
