@@ -6,46 +6,23 @@ and on what all parts share, so that its result does not tell who did it.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
-from paris_assets.elsewhere import Elsewhere, Held, Lost
+from paris_assets.elsewhere import Elsewhere
 from paris_assets.process import cores
+from paris_assets.under_way import Work
 
 Shared = TypeVar("Shared")
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-AHEAD = 16
-"""Parts under way beyond one for each who works, so that nobody waits for the next; fewer where few work."""
 ALONE_S = 5.0
 """So long this process has worked on parts before it asks others, which take as long to come up."""
 LOOK_S = 0.5
 """A step that takes less is not spread; nor is longer waited without a look."""
-LOST = 3
-"""Parts that a place elsewhere may lose, one after the other, before it is given no more."""
-
-
-@dataclass(eq=False)
-class _Begun:
-    """A part on its way.
-
-    Attributes:
-        taken: whether anybody does it; `here`: whether a thread of this process does; `lost`: whether only these may.
-    """
-
-    part: Any
-    taken: bool = False
-    here: bool = False
-    lost: bool = False
-    done: bool = False
-    result: Any = None
-    error: BaseException | None = None
+WAITED, WINDOW_S = 0.2, 2.0
+"""Who waits for parts does so for more than this share of a window of time; the first, when all begins, is left out."""
 
 
 class Compute:
@@ -55,17 +32,31 @@ class Compute:
         threads: of this process; None: one for each core.
         elsewhere: other processes, which are asked once parts have taken some seconds.
         alone_s: so many.
+        decoders: at most so many places elsewhere prepare pictures for a network that waits for them.
     """
 
     def __init__(
-        self, threads: int | None = None, elsewhere: Elsewhere | None = None, alone_s: float = ALONE_S
+        self,
+        threads: int | None = None,
+        elsewhere: Elsewhere | None = None,
+        alone_s: float = ALONE_S,
+        decoders: int = 0,
     ) -> None:
         self._threads, self._elsewhere, self._alone_s = threads, elsewhere, alone_s
-        self._worked_s = 0.0
+        self._worked_s, self._waited = 0.0, set[str]()
+        self.decoders = decoders if elsewhere else 0
+
+    def threads(self) -> int:
+        """How many parts this process does at once."""
+        return self._threads or cores()
 
     def cores(self) -> int:
         """How many parts are done at once: for who chooses how many there are."""
-        return self._here() + (self._elsewhere.places() if self._elsewhere else 0)
+        return self.threads() + (self._elsewhere.places() if self._elsewhere else 0)
+
+    def alone(self) -> Compute:
+        """This process by itself."""
+        return Compute(self._threads)
 
     def map(
         self,
@@ -74,7 +65,8 @@ class Compute:
         shared: Shared,
         threads: int | None = None,
         places: int | None = None,
-    ) -> Iterator[Result]:
+        waits: str | None = None,
+    ) -> Generator[Result]:
         """What a function gives for each part, in the order of the parts; few are in memory that nobody works on.
 
         Args:
@@ -83,26 +75,29 @@ class Compute:
                 tuple may be ``Held``.
             threads: at most so many of this process, for a function that uses all of its cores.
             places: at most so many elsewhere, for results that are large: as many again wait for their turn.
+            waits: who wants the results: others are asked only once it waits for them, and are from then on.
 
         Raises:
             Exception: that of the first part for which the function raised one.
         """
-        work = _Work(function, shared)
-        work.start(min(self._here(), threads or self._here()))
+        work = Work(function, shared)
+        work.start(min(self.threads(), threads or self.threads()))
         try:
-            yield from self._results(work, iter(parts), places)
+            yield from self._results(work, iter(parts), places, waits)
         finally:
             work.close()
 
-    def _here(self) -> int:
-        return self._threads or cores()
-
-    def _results(self, work: _Work, parts: Iterator[Any], places: int | None) -> Iterator[Any]:
-        since, helpers = time.monotonic(), self._elsewhere
+    def _results(self, work: Work, parts: Iterator[Any], places: int | None, waits: str | None) -> Iterator[Any]:
+        since, helpers, waiting = time.monotonic(), self._elsewhere, _Waiting()
         try:
             while work.begin(parts):
-                done, spent = work.first_is_done(LOOK_S), time.monotonic() - since
-                if helpers is not None and spent >= LOOK_S and self._worked_s + spent >= self._alone_s:
+                with waiting:
+                    done = work.first_is_done(LOOK_S)
+                spent = time.monotonic() - since
+                if waits is not None and waiting.too_long():
+                    self._waited.add(waits)
+                wanted = waits is None or waits in self._waited
+                if helpers is not None and wanted and spent >= LOOK_S and self._worked_s + spent >= self._alone_s:
                     work.spread(helpers, places)
                     helpers = None
                 if done:
@@ -111,119 +106,23 @@ class Compute:
             self._worked_s += time.monotonic() - since
 
 
-class _Work:
-    """The parts under way of one `map`, and the threads that do them or wait for others who do."""
+class _Waiting:
+    """How much of its time who wants results waits for them."""
 
-    def __init__(self, function: Callable[..., Any], shared: Any) -> None:
-        self._function, self._shared = function, shared
-        self._begun: deque[_Begun] = deque()
-        self._here: list[threading.Thread] = []
-        self._places = 0
-        self._changed, self._awaited, self._over = threading.Condition(), False, False
+    def __init__(self) -> None:
+        self._begun = self._window = time.monotonic()
+        self._since, self._waited = 0.0, 0.0
 
-    def start(self, count: int) -> None:
-        """Start threads of this process."""
-        self._here = [threading.Thread(target=self._work, name="part", daemon=True) for _ in range(count)]
-        for thread in self._here:
-            thread.start()
+    def __enter__(self) -> None:
+        self._since = time.monotonic()
 
-    def spread(self, elsewhere: Elsewhere, most: int | None) -> None:
-        """Have parts done elsewhere as well, where what they share finds room there."""
-        places = min(elsewhere.places(), elsewhere.places() if most is None else most)
-        if places:
-            with suppress(Lost):
-                wait = partial(self._there, elsewhere, elsewhere.share(self._shared))
-                self._places = places
-                for _ in range(places):
-                    threading.Thread(target=wait, name="part elsewhere", daemon=True).start()
+    def __exit__(self, *_: object) -> None:
+        self._waited += time.monotonic() - self._since
 
-    def begin(self, parts: Iterator[Any]) -> bool:
-        """Begin as many parts as there is room for; whether any is under way."""
-        working = len(self._here) + self._places
-        most = working + min(working, AHEAD)
-        while len(self._begun) < most:
-            try:
-                begun = _Begun(next(parts))
-            except StopIteration:
-                break
-            with self._changed:
-                self._begun.append(begun)
-                self._changed.notify_all()
-        return bool(self._begun)
-
-    def first_is_done(self, timeout_s: float) -> bool:
-        """Wait for the first part under way, which from then on may be done twice."""
-        with self._changed:
-            self._awaited = True
-            self._changed.notify_all()
-            done = self._changed.wait_for(lambda: self._begun[0].done, timeout_s)
-            self._awaited = False
-            return done
-
-    def first(self) -> Any:
-        """The result of the first part under way, which is done."""
-        with self._changed:
-            begun = self._begun.popleft()
-        if begun.error is not None:
-            raise begun.error
-        return begun.result
-
-    def close(self) -> None:
-        """Begin nothing more, and wait for what is being done here; who waits for others finds out by itself."""
-        with self._changed:
-            self._over = True
-            self._begun.clear()
-            self._changed.notify_all()
-        for thread in self._here:
-            thread.join()
-
-    def _work(self) -> None:
-        """Do parts, one after the other."""
-        while (begun := self._next(here=True)) is not None:
-            self._do(begun, partial(self._function, self._shared, _held_here(begun.part)))
-
-    def _there(self, elsewhere: Elsewhere, shared: Any) -> None:
-        lost = 0
-        while lost < LOST and (begun := self._next(here=False)) is not None:
-            done = partial(self._is_done, begun)
-            found = self._do(begun, partial(elsewhere.do, self._function, shared, begun.part, done))
-            lost = 0 if found else lost + 1
-
-    def _is_done(self, begun: _Begun) -> bool:
-        return begun.done or self._over
-
-    def _do(self, begun: _Begun, work: Callable[[], Any]) -> bool:
-        """Whether there is a result now, or an error in its place."""
-        result, error = None, None
-        try:
-            result = work()
-        except Lost:
-            with self._changed:
-                begun.taken, begun.lost = begun.here, True
-                self._changed.notify_all()
+    def too_long(self) -> bool:
+        """Whether it was too much in the window that has just ended."""
+        now, start = time.monotonic(), self._window
+        if now - start < WINDOW_S:
             return False
-        except BaseException as raised:
-            error = raised
-        with self._changed:
-            if not begun.done:
-                begun.result, begun.error, begun.done = result, error, True
-            self._changed.notify_all()
-        error = None  # whose traceback holds this frame, and so the part
-        return True
-
-    def _next(self, here: bool) -> _Begun | None:
-        with self._changed:
-            while not self._over:
-                for begun in self._begun:
-                    # What is waited for is done here, too, where there is nothing else to do: it may lie on a node that
-                    # is slow, lost, or has no room for it.
-                    late = here and self._awaited and begun is self._begun[0] and not begun.here and not begun.done
-                    if late or (not begun.taken and (here or not begun.lost)):
-                        begun.taken, begun.here = True, begun.here or here
-                        return begun
-                self._changed.wait()
-        return None
-
-
-def _held_here(part: Any) -> Any:
-    return tuple(one.here if isinstance(one, Held) else one for one in part) if type(part) is tuple else part
+        share, self._window, self._waited = self._waited / (now - start), now, 0.0
+        return start > self._begun and share > WAITED

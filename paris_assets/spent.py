@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -56,6 +56,14 @@ class Clock:
         with self._lock:
             spent, self._spent = self._spent, {}
             return spent
+
+    def add(self, elsewhere: Mapping[str, Spent]) -> None:
+        """Count what another process spent for this one; as long as this one works on the same, that takes no time."""
+        with self._lock:
+            for operator, spent in elsewhere.items():
+                before = self._spent.get(operator, Spent())
+                records, seconds = before.records + spent.records, before.seconds + spent.seconds
+                self._spent[operator] = Spent(records, seconds, before.wall_s)
 
     def _leave(self, operator: str, records: int, start: float, end: float) -> None:
         threads, since = self._inside[operator]

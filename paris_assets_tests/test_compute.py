@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from paris_assets import compute
-from paris_assets.compute import AHEAD, LOST, Compute
+from paris_assets.compute import Compute
 from paris_assets.elsewhere import Held, Lost
+from paris_assets.under_way import AHEAD, LOST
 from paris_assets_tests.fixtures.elsewhere import Pickling
 
 
@@ -140,7 +141,7 @@ def test_no_thread_is_left_when_results_are_no_longer_wanted() -> None:
     results = Compute(3, Pickling(), alone_s=0).map(times, range(1000), 1)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     assert any(thread.name == "part" for thread in threading.enumerate())
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert not any(thread.name == "part" for thread in threading.enumerate())
 
 
@@ -164,3 +165,41 @@ def test_threads_may_be_limited_for_what_uses_all_cores() -> None:
 
     list(Compute(4).map(count, range(20), None, threads=1))
     assert most == [1]
+
+
+def slow(wait_s: float, part: int) -> int:
+    time.sleep(wait_s)
+    return part
+
+
+def test_others_are_asked_by_who_waits_for_parts_and_not_by_who_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "WINDOW_S", 0.05)
+    others = Pickling()
+    both = Compute(1, others, alone_s=0)
+    for _ in both.map(slow, range(40), 0.0, waits="busy"):
+        time.sleep(0.01)
+    assert others.shares == 0
+    assert list(both.map(slow, range(60), 0.01, waits="starved")) == [*range(60)]
+    assert others.shares == 1
+    assert others.did > 0
+    for waits in ("starved", "busy"):
+        results = both.map(slow, range(60), 0.005, waits=waits)
+        assert [next(results) for _ in range(8)] == [*range(8)]
+        results.close()
+    assert others.shares == 2, "who has waited before asks at once"
+
+
+def test_what_begins_slowly_is_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "WINDOW_S", 0.2)
+    others = Pickling()
+    results = Compute(1, others, alone_s=0).map(slow, range(30), 0.01, waits="slow at first")
+    for part in results:
+        time.sleep(0 if part < 8 else 0.03)
+    assert others.shares == 0
+
+
+def test_a_compute_of_this_process_alone() -> None:
+    assert Compute(3, Pickling(), decoders=7).decoders == 7
+    assert Compute(3, decoders=7).decoders == 0
+    alone = Compute(3, Pickling(), decoders=7).alone()
+    assert (alone.decoders, alone.cores()) == (0, 3)

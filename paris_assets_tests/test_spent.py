@@ -12,7 +12,7 @@ from paris_assets import spent
 from paris_assets.config import Signals
 from paris_assets.models.batches import BatchStats, run_padded
 from paris_assets.signals.measure import measure
-from paris_assets.spent import CLOCK, Clock
+from paris_assets.spent import CLOCK, Clock, Spent
 from paris_assets_tests.fixtures.small_world import picture
 
 
@@ -72,3 +72,11 @@ def test_every_signal_and_network_is_timed() -> None:
     assert all(0 < one.wall_s <= one.seconds + 1e-9 for one in found.values())
     run_padded("network", lambda batch: (batch,), 4, BatchStats(), np.zeros((10, 2)))
     assert CLOCK.take()["network"].records == 10, "padding is not counted"
+
+
+def test_what_other_processes_spend_is_counted_and_takes_no_time_here(ticks: list[float]) -> None:
+    clock = Clock()
+    with clock.on("decoding", 4):
+        ticks[0] = 2
+        clock.add({"decoding": Spent(3, 5.0, 6.0), "blur": Spent(1, 1.0, 1.0)})
+    assert clock.take() == {"decoding": (7, 7.0, 2.0), "blur": (1, 1.0, 0.0)}

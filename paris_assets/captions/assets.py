@@ -3,6 +3,7 @@
 import polars as pl
 
 from paris_assets.captions.schema import CAPTION_KINDS, CAPTIONS, REPEATED_CAPTIONS, TEXT_EMBEDDINGS
+from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
 from paris_assets.images.reader import ImageTars
@@ -33,6 +34,7 @@ def caption_kinds(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     profile: Profile,
     source_rows: pl.LazyFrame | None,
     raw_images: pl.LazyFrame,
@@ -47,7 +49,7 @@ def caption_kinds(
     from paris_assets.captions.kinds import with_texts
 
     texts, shown = with_texts(curated_images, source_rows, image_signals), images.of(shard, raw_images)
-    return captions_of_kinds(texts, shown, profile.captions, profile.text, models)
+    return captions_of_kinds(texts, shown, profile.captions, profile.text, models, compute)
 
 
 @all_asset(
@@ -78,6 +80,7 @@ def captions(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     profile: Profile,
     raw_images: pl.LazyFrame,
     curated_images: pl.LazyFrame,
@@ -93,7 +96,7 @@ def captions(
 
     shown = images.of(shard, raw_images)
     if caption_kinds is None:
-        return captioned(curated_images, shown, profile.captions, models)
+        return captioned(curated_images, shown, profile.captions, models, compute)
     return training_captions(curated_images, caption_kinds, repeated_captions, shown, profile.captions)
 
 

@@ -9,40 +9,52 @@ import polars as pl
 
 from paris_assets.captions.choice import chosen, valid_and_not, without_repeated
 from paris_assets.captions.kinds import SOURCE_TEXT, Count, Writer, kind_rows
+from paris_assets.compute import Compute
 from paris_assets.config import Captions, Endpoint, Model, Text
 from paris_assets.images.reader import ShardImages
-from paris_assets.models.batches import BatchStats, Images, run_batches
+from paris_assets.models.batches import BatchStats, run_batches
 from paris_assets.models.chat_captioner import ChatCaptioner
+from paris_assets.models.decoding import Images
 from paris_assets.models.registry import Models
 from paris_assets.settings.captions import columns_read
 from paris_assets.storage.output import Output, Samples
 from paris_assets.storage.reuse import reuse_rows
 
 
-def captioned(curated: pl.LazyFrame, images: ShardImages, settings: Captions, models: Models) -> Output:
-    """Rows of `captions` for the shard's `curated_images`, under a profile that names no kinds."""
+def captioned(
+    curated: pl.LazyFrame, images: ShardImages, settings: Captions, models: Models, compute: Compute | None = None
+) -> Output:
+    """Rows of `captions` for the shard's `curated_images`, under a profile that names no kinds.
+
+    Args:
+        compute: who decodes; by default the threads of this process.
+    """
     wanted = curated.select("image_id", "text", source_text="text").sort("image_id").collect()
     output = Output(rows_in=wanted.height, samples=Samples(first_captions, images.one))
-    writers = Writers(output, models, settings)
+    writers = Writers(output, models, settings, compute)
 
-    def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def made(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield chosen(kind_rows(missing, images.read, settings, writers), missing, settings.train)
 
     def rows(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
-        yield from _told(output, reuse_rows(wanted, previous, compute, ("image_id", "source_text")))
+        yield from _told(output, reuse_rows(wanted, previous, made, ("image_id", "source_text")))
 
     output.rows = rows
     return output
 
 
 def captions_of_kinds(
-    curated: pl.LazyFrame, images: ShardImages, settings: Captions, text: Text, models: Models
+    curated: pl.LazyFrame, images: ShardImages, settings: Captions, text: Text, models: Models, compute: Compute
 ) -> Output:
     """Rows of `caption_kinds` for the shard's `curated_images`, with the texts that kinds are taken from
-    (``kinds.with_texts``)."""
+    (``kinds.with_texts``).
+
+    Args:
+        compute: who decodes.
+    """
     wanted = curated.select("image_id", *sorted(columns_read(settings))).sort("image_id").collect()
     output = Output()
-    writers = Writers(output, models, settings)
+    writers = Writers(output, models, settings, compute)
 
     def rows(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         count: Count | None = models.load(text.encoder).count if settings.max_tokens else None
@@ -73,8 +85,9 @@ def training_captions(
 class Writers:
     """Who writes the captions of a kind, each made when the first image needs it, and noted in the output."""
 
-    def __init__(self, output: Output, models: Models, settings: Captions) -> None:
-        self._output, self._models, self._settings, self._stats = output, models, settings, BatchStats()
+    def __init__(self, output: Output, models: Models, settings: Captions, compute: Compute | None = None) -> None:
+        self._output, self._models, self._settings = output, models, settings
+        self._compute, self._stats = compute, BatchStats()
 
     def __call__(self, kind: str) -> Iterator[Writer]:
         """The writers of a kind, the first asked first."""
@@ -96,7 +109,7 @@ class Writers:
         captioner = self._models.load(model)
 
         def write(images: Images) -> Iterator[tuple[str, str | None]]:
-            for ids, texts in run_batches(images, captioner, stats=self._stats):
+            for ids, texts in run_batches(images, captioner, self._compute, self._stats):
                 yield from zip(ids, map(str, texts), strict=True)
             self._output.note_halved(self._stats.halved)
 

@@ -12,7 +12,7 @@ import polars as pl
 from paris_assets.captions.schema import CAPTION_KINDS
 from paris_assets.captions.validity import NO_ANSWER, TOO_LONG, reasons
 from paris_assets.config import Captions
-from paris_assets.models.batches import Images
+from paris_assets.models.decoding import Images
 from paris_assets.settings.captions import SIGNALLED
 from paris_assets.texts.words import tidy, valid
 

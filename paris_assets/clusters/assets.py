@@ -39,6 +39,7 @@ def image_embeddings(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     records: Records,
     profile: Profile,
     raw_images: pl.LazyFrame,
@@ -55,7 +56,7 @@ def image_embeddings(
     if picture_embeddings is not None:
         ran = records.one("picture_embeddings", shard)
         return taken_over(curated_images, picture_embeddings, profile.stored_embedder, ran.facts if ran else {})
-    return embedded(curated_images, images.of(shard, raw_images), profile.embedder, models)
+    return embedded(curated_images, images.of(shard, raw_images), profile.embedder, models, compute)
 
 
 @all_asset(

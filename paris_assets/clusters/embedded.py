@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from paris_assets.clusters.embedding import embed
+from paris_assets.compute import Compute
 from paris_assets.config import Model
 from paris_assets.errors import BrokenInvariant
 from paris_assets.images.reader import ShardImages
@@ -17,18 +18,24 @@ from paris_assets.storage.output import Output
 from paris_assets.storage.reuse import reuse_rows
 
 
-def embedded(curated: pl.LazyFrame, images: ShardImages, settings: Model, models: Models) -> Output:
-    """Rows of `image_embeddings` for the shard's `curated_images`."""
+def embedded(
+    curated: pl.LazyFrame, images: ShardImages, settings: Model, models: Models, compute: Compute | None = None
+) -> Output:
+    """Rows of `image_embeddings` for the shard's `curated_images`.
+
+    Args:
+        compute: who decodes; by default the threads of this process.
+    """
     wanted = curated.select("image_id").sort("image_id").collect()
     output, stats = Output(rows_in=wanted.height), BatchStats()
 
-    def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def made(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         embedder = models.load(settings)
-        yield from embed(images.read(missing), embedder, stats=stats)
+        yield from embed(images.read(missing), embedder, compute, stats)
         output.facts["models"] = {"embedder": embedder.identity()}
         output.note_halved(stats.halved)
 
-    output.rows = lambda previous: reuse_rows(wanted, previous, compute)
+    output.rows = lambda previous: reuse_rows(wanted, previous, made)
     return output
 
 

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.concepts.schema import CONCEPT_COUNTS, CONCEPTS, SAMPLING_WEIGHTS
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
@@ -34,6 +35,7 @@ def concepts(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     profile: Profile,
     source_rows: pl.LazyFrame | None,
     raw_images: pl.LazyFrame | None,
@@ -47,7 +49,7 @@ def concepts(
     from paris_assets.concepts.tags import tagged
 
     pictures = None if raw_images is None else images.of(shard, raw_images)
-    return tagged(curated_images, source_rows, captions, pictures, profile.concepts, models)
+    return tagged(curated_images, source_rows, captions, pictures, profile.concepts, models, compute)
 
 
 @all_asset(

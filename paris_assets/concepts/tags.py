@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.concepts.phrases import listed, phrases
 from paris_assets.concepts.schema import CONCEPTS
 from paris_assets.config import Concepts
@@ -29,6 +30,7 @@ def tagged(
     images: ShardImages | None,
     settings: Concepts,
     models: Models,
+    compute: Compute | None = None,
 ) -> Output:
     """Rows of `concepts` for the shard's `curated_images`; earlier labels of the same classifier may be kept.
 
@@ -36,24 +38,25 @@ def tagged(
         sources: `source_rows`, where the source's `tags` are tags.
         captions: where phrases are tags.
         images: where labels are.
+        compute: who decodes; by default the threads of this process.
     """
     wanted = curated.select("image_id").sort("image_id").collect()
     said = _words(curated if sources is None else _with_tags(curated, sources), captions, settings)
     output, stats = Output(rows_in=wanted.height, rows_of_models=images is not None), BatchStats()
 
-    def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def made(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield _labels([], [], [])
         if images is not None:
             labeller = _tagger(models, settings)
             output.facts["models"] = {"concepts.labeller": labeller.identity()}
-            for ids, probabilities in run_batches(images.read(missing), labeller, stats=stats):
+            for ids, probabilities in run_batches(images.read(missing), labeller, compute, stats):
                 yield _labels(ids, *likely(probabilities, labeller, settings))
             output.note_halved(stats.halved)
 
     def rows(previous: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         known = None if previous is None else previous.select("image_id", *LABELS)
         labelled = wanted.with_columns(_none(name) for name in LABELS)
-        for chunk in [labelled] if images is None else reuse_rows(wanted, known, compute):
+        for chunk in [labelled] if images is None else reuse_rows(wanted, known, made):
             joined = chunk.join(said, on="image_id", how="left", maintain_order="left")
             yield joined.with_columns(pl.col("phrases", "listed").fill_null([])).select(CONCEPTS.select())
 

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.dag.assets import all_asset, shard_asset
 from paris_assets.images.reader import ImageTars
@@ -29,6 +30,7 @@ def latents(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     profile: Profile,
     raw_images: pl.LazyFrame,
     curated_images: pl.LazyFrame,
@@ -40,7 +42,7 @@ def latents(
     """
     from paris_assets.latents.encoded import encoded
 
-    return encoded(curated_images, images.of(shard, raw_images), profile.latents, profile.seed, models)
+    return encoded(curated_images, images.of(shard, raw_images), profile.latents, profile.seed, models, compute)
 
 
 @all_asset(

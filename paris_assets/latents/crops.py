@@ -10,7 +10,7 @@ from paris_assets.images.decode import NotAnImage, Undecodable, read_header
 from paris_assets.images.resize import ROOM, window
 from paris_assets.images.shrink import shrunk
 from paris_assets.latents.places import Place, Placed, Sizes
-from paris_assets.models.batches import decode
+from paris_assets.models.decoding import decode
 
 
 class Crops(NamedTuple):

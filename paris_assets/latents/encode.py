@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.config import Latents, ProfileError
-from paris_assets.latents.crops import crops
+from paris_assets.latents.crops import Crops, crops
 from paris_assets.latents.places import Place, Sizes
 from paris_assets.latents.same_shape import Batch, Row, same_shape
-from paris_assets.models.batches import BatchStats, Images, float16, naming, prepared, run_padded
+from paris_assets.models.batches import BatchStats, float16, naming, run_padded
+from paris_assets.models.decoding import Images, prepared
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.threads import side_by_side
 from paris_assets.storage.ragged import ragged, ragged_schema
@@ -27,7 +30,7 @@ def encode(
     settings: Latents,
     seed: int,
     rejects: dict[str, str] | None = None,
-    threads: int = 0,
+    compute: Compute | None = None,
     stats: BatchStats | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Scaled latents of every image at every size that it covers.
@@ -38,7 +41,7 @@ def encode(
         settings: ``resolutions``, ``buckets``, ``upscale``, ``posterior``.
         seed: a sampled latent is drawn from (seed, image_id, resolution), so it depends on no other image.
         rejects: image_id -> reason of the images that get no row; filled while frames are consumed.
-        threads: decode threads; 0: one per core.
+        compute: who decodes; by default the threads of this process.
         stats: counts and out-of-memory halvings are added here.
 
     Yields:
@@ -60,12 +63,8 @@ def encode(
     def run(batch: Batch) -> tuple[Batch, np.ndarray]:
         return batch, _encoded(batch, codec, settings, seed, rows_of(codec, sizes, batch.resolution), stats)
 
-    cut = prepared(
-        lambda image_id, data: (image_id, crops(image_id, data, sizes, codec.scaled_decode)),
-        images,
-        codec.batch_size,
-        threads,
-    )
+    prepare = partial(_cut, sizes, codec.scaled_decode)
+    cut = prepared(prepare, images, codec.batch_size, compute or Compute(), codec.name)
     batches = same_shape(
         cut, rows, lambda resolution: rows_of(codec, sizes, resolution), _latent_bytes(codec, sizes.resolutions)
     )
@@ -78,6 +77,10 @@ def encode(
             yield _frame(ready, settings, schema, rejects)
             ready = []
     yield _frame([*ready, *rows], settings, schema, rejects)
+
+
+def _cut(sizes: Sizes, scaled_decode: bool, image_id: str, data: bytes) -> tuple[str, Crops]:
+    return image_id, crops(image_id, data, sizes, scaled_decode)
 
 
 def rows_of(codec: LatentCodec, sizes: Sizes, resolution: int) -> int:

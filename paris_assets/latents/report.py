@@ -16,7 +16,8 @@ from paris_assets.latents.drawing import Pair
 from paris_assets.latents.encode import rows_of
 from paris_assets.latents.places import Sizes
 from paris_assets.latents.trained_on import TrainingPhotos
-from paris_assets.models.batches import BatchStats, Images, batched, run_padded
+from paris_assets.models.batches import BatchStats, batched, run_padded
+from paris_assets.models.decoding import Images
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.threads import side_by_side
 from paris_assets.storage.ragged import arrays_of

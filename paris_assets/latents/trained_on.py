@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from paris_assets.images.resize import resized
-from paris_assets.models.batches import decode
+from paris_assets.models.decoding import decode
 
 # Photos this close are one photo, by the rule that split the codec's training photos.
 NEAR_DUPLICATE_BITS = 10

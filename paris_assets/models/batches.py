@@ -1,31 +1,28 @@
-"""Images to padded batches: threads decode while the network runs, at most a few batches ahead of it."""
+"""Rows in padded batches through a network, side by side; a batch that does not fit into memory is halved."""
 
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from threading import Lock
 from typing import TypeVar
 
 import numpy as np
 
+from paris_assets.compute import Compute
 from paris_assets.errors import BrokenInvariant, UserError
-from paris_assets.images.decode import NotAnImage, Undecodable, decode_rgb
+from paris_assets.models.decoding import Images, prepared, row, who_prepares
 from paris_assets.models.protocols import ImageNetwork
-from paris_assets.models.threads import ordered_map, side_by_side
-from paris_assets.process import cores
-from paris_assets.spent import CLOCK, DECODING
+from paris_assets.models.threads import side_by_side
+from paris_assets.spent import CLOCK
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-Images = Iterable[tuple[str, bytes]]
 
-# Decoded batches waiting for the network; two hide a slow image without holding much memory.
-_BATCHES_AHEAD = 2
 _OUT_OF_MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -70,14 +67,14 @@ class BatchStats:
 
 
 def run_batches(
-    images: Images, model: ImageNetwork, threads: int = 0, stats: BatchStats | None = None
+    images: Images, model: ImageNetwork, compute: Compute | None = None, stats: BatchStats | None = None
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Decode, preprocess and run images through one network, in their order.
 
     Args:
         images: (image_id, file bytes).
         model: the network; every batch it gets has ``batch_size`` rows.
-        threads: decode threads; 0: one per core.
+        compute: who decodes; by default the threads of this process.
         stats: counts and out-of-memory halvings are added here.
 
     Yields:
@@ -88,28 +85,14 @@ def run_batches(
     """
     stats = stats or BatchStats()
 
-    def prepare(image_id: str, data: bytes) -> tuple[str, np.ndarray]:
-        return image_id, model.preprocess(decode(image_id, data, model.min_side))
-
     def run(batch: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
         ids, rows = [image_id for image_id, _ in batch], np.stack([row for _, row in batch])
         with naming(ids):
             return ids, run_padded(model.name, only(model.run), model.batch_size, stats, rows)[0]
 
-    yield from side_by_side([model], run, prepared_batches(prepare, images, model.batch_size, threads))
-
-
-def prepared_batches(
-    prepare: Callable[[str, bytes], T], images: Images, batch_size: int, threads: int = 0
-) -> Iterator[list[T]]:
-    """``prepare`` over images in threads (0: one per core), at most two batches ahead; batches in order."""
-    yield from batched(prepared(prepare, images, batch_size, threads), batch_size)
-
-
-def prepared(prepare: Callable[[str, bytes], T], images: Images, batch_size: int, threads: int = 0) -> Generator[T]:
-    """As ``prepared_batches``, one by one."""
-    ahead = _BATCHES_AHEAD * batch_size
-    return ordered_map(lambda image: prepare(*image), images, threads or cores(), ahead, "decode")
+    prepare = partial(row, model.min_side, model.preprocess)
+    rows = prepared(prepare, images, model.batch_size, who_prepares([model], compute), model.name)
+    yield from side_by_side([model], run, batched(rows, model.batch_size))
 
 
 @contextmanager
@@ -120,20 +103,6 @@ def naming(image_ids: Iterable[str]) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"in a batch of images {', '.join(image_ids)}")
         raise
-
-
-def decode(image_id: str, data: bytes, min_side: int | None) -> np.ndarray:
-    """(H, W, 3) uint8 pixels of an image that passed the filters.
-
-    Raises:
-        Undecodable: names the image.
-    """
-    try:
-        # The profile's own limit on pixels was applied when the image was fetched.
-        with CLOCK.on(DECODING, 1):
-            return decode_rgb(data, min_side, max_pixels=sys.maxsize)
-    except (NotAnImage, Undecodable) as error:
-        raise Undecodable(f"image {image_id} cannot be decoded here, though it passed the filters: {error}") from error
 
 
 def batched(rows: Iterable[T], size: int) -> Iterator[list[T]]:

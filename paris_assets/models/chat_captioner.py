@@ -19,9 +19,9 @@ from PIL import Image
 
 from paris_assets.config import Endpoint
 from paris_assets.models.answers import Answers
-from paris_assets.models.batches import Images, decode
 from paris_assets.models.chat import OF_NOBODY, ChatClient
 from paris_assets.models.completion import Completion, field_of
+from paris_assets.models.decoding import Images, decode
 from paris_assets.models.http_post import Reply
 from paris_assets.models.threads import ordered_map
 

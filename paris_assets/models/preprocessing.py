@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,26 +19,18 @@ PREPROCESSOR = "preprocessor_config.json"
 _STEPS = ("resize", "rescale", "normalize")
 
 
-@dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(NamedTuple):
     """What happens to pixels before a network sees them.
 
     Attributes:
+        pixels: (H, W, 3) uint8 -> (side, side, 3) uint8: stretched to a square, or resized and cropped.
         resize: the side of the resized picture, its short side where it is cropped.
-        crop: side of the centre that is kept; None: the whole picture, stretched to a square.
         values: mean and deviation of the pixel values.
     """
 
+    pixels: Callable[[np.ndarray], np.ndarray]
     resize: int
-    crop: int | None
-    resample: Image.Resampling
     values: Normalisation
-
-    def __call__(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (side, side, 3) uint8."""
-        if self.crop is None:
-            return stretch(rgb, self.resize, self.resample)
-        return square(rgb, self.resize, self.crop)
 
 
 def read_preprocessing(folder: Path, side: int, defaults: Mapping[str, Any]) -> Preprocessing:
@@ -63,7 +55,9 @@ def read_preprocessing(folder: Path, side: int, defaults: Mapping[str, Any]) -> 
         raise WeightsError(f"{PREPROCESSOR} in {folder.name} {problem}")
     resample, values = Image.Resampling(given["resample"]), Normalisation(given["image_mean"], given["image_std"])
     short = size.get("shortest_edge")
-    return Preprocessing(short or side, side if short else None, resample, values)
+    if short:
+        return Preprocessing(partial(square, resize=short, crop=side), short, values)
+    return Preprocessing(partial(stretch, side=side, resample=resample), side, values)
 
 
 def _both(side: int) -> dict[str, int]:

@@ -6,7 +6,7 @@ batch, but not on which other images share it, so a padded batch gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -43,8 +43,13 @@ class ImageNetwork(Network, Protocol):
 
     min_side: int | None
 
-    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> one row of a batch. Runs in several threads at once."""
+    @property
+    def preprocess(self) -> Callable[[np.ndarray], np.ndarray]:
+        """(H, W, 3) uint8 -> one row of a batch. Runs in several threads at once.
+
+        A method will do. Where a GPU waits for pictures, other machines prepare them, too, if this is a function that
+        can be pickled without the network: a static method, one at the top of a module, ``functools.partial`` of one.
+        """
         ...
 
     def run(self, batch: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +21,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from paris_assets.config import Model
-from paris_assets.images.resize import resized, short_side_size
 from paris_assets.models.carried import WeightsError, sha256
 from paris_assets.models.device import Placement, place, ready
 from paris_assets.models.normalise import IMAGENET, normalise
-from paris_assets.models.resize import stretch
+from paris_assets.models.resize import short_edge, stretch
 from paris_assets.models.resnet import of_weights
 from paris_assets.models.weight_file import SSCD_FILES, file_identity, weight_file
 
@@ -32,6 +32,10 @@ SQUARE, SMALL_EDGE = 320, 288
 LONGEST = 8
 """Of a picture that is longer than so many times its small edge only the middle is seen."""
 _PREFIX = "backbone."
+_STEPS = {
+    "square": partial(stretch, side=SQUARE, resample=Image.Resampling.BILINEAR),
+    "small_edge": partial(short_edge, side=SMALL_EDGE, longest=LONGEST, resample=Image.Resampling.BILINEAR),
+}
 
 
 class Sscd:
@@ -53,25 +57,18 @@ class Sscd:
         sha256: str | None = None,
         file: str | None = None,
     ) -> None:
-        if resize not in ("square", "small_edge"):
+        if resize not in _STEPS:
             raise ValueError(f"{model.implementation}: resize is {resize!r}; it is `square` or `small_edge`")
         if resize == "small_edge" and model.batch_size != 1:
             raise ValueError(f"{model.implementation}: small_edge keeps each picture's shape: set batch_size to 1")
         self.name, self.batch_size = model.implementation, model.batch_size
-        self._model, self._placement, self._resize = model, place(model), resize
+        self._model, self._placement = model, place(model)
         self.in_flight = self._placement.in_flight
         self._file = weight_file(model, SSCD_FILES)
         _require(self._file, sha256)
         self._network = _load(self._file, self._placement)
+        self.preprocess = _STEPS[resize]
         self.dim = int(self.run(np.zeros((1, SQUARE, SQUARE, 3), np.uint8)).shape[1])
-
-    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (320, 320, 3), or with a small edge of 288: bilinear and antialiased."""
-        if self._resize == "square":
-            return stretch(rgb, SQUARE, Image.Resampling.BILINEAR)
-        seen = _middle(rgb)
-        size = short_side_size(seen.shape[1], seen.shape[0], SMALL_EDGE)
-        return np.array(resized(Image.fromarray(seen), size, Image.Resampling.BILINEAR))
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, h, w, 3) uint8 -> (B, dim) float32 of length 1."""
@@ -106,9 +103,3 @@ def _load(file: Path, placement: Placement) -> Callable[[Tensor], Any]:
         return scripted.eval().to(placement.dtype)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{file.name} cannot be used: {str(error).splitlines()[0]}") from error
-
-
-def _middle(rgb: np.ndarray) -> np.ndarray:
-    longest = LONGEST * min(rgb.shape[:2])
-    top, left = (max(0, side - longest) // 2 for side in rgb.shape[:2])
-    return np.ascontiguousarray(rgb[top : top + longest, left : left + longest])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from paris_assets.compute import Compute
 from paris_assets.images.decode import Undecodable
-from paris_assets.models.batches import BatchStats, Images, decode, naming, only, prepared_batches, run_padded
+from paris_assets.models.batches import BatchStats, batched, naming, only, run_padded
+from paris_assets.models.decoding import Images, decode, prepared, who_prepares
 from paris_assets.models.protocols import ImageNetwork
 from paris_assets.models.threads import side_by_side
 
@@ -27,8 +30,18 @@ class Together(NamedTuple):
     undecodable: dict[str, str]
 
 
+class _Step(NamedTuple):
+    """How an image becomes a network's row."""
+
+    min_side: int | None
+    preprocess: Callable[[np.ndarray], np.ndarray]
+
+
 def run_together(
-    images: Images, models: Mapping[str, ImageNetwork], threads: int = 0, stats: BatchStats | None = None
+    images: Images,
+    models: Mapping[str, ImageNetwork],
+    compute: Compute | None = None,
+    stats: BatchStats | None = None,
 ) -> Iterator[Together]:
     """Run images through several networks, in their order, each with batches of its own size.
 
@@ -38,18 +51,10 @@ def run_together(
     Args:
         images: (image_id, file bytes).
         models: column -> network; at least one.
-        threads: decode threads; 0: one per core.
+        compute: who decodes; by default the threads of this process.
         stats: counts and out-of-memory halvings are added here.
     """
     counted = stats or BatchStats()
-    sides = {model.min_side for model in models.values()}
-
-    def prepare(image_id: str, data: bytes) -> tuple[str, dict[str, np.ndarray] | Undecodable]:
-        try:
-            pixels = {side: decode(image_id, data, side) for side in sides}
-        except Undecodable as error:
-            return image_id, error
-        return image_id, {column: model.preprocess(pixels[model.min_side]) for column, model in models.items()}
 
     def run(batch: list[tuple[str, dict[str, np.ndarray] | Undecodable]]) -> Together:
         good = [(image_id, rows) for image_id, rows in batch if not isinstance(rows, Undecodable)]
@@ -62,4 +67,15 @@ def run_together(
         return Together(ids, results, failed)
 
     window = max(model.batch_size for model in models.values())
-    yield from side_by_side(models.values(), run, prepared_batches(prepare, images, window, threads))
+    steps = {column: _Step(model.min_side, model.preprocess) for column, model in models.items()}
+    who, names = who_prepares(models.values(), compute), ", ".join(models)
+    rows = prepared(partial(_rows, steps), images, window, who, names)
+    yield from side_by_side(models.values(), run, batched(rows, window))
+
+
+def _rows(steps: Mapping[str, _Step], image_id: str, data: bytes) -> tuple[str, dict[str, np.ndarray] | Undecodable]:
+    try:
+        pixels = {side: decode(image_id, data, side) for side in {step.min_side for step in steps.values()}}
+    except Undecodable as error:
+        return image_id, error
+    return image_id, {column: step.preprocess(pixels[step.min_side]) for column, step in steps.items()}

@@ -145,11 +145,17 @@ def _class_problems(profile: Profile) -> list[str]:
             continue
         head = isinstance(model, Score) and model.on is not None
         wanted = METHODS["heads" if head else setting.partition(".")[0]]
-        lacking = [method for method in wanted if not callable(getattr(network, method, None))]
+        lacking = [method for method in wanted if not _offers(network, method)]
         if lacking:
             said = f"{setting}: {model.implementation} has no {', no '.join(lacking)}"
             problems.append(f"{said}; paris_assets/models/protocols.py says what it needs")
     return problems
+
+
+def _offers(network: type, method: str) -> bool:
+    """Whether a class has a method, or annotates what its objects get in its place."""
+    annotated = (getattr(base, "__annotations__", {}) for base in network.__mro__)
+    return callable(getattr(network, method, None)) or any(method in names for names in annotated)
 
 
 def _misplaced(setting: str, implementation: str) -> list[str]:

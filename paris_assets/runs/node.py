@@ -19,7 +19,7 @@ from paris_assets.planning.waves import Task
 from paris_assets.runs.doctor import missing_for
 from paris_assets.runs.execution import Executor, open_instance
 from paris_assets.runs.host import Crowded, Heard
-from paris_assets.runs.parts import PartTasks, own_cores
+from paris_assets.runs.parts import PartTasks, own_cores, own_gpus
 from paris_assets.runs.task_report import TaskReport
 from paris_assets.runs.version import Version, version_here
 from paris_assets.runs.workers import timed
@@ -141,7 +141,8 @@ class Actor:
         instance, alone = open_instance(catalog.location), Path(os.devnull)  # a journal that nobody else reads
         # Parts of its steps are done on the cores that it has, and elsewhere in tasks.
         tasks = PartTasks(version, setup.profile.ray.tries, lambda: self._say(Crowded()))
-        compute = Compute(own_cores(), tasks)
+        decoders = setup.profile.ray.decode_cpus if own_gpus() else 0
+        compute = Compute(own_cores(), tasks, decoders=decoders)
         self._executor = Executor(catalog, instance, self._tell, invocation, alone, compute)
 
     def ready(self) -> None:

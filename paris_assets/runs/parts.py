@@ -19,6 +19,7 @@ import numpy as np
 from paris_assets.elsewhere import Held, Lost, put_together, taken_apart
 from paris_assets.process import child_environment
 from paris_assets.runs.version import Version, version_here
+from paris_assets.spent import CLOCK, Spent
 
 MOST_PLACES = 128  # each has a thread that waits; and all data come from one node
 LOOK_S = 1.0
@@ -30,9 +31,10 @@ NODE = "ray.io/node-id"
 
 @dataclass(frozen=True)
 class Done:
-    """What a part came to."""
+    """What a part came to, and what operators spent on it."""
 
     result: Any
+    spent: dict[str, Spent]
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class PartTasks:
         self._since, self._answered = time.monotonic(), False
         try:
             return self._ray.put(shared)
-        except self._ray.exceptions.RayError as error:  # a store and a disk that are full
+        # A store and a disk that are full; something of the user's that cannot be pickled.
+        except (self._ray.exceptions.RayError, TypeError) as error:
             raise Lost(str(error)) from error
 
     def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
@@ -102,7 +105,8 @@ class PartTasks:
             raise Lost(str(error)) from error
         self._answered = True
         match found:
-            case Done(result):
+            case Done(result, spent):
+                CLOCK.add(spent)
                 return result
             case Raised(error):
                 raise error
@@ -131,6 +135,13 @@ def own_cores() -> int:
     return max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
 
 
+def own_gpus() -> float:
+    """Those that this actor holds, or the share of one."""
+    import ray
+
+    return float(ray.get_runtime_context().get_assigned_resources().get("GPU", 0))
+
+
 def done_there(
     version: list[Any], function: Callable[..., Any], shared: list[Any], part: Any, *arrays: np.ndarray
 ) -> Done | Raised | Refused:
@@ -145,8 +156,10 @@ def done_there(
     if not _same(version[0]):
         return Refused(ray.get_runtime_context().get_node_id())
     given = ray.get(shared[0])
+    CLOCK.take()  # of a part that failed before
     try:
-        return Done(function(given, put_together(part, arrays)))
+        result = function(given, put_together(part, arrays))
+        return Done(result, CLOCK.take())
     except Exception as error:
         return Raised(error)
 

@@ -29,5 +29,8 @@ class Ray(Section):
     """What actors of `paris run --ray auto` take for their own."""
 
     cpus: int = tuning(4, "cores of an actor, or all of the smallest node if that has fewer", ge=1)
+    decode_cpus: int = tuning(
+        32, "at most so many cores elsewhere decode pictures for an actor whose GPU waits for them; 0: none", ge=0
+    )
     tries: int = tuning(3, "how often a task is begun whose actor or node dies", ge=1)
     assets: dict[str, ActorNeeds] = tuning({}, "asset -> what its actors take")

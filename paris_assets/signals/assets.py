@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.config import Profile
 from paris_assets.dag.assets import shard_asset
 from paris_assets.images.reader import ImageTars
@@ -42,6 +43,7 @@ def picture_embeddings(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     profile: Profile,
     raw_images: pl.LazyFrame,
     image_signals: pl.LazyFrame,
@@ -53,7 +55,7 @@ def picture_embeddings(
     from paris_assets.signals.scoring import embedded, passing_of
 
     passing = passing_of(raw_images, image_signals, profile.curation)
-    return embedded(passing, images.of(shard, raw_images), profile.picture_embeddings, models)
+    return embedded(passing, images.of(shard, raw_images), profile.picture_embeddings, models, compute)
 
 
 @shard_asset(
@@ -69,6 +71,7 @@ def copy_embeddings(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     profile: Profile,
     raw_images: pl.LazyFrame,
     image_signals: pl.LazyFrame,
@@ -81,7 +84,7 @@ def copy_embeddings(
 
     assert profile.copy_embedder is not None
     passing = passing_of(raw_images, image_signals, profile.curation)
-    return embedded_for_copies(passing, images.of(shard, raw_images), profile.copy_embedder, models)
+    return embedded_for_copies(passing, images.of(shard, raw_images), profile.copy_embedder, models, compute)
 
 
 @shard_asset(
@@ -98,6 +101,7 @@ def content_scores(
     shard: str,
     images: ImageTars,
     models: Models,
+    compute: Compute,
     profile: Profile,
     raw_images: pl.LazyFrame,
     image_signals: pl.LazyFrame,
@@ -110,4 +114,4 @@ def content_scores(
     from paris_assets.signals.scoring import passing_of, scored
 
     passing = passing_of(raw_images, image_signals, profile.curation)
-    return scored(passing, images.of(shard, raw_images), picture_embeddings, profile, models)
+    return scored(passing, images.of(shard, raw_images), picture_embeddings, profile, models, compute)

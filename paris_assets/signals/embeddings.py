@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from paris_assets.models.batches import BatchStats, Images
+from paris_assets.compute import Compute
+from paris_assets.models.batches import BatchStats
+from paris_assets.models.decoding import Images
 from paris_assets.models.heads import unit
 from paris_assets.models.protocols import ImageEmbedder
 from paris_assets.models.together import Together, run_together
@@ -20,7 +22,7 @@ _ZERO = "the vector is zero, which has no direction"
 def embed_pictures(
     images: Images,
     encoders: Mapping[str, ImageEmbedder],
-    threads: int = 0,
+    compute: Compute | None = None,
     stats: BatchStats | None = None,
     of_length_one: bool = False,
 ) -> Iterator[pl.DataFrame]:
@@ -31,7 +33,7 @@ def embed_pictures(
     Args:
         images: (image_id, file bytes), sorted by image_id.
         encoders: column -> encoder; at least one.
-        threads: decode threads; 0: one per core.
+        compute: who decodes; by default the threads of this process.
         stats: counts and out-of-memory halvings are added here.
         of_length_one: whether each vector is given length one in float32, before it is rounded to float16.
 
@@ -40,7 +42,7 @@ def embed_pictures(
         frame, which may be empty.
     """
     yield _empty(encoders)
-    for batch in run_together(images, encoders, threads, stats):
+    for batch in run_together(images, encoders, compute, stats):
         yield _rows(batch, encoders, of_length_one)
 
 

@@ -8,16 +8,21 @@ from itertools import compress
 import numpy as np
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.errors import BrokenInvariant
 from paris_assets.images.decode import Undecodable
-from paris_assets.models.batches import BatchStats, Images
+from paris_assets.models.batches import BatchStats
+from paris_assets.models.decoding import Images
 from paris_assets.models.protocols import ImageScorer
 from paris_assets.models.score_columns import part_columns
 from paris_assets.models.together import run_together
 
 
 def score(
-    images: Images, models: Mapping[str, ImageScorer], threads: int = 0, stats: BatchStats | None = None
+    images: Images,
+    models: Mapping[str, ImageScorer],
+    compute: Compute | None = None,
+    stats: BatchStats | None = None,
 ) -> Iterator[pl.DataFrame]:
     """Scores of every image by every scorer.
 
@@ -26,7 +31,7 @@ def score(
     Args:
         images: (image_id, file bytes), sorted by image_id.
         models: column -> scorer.
-        threads: decode threads; 0: one per core.
+        compute: who decodes; by default the threads of this process.
         stats: counts and out-of-memory halvings are added here.
 
     Yields:
@@ -41,7 +46,7 @@ def score(
     yield pl.DataFrame(schema={"image_id": pl.String, **dict.fromkeys(every, pl.Float32)})
     if not models:
         return
-    for batch in run_together(images, models, threads, stats):
+    for batch in run_together(images, models, compute, stats):
         for reason in batch.undecodable.values():
             raise Undecodable(reason)
         told = [

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from paris_assets.compute import Compute
 from paris_assets.config import SCORED_TEXT, Curation, Model, Profile
 from paris_assets.errors import BrokenInvariant
 from paris_assets.images.reader import ShardImages
@@ -48,19 +49,26 @@ def passing_of(raw_images: pl.LazyFrame, image_signals: pl.LazyFrame, rules: Cur
     return Passing(passing_signals(raw_images, image_signals, rules), measured)
 
 
-def embedded(passing: Passing, images: ShardImages, encoders: Mapping[str, Model], models: Models) -> Output:
+def embedded(
+    passing: Passing, images: ShardImages, encoders: Mapping[str, Model], models: Models, compute: Compute
+) -> Output:
     """Rows of `picture_embeddings`.
 
     Args:
         encoders: column -> network.
+        compute: who decodes.
     """
     names = {column: f"picture_embeddings.{column}" for column in encoders}
-    return _embedded(passing, images, encoders, names, models, of_length_one=False)
+    return _embedded(passing, images, encoders, names, models, compute, of_length_one=False)
 
 
-def embedded_for_copies(passing: Passing, images: ShardImages, embedder: Model, models: Models) -> Output:
+def embedded_for_copies(
+    passing: Passing, images: ShardImages, embedder: Model, models: Models, compute: Compute
+) -> Output:
     """Rows of `copy_embeddings`."""
-    return _embedded(passing, images, {EMBEDDING: embedder}, {EMBEDDING: "copy_embedder"}, models, of_length_one=True)
+    return _embedded(
+        passing, images, {EMBEDDING: embedder}, {EMBEDDING: "copy_embedder"}, models, compute, of_length_one=True
+    )
 
 
 def _embedded(
@@ -69,17 +77,18 @@ def _embedded(
     encoders: Mapping[str, Model],
     names: Mapping[str, str],
     models: Models,
+    compute: Compute,
     of_length_one: bool,
 ) -> Output:
     output, stats = passing.output("not_embedded"), BatchStats()
 
-    def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def made(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         networks = {column: models.load(settings) for column, settings in sorted(encoders.items())}
-        yield from embed_pictures(images.read(missing), networks, stats=stats, of_length_one=of_length_one)
+        yield from embed_pictures(images.read(missing), networks, compute, stats, of_length_one=of_length_one)
         output.facts["models"] = {names[column]: network.identity() for column, network in networks.items()}
         output.note_halved(stats.halved)
 
-    output.rows = lambda previous: _counted(reuse_rows(passing.image_ids.to_frame(), previous, compute), output)
+    output.rows = lambda previous: _counted(reuse_rows(passing.image_ids.to_frame(), previous, made), output)
     return output
 
 
@@ -98,11 +107,13 @@ def scored(
     vectors: pl.LazyFrame | None,
     profile: Profile,
     models: Models,
+    compute: Compute,
 ) -> Output:
     """Rows of `content_scores`.
 
     Args:
         vectors: their `picture_embeddings`, or None where no score is on one.
+        compute: who decodes.
 
     Raises:
         WeightsError: a head of another encoder than the one whose vectors it is to read.
@@ -114,21 +125,21 @@ def scored(
         texts = distinct_images(images.ledger).select("image_id", pl.col("text").alias(SCORED_TEXT)).collect()
         wanted, keys = wanted.join(texts, on="image_id", how="left", maintain_order="left"), ["image_id", SCORED_TEXT]
 
-    def compute(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def made(missing: pl.DataFrame) -> Iterator[pl.DataFrame]:
         settings = sorted(profile.scores.items())
         pixels = {column: models.load(each) for column, each in settings if each.on is None}
         heads = {column: _load_head(column, profile, models) for column, each in settings if each.on is not None}
-        made = head_scores(_with_vectors(missing, vectors), heads, stats)
+        by_heads = head_scores(_with_vectors(missing, vectors), heads, stats)
         order = [*keys, *(column for columns in score_columns(dict(settings)).values() for column in columns)]
-        for frame in score(images.read(missing), pixels, stats=stats):
-            yield frame.join(made, on="image_id", how="left", maintain_order="left").select(order)
+        for frame in score(images.read(missing), pixels, compute, stats):
+            yield frame.join(by_heads, on="image_id", how="left", maintain_order="left").select(order)
         if not pixels:
-            yield made.select(order)
+            yield by_heads.select(order)
         networks = {**pixels, **{column: each.texts or each.head for column, each in heads.items()}}
         output.facts["models"] = {f"scores.{column}": network.identity() for column, network in networks.items()}
         output.note_halved(stats.halved)
 
-    output.rows = sketched(lambda previous: reuse_rows(wanted, previous, compute, keys), output)
+    output.rows = sketched(lambda previous: reuse_rows(wanted, previous, made, keys), output)
     return output
 
 

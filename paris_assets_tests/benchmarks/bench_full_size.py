@@ -31,13 +31,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from paris_assets.captions.assets import captions, text_embeddings
 from paris_assets.clusters.assets import image_embeddings
+from paris_assets.compute import Compute
 from paris_assets.dag.assets import TableAsset
 from paris_assets.dag.records import Records
 from paris_assets.images.reader import ImageTars
 from paris_assets.images.resize import middle
 from paris_assets.latents.assets import latents
 from paris_assets.latents.encode import noise
-from paris_assets.models.batches import decode, prepared_batches
+from paris_assets.models.batches import batched
+from paris_assets.models.decoding import decode
+from paris_assets.models.decoding import prepared as prepared_rows
 from paris_assets.models.device import place
 from paris_assets.models.registry import Models
 from paris_assets.models.threads import side_by_side
@@ -118,7 +121,7 @@ def prepared(name: str, network: Any, images: list[tuple[str, bytes]], store: Ma
         return network.preprocess(decode(image_id, data, network.min_side))
 
     start = time.perf_counter()
-    batches = [np.stack(batch) for batch in prepared_batches(prepare, images, size)]
+    batches = [np.stack(batch) for batch in batched(prepared_rows(prepare, images, size, Compute(), name), size)]
     rate = len(images) / (time.perf_counter() - start)
     if name != "autoencoder-kl":
         return [(batch,) for batch in batches], rate

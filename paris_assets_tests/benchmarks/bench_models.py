@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from paris_assets.compute import Compute
 from paris_assets.config import Model
-from paris_assets.models.batches import batched, decode, prepared_batches, run_batches
+from paris_assets.models.batches import batched, run_batches
+from paris_assets.models.decoding import decode, prepared
 from paris_assets.models.registry import build
 from paris_assets.models.threads import side_by_side
 from paris_assets.process import cores
@@ -50,7 +52,7 @@ def main() -> None:
         def prepare(image_id: str, data: bytes, model: Any = model) -> np.ndarray:
             return model.preprocess(decode(image_id, data, model.min_side))
 
-        batches = prepared_batches(prepare, images, BATCH)
+        batches = batched(prepared(prepare, images, BATCH, Compute(), name), BATCH)
         decoding = seconds(lambda rows=rows, batches=batches: rows.extend(np.stack(batch) for batch in batches))
         both = seconds(lambda model=model: list(run_batches(images, model)))
         report(name, precision, len(images), [decoding, *networks_alone(model, model.run, rows), both])

@@ -13,9 +13,9 @@ import pytest
 from paris_assets.captions.captioning import Writers
 from paris_assets.captions.kinds import kind_rows
 from paris_assets.config import Captions
-from paris_assets.models.batches import Images
 from paris_assets.models.chat import EndpointError
 from paris_assets.models.chat_captioner import picture_url
+from paris_assets.models.decoding import Images
 from paris_assets.models.registry import Models
 from paris_assets.storage.output import Output
 from paris_assets_tests.fixtures.chat_server import Answer, Chat, completion, serving

@@ -18,7 +18,7 @@ from paris_assets.config import Captions, Profile
 from paris_assets.images.decode import Undecodable
 from paris_assets.images.reader import ImageTars
 from paris_assets.ingest.schema import RAW_IMAGES
-from paris_assets.models.batches import Images
+from paris_assets.models.decoding import Images
 from paris_assets.models.registry import Models
 from paris_assets.models.resolve import resolve_networks
 from paris_assets.settings.captions import columns_read

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from paris_assets.clusters.embedding import embed
+from paris_assets.compute import Compute
 from paris_assets.images.decode import decode_rgb
 from paris_assets.models.batches import BatchStats
 from paris_assets_tests.models.fakes import MeanColour
@@ -23,7 +24,7 @@ def test_vectors_belong_to_their_images_and_are_not_normalised() -> None:
 
 def test_batch_size_threads_and_subsets_change_nothing() -> None:
     whole = pl.concat(embed(photos()[:9], MeanColour(4)))
-    assert pl.concat(embed(photos()[:9], MeanColour(9), threads=3)).equals(whole)
+    assert pl.concat(embed(photos()[:9], MeanColour(9), Compute(3))).equals(whole)
     assert pl.concat(embed(photos()[2:5], MeanColour(2))).equals(whole[2:5])
 
 

@@ -29,7 +29,9 @@ class Colours(_Cheap):
 
     dim = GRID * GRID * 3
 
-    def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def preprocess(rgb: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (48,) float32: mean colours of a 4 x 4 grid, around 0."""
         if min(rgb.shape[:2]) < GRID:
             rgb = rgb.repeat(GRID, 0).repeat(GRID, 1)
         rows, columns = (np.linspace(0, side, GRID + 1).astype(int) for side in rgb.shape[:2])

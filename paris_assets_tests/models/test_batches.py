@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OnnxError
 
 from paris_assets.images.decode import Undecodable
-from paris_assets.models.batches import BatchStats, OutOfMemory, batched, decode, float16, run_padded
+from paris_assets.models.batches import BatchStats, OutOfMemory, batched, float16, run_padded
+from paris_assets.models.decoding import decode
 
 
 @settings(max_examples=50, deadline=None)

@@ -21,6 +21,7 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
+from paris_assets.compute import Compute
 from paris_assets.config import Latents, Model
 from paris_assets.latents.encode import encode
 from paris_assets.models.batches import run_batches
@@ -78,7 +79,9 @@ def _case(name: str, folder: Path, **options: Any) -> Case:
             square = geometry(picture, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0).astype(np.uint8)
             return np.asarray(values.preprocess(Image.fromarray(square)))[0]
 
-        return Case(network, reference, lambda data: list(encode([("0", data)], network, settings, 0, threads=1)))
+        return Case(
+            network, reference, lambda data: list(encode([("0", data)], network, settings, 0, compute=Compute(1)))
+        )
     processors: dict[str, Callable[[], Any]] = {
         "dinov2": lambda: BitImageProcessorPil(
             size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}, **IMAGENET
@@ -93,7 +96,7 @@ def _case(name: str, folder: Path, **options: Any) -> Case:
     return Case(
         network,
         lambda picture: processor(picture, return_tensors="np")["pixel_values"][0],
-        lambda data: list(run_batches([("0", data)], network, threads=1)),
+        lambda data: list(run_batches([("0", data)], network, Compute(1))),
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from paris_assets.compute import Compute
 from paris_assets.config import Model
 from paris_assets.models.batches import BatchStats, run_batches, run_padded
 from paris_assets.models.registry import build
@@ -87,7 +88,7 @@ def test_the_number_of_cores_changes_no_byte_of_any_network(folder: Path, alone:
 def _by_id(images: list[tuple[str, bytes]], network, threads: int = 2) -> dict[str, np.ndarray]:
     return {
         image_id: row
-        for ids, rows in run_batches(images, network, threads)
+        for ids, rows in run_batches(images, network, Compute(threads))
         for image_id, row in zip(ids, rows, strict=True)
     }
 

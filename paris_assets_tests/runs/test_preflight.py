@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -302,3 +303,17 @@ def test_without_a_terminal_sentences_and_reasons_stay_whole(
     console.print(path, markup=False)
     assert capfd.readouterr().err == f"{path}\n"
     assert console.width == WIDTH
+
+
+class Annotated:
+    """Its objects get their preprocessing when they are made."""
+
+    preprocess: Callable[[Any], Any]
+
+    def identity(self) -> None: ...
+
+
+def test_a_network_may_annotate_what_its_objects_get() -> None:
+    own = {"implementation": f"{__name__}:Annotated"}
+    (said,) = [each for each in missing_for(load_profile("demo", {"embedder": own})) if "Annotated" in each]
+    assert said.startswith(f"embedder: {__name__}:Annotated has no run;")

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from paris_assets.compute import Compute
 from paris_assets.config import Model
 from paris_assets.images.decode import Undecodable
 from paris_assets.models import together
@@ -23,7 +24,7 @@ def test_every_encoder_fills_its_own_column_and_none_depends_on_another() -> Non
     assert table["image_id"].to_list() == [image_id for image_id, _ in IMAGES]
     assert table["reason"].null_count() == len(IMAGES)
     for column, encoder in (("a", MeanColour(4)), ("b", MeanColour(2, min_side=100))):
-        alone = pl.concat(embed_pictures(IMAGES, {column: encoder}, threads=3))
+        alone = pl.concat(embed_pictures(IMAGES, {column: encoder}, Compute(3)))
         assert alone[column].equals(table[column])
 
 
