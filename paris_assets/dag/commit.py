@@ -41,14 +41,21 @@ class Partition:
 
 
 class Committed(NamedTuple):
-    """A partition that was committed: its record, and column -> type."""
+    """A partition that was committed.
+
+    Attributes:
+        columns: name -> type.
+        stood: whether a shard's rows as they stood were there to be kept, so that how long it took says nothing of
+            making all. Tables over all shards are made from them whenever a source grows: their last time counts.
+    """
 
     record: Record
     columns: dict[str, Any]
+    stood: bool
 
 
 def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
-    """Make the rows, write the partition and return its record with the types of its columns.
+    """Make the rows, write the partition and return its record and what is known of how it was made.
 
     Data files go first and the record last; an older record is removed before a file that it names changes, and
     files of this partition that the new record does not name are deleted afterwards. Where rows are kept
@@ -70,6 +77,7 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
         output.scratch = folder
         made: list[Record] = []
         columns: dict[str, Any] = {}
+        standing = None
 
         def record(written: Written) -> dict[str, str]:
             counts = {} if output.rows_in is None else {"rows_in": output.rows_in}
@@ -102,7 +110,7 @@ def commit(tables: Tables, partition: Partition, output: Output) -> Committed:
             writer.abort()
         _place(catalog, made[0], local, output, stays=partition.keeps == "when_retried")
         tables.wrote(asset, shard)
-    return Committed(made[0], columns)
+    return Committed(made[0], columns, standing is not None and spec.partitioned)
 
 
 def _rows(output: Output, previous: pl.LazyFrame | None) -> Iterable[Chunk]:

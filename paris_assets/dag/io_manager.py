@@ -34,6 +34,8 @@ from paris_assets.storage.torn_reads import torn_reads_told
 IO_MANAGER = "tables"
 OPERATORS = "operators"
 """What each signal and network of a materialisation spent, in its metadata (``spent.Spent``)."""
+STOOD = "made_from_its_rows"
+"""In the metadata of a materialisation that was made from the rows of the partition as it stood."""
 Listener = Callable[[str, str, str], None]
 
 
@@ -98,8 +100,8 @@ class TableIOManager(dg.IOManager):
         if made:
             partition = Partition(asset, shard, obj.wanted, obj.schema, obj.keeps_rows if keeps else None)
             with broken_told(self._catalog.location):
-                record, columns = commit(self._tables, partition, obj.output)
-            shown |= self._figures(record, obj, time.monotonic() - start, instance)
+                record, columns, stood = commit(self._tables, partition, obj.output)
+            shown |= self._figures(record, obj, time.monotonic() - start, instance) | ({STOOD: True} if stood else {})
             if {name: str(kind) for name, kind in columns.items()} != {
                 name: str(column.kind) for name, column in obj.schema.items()
             }:

@@ -41,7 +41,7 @@ SHIPPED = {
     "captioned": Assumption(0.1, "share of curated images without a text that is a caption"),
     "utilisation": Assumption(0.4, "share of a peak that networks reach, without decoding", "assumed: 0.35 to 0.45"),
     "bandwidth": Assumption(0.6, "share of the memory's bandwidth that decoding of tokens reaches"),
-    "request_s": Assumption(0.7, "seconds of a request, by which `ingest.concurrency` are under way at once"),
+    "request_s": Assumption(0.7, "seconds of a url, all tries, with `ingest.concurrency` under way at once"),
     "tries": Assumption(1.1, "requests per image, redirects and further tries included"),
     "fetch_ms": Assumption(2.0, "ms of a core per image fetched", "docs/running.md, 1.9 ms with `ingest.encode`"),
     "decode_ms": Assumption(1.6, "ms of a core to decode an image, once per asset that looks at pixels", SPEED),

@@ -193,25 +193,25 @@ def _taken(name: str, given: Given, machines: Machines, rows: float, size: float
     figure, known = given.figure, given.measured.get(name)
     used = networks_of(name, given.profile, figure)
     core_s = core_ms(name, looks_at_pixels(name, used), size / max(rows, 1.0), figure) / 1000 * rows
-    on_gpu = bool(used) and not machines.hardware.is_cpu
+    costs = [cost_of(each, given.profile, machines.hardware, machines.core, figure) for each in used]
+    on_gpu = any(not cost.on_cpu for cost in costs)
 
     def of_units(seconds: float, source: str) -> _Taken:
         return _Taken(seconds, core_s, source) if on_gpu else _Taken(0.0, seconds, source)
 
     rate = given.figures.get(f"{RATE}{name}")
     if rate is not None:
-        seen = rows * (sum(each.share for each in used) or 1.0)
+        seen = rows * (min(1.0, sum(each.share for each in used)) if used else 1.0)  # several networks see one image
         return of_units(seen / rate.value, f"{rate.value:g} {rate.said}, {rate.source}")
     # A network says nothing of other hardware; what runs on cores alone was measured on cores wherever it ran.
     # Fetching waits, which no core shortens: what it took is in `request_s`.
     fixed = name in CONSTANT and name not in FITTED
     begun = known is not None and known.partition_s < START_S and not used and not fixed
     timed = None if _fetches(name, given) or begun else known
-    unit_s = timed.unit_s(machines.hardware.named if used else CPU) if timed else None
+    unit_s = timed.unit_s(machines.hardware.named if on_gpu else CPU) if timed else None
     if known is not None and unit_s is not None:
         # Pages are of samples: what they took is what they take, beside reading the rows.
         return of_units(unit_s * known.rows + core_s if fixed else unit_s * rows, known.source)
-    costs = [cost_of(each, given.profile, machines.hardware, machines.core, figure) for each in used]
     on_cores = sum(cost.seconds or 0.0 for cost in costs if cost.on_cpu)
     return _Taken(
         sum(cost.seconds or 0.0 for cost in costs if not cost.on_cpu) * rows,

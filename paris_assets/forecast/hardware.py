@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -15,6 +15,7 @@ from paris_assets.settings.yaml_fault import yaml_fault
 
 SHIPPED = Path(__file__).with_name("hardware.yaml")
 Precision = Literal["fp32", "bf16", "fp16"]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 CPU = "cpu"
 
 
@@ -22,11 +23,11 @@ class Hardware(Section):
     """One kind of GPU, or of a core of a CPU; see ``hardware.yaml`` for what each figure is of."""
 
     named: str = Field(min_length=1, description="what the driver calls it, or words of that")
-    memory_gb: float = Field(gt=0, description="memory of one, GB")
-    bandwidth_gb_s: float = Field(gt=0, description="bandwidth of its memory, GB/s")
-    tflops: dict[Precision, float] = Field(min_length=1, description="dense peak by precision, 10^12 per second")
-    cores: float = Field(default=8, gt=0, description="cores of a CPU that come with one")
-    dollars_per_hour: float = Field(ge=0, description="price of one for an hour")
+    memory_gb: Amount = Field(description="memory of one, GB")
+    bandwidth_gb_s: Amount = Field(description="bandwidth of its memory, GB/s")
+    tflops: dict[Precision, Amount] = Field(min_length=1, description="dense peak by precision, 10^12 per second")
+    cores: Amount = Field(default=8, description="cores of a CPU that come with one")
+    dollars_per_hour: float = Field(ge=0, allow_inf_nan=False, description="price of one for an hour")
     price_source: str = Field(default="", description="where the price is from, and when")
 
     @property

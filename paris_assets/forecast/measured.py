@@ -38,8 +38,8 @@ class Measured:
         partitions: it was measured on.
         seconds: of one unit of what computed, as the driver calls it, or `cpu`, per row; none where no run noted times.
         day: when the last of them was made; empty where no run noted times.
-        partition_s: by the clock, of a partition in the mean; so many rows take about as long as beginning, where it is
-            below ``START_S``.
+        partition_s: by the clock, the median of its partitions, as the first of a process loads and compiles for all.
+            So many rows take about as long as beginning, where it is below ``START_S``.
     """
 
     share: float | None
@@ -87,7 +87,7 @@ def measured(catalog: Catalog) -> dict[str, Measured]:
             len(each),
             _seconds(taken, own, rows),
             day_of(taken),
-            float(taken.select((pl.col("end") - pl.col("start")).mean()).item() or 0.0),
+            float(taken.select((pl.col("end") - pl.col("start")).median()).item() or 0.0),
         )
     return found
 

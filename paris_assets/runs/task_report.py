@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from paris_assets.dag.failed_checks import NAME as NO_FAILED_CHECKS
-from paris_assets.dag.io_manager import OPERATORS
+from paris_assets.dag.io_manager import OPERATORS, STOOD
 from paris_assets.planning.failures import cause
 from paris_assets.planning.waves import Task
 from paris_assets.storage.torn_reads import TornRead
@@ -23,6 +23,7 @@ class TaskReport:
     Attributes:
         spans: asset that was made -> when it began and ended, seconds since 1970.
         computed_on: asset that was made -> what its worker computed it with, in the words of ``run_times.Unit``.
+        stood: assets that were made from the rows that they had: what that took says nothing of making all.
         operators: asset -> operator -> what it spent, see ``spent.Spent``.
         torn: whether a failure is a read that other bytes came of than were stored.
     """
@@ -36,11 +37,13 @@ class TaskReport:
     wall_s: float = 0.0
     torn: bool = False
     computed_on: dict[str, str] = field(default_factory=dict)
+    stood: set[str] = field(default_factory=set)
 
     def add(self, part: TaskReport) -> None:
         """Take in what a part of the task did."""
         self.spans |= part.spans
         self.computed_on |= part.computed_on
+        self.stood |= part.stood
         self.operators |= part.operators
         self.seconds |= part.seconds
         self.failures |= part.failures
@@ -64,6 +67,7 @@ def report_of(task: Task, events: Sequence[dg.DagsterEvent]) -> TaskReport:
     made = {step: metadata for step, metadata in shown.items() if "seconds" in metadata}
     held: dict[str, Any] = {step: metadata[OPERATORS] for step, metadata in made.items() if OPERATORS in metadata}
     report.operators = {step: value.value for step, value in held.items()}
+    report.stood = {step for step, metadata in made.items() if STOOD in metadata}
     for event in events:
         step = event.step_key or ""
         if event.event_type == dg.DagsterEventType.STEP_SUCCESS and step in made:

@@ -1,7 +1,7 @@
 """How long stages, assets and operators took, by the clock on the wall: for the summary of a run, and for a page.
 
 Times differ from run to run, so they are none of a root's results: they lie in its Dagster home, beside the history of
-runs. Each run adds what it made; of a partition the last time counts.
+runs. Each run adds what it made; of a partition the last time counts in which all of its rows were made.
 """
 
 from __future__ import annotations
@@ -106,12 +106,15 @@ def _operator(name: str, spent: Sequence[Mapping[str, float]], scale: float) -> 
 
 
 def keep_times(catalog: Catalog, tasks: Sequence[TaskReport]) -> Path | None:
-    """Add what tasks took to what is known of the root, and write the page; its path, None where nothing was made.
+    """Add what tasks took to what is known of the root, and write the page; its path, None where no partition was made
+    as a whole.
 
     Raises:
         FileError: it cannot be written.
     """
-    new = noted(catalog, tasks)
+    stood = [(name, task.task.shard) for task in tasks for name in task.stood]
+    known = pl.DataFrame(stood, schema=["asset", "shard"], schema_overrides=SCHEMA, orient="row")
+    new = noted(catalog, tasks).join(known, on=["asset", "shard"], how="anti")
     if new.is_empty():
         return None
     home = dagster_home(catalog.location.url, catalog.location.remote)

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from paris_assets.dag.catalog import Catalog
+from paris_assets.dag.commit import Partition, commit
 from paris_assets.dag.graph import TableSpec
+from paris_assets.dag.records import ALL
 from paris_assets.errors import MissingInput
 from paris_assets.profiles import load_profile
 from paris_assets.storage.location import Location
@@ -145,6 +147,20 @@ def test_rows_are_kept_only_when_going_on_under_the_same_settings(store: MadeUpR
     assert not given(store)
     assert given(store, keeps="when_resumed")
     assert not given(store.under(**{"clusters.k": 3}), keeps="when_resumed")
+
+
+def test_a_shard_made_from_its_rows_says_so_and_a_table_over_all_shards_does_not(tmp_path: Path) -> None:
+    """As for `--retry transient`, and for a source that has grown."""
+    graph = {**GRAPH, "fit": TableSpec("fit", False, "1", (), ())}
+    store = MadeUpRoot(Catalog(Location(tmp_path), load_profile("demo"), lambda profile: graph))
+
+    def stood(asset: str, shard: str, keeps: Any) -> bool:
+        made = Output(rows=lambda _: [pl.DataFrame({"path": ["x"]})])
+        return commit(store.tables, Partition(asset, shard, store.wanted(asset, shard), keeps=keeps), made).stood
+
+    for keeps in ("when_resumed", "when_retried"):
+        assert [stood("tars", keeps, how) for how in (keeps, None, keeps)] == [False, False, True]
+    assert [stood("fit", ALL, "when_refitted") for _ in range(2)] == [False, False]
 
 
 def test_models_of_kept_rows_are_remembered_beside_those_that_ran_now(store: MadeUpRoot) -> None:

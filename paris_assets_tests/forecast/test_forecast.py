@@ -25,6 +25,7 @@ from paris_assets.runs.space import row_bytes
 ALL = ("fetched=1", "readable=1", "passing=1", "kept=1", "unique=1", "covered=1", "captioned=1")
 """Nothing is lost, and every image is captioned by a network, as in the pipeline that the figures below are of."""
 PARIS_ROWS = 11_000_000
+L4 = "named: L4, memory_gb: 24, bandwidth_gb_s: 300, dollars_per_hour: 0.5"
 
 
 def given(name: str = "paris", rows: float = 1e6, assume: tuple[str, ...] = (), **settings: Any) -> Given:
@@ -207,6 +208,34 @@ def test_what_took_no_longer_than_to_begin_tells_no_hours_of_many_rows() -> None
     assert core_h("text_embeddings", 0.13)[1].startswith("measured in this root"), "networks may have no formula"
 
 
+@pytest.mark.parametrize(
+    ("name", "asset", "assume", "seen"),
+    [
+        ("z_image", "picture_embeddings", (), 1.0),
+        ("z_image", "content_scores", (), 1.0),
+        ("lavenderflow", "latents", (), 1.0),
+        ("paris", "captions", ("captioned=0.25",), 0.25),
+        ("paris", "captions", ("captioned=0",), 0.0),
+    ],
+)
+def test_a_rate_is_of_images_however_many_networks_see_them(
+    name: str, asset: str, assume: tuple[str, ...], seen: float
+) -> None:
+    found = forecast(given(name, assume=(f"rate.{asset}=10", *assume)), machines())
+    stage = next(stage for stage in found.stages if stage.asset == asset)
+    assert stage.gpu_h * 3600 == pytest.approx(stage.rows_out * seen / 10)
+
+
+def test_a_network_that_runs_on_cores_alone_was_measured_on_cores() -> None:
+    source = given("demo", rows=1000)
+    known = {"content_scores": Measured(None, 0, 250, 1, {"cpu": 0.5}, "2026-09-21", 60.0)}
+    for name in ("a40", "cpu"):
+        found = forecast(replace(source, measured=known), machines(name))
+        scores = next(stage for stage in found.stages if stage.asset == "content_scores")
+        assert (scores.gpu_h, scores.core_h * 3600) == (0, pytest.approx(0.5 * scores.rows_out)), name
+        assert scores.sources["hours"].startswith("measured in this root")
+
+
 def test_a_cpu_has_no_gpu_hours_and_what_is_not_known_is_said() -> None:
     found = forecast(given("demo", rows=1000), machines("cpu", count=2))
     assert found.total("gpu_h") == 0
@@ -267,6 +296,10 @@ def test_hardware_is_named_or_a_file(tmp_path: Any) -> None:
         ("[]", "names no hardware"),
         ("l4: {named: L4}", r"l4\.memory_gb: Field required"),
         ("l4: {named: L4, memory_gb: -1}", r"l4\.memory_gb: Input should be greater than 0"),
+        ("l4: {named: L4, memory_gb: .inf}", r"l4\.memory_gb: Input should be a finite number"),
+        (f"l4: {{{L4}, tflops: {{fp16: 0}}}}", r"l4\.tflops\.fp16: Input should be greater than 0"),
+        (f"l4: {{{L4}, tflops: {{fp16: .nan}}}}", r"l4\.tflops\.fp16: Input should be a finite number"),
+        (f"l4: {{{L4}, tflops: {{fp16: 1}}, cores: 0}}", r"l4\.cores: Input should be greater than 0"),
     ],
 )
 def test_what_is_wrong_with_a_file_of_hardware_is_said(tmp_path: Any, text: str, said: str) -> None:

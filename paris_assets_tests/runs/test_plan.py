@@ -129,16 +129,47 @@ def test_times_of_earlier_runs_count_on_their_own_hardware(small_finished: Path,
     assert on["cpu"]["image_embeddings"].unknown, "what a GPU took says nothing of the cores beside it"
 
 
-@pytest.fixture
-def fetched(tmp_path: Path) -> Path:
-    """A root of twelve urls, whose source and pictures were fetched."""
+def test_one_partition_that_compiled_for_all_tells_no_hours(small_finished: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(small_finished, tmp_path / "root"))
+    (root / ".dagster").mkdir(exist_ok=True)
+    noon, seconds = 1_790_000_000.0, {"00000": 21.9, "00001": 0.15, "00002": 0.14}
+    times = [("image_signals", shard, 20, noon, noon + took, "{}", "2 x cpu") for shard, took in seconds.items()]
+    pl.DataFrame(times, schema=SCHEMA, orient="row").write_parquet(root / ".dagster" / TABLE)
+    table, source = shipped_hardware(), given_here(root, 6000)
+    assert source.measured["image_signals"].partition_s == pytest.approx(0.15)
+    stages = forecast(source, Machines("cpu", table["cpu"], table["cpu"], 2, 0.04)).stages
+    signals = next(stage for stage in stages if stage.asset == "image_signals")
+    assert signals.core_h * 3600 < 6000 * 0.005
+    assert "hours" not in signals.sources
+
+
+def fetched_twelve(tmp_path: Path, **settings: Any) -> Path:
     root = tmp_path / "fetched"
     source = small_world.web(tmp_path, 12)
     with serve(tmp_path / "site") as server:
-        profile = small_world.profile(source, ingest__serve=None, ingest__resolve={small_world.HOST: server})
+        resolved = {small_world.HOST: server}
+        profile = small_world.profile(source, ingest__serve=None, ingest__resolve=resolved, **settings)
         direct.bring_up_to_date(profile, root, Request(select=("source_rows", "raw_images")))
     (root / ".dagster").mkdir(exist_ok=True)
     return root
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Path:
+    """A root of twelve urls, whose source and pictures were fetched."""
+    return fetched_twelve(tmp_path)
+
+
+def test_rows_for_which_nothing_was_asked_are_no_requests(tmp_path: Path) -> None:
+    unwanted = tmp_path / "unwanted.txt"
+    unwanted.write_text("".join(f"http://{small_world.HOST}/{row:05d}.jpg\n" for row in range(8)))
+    root = fetched_twelve(tmp_path, ingest__opt_out=[str(unwanted)], ingest__concurrency=2)
+    noon = 1_790_000_000.0
+    times = [("raw_images", "00000", 12, noon, noon + 6, "{}", "2 x cpu")]
+    pl.DataFrame(times, schema=SCHEMA, orient="row").write_parquet(root / ".dagster" / TABLE)
+    found = given_here(root, 1000).figures["request_s"]
+    assert found.value == pytest.approx(6 * 2 / 4), "four urls, two at a time"
+    assert found.source.endswith("1 partition of 4 urls")
 
 
 def test_waiting_for_the_network_is_no_work_of_cores(fetched: Path) -> None:

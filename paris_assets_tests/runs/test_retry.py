@@ -11,6 +11,7 @@ import pytest
 from paris_assets.config import Profile
 from paris_assets.images.tars import read_images
 from paris_assets.ingest.fetched import is_asked_again, is_transient
+from paris_assets.planning.run_times import known_times
 from paris_assets.runs.command import run_command
 from paris_assets.runs.run import Request
 from paris_assets_tests.fixtures import direct, small_world
@@ -49,6 +50,8 @@ def test_only_what_failed_for_a_reason_that_passes_is_fetched_again(profile: Pro
     reasons = pl.concat(before.values()).filter(status="failed").select("source_row", "reason")
     no_images = {row: "not_an_image" for row in (15, 19, 35, 39)}
     assert dict(reasons.iter_rows()) == no_images | {7: "http_503", 17: "http_404", 27: "http_503", 37: "http_404"}
+    times = known_times(root / ".dagster").filter(asset="raw_images")
+    assert times["shard"].to_list() == [*before]
 
     (site / "server.json").write_text("{}")
     for row in (17, 37):  # what was gone for good is there now, and is not asked for
@@ -69,6 +72,9 @@ def test_only_what_failed_for_a_reason_that_passes_is_fetched_again(profile: Pro
     changed = {path for path in direct.touched(stamps, direct.stamps(root)) if path.startswith(ASSETS)}
     assert {path.partition("/")[2].partition(".")[0] for path in changed} == {"00000", "00001"}
     assert not any(path.startswith("source_rows") for path in changed)
+    assert known_times(root / ".dagster").filter(asset="raw_images").equals(times), (
+        "one image says nothing of how long a shard takes"
+    )
 
 
 @pytest.mark.extended
@@ -88,10 +94,14 @@ def test_nothing_is_kept_of_a_list_that_was_written_anew_or_beside_a_lost_tar(pr
 def test_what_is_forced_is_fetched_as_a_whole(profile: Profile, tmp_path: Path) -> None:
     root = tmp_path / "root"
     fetch(profile, root)
+    times = known_times(root / ".dagster").filter(asset="raw_images")
     (Path(str(profile.ingest.serve)) / "00000.jpg").write_bytes(small_world.picture(99))
     asked = Request(select=ASSETS, shards=("00000",), force=True, retry=True)
     assert run_command(profile, str(root), asked, dry_run=False) == 0
     assert small_world.picture(99) in bodies(root, "00000").values()
+    now = known_times(root / ".dagster").filter(asset="raw_images")
+    later = dict(zip(now["shard"], now["start"] > times["end"].max(), strict=True))
+    assert later == {"00000": True, "00001": False, "00002": False}
 
 
 @pytest.mark.slow

@@ -75,6 +75,18 @@ def test_times_of_runs_add_up_and_the_last_of_a_partition_counts(store: MadeUpRo
     assert path.read_text() == before
 
 
+def test_of_a_partition_that_kept_rows_the_time_of_all_of_them_stays(store: MadeUpRoot) -> None:
+    keep_times(store.catalog, [report("00000", 100)])
+    again, first = report("00000", 200), report("00001", 300)
+    again.stood = first.stood = {"image_signals"}
+    keep_times(store.catalog, [again, first])
+    table = pl.read_parquet(Path(store.root.url) / ".dagster" / TABLE)
+    assert table.select("asset", "shard", "start").rows() == [
+        ("content_scores", "00000", 202), ("content_scores", "00001", 302), ("image_signals", "00000", 100),
+    ]  # fmt: skip
+    assert noted(store.catalog, [again]).filter(asset="image_signals")["start"].to_list() == [200], "a summary has it"
+
+
 def test_what_did_the_work_says_what_it_is(store: MadeUpRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parts of a task ran on other machines than the one that notes their times."""
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
