@@ -72,8 +72,9 @@ def look(setup: Setup, marks: dict[str, str], whole: bool) -> Found:
     version, machine = version_here(), boot_id() or platform.node()
     try:
         enter(setup)
-    except OSError:
-        return Found(version, machine, [place for place in marks if os.path.isabs(place)], {}, [])
+    except OSError as error:
+        unseen = [place for place in marks if os.path.isabs(place)] if setup.folder else []
+        return Found(version, machine, unseen, {}, [] if unseen else [str(error)])
     catalog = open_catalog(setup.url, setup.profile)
     unseen = [place for place, written in marks.items() if _read(catalog.location, place) != written.encode()]
     try:

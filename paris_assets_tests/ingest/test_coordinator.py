@@ -234,6 +234,19 @@ def test_an_address_is_a_host_with_a_port(address: str) -> None:
     assert parse_address("k@e@[::1]:7077") == ("k@e", "::1", 7077)
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("secret@nowhere", "'KEY@nowhere' is no HOST:PORT"),
+        ("sec\nret@host:80", "the key before @host:80 has characters"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said_without_its_key(address: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as refused:
+        parse_address(address)
+    assert "ret" not in str(refused.value)
+
+
 def test_a_port_in_use_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as used:
         port = used.getsockname()[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,9 +15,10 @@ from paris_assets.dag.catalog import Catalog
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError, UserError
 from paris_assets.profiles import load_profile
+from paris_assets.runs import node
 from paris_assets.runs.cluster import Node
 from paris_assets.runs.cluster_check import checked_setup, resolved_there
-from paris_assets.runs.node import Found
+from paris_assets.runs.node import Found, Setup, look
 from paris_assets.runs.postgres import POSTGRES
 from paris_assets.runs.version import Version
 
@@ -114,6 +116,16 @@ def test_what_no_node_can_give_is_refused(tmp_path: Path, settings: dict[str, An
     with pytest.raises(UsageError, match=said):
         check(catalog_of(tmp_path, ray__assets=settings))
     assert not (tmp_path / "root").exists()
+
+
+def test_a_node_that_has_no_place_for_a_home_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home")
+
+    monkeypatch.setattr(node, "private_folder", full)
+    setup = Setup("s3://bucket/root", catalog_of(tmp_path).profile, {}, None, "")
+    found = look(setup, {".probe-1": "1"}, whole=True)
+    assert (found.problems, found.unseen) == (["[Errno 28] No space left on device: '/home'"], [])
 
 
 def test_a_share_of_several_gpus_is_refused_where_it_is_set() -> None:

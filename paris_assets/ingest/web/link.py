@@ -151,6 +151,9 @@ def parse_address(address: str) -> tuple[str, str, int]:
     """
     key, _, place = address.rpartition("@")
     host, _, port = place.rpartition(":")
-    if not host or not port.isdecimal() or not int(port) < 1 << 16 or not key.isprintable():
-        raise UsageError(f"{COORDINATOR}: {address!r} is no HOST:PORT or KEY@HOST:PORT")
+    # Without the key: what is said of an error is kept where more people read.
+    if not host or not port.isdecimal() or not int(port) < 1 << 16:
+        raise UsageError(f"{COORDINATOR}: {f'KEY@{place}' if key else place!r} is no HOST:PORT or KEY@HOST:PORT")
+    if not key.isprintable():
+        raise UsageError(f"{COORDINATOR}: the key before @{place} has characters that cannot be printed: name another")
     return key, host.strip("[]"), int(port)
