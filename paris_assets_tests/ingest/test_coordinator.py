@@ -202,6 +202,7 @@ def test_a_worker_that_is_killed_holds_nothing_back(agreed: str) -> None:
 
 def test_a_coordinator_that_is_not_there_or_goes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(link, "RESTART_S", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     monkeypatch.setenv(COORDINATOR, f"127.0.0.1:{port}")
@@ -213,8 +214,41 @@ def test_a_coordinator_that_is_not_there_or_goes_is_an_error(monkeypatch: pytest
             assert address == f"127.0.0.1:{port}"
             fetched = fetch_images(_shard(0), settings)
             assert next(fetched).status == "ok"
-        with pytest.raises(CoordinatorError, match="the connection ended"):
+        with pytest.raises(CoordinatorError, match=rf"127\.0\.0\.1:{port} .*cannot be reached"):
             list(fetched)
+
+
+@pytest.mark.parametrize("robots", [False, True], ids=["", "and robots.txt"])
+def test_one_that_is_started_anew_costs_no_row_and_is_told_who_asks(
+    monkeypatch: pytest.MonkeyPatch, robots: bool
+) -> None:
+    class Slow(Crowd):
+        def answer(self, name: str, path: str, number: int) -> bytes:
+            if path == "/robots.txt" and robots:
+                time.sleep(1.5)
+            return super().answer(name, path, number)
+
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"secret@127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setenv(COORDINATOR, address)
+    crowd, settings = Slow(takes_s=0.1), {"per_host": {"connections": 2}}
+    with serving(crowd) as server, ThreadPoolExecutor(1) as pool:
+        with coordinating(address):
+            fetched = pool.submit(_by_threads, _settings(server, **settings))
+            until = time.monotonic() + 60
+            while (crowd.paths.total() < (1 if robots else 20)) and time.monotonic() < until:
+                time.sleep(0.01)
+        time.sleep(0.3)
+        begun = crowd.paths.total()
+        with coordinating(address):
+            time.sleep(1.0)  # before all are connected again, it knows of the permits of some
+            crowd.most.clear()
+            results = fetched.result(60)
+    assert [each.status for each in results] == ["ok"] * WORKERS * ROWS
+    assert begun < crowd.paths.total(), "it was gone while rows waited"
+    rows = {path: count for path, count in crowd.paths.items() if not path.endswith("robots.txt")}
+    assert set(rows.values()) == {1}
+    assert crowd.most == {name: 2 for name in NAMES}
 
 
 def test_who_has_not_the_key_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,5 +395,6 @@ def test_beside_the_ui_a_process_of_its_own_ends_with_it(monkeypatch: pytest.Mon
             ui.kill()
             ui.wait()
             monkeypatch.setattr(link, "PATIENCE_S", 0.0)
+            monkeypatch.setattr(link, "RESTART_S", 0.0)
             with pytest.raises(CoordinatorError):
                 _fetch_for_ever(settings)

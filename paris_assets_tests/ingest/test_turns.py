@@ -48,6 +48,17 @@ def test_a_host_has_so_many_permits_whoever_holds_them() -> None:
     assert told[6:] == [(3, "granted", "a")]
 
 
+def test_permits_of_before_count_and_more_than_there_are_come_back_first() -> None:
+    _, turns, told = _turns()
+    turns.hold(1, "a", 2)
+    turns.hold(2, "a", 1)
+    turns.ask(3, "a", 2, 0.0)
+    turns.give_back(1, "a")
+    assert told == [(1, "wanted", "a"), (2, "wanted", "a")]
+    turns.leave(2)
+    assert told[2:] == [(3, "granted", "a")]
+
+
 def test_who_waits_longest_is_next_and_who_alone_waits_hears_of_no_other() -> None:
     _, turns, told = _turns()
     turns.ask(1, "a", 1, 0.0)

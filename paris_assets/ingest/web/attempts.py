@@ -44,11 +44,12 @@ class Attempts:
         opt_outs: OptOuts,
     ) -> None:
         served = {routed_host(name) for name, place in settings.resolve.items() if place == "serve"}
-        rate, link.receive = settings.per_host.requests_per_second, self._told
+        rate, link.receive, link.again = settings.per_host.requests_per_second, self._told, self._again
         self._hosts = Hosts(settings.per_host.connections, served, link, 1 / rate if rate else 0.0)
         self._link, self._opt_outs = link, opt_outs
         self._rules: dict[str, robots.Rules] = {}
         self._parked: dict[str, list[Job]] = {}  # rows of origins whose robots.txt is not known yet
+        self._asking: set[str] = set()  # those of them that are asked from here
         self._urls: Iterator[tuple[int, str | None]] | None = urls
         self._settings, self._transfers, self._done = settings, transfers, done
         self._underway = 0
@@ -132,9 +133,16 @@ class Attempts:
         elif what == TO_ASK:
             asked = Job(-1, robots.address_of(self._parked[name][0].url), is_robots=True)
             asked.begin(self._settings.timeout_s)
+            self._asking.add(name)
             self._put(asked)
         else:
             self._hosts.told(what, name, *more)
+
+    def _again(self) -> None:
+        """What fetchers agree through was started anew."""
+        self._hosts.again()
+        for origin in self._parked.keys() - self._asking:
+            self._link.send("want", origin)
 
     def _say(self, asked: Job, answer: list[Any]) -> None:
         """What a robots.txt, or its absence, says: to the others, and to the rows that wait for it here."""
@@ -142,7 +150,10 @@ class Attempts:
         self._obey(asked.first.origin, answer)
 
     def _obey(self, origin: str, answer: list[Any]) -> None:
-        parked = self._parked.pop(origin)
+        self._asking.discard(origin)
+        parked = self._parked.pop(origin, [])
+        if not parked:  # known already: two have asked, as what they agree through was started anew
+            return
         rules = self._rules[origin] = robots.Rules(answer, self._settings)
         self._hosts.slow(self._hosts.of(parked[0]), rules.gap_s)
         for job in parked:

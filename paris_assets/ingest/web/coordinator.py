@@ -1,8 +1,8 @@
 """The process that all fetchers of a run agree through: turns at hosts, and what hosts answer about themselves.
 
 Each fetcher, in whatever process or on whatever machine, keeps one connection to it for as long as it fetches: a line
-with the key, then lines of JSON both ways, ``[what, ...]``. What a fetcher had is free when its connection ends,
-however it ends.
+with the key, a welcome, then lines of JSON both ways, ``[what, ...]``. What a fetcher had is free when its connection
+ends, however it ends. Fetchers tell one that is started anew what they had.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from paris_assets.ingest.web.link import MAX_LINE, Agreement, CoordinatorError, parse_address, watch
+from paris_assets.ingest.web.link import MAX_LINE, WELCOME, Agreement, CoordinatorError, parse_address, watch
 
 
 @contextmanager
@@ -88,6 +88,7 @@ class _Coordinator:
                 if not hmac.compare_digest((await reader.readline()).rstrip(b"\n"), self._key):
                     return
                 self._fetchers[fetcher] = writer
+                writer.write(WELCOME)
                 async for line in reader:
                     self._agreement.do(fetcher, *json.loads(line))
         finally:

@@ -100,6 +100,17 @@ class Hosts:
         else:
             self._pause(host, seconds)
 
+    def again(self) -> None:
+        """Say what was given and asked for, to who gives permits and knows nothing of it."""
+        limited = [host for host in self._hosts.values() if host.limited]
+        for host in limited:
+            host.wanted = False
+            if host.permits + host.active:
+                self._link.send("hold", host.name, host.permits + host.active)
+        for host in limited:
+            for _ in range(host.asked):
+                self._link.send("ask", host.name, self._most, host.gap_s)
+
     async def wait(self) -> None:
         """Wait until a row may have become ready, or `wake` is called."""
         await self._woken.wait()

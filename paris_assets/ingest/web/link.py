@@ -19,8 +19,10 @@ from paris_assets.ingest.web.turns import Turns
 COORDINATOR = "PARIS_COORDINATOR"
 """Variable with the address of the process that all fetchers of a run agree through: `HOST:PORT` or `KEY@HOST:PORT`."""
 
+WELCOME = b'["welcome"]\n'
+"""What who has the key hears first."""
 MAX_LINE = 8 << 20  # a robots.txt as JSON
-PATIENCE_S = 20.0  # while it may just be starting
+PATIENCE_S, RESTART_S = 20.0, 120.0  # while it may just be starting, or another one takes its place
 _WATCHED = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
 
 
@@ -35,11 +37,13 @@ class Link:
     Attributes:
         send: (what, ...) to what fetchers agree through.
         receive: what is told comes here: (what, ...).
-        listen: has it come, for ever; raises ``CoordinatorError`` once the connection is lost.
+        again: called when the process was started anew and knows nothing: to say what the fetcher has and waits for.
+        listen: has it come, for ever; raises ``CoordinatorError`` once the connection is lost for good.
     """
 
     send: Callable[..., object]
     receive: Callable[..., object]
+    again: Callable[[], object]
     listen: Callable[[], Coroutine[Any, Any, object]]
 
 
@@ -50,6 +54,7 @@ class Agreement:
         loop = asyncio.get_running_loop()
         turns, answers = Turns(loop.time, loop.call_later, tell), KeptAnswers(loop.time, tell)
         self._does = {
+            "hold": turns.hold,
             "ask": turns.ask,
             "give_back": turns.give_back,
             "rest": turns.rest,
@@ -81,25 +86,19 @@ async def linked(address: str | None) -> AsyncIterator[Link]:
     if not address:
         yield own_link()
         return
-    key, host, port = parse_address(address)
-    reader, writer = await _connect(host, port)
-    watch(writer)
-    writer.write(key.encode() + b"\n")
-    link = Link(
-        send=lambda *asked: writer.write(json.dumps(asked).encode() + b"\n"),
-        receive=_nobody,
-        listen=lambda: _listen(reader, link, f"{host}:{port}"),
-    )
+    connection = _Connection(*parse_address(address))
+    await connection.open(PATIENCE_S)
+    link = Link(connection.send, _nobody, _nobody, lambda: connection.listen(link))
     try:
         yield link
     finally:
-        writer.close()
+        connection.close()
 
 
 def own_link() -> Link:
     """A link of one fetcher that agrees with itself alone."""
     agreement = Agreement(lambda _, *told: link.receive(*told))
-    link = Link(lambda *asked: agreement.do(0, *asked), _nobody, asyncio.Event().wait)
+    link = Link(lambda *asked: agreement.do(0, *asked), _nobody, _nobody, asyncio.Event().wait)
     return link
 
 
@@ -117,30 +116,67 @@ def _nobody(*_: object) -> None:
     """Takes what is told before anyone listens."""
 
 
-async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE_S
-    while True:
-        try:
-            return await asyncio.open_connection(host, port, limit=MAX_LINE)
-        except OSError as error:
-            if loop.time() > until:
-                raise CoordinatorError(_unreachable(f"{host}:{port}", error)) from error
-            await asyncio.sleep(0.5)
+class _Connection:
+    """A connection to the process at an address, and to the next one there where that is started anew."""
 
+    def __init__(self, key: str, host: str, port: int) -> None:
+        self._key, self._host, self._port = key, host, port
 
-async def _listen(reader: asyncio.StreamReader, link: Link, place: str) -> None:
-    with suppress(ConnectionError):
-        async for line in reader:
-            link.receive(*json.loads(line))
-    raise CoordinatorError(_unreachable(place, "the connection ended"))
+    async def open(self, patience_s: float) -> None:
+        """Connect, for so long.
 
+        Raises:
+            CoordinatorError: nobody answers there, or who does has another key.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience_s
+        while True:
+            try:
+                self._reader, self._writer = await asyncio.open_connection(self._host, self._port, limit=MAX_LINE)
+                break
+            except OSError as error:
+                if loop.time() > until:
+                    raise self._unreachable(error) from error
+                await asyncio.sleep(0.5)
+        watch(self._writer)
+        self._writer.write(self._key.encode() + b"\n")
+        if await self._greeting() != WELCOME:
+            self.close()
+            raise self._unreachable("the connection ended, as with another key than its own")
 
-def _unreachable(place: str, error: object) -> str:
-    return (
-        f"{place} ({COORDINATOR}), by which limits per host hold over all workers and machines, cannot be reached: "
-        f"{error}. Start `paris coordinator` there, with the same variable, and run again"
-    )
+    async def _greeting(self) -> bytes:
+        with suppress(ConnectionError):
+            return await self._reader.readline()
+        return b""
+
+    def send(self, *asked: object) -> None:
+        """Say something; nobody hears it while the connection is lost."""
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps(asked).encode() + b"\n")
+
+    async def listen(self, link: Link) -> None:
+        """See ``Link``.
+
+        Raises:
+            CoordinatorError: it is lost, and nobody comes in its place.
+        """
+        while True:
+            with suppress(ConnectionError):
+                async for line in self._reader:
+                    link.receive(*json.loads(line))
+            self.close()
+            await self.open(RESTART_S)
+            link.again()
+
+    def close(self) -> None:
+        """End it."""
+        self._writer.close()
+
+    def _unreachable(self, error: object) -> CoordinatorError:
+        return CoordinatorError(
+            f"{self._host}:{self._port} ({COORDINATOR}), by which limits per host hold over all workers and machines, "
+            f"cannot be reached: {error}. Start `paris coordinator` there, with the same variable, and run again"
+        )
 
 
 def parse_address(address: str) -> tuple[str, str, int]:

@@ -53,6 +53,10 @@ class Turns:
         self._clock, self._later, self._tell = clock, later, tell
         self._hosts: dict[str, _Shared] = {}
 
+    def hold(self, fetcher: int, host: str, permits: int) -> None:
+        """A fetcher has permits that were given before this began."""
+        self._hosts.setdefault(host, _Shared()).held[fetcher] += permits
+
     def ask(self, fetcher: int, host: str, most: int, gap_s: float) -> None:
         """A fetcher wants a permit: it is told when it has it.
 
