@@ -92,6 +92,7 @@ MISTAKES: dict[str, tuple[Callable[[Place], list[str]], str]] = {
     "more clusters than rows": (lambda p: p.run("--set", "clusters.k=7", look=False),
                                 "clusters.k is 7, but the source has only 6 rows"),
     "manifest missing": (lambda p: ["verify", "no.json"], "no.json is no root and no manifest: give a root"),
+    "manifest missing, as root": (lambda p: ["verify", "--root", "no"], "no is no root and no manifest: give a root"),
     "manifest a folder": (lambda p: ["verify", str(p.folder)], "{folder} is no manifest, it lacks version"),
     "manifest a folder, slash": (lambda p: ["verify", f"{p.folder}/"], "{folder}/ is no manifest, it lacks version"),
     "manifest missing in a store": (lambda p: ["verify", "memory://none/m.json"], "m.json is no root and no manifest"),

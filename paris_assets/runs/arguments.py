@@ -73,7 +73,8 @@ class Parser(argparse.ArgumentParser):
         """Print what is wrong and how to call, and end with status 2."""
         options = [option for parser in (self, *self.commands.values()) for option in parser._option_string_actions]
         wrong = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
-        meant = did_you_mean(wrong[1] or wrong[2], [*self.commands, *options]) if wrong else ""
+        said = (wrong[1] or wrong[2]) if wrong else ""
+        meant = "" if said in options else did_you_mean(said, [*self.commands, *options])
         super().error(f"{message}{meant}")
 
 
@@ -105,9 +106,10 @@ def build_parser() -> argparse.ArgumentParser:
         "Checks what a manifest lists: hashes, counts, samples, router arrays; and every join with the root's tables, "
         "where they lie beside it. One line per problem. Status 0: none, 1: problems, 2: no manifest.",
     )
-    verify.add_argument(
-        "manifest", metavar="ROOT|MANIFEST", help="a root, or the path or URL of its pipeline_manifest.json"
-    )
+    which = verify.add_mutually_exclusive_group(required=True)
+    named = {"metavar": "ROOT|MANIFEST", "help": "a root, or the path or URL of its pipeline_manifest.json"}
+    which.add_argument("manifest", nargs="?", default=argparse.SUPPRESS, **named)
+    which.add_argument("--root", dest="manifest", metavar="DIR|URL", help="the same, as other commands have it")
     add_commands(partial(_command, commands), _count)
     _add_export(
         _command(
