@@ -13,7 +13,7 @@ from paris_assets.forecast.assumptions import GIVEN, RATE, Assumption
 from paris_assets.forecast.flow import CONSTANT, FITTED, figure_of, rows_of, shares
 from paris_assets.forecast.hardware import CPU
 from paris_assets.forecast.machines import AtWork, Machines
-from paris_assets.forecast.measured import START_S, Measured
+from paris_assets.forecast.measured import FAR, START_S, Measured
 from paris_assets.forecast.sizes import LEDGER, bytes_per_row
 from paris_assets.forecast.work import core_ms, cost_of, looks_at_pixels, networks_of
 
@@ -206,8 +206,9 @@ def _taken(name: str, given: Given, machines: Machines, rows: float, size: float
     # A network says nothing of other hardware; what runs on cores alone was measured on cores wherever it ran.
     # Fetching waits, which no core shortens: what it took is in `request_s`.
     fixed = name in CONSTANT and name not in FITTED
-    begun = known is not None and known.partition_s < START_S and not used and not fixed
-    timed = None if _fetches(name, given) or begun else known
+    far = known is not None and not given.graph[name].partitioned and rows > FAR * known.rows
+    untold = known is not None and (known.partition_s < START_S or far) and not used and not fixed
+    timed = None if _fetches(name, given) or untold else known
     unit_s = timed.unit_s(machines.hardware.named if on_gpu else CPU) if timed else None
     if known is not None and unit_s is not None:
         # Pages are of samples: what they took is what they take, beside reading the rows.

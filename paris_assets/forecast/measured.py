@@ -23,6 +23,8 @@ from paris_assets.planning.run_times import known_times, unit_of
 MEASURED = "measured in this root"
 START_S = 1.0
 """Of a partition that took less, most is reading, committing and imports, which more rows do not repeat."""
+FAR = 100
+"""So many times the rows that a step over all shards was measured on are too many to tell its hours by them."""
 CAPTIONS_BY = "captions by "
 """Before the name of who wrote captions, in the facts of `captions`."""
 

@@ -205,6 +205,8 @@ def test_what_took_no_longer_than_to_begin_tells_no_hours_of_many_rows() -> None
     hours_, source = core_h("source_rows", 2.0)
     assert hours_ == pytest.approx(1e6 * 0.0213 / 3600)
     assert source.startswith("measured in this root")
+    shipped = next(stage.core_h for stage in forecast(plain, cpus).stages if stage.asset == "duplicate_groups")
+    assert core_h("duplicate_groups", 2.5) == (pytest.approx(shipped, rel=0.2), ""), "of a hundred times its rows"
     assert core_h("text_embeddings", 0.13)[1].startswith("measured in this root"), "networks may have no formula"
 
 
