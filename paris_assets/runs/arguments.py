@@ -107,8 +107,8 @@ def build_parser() -> argparse.ArgumentParser:
         "where they lie beside it. One line per problem. Status 0: none, 1: problems, 2: no manifest.",
     )
     which = verify.add_mutually_exclusive_group(required=True)
-    named = {"metavar": "ROOT|MANIFEST", "help": "a root, or the path or URL of its pipeline_manifest.json"}
-    which.add_argument("manifest", nargs="?", default=argparse.SUPPRESS, **named)
+    said = "a root, or the path or URL of its pipeline_manifest.json"
+    which.add_argument("manifest", nargs="?", default=argparse.SUPPRESS, metavar="ROOT|MANIFEST", help=said)
     which.add_argument("--root", dest="manifest", metavar="DIR|URL", help="the same, as other commands have it")
     add_commands(partial(_command, commands), _count)
     _add_export(
