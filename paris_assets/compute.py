@@ -7,6 +7,7 @@ and on what all parts share, so that its result does not tell who did it.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ class Compute:
     ) -> None:
         self._threads, self._elsewhere, self._alone_s = threads, elsewhere, alone_s
         self._worked_s, self._waited = 0.0, set[str]()
+        self._waiting: defaultdict[str | None, _Waiting] = defaultdict(_Waiting)
         self.decoders = decoders if elsewhere else 0
 
     def threads(self) -> int:
@@ -66,6 +68,8 @@ class Compute:
         threads: int | None = None,
         places: int | None = None,
         waits: str | None = None,
+        idle: Callable[[], float] = time.monotonic,
+        ahead: int = 0,
     ) -> Generator[Result]:
         """What a function gives for each part, in the order of the parts; few are in memory that nobody works on.
 
@@ -76,19 +80,23 @@ class Compute:
             threads: at most so many of this process, for a function that uses all of its cores.
             places: at most so many elsewhere, for results that are large: as many again wait for their turn.
             waits: who wants the results: others are asked only once it waits for them, and are from then on.
+            idle: seconds that this one has had nothing else to do: it waits for results only in these.
+            ahead: at least so many values are in memory, of parts that are lists, however few a part has.
 
         Raises:
             Exception: that of the first part for which the function raised one.
         """
-        work = Work(function, shared)
+        work = Work(function, shared, ahead)
         work.start(min(self.threads(), threads or self.threads()))
         try:
-            yield from self._results(work, iter(parts), places, waits)
+            yield from self._results(work, iter(parts), places, waits, self._waiting[waits].begin(idle))
         finally:
             work.close()
 
-    def _results(self, work: Work, parts: Iterator[Any], places: int | None, waits: str | None) -> Iterator[Any]:
-        since, helpers, waiting = time.monotonic(), self._elsewhere, _Waiting()
+    def _results(
+        self, work: Work, parts: Iterator[Any], places: int | None, waits: str | None, waiting: _Waiting
+    ) -> Iterator[Any]:
+        since, helpers = time.monotonic(), self._elsewhere
         try:
             while work.begin(parts):
                 with waiting:
@@ -107,22 +115,30 @@ class Compute:
 
 
 class _Waiting:
-    """How much of its time who wants results waits for them."""
+    """How much of its time who wants results waits for them, over all that it wants, one after the other."""
 
     def __init__(self) -> None:
-        self._begun = self._window = time.monotonic()
-        self._since, self._waited = 0.0, 0.0
+        self._idle: Callable[[], float] = time.monotonic
+        self._first, self._now, self._since = True, 0.0, 0.0
+        self._window_s, self._waited_s = 0.0, 0.0
+
+    def begin(self, idle: Callable[[], float]) -> _Waiting:
+        """Go on; `idle`: seconds that it has had nothing else to do."""
+        self._idle, self._now = idle, time.monotonic()
+        return self
 
     def __enter__(self) -> None:
-        self._since = time.monotonic()
+        self._since = self._idle()
 
     def __exit__(self, *_: object) -> None:
-        self._waited += time.monotonic() - self._since
+        self._waited_s += self._idle() - self._since
 
     def too_long(self) -> bool:
         """Whether it was too much in the window that has just ended."""
-        now, start = time.monotonic(), self._window
-        if now - start < WINDOW_S:
+        now = time.monotonic()
+        self._window_s, self._now = self._window_s + now - self._now, now
+        if self._window_s < WINDOW_S:
             return False
-        share, self._window, self._waited = self._waited / (now - start), now, 0.0
-        return start > self._begun and share > WAITED
+        first, share = self._first, self._waited_s / self._window_s
+        self._first, self._window_s, self._waited_s = False, 0.0, 0.0
+        return not first and share > WAITED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +17,8 @@ AHEAD = 16
 """Parts under way beyond one for each who works, so that nobody waits for the next; fewer where few work."""
 LOST = 3
 """Parts that a place elsewhere may lose, one after the other, before it is given no more."""
+LATE_S = 0.5
+"""A part is late elsewhere after so long, or after twice what the last one took there, if that is more."""
 
 
 @dataclass(eq=False)
@@ -23,26 +26,35 @@ class _Begun:
     """A part on its way.
 
     Attributes:
+        part: until it is done.
+        values: how many it has, where that is counted.
         taken: whether anybody does it; `here`: whether a thread of this process does; `lost`: whether only these may.
+        since: when it was last taken.
     """
 
     part: Any
+    values: int = 0
     taken: bool = False
     here: bool = False
     lost: bool = False
+    since: float = 0.0
     done: bool = False
     result: Any = None
     error: BaseException | None = None
 
 
 class Work:
-    """The parts under way of one `map`, and the threads that do them or wait for others who do."""
+    """The parts under way of one `map`, and the threads that do them or wait for others who do.
 
-    def __init__(self, function: Callable[..., Any], shared: Any) -> None:
-        self._function, self._shared = function, shared
+    Args:
+        ahead: of values of parts, which are lists then: so many are under way, however few a part has.
+    """
+
+    def __init__(self, function: Callable[..., Any], shared: Any, ahead: int = 0) -> None:
+        self._function, self._shared, self._ahead = function, shared, ahead
         self._begun: deque[_Begun] = deque()
         self._here: list[threading.Thread] = []
-        self._places = 0
+        self._places, self._took_s = 0, 0.0
         self._changed, self._awaited, self._over = threading.Condition(), False, False
 
     def start(self, count: int) -> None:
@@ -63,17 +75,21 @@ class Work:
 
     def begin(self, parts: Iterator[Any]) -> bool:
         """Begin as many parts as there is room for; whether any is under way."""
-        working = len(self._here) + self._places
-        most = working + min(working, AHEAD)
-        while len(self._begun) < most:
+        while self._has_room():
             try:
-                begun = _Begun(next(parts))
+                part = next(parts)
             except StopIteration:
                 break
+            begun = _Begun(part, len(part) if self._ahead else 0)
             with self._changed:
                 self._begun.append(begun)
                 self._changed.notify_all()
         return bool(self._begun)
+
+    def _has_room(self) -> bool:
+        working = len(self._here) + self._places
+        few = len(self._begun) < working + min(working, AHEAD)
+        return few or sum(begun.values for begun in self._begun) < self._ahead
 
     def first_is_done(self, timeout_s: float) -> bool:
         """Wait for the first part under way, which from then on may be done twice."""
@@ -103,15 +119,19 @@ class Work:
 
     def _work(self) -> None:
         """Do parts, one after the other."""
-        while (begun := self._next(here=True)) is not None:
-            self._do(begun, partial(self._function, self._shared, _held_here(begun.part)))
+        while (taken := self._next(here=True)) is not None:
+            begun, part = taken
+            self._do(begun, partial(self._function, self._shared, _held_here(part)))
 
     def _there(self, elsewhere: Elsewhere, shared: Any) -> None:
         lost = 0
-        while lost < LOST and (begun := self._next(here=False)) is not None:
+        while lost < LOST and (taken := self._next(here=False)) is not None:
+            begun, part = taken
             done = partial(self._is_done, begun)
-            found = self._do(begun, partial(elsewhere.do, self._function, shared, begun.part, done))
+            found = self._do(begun, partial(elsewhere.do, self._function, shared, part, done))
             lost = 0 if found else lost + 1
+            if found and not begun.here:
+                self._took_s = time.monotonic() - begun.since
 
     def _is_done(self, begun: _Begun) -> bool:
         return begun.done or self._over
@@ -130,24 +150,30 @@ class Work:
             error = raised
         with self._changed:
             if not begun.done:
-                begun.result, begun.error, begun.done = result, error, True
+                begun.result, begun.error, begun.done, begun.part = result, error, True, None
             self._changed.notify_all()
         error = None  # whose traceback holds this frame, and so the part
         return True
 
-    def _next(self, here: bool) -> _Begun | None:
+    def _next(self, here: bool) -> tuple[_Begun, Any] | None:
         with self._changed:
             while not self._over:
                 begun = next((each for each in self._begun if not each.taken and (here or not each.lost)), None)
-                # What is waited for is done here, too, where there is nothing else to do: it may lie on a node that is
-                # slow, lost, or has no room for it.
-                if begun is None and here and self._awaited and not (self._begun[0].here or self._begun[0].done):
-                    begun = self._begun[0]
+                if begun is None and here and self._awaited:
+                    begun = self._late()
                 if begun is not None:
-                    begun.taken, begun.here = True, begun.here or here
-                    return begun
+                    begun.taken, begun.here, begun.since = True, begun.here or here, time.monotonic()
+                    return begun, begun.part
                 self._changed.wait()
         return None
+
+    def _late(self) -> _Begun | None:
+        """What is done here, too, where there is nothing else to do: it may lie on a node that is slow, lost, or has no
+        room for it. That is the part that is waited for, and with it those that have been gone for long: else one
+        thread alone would work where all places lack room."""
+        long_ago = time.monotonic() - max(LATE_S, 2 * self._took_s)
+        gone = (each for each in self._begun if not (each.here or each.done))
+        return next((each for each in gone if each is self._begun[0] or each.since < long_ago), None)
 
 
 def _held_here(part: Any) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paris_assets import compute
+from paris_assets import compute, under_way
 from paris_assets.compute import Compute
 from paris_assets.elsewhere import Held, Lost
-from paris_assets.under_way import AHEAD, LOST
+from paris_assets.under_way import AHEAD, LOST, Work
 from paris_assets_tests.fixtures.elsewhere import Pickling
 
 
@@ -105,6 +105,57 @@ def test_what_hangs_elsewhere_is_done_here() -> None:
     assert given_up
 
 
+def meets(others: threading.Barrier, part: int) -> int:
+    others.wait(5)
+    return part
+
+
+def test_all_threads_do_what_hangs_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has three threads and asked places without room must not go on with one."""
+    monkeypatch.setattr(under_way, "LATE_S", 0.01)
+    taken: list[int] = []
+
+    class Hanging(Pickling):
+        def share(self, shared: Any) -> Any:
+            return shared
+
+        def do(self, function: Callable[..., Any], shared: Any, part: Any, done: Callable[[], bool]) -> Any:
+            taken.append(part)
+            while not done():
+                time.sleep(0.001)
+
+    work, parts = Work(meets, threading.Barrier(3), ahead=6), iter([[part] for part in range(6)])
+    work.begin(parts)
+    work.spread(Hanging(6), None)
+    while len(taken) < 6:
+        time.sleep(0.001)
+    work.start(3)
+    found = []
+    while work.begin(parts):
+        if work.first_is_done(0.02):
+            found.append(work.first())
+    work.close()
+    assert found == [[part] for part in range(6)]
+
+
+def test_parts_of_few_values_are_ahead_all_the_same() -> None:
+    begun: list[int] = []
+
+    def parts() -> Iterator[list[int]]:
+        for part in range(100):
+            begun.append(part)
+            yield [part] * 3
+
+    results = Compute(2).map(len_of, parts(), None, ahead=50)
+    assert next(results) == 3
+    assert len(begun) == 17, "51 values, and 4 parts would do for two threads"
+    results.close()
+
+
+def len_of(_: None, part: list[int]) -> int:
+    return len(part)
+
+
 def test_few_parts_and_results_are_in_memory() -> None:
     begun: list[int] = []
 
@@ -195,6 +246,22 @@ def test_what_begins_slowly_is_no_waiting(monkeypatch: pytest.MonkeyPatch) -> No
     results = Compute(1, others, alone_s=0).map(slow, range(30), 0.01, waits="slow at first")
     for part in results:
         time.sleep(0 if part < 8 else 0.03)
+    assert others.shares == 0
+
+
+def test_who_waits_in_many_small_steps_asks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "WINDOW_S", 0.1)
+    others = Pickling()
+    both = Compute(1, others, alone_s=0)
+    for _ in range(12):
+        assert list(both.map(slow, range(4), 0.01, waits="starved")) == [*range(4)]
+    assert others.shares > 0
+
+
+def test_who_has_something_to_do_meanwhile_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "WINDOW_S", 0.02)
+    others = Pickling()
+    list(Compute(1, others, alone_s=0).map(slow, range(30), 0.01, waits="busy", idle=lambda: 0.0))
     assert others.shares == 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +13,7 @@ import pytest
 from paris_assets import spent
 from paris_assets.config import Signals
 from paris_assets.models.batches import BatchStats, run_padded
+from paris_assets.runs.parts import Done, PartTasks
 from paris_assets.signals.measure import measure
 from paris_assets.spent import CLOCK, Clock, Spent
 from paris_assets_tests.fixtures.small_world import picture
@@ -80,3 +83,19 @@ def test_what_other_processes_spend_is_counted_and_takes_no_time_here(ticks: lis
         ticks[0] = 2
         clock.add({"decoding": Spent(3, 5.0, 6.0), "blur": Spent(1, 1.0, 1.0)})
     assert clock.take() == {"decoding": (7, 7.0, 2.0), "blur": (1, 1.0, 0.0)}
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_was_done_here_meanwhile_is_not_counted_for_others_too(meanwhile: bool) -> None:
+    """It would be counted twice, or for the shard after it."""
+    tasks: Any = object.__new__(PartTasks)
+    tasks._ray = SimpleNamespace(
+        wait=lambda answers, timeout: (answers, []),
+        get=lambda answer: Done(7, {"blur": Spent(1, 1.0, 1.0)}),
+        exceptions=SimpleNamespace(RayError=RuntimeError),
+    )
+    tasks._task = SimpleNamespace(options=lambda: SimpleNamespace(remote=lambda *_: "answer"))
+    tasks._refusing, tasks._version = set(), None
+    CLOCK.take()
+    assert tasks.do(max, None, 7, lambda: meanwhile) == 7
+    assert CLOCK.take() == ({} if meanwhile else {"blur": (1, 1.0, 0.0)})

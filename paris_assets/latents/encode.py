@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,7 @@ from paris_assets.latents.crops import Crops, crops
 from paris_assets.latents.places import Place, Sizes
 from paris_assets.latents.same_shape import Batch, Row, same_shape
 from paris_assets.models.batches import BatchStats, float16, naming, run_padded
-from paris_assets.models.decoding import Images, prepared
+from paris_assets.models.decoding import Idle, Images, prepared
 from paris_assets.models.protocols import LatentCodec
 from paris_assets.models.threads import side_by_side
 from paris_assets.storage.ragged import ragged, ragged_schema
@@ -55,27 +56,27 @@ def encode(
         BrokenInvariant: latents that are not finite.
     """
     stats, rejects = stats or BatchStats(), {} if rejects is None else rejects
-    sizes, rows, ready = Sizes(settings), deque[Row](), list[Row]()
+    sizes, rows, ready, idle = Sizes(settings), deque[Row](), list[Row](), Idle()
     _require_even(codec, sizes)
     schema = _schema(codec, settings)
     yield pl.DataFrame(schema=schema)
 
     def run(batch: Batch) -> tuple[Batch, np.ndarray]:
-        return batch, _encoded(batch, codec, settings, seed, rows_of(codec, sizes, batch.resolution), stats)
+        with idle:
+            return batch, _encoded(batch, codec, settings, seed, rows_of(codec, sizes, batch.resolution), stats)
 
     prepare = partial(_cut, sizes, codec.scaled_decode)
-    cut = prepared(prepare, images, codec.batch_size, compute or Compute(), codec.name)
-    batches = same_shape(
-        cut, rows, lambda resolution: rows_of(codec, sizes, resolution), _latent_bytes(codec, sizes.resolutions)
-    )
-    for batch, latents in side_by_side([codec], run, batches):
-        for row, latent in zip(batch.rows, latents, strict=True):
-            row.latents[batch.resolution] = latent
-        while rows and rows[0].done:
-            ready.append(rows.popleft())
-        if len(ready) >= codec.batch_size:
-            yield _frame(ready, settings, schema, rejects)
-            ready = []
+    who, row_bytes = compute or Compute(), _latent_bytes(codec, sizes.resolutions)
+    with closing(prepared(prepare, images, codec.batch_size, who, codec.name, idle.seconds)) as cut:
+        batches = same_shape(cut, rows, lambda resolution: rows_of(codec, sizes, resolution), row_bytes)
+        for batch, latents in side_by_side([codec], run, batches):
+            for row, latent in zip(batch.rows, latents, strict=True):
+                row.latents[batch.resolution] = latent
+            while rows and rows[0].done:
+                ready.append(rows.popleft())
+            if len(ready) >= codec.batch_size:
+                yield _frame(ready, settings, schema, rejects)
+                ready = []
     yield _frame([*ready, *rows], settings, schema, rejects)
 
 

@@ -71,7 +71,8 @@ def same_shape(
         rows.append(row)
         for resolution, crop in pixels.items():
             queue = queues.setdefault((resolution, crop.shape), deque())
-            queue.append(_Waiting(row, crop, come))
+            # A view, as those of rows that have come together from another process, would hold what it is of.
+            queue.append(_Waiting(row, crop if crop.flags.owndata else crop.copy(), come))
             waiting += crop.nbytes
             if len(queue) == batch_size(resolution):
                 waiting -= len(queue) * crop.nbytes

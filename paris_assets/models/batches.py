@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -15,7 +15,7 @@ import numpy as np
 
 from paris_assets.compute import Compute
 from paris_assets.errors import BrokenInvariant, UserError
-from paris_assets.models.decoding import Images, prepared, row, who_prepares
+from paris_assets.models.decoding import Idle, Images, prepared, row, who_prepares
 from paris_assets.models.protocols import ImageNetwork
 from paris_assets.models.threads import side_by_side
 from paris_assets.spent import CLOCK
@@ -83,16 +83,17 @@ def run_batches(
     Raises:
         Undecodable: names the image; such images should have been filtered before.
     """
-    stats = stats or BatchStats()
+    stats, idle = stats or BatchStats(), Idle()
 
     def run(batch: list[tuple[str, np.ndarray]]) -> tuple[list[str], np.ndarray]:
         ids, rows = [image_id for image_id, _ in batch], np.stack([row for _, row in batch])
-        with naming(ids):
+        with idle, naming(ids):
             return ids, run_padded(model.name, only(model.run), model.batch_size, stats, rows)[0]
 
     prepare = partial(row, model.min_side, model.preprocess)
-    rows = prepared(prepare, images, model.batch_size, who_prepares([model], compute), model.name)
-    yield from side_by_side([model], run, batched(rows, model.batch_size))
+    who = who_prepares([model], compute)
+    with closing(prepared(prepare, images, model.batch_size, who, model.name, idle.seconds)) as rows:
+        yield from side_by_side([model], run, batched(rows, model.batch_size))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -50,13 +51,17 @@ class Blip2:
             )
         self._side = int(config.vision_config.image_size)
         self.min_side = self._side if scaled_decode else None
-        self.preprocess = partial(stretch, side=self._side)  # with distortion, bicubic, so nothing is cut off
         # As Blip2Processor builds it: tokens that stand for the image, then the text; without one only its start.
         text = self._tokenizer(prompt).input_ids if prompt else [config.text_config.bos_token_id]
         self._input = np.array([[config.image_token_index] * int(config.num_query_tokens) + text], np.int64)
         # They stand before what a decoder alone (OPT) generates; one with an encoder (T5) gives only its own tokens.
         alone = not self._network.language_model.config.is_encoder_decoder
         self._prompt_tokens = self._input.shape[1] if alone else 0
+
+    @property
+    def preprocess(self) -> Callable[[np.ndarray], np.ndarray]:
+        """(H, W, 3) uint8 -> (side, side, 3) uint8: resized with distortion, bicubic, so nothing is cut off."""
+        return partial(stretch, side=self._side)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B,) captions; empty where the network ends at once."""

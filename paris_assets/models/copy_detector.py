@@ -26,13 +26,13 @@ class SmallCopyDetector:
 
     dim = DIM
     min_side: int | None = SIDE
+    preprocess = staticmethod(partial(stretch, side=SIDE))  # the whole picture, its shape ignored
 
     def __init__(self, model: Model) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
         self.in_flight = self._placement.in_flight
         self._network = load(carried.COPY_DETECTOR.verified(), self._placement)
-        self.preprocess = partial(stretch, side=SIDE)  # the whole picture, its shape ignored
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B, 256) float32 of length 1."""

@@ -41,13 +41,13 @@ class Degradation:
     parts = PARTS
     tells_unknown = True
     min_side: int | None = None
+    preprocess = staticmethod(row)
 
     def __init__(self, model: Model) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
         self.in_flight = self._placement.in_flight
         self._network = load(carried.DEGRADATION.verified(), self._placement)
-        self.preprocess = row
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, ROW, 3) uint8 -> (B, 6) float32 in the order of `parts`; NaN is unknown."""

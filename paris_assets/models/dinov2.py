@@ -24,6 +24,8 @@ class DinoV2:
     Options: ``subfolder`` of a pipeline's repository; ``scaled_decode``, see ``protocols.ImageNetwork``.
     """
 
+    preprocess = staticmethod(partial(square, resize=RESIZE, crop=CROP))  # short side 256 bicubic, centre crop 224
+
     def __init__(self, model: Model, subfolder: str = "", scaled_decode: bool = False) -> None:
         self.min_side = RESIZE if scaled_decode else None
         self.name, self.batch_size = model.implementation, model.batch_size
@@ -32,7 +34,6 @@ class DinoV2:
         self._folder = weights.pretrained_folder(model, subfolder)
         self._network = load(Dinov2Model, self._folder, self._placement)
         self.dim = int(self._network.config.hidden_size)
-        self.preprocess = partial(square, resize=RESIZE, crop=CROP)  # short side 256 bicubic, centre crop 224
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B, dim) float32."""

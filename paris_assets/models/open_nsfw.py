@@ -31,7 +31,12 @@ class OpenNsfw:
         path = carried.OPEN_NSFW.verified()
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
-        self.preprocess = _row
+
+    @staticmethod
+    def preprocess(rgb: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (224, 224, 3) float32, with the JPEG round trip that the network was trained on."""
+        # The package resizes, too, but a narrow image whole; at this size it finds nothing left to do.
+        return preprocess_batch([Image.fromarray(stretch(rgb, _SIDE, Image.Resampling.BILINEAR))])[0]
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, 224, 224, 3) float32 -> (B,) float32."""
@@ -41,9 +46,3 @@ class OpenNsfw:
     def identity(self) -> dict[str, str | None]:
         """See ``protocols.Network``."""
         return carried.package_identity(self._model, carried.OPEN_NSFW, "fp32")
-
-
-def _row(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 -> (224, 224, 3) float32, with the JPEG round trip that the network was trained on."""
-    # The package resizes, too, but a narrow image whole; at this size it finds nothing left to do.
-    return preprocess_batch([Image.fromarray(stretch(rgb, _SIDE, Image.Resampling.BILINEAR))])[0]

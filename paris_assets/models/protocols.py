@@ -48,7 +48,8 @@ class ImageNetwork(Network, Protocol):
         """(H, W, 3) uint8 -> one row of a batch. Runs in several threads at once.
 
         A method will do. Where a GPU waits for pictures, other machines prepare them, too, if this is a function that
-        can be pickled without the network: a static method, one at the top of a module, ``functools.partial`` of one.
+        goes without the network: a static method, one at the top of a module, ``functools.partial`` of one with plain
+        values.
         """
         ...
 

@@ -57,18 +57,22 @@ class Sscd:
         sha256: str | None = None,
         file: str | None = None,
     ) -> None:
-        if resize not in _STEPS:
+        if resize not in list(_STEPS):
             raise ValueError(f"{model.implementation}: resize is {resize!r}; it is `square` or `small_edge`")
         if resize == "small_edge" and model.batch_size != 1:
             raise ValueError(f"{model.implementation}: small_edge keeps each picture's shape: set batch_size to 1")
         self.name, self.batch_size = model.implementation, model.batch_size
-        self._model, self._placement = model, place(model)
+        self._model, self._placement, self._resize = model, place(model), resize
         self.in_flight = self._placement.in_flight
         self._file = weight_file(model, SSCD_FILES)
         _require(self._file, sha256)
         self._network = _load(self._file, self._placement)
-        self.preprocess = _STEPS[resize]
         self.dim = int(self.run(np.zeros((1, SQUARE, SQUARE, 3), np.uint8)).shape[1])
+
+    @property
+    def preprocess(self) -> Callable[[np.ndarray], np.ndarray]:
+        """(H, W, 3) uint8 -> (320, 320, 3), or with a small edge of 288: bilinear and antialiased."""
+        return _STEPS[self._resize]
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, h, w, 3) uint8 -> (B, dim) float32 of length 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from paris_assets.compute import Compute
 from paris_assets.images.decode import Undecodable
 from paris_assets.models.batches import BatchStats, batched, naming, only, run_padded
-from paris_assets.models.decoding import Images, decode, prepared, who_prepares
+from paris_assets.models.decoding import Idle, Images, decode, prepared, who_prepares
 from paris_assets.models.protocols import ImageNetwork
 from paris_assets.models.threads import side_by_side
 
@@ -54,14 +55,14 @@ def run_together(
         compute: who decodes; by default the threads of this process.
         stats: counts and out-of-memory halvings are added here.
     """
-    counted = stats or BatchStats()
+    counted, idle = stats or BatchStats(), Idle()
 
     def run(batch: list[tuple[str, dict[str, np.ndarray] | Undecodable]]) -> Together:
         good = [(image_id, rows) for image_id, rows in batch if not isinstance(rows, Undecodable)]
         ids, results = [image_id for image_id, _ in good], dict[str, np.ndarray]()
         for column, model in models.items() if good else ():
             rows = np.stack([prepared[column] for _, prepared in good])
-            with naming(ids):
+            with idle, naming(ids):
                 results[column] = run_padded(model.name, only(model.run), model.batch_size, counted, rows)[0]
         failed = {image_id: str(error) for image_id, error in batch if isinstance(error, Undecodable)}
         return Together(ids, results, failed)
@@ -69,8 +70,8 @@ def run_together(
     window = max(model.batch_size for model in models.values())
     steps = {column: _Step(model.min_side, model.preprocess) for column, model in models.items()}
     who, names = who_prepares(models.values(), compute), ", ".join(models)
-    rows = prepared(partial(_rows, steps), images, window, who, names)
-    yield from side_by_side(models.values(), run, batched(rows, window))
+    with closing(prepared(partial(_rows, steps), images, window, who, names, idle.seconds)) as rows:
+        yield from side_by_side(models.values(), run, batched(rows, window))
 
 
 def _rows(steps: Mapping[str, _Step], image_id: str, data: bytes) -> tuple[str, dict[str, np.ndarray] | Undecodable]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,9 +55,8 @@ class ImageTower(ABC):
                 f"{self.name}: config.json of {model.path} has the activation {self.hidden_act!r}, and options "
                 f"say that the weights need {hidden_act!r}: take a configuration that fits them"
             )
-        steps = read_preprocessing(self._folder, int(vision.image_size), self.processor)
-        self.preprocess, self._values = steps.pixels, steps.values
-        self.min_side = steps.resize if scaled_decode else None
+        self._steps = read_preprocessing(self._folder, int(vision.image_size), self.processor)
+        self.min_side = self._steps.resize if scaled_decode else None
 
     def width(self, config: Any) -> int:
         """Dimensions of a vector."""
@@ -67,11 +66,16 @@ class ImageTower(ABC):
     def vectors(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, 3, side, side) -> (B, dim), as the network gives them."""
 
+    @property
+    def preprocess(self) -> Callable[[np.ndarray], np.ndarray]:
+        """(H, W, 3) uint8 -> (side, side, 3) uint8."""
+        return self._steps.pixels
+
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B, dim) float32."""
 
         def vectors(rows: torch.Tensor) -> torch.Tensor:
-            return self.vectors(normalise(rows, self._values).to(self._placement.dtype)).float()
+            return self.vectors(normalise(rows, self._steps.values).to(self._placement.dtype)).float()
 
         return self._placement.compute(vectors, batch)
 

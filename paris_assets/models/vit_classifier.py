@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from PIL import Image
@@ -41,15 +43,21 @@ class ViTClassifier:
         self._side = int(self._network.config.image_size)
         self.min_side = self._side if scaled_decode else None
         defaults = {"size": {"height": self._side, "width": self._side}, "resample": Image.Resampling.BILINEAR}
-        steps = read_preprocessing(self._folder, self._side, {**defaults, "image_mean": _HALF, "image_std": _HALF})
-        self.preprocess, self._values = steps.pixels, steps.values
+        self._steps = read_preprocessing(
+            self._folder, self._side, {**defaults, "image_mean": _HALF, "image_std": _HALF}
+        )
+
+    @property
+    def preprocess(self) -> Callable[[np.ndarray], np.ndarray]:
+        """(H, W, 3) uint8 -> (side, side, 3) uint8: resized with distortion."""
+        return self._steps.pixels
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """(B, side, side, 3) uint8 -> (B,) float32."""
         return self._placement.compute(self._probabilities, batch)
 
     def _probabilities(self, batch: torch.Tensor) -> torch.Tensor:
-        pixels = normalise(batch, self._values).to(self._placement.dtype)
+        pixels = normalise(batch, self._steps.values).to(self._placement.dtype)
         return self._network(pixel_values=pixels).logits.float().softmax(1)[:, self._label]
 
     def identity(self) -> dict[str, str | None]:

@@ -153,9 +153,10 @@ def _class_problems(profile: Profile) -> list[str]:
 
 
 def _offers(network: type, method: str) -> bool:
-    """Whether a class has a method, or annotates what its objects get in its place."""
+    """Whether a class has a method, or a property or an annotated attribute in its place."""
+    found = getattr(network, method, None)
     annotated = (getattr(base, "__annotations__", {}) for base in network.__mro__)
-    return callable(getattr(network, method, None)) or any(method in names for names in annotated)
+    return callable(found) or isinstance(found, property) or any(method in names for names in annotated)
 
 
 def _misplaced(setting: str, implementation: str) -> list[str]:

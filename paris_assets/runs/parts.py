@@ -106,7 +106,8 @@ class PartTasks:
         self._answered = True
         match found:
             case Done(result, spent):
-                CLOCK.add(spent)
+                if not done():  # whose time is counted, and perhaps taken, already
+                    CLOCK.add(spent)
                 return result
             case Raised(error):
                 raise error

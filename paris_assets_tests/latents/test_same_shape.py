@@ -1,5 +1,6 @@
 """Crops of many shapes come together in batches of one, and little of them waits."""
 
+import weakref
 from collections import deque
 from collections.abc import Iterator
 
@@ -60,3 +61,23 @@ def test_a_rare_shape_holds_back_no_more_than_is_allowed() -> None:
         waiting += len(batch.rows)
     assert waiting == 201
     assert most <= 20 + 4
+
+
+def test_a_crop_that_waits_holds_none_of_those_that_it_came_with() -> None:
+    """As rows of another process do, which lie side by side in one block of memory."""
+    together = np.zeros((16, 8, 8, 3), np.uint8)
+    gone = weakref.ref(together)
+    crop = together[3]
+    del together
+
+    def alone() -> Iterator[tuple[str, Crops]]:
+        nonlocal crop
+        given = Crops(Placed({8: square_place(64, 64, 8)}), {8: crop})
+        del crop
+        yield "0", given
+        del given
+        yield from images([{8: (8, 16)}] * 2)
+        assert gone() is None
+
+    batches = list(same_shape(alone(), deque(), lambda resolution: 4, 64))
+    assert [len(batch.rows) for batch in batches] == [1, 2]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from paris_assets.images.decode import Undecodable
 from paris_assets.latents.encode import encode
 from paris_assets.models import decoding
 from paris_assets.models.batches import run_batches
-from paris_assets.models.decoding import prepared
+from paris_assets.models.decoding import Idle, prepared, who_prepares
+from paris_assets.models.dinov2 import DinoV2
+from paris_assets.models.siglip import SiglipImage
 from paris_assets.models.together import run_together
 from paris_assets_tests.fixtures.elsewhere import Pickling
 from paris_assets_tests.models.cheap import Blocks
@@ -76,6 +79,110 @@ def test_what_is_a_method_is_done_here_with_its_network(others: Pickling) -> Non
     together = run_together(IMAGES, {"a": Portable(), "b": network}, helped(others))
     assert sum(len(batch.ids) for batch in together) == len(IMAGES)
     assert others.shares == 0
+
+
+class Held(MeanColour):
+    """Its rows are made by what holds it, or its weights."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        weights = np.zeros(1 << 20)
+        self.preprocess = {
+            "partial of a method": partial(super().preprocess),
+            "lambda": lambda rgb: mean(rgb, 1.0),
+            "its weights": partial(weighted, weights=weights),
+            "a lock": partial(weighted, weights=threading.Lock()),
+        }[how]
+
+
+def weighted(rgb: np.ndarray, weights: object) -> np.ndarray:
+    return mean(rgb, 1.0)
+
+
+@pytest.mark.parametrize("how", ["partial of a method", "lambda", "its weights", "a lock"])
+def test_what_would_take_its_network_along_is_done_here(others: Pickling, how: str) -> None:
+    assert rows(Held(how), helped(others)) == rows(MeanColour(), None)
+    assert others.shares == 0
+
+
+@pytest.mark.parametrize("ends", ["the network fails", "the caller stops"])
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+def test_nothing_is_left_open_by_who_ends_early(others: Pickling, ends: str, together: bool) -> None:
+    """Not even for as long as somebody keeps what the network raised, and with it the frames that it came through."""
+    closed: list[bool] = []
+
+    def images() -> Iterator[tuple[str, bytes]]:
+        try:
+            yield from 10 * IMAGES
+        finally:
+            closed.append(True)
+
+    class Fails(Portable):
+        def run(self, batch: np.ndarray) -> np.ndarray:
+            if ends == "the network fails":
+                raise ValueError("no such kernel")
+            return batch
+
+    who = helped(others)
+    found = run_together(images(), {"a": Fails()}, who) if together else run_batches(images(), Fails(), who)
+    if ends == "the network fails":
+        with pytest.raises(ValueError, match="no such kernel") as kept:
+            list(found)
+        assert kept.value.__traceback__ is not None
+    else:
+        next(iter(found))
+        found.close()  # type: ignore[attr-defined]
+    assert closed
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "part"]
+
+
+ALL, MADE = threading.Event(), list[None]()
+
+
+def counted(rgb: np.ndarray) -> np.ndarray:
+    time.sleep(0.002)
+    MADE.append(None)
+    if len(MADE) == len(IMAGES):
+        ALL.set()
+    return mean(rgb, 1.0)
+
+
+class Busy(Portable):
+    """It runs its first batch until the rows of all are there."""
+
+    in_flight = 1
+
+    def __init__(self) -> None:
+        super().__init__(20)
+        self.preprocess = counted
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        assert ALL.wait(30)
+        return batch
+
+
+def test_a_network_that_is_at_work_does_not_wait_for_pictures(others: Pickling) -> None:
+    assert len(rows(Busy(), helped(others))) == len(IMAGES)
+    assert others.shares == 0
+
+
+def test_idle_is_the_time_between_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [5.0]
+    monkeypatch.setattr(decoding.time, "monotonic", lambda: now[0])
+    idle = Idle()
+    now[0] = 10.0
+    assert idle.seconds() == 0, "before the first batch nothing is told"
+    with idle:
+        now[0] = 12.0
+        with idle:
+            now[0] = 13.0
+        assert idle.seconds() == 0
+        now[0] = 14.0
+    now[0] = 16.5
+    assert idle.seconds() == 2.5
+    with idle:
+        now[0] = 20.0
+    assert idle.seconds() == 2.5
 
 
 def test_several_networks_have_their_rows_of_one_decode(others: Pickling) -> None:
@@ -135,5 +242,22 @@ def test_the_preprocessing_of_no_network_takes_it_along(sample: Sample, tmp_path
     network = sample.load(tmp_path)
     sent = pickle.dumps(network.preprocess)
     assert len(sent) < 1000
+    who = Compute(1, Pickling(), decoders=1)
+    assert who_prepares([network], who) is who
     rgb = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     assert np.array_equal(pickle.loads(sent)(rgb), network.preprocess(rgb))  # noqa: S301 (written above)
+
+
+@pytest.mark.parametrize("kind", [DinoV2, SiglipImage])
+def test_a_class_may_prepare_pictures_another_way_than_the_one_it_is_made_of(kind: Any, tmp_path: Path) -> None:
+    name = "dinov2" if kind is DinoV2 else "siglip-image"
+    shipped = next(each for each in EVERY if each.name == name).load(tmp_path)
+
+    class Mirrored(kind):  # type: ignore[misc]
+        def preprocess(self, rgb: np.ndarray) -> np.ndarray:
+            return super().preprocess(rgb[:, ::-1])
+
+    own = object.__new__(Mirrored)
+    own.__dict__.update(shipped.__dict__)
+    rgb = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    assert np.array_equal(own.preprocess(rgb), shipped.preprocess(np.ascontiguousarray(rgb[:, ::-1])))

@@ -17,6 +17,7 @@ from paris_assets.dag.flow import account, with_words
 from paris_assets.definitions import open_catalog
 from paris_assets.errors import UsageError
 from paris_assets.latents.places import TOO_SMALL
+from paris_assets.models.efficientnet import EfficientNetLite0
 from paris_assets.models.registry import KNOWN, requirements
 from paris_assets.planning.waves import blocked_lines
 from paris_assets.profiles import load_profile
@@ -305,6 +306,10 @@ def test_without_a_terminal_sentences_and_reasons_stay_whole(
     assert console.width == WIDTH
 
 
+class Shipped(EfficientNetLite0):
+    """One of ours with another name."""
+
+
 class Annotated:
     """Its objects get their preprocessing when they are made."""
 
@@ -313,7 +318,19 @@ class Annotated:
     def identity(self) -> None: ...
 
 
+class AProperty(Annotated):
+    @property
+    def run(self) -> Callable[[Any], Any]:
+        return lambda batch: batch
+
+
 def test_a_network_may_annotate_what_its_objects_get() -> None:
     own = {"implementation": f"{__name__}:Annotated"}
     (said,) = [each for each in missing_for(load_profile("demo", {"embedder": own})) if "Annotated" in each]
     assert said.startswith(f"embedder: {__name__}:Annotated has no run;")
+
+
+@pytest.mark.parametrize("name", ["Shipped", "AProperty"])
+def test_a_network_may_be_made_of_a_shipped_one_or_have_properties(name: str) -> None:
+    own = {"implementation": f"{__name__}:{name}"}
+    assert not [each for each in missing_for(load_profile("demo", {"embedder": own})) if name in each]
