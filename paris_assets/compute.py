@@ -22,7 +22,7 @@ ALONE_S = 5.0
 """So long this process has worked on parts before it asks others, which take as long to come up."""
 LOOK_S = 0.5
 """A step that takes less is not spread; nor is longer waited without a look."""
-WAITED, WINDOW_S = 0.2, 2.0
+WAITED, WINDOW_S = 0.1, 2.0
 """Who waits for parts does so for more than this share of a window of time; the first, when all begins, is left out."""
 
 
