@@ -139,7 +139,8 @@ def print_summary(catalog: Catalog, report: RunReport, console: Console) -> None
         console.print(f"commands in these lines are for --root {catalog.location.url}", markup=False, soft_wrap=True)
     spent = covered(span for task in report.tasks for span in task.spans.values())
     outside = max(0.0, 1 - spent / report.wall_s) if report.wall_s else 0.0
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
+    here = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    peak = max([*here, *(task.peak_kib for task in report.tasks)]) / 2**20  # actors are no children
     console.print(
         f"{report.wall_s:.1f} s in all, {outside:.0%} of it outside asset work (Dagster, checks, start-up); "
         f"largest process {peak:.1f} GiB"

@@ -25,6 +25,7 @@ class TaskReport:
         computed_on: asset that was made -> what its worker computed it with, in the words of ``run_times.Unit``.
         stood: assets that were made from the rows that they had: what that took says nothing of making all.
         operators: asset -> operator -> what it spent, see ``spent.Spent``.
+        peak_kib: the most memory that its process has had so far, KiB.
         torn: whether a failure is a read that other bytes came of than were stored.
     """
 
@@ -38,6 +39,7 @@ class TaskReport:
     torn: bool = False
     computed_on: dict[str, str] = field(default_factory=dict)
     stood: set[str] = field(default_factory=set)
+    peak_kib: int = 0
 
     def add(self, part: TaskReport) -> None:
         """Take in what a part of the task did."""
@@ -49,6 +51,7 @@ class TaskReport:
         self.failures |= part.failures
         self.failed_checks += [said for said in part.failed_checks if said not in self.failed_checks]
         self.wall_s += part.wall_s
+        self.peak_kib = max(self.peak_kib, part.peak_kib)
 
     def begun_again(self, part: TaskReport) -> None:
         """Take in what came of the part that was not finished when it was begun again: what failed before is past."""

@@ -6,6 +6,7 @@ Where they run is the business of a ``Host``: processes of this machine (``runs.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
@@ -191,11 +192,11 @@ class Here:
 
 
 def timed(executor: Executor, task: Task) -> TaskReport:
-    """Run a task and note its wall time; where Dagster's own storage fails (a full disk), the task has failed."""
+    """Run a task, and note its time and memory; where Dagster's own storage fails (a full disk), the task has failed."""
     start = time.monotonic()
     try:
         report = executor.run(task)
     except (OSError, DBAPIError) as error:
         report = TaskReport(task, failures={task.assets[0]: f"Dagster could not record the run: {error}"})
-    report.wall_s = time.monotonic() - start
+    report.wall_s, report.peak_kib = time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return report

@@ -90,7 +90,7 @@ class FakeHost:
                 yield place, Heard(name, task.shard, "start")
                 self.done.append((place, task))
                 failures = {name: "no"} if (name, task.shard) in self.failing else {}
-                yield place, TaskReport(task, seconds={name: 1.0}, failures=failures, wall_s=1.0)
+                yield place, TaskReport(task, seconds={name: 1.0}, failures=failures, wall_s=1.0, peak_kib=place)
 
     def stop(self, place: Any) -> None:
         assert place not in self.given
@@ -126,6 +126,7 @@ def test_parts_of_a_task_go_to_who_has_what_they_need_and_its_report_is_one() ->
     assert all(set(report.seconds) == {"fetched", "seen", "counted"} and report.wall_s == 3.0 for report in reports)
     for place, task in host.done:
         assert host.alive[place] == (GPU if task.assets == ("seen",) else CPU)
+    assert max(report.peak_kib for report in reports) == max(place for place, _ in host.done)
 
 
 def test_what_follows_a_failed_part_is_not_begun_and_what_does_not_is() -> None:

@@ -309,9 +309,11 @@ def test_text_from_the_web_is_no_markup(finished: Path, source: Path) -> None:
 
     catalog = direct.catalog_of(settings(source), finished)
     said = io.StringIO()
-    check = TaskReport(Task("00000", ("captions",)), failed_checks=["captions: '[/url] buy [red]now' is 90 %"])
+    failed = ["captions: '[/url] buy [red]now' is 90 %"]
+    check = TaskReport(Task("00000", ("captions",)), failed_checks=failed, peak_kib=4096 << 20)
     print_summary(catalog, RunReport([check]), Console(file=said, width=200))
     assert "'[/url] buy [red]now' is 90 %" in said.getvalue()
+    assert "largest process 4096.0 GiB" in said.getvalue(), "wherever it was"
 
 
 def test_another_source_on_the_same_root_is_refused(root: Path, tmp_path: Path) -> None:
