@@ -192,7 +192,7 @@ class Here:
 
 
 def timed(executor: Executor, task: Task) -> TaskReport:
-    """Run a task, and note its time and memory; where Dagster's own storage fails (a full disk), the task has failed."""
+    """Run a task, and note its time and memory; where Dagster's storage fails (a full disk), the task has failed."""
     start = time.monotonic()
     try:
         report = executor.run(task)

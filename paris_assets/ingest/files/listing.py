@@ -191,8 +191,8 @@ def _only_kind(place: Place, groups: dict[str, Files], left_out: LeftOut) -> str
         left_out.add(kind_in_words(file), file)
     only = f"; there is nothing else than {left_out.in_words()}" if left_out else ""
     raise SourceError(
-        f"no source at {where}: expected tables (parquet, csv, tsv, jsonl, json), lists of urls (txt), WebDataset tars "
-        f"or a folder of images{only}"
+        f"no source at {where.removesuffix('/')}: expected tables (parquet, csv, tsv, jsonl, json), lists of urls "
+        f"(txt), WebDataset tars or a folder of images{only}"
     )
 
 
